@@ -1,0 +1,52 @@
+"""Per-example metrics of classification; an evaluation sums them over the valid rows and divides once."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxtricks import check
+
+
+def correct(logits: jax.Array, labels: jax.Array, *, k: int = 1) -> jax.Array:
+    """Whether the label is among the k largest logits.
+
+    ``correct = #{c : logits_c > logits_y or (logits_c = logits_y and c < y)} < k``: of equal logits the lower class ranks
+    first, so that a constant output does not count as right for every class.
+
+    Args:
+      logits: ``[B, C]``.
+      labels: int ``[B]``, 0 to C - 1; a label out of range, or a logit of the label that is not a number, is never
+        correct.
+      k: 1 to C.
+
+    Returns:
+      bool ``[B]``.
+
+    Raises:
+      ValueError: if ranks or sizes differ, labels are no integers, or k lies outside 1 to C.
+    """
+    check.rank("logits", logits, 2)
+    check.shape("labels", labels, logits.shape[:1])
+    check.integer("labels", labels)
+    classes = logits.shape[1]
+    check.between("k", k, 1, classes)
+    inside = (labels >= 0) & (labels < classes)
+    label = jnp.where(inside, labels, 0)[:, None]
+    own = jnp.take_along_axis(logits, label, axis=1)
+    before = (logits > own) | ((logits == own) & (jnp.arange(classes)[None] < label))
+    return inside & ~jnp.isnan(own[:, 0]) & (before.sum(1) < k)
+
+
+def classification(out: tuple, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """Loss and accuracy of each example, in the form of a recipe's ``metrics``.
+
+    Args:
+      out: ``(logits[B, C], taps)``.
+      batch: with ``label``, int ``[B]``.
+
+    Returns:
+      ``{"loss": cross-entropy [B], "accuracy": bool [B]}``.
+    """
+    logits, _ = out
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits.astype(jnp.float32), batch["label"])
+    return {"loss": loss, "accuracy": correct(logits, batch["label"])}

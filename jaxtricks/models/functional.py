@@ -1,0 +1,81 @@
+"""From a flax.nnx module to two pure functions on plain nested dicts: the only bridge between Flax and the rest."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from flax import nnx
+
+Tree = dict[str, Any]
+
+
+class Model(NamedTuple):
+    """A network as two pure functions.
+
+    Fields:
+      init: ``key -> (params, stats)``; nested dicts with text keys, arrays as leaves.
+      apply: ``(params, stats, image, *, train, key=None) -> ((logits, taps), stats)``; ``key`` is one key, or one key
+        for each image, and is needed only by networks that draw (dropout, stochastic depth) while ``train`` is true.
+    """
+
+    init: Callable[[jax.Array], tuple[Tree, Tree]]
+    apply: Callable[..., tuple[tuple[jax.Array, Tree], Tree]]
+
+
+def functional(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
+    """Turn a module into ``Model(init, apply)``.
+
+    ``params`` are the module's ``nnx.Param`` and ``stats`` its ``nnx.BatchStat``; a module with variables of any other
+    kind is refused, because they would be lost between calls. Modes (train, key) come with the call, so that none
+    lives in the module.
+
+    Args:
+      build: ``rngs -> module``; the module is called as ``module(image, train=bool, key=key)`` and returns
+        ``(logits, taps)``.
+
+    Returns:
+      The two pure functions.
+
+    Raises:
+      TypeError: if the module holds variables that are neither parameters nor batch statistics.
+    """
+    graph, params_shape, stats_shape, rest = nnx.split(
+        nnx.eval_shape(lambda: build(nnx.Rngs(0))), nnx.Param, nnx.BatchStat, ...
+    )
+    if jax.tree.leaves(rest):
+        kinds = sorted({type(v).__name__ for _, v in nnx.to_flat_state(rest)})
+        raise TypeError(f"build returned a module with variables {kinds}; allowed: Param and BatchStat.")
+
+    def init(key: jax.Array) -> tuple[Tree, Tree]:
+        _, params, stats = nnx.split(build(nnx.Rngs(key)), nnx.Param, nnx.BatchStat)
+        return _plain(params), _plain(stats)
+
+    def apply(params: Tree, stats: Tree, image: jax.Array, *, train: bool, key: jax.Array | None = None):
+        module = nnx.merge(graph, _filled(params_shape, params), _filled(stats_shape, stats))
+        logits, taps = module(image, train=train, key=key)
+        return (logits, taps), _plain(nnx.state(module, nnx.BatchStat))
+
+    return Model(init, apply)
+
+
+def _plain(state: nnx.State) -> Tree:
+    """The arrays of a state under text keys: list positions become "0", "1", ..."""
+
+    def text(tree):
+        return {str(k): text(v) for k, v in tree.items()} if isinstance(tree, dict) else tree
+
+    return text(nnx.to_pure_dict(state))
+
+
+def _filled(shape: nnx.State, tree: Tree) -> nnx.State:
+    """A state of the structure of ``shape`` that holds the arrays of ``tree``."""
+    flat = []
+    for path, variable in nnx.to_flat_state(shape):
+        leaf = tree
+        for part in path:
+            try:
+                leaf = leaf[str(part)]
+            except (KeyError, TypeError):
+                raise ValueError(f"the tree has no leaf {'/'.join(map(str, path))}, which the model needs.") from None
+        flat.append((path, variable.replace(leaf)))
+    return nnx.from_flat_state(flat)

@@ -1,0 +1,37 @@
+"""The one training loop, what it is given (a recipe, a plan) and what it leaves (runs, checkpoints, logs)."""
+
+from jaxtricks.train.checkpoint import CheckpointMismatchError, Checkpoints
+from jaxtricks.train.logs import json_lines, tensorboard
+from jaxtricks.train.loop import NonFiniteError, Run, fit
+from jaxtricks.train.parallel import Plan, start
+from jaxtricks.train.precision import BFLOAT16, FLOAT16, FLOAT32, LossScale, Precision
+from jaxtricks.train.recipe import Recipe, describe, fingerprint
+from jaxtricks.train.state import State, averaged, create_state
+from jaxtricks.train.step import make_evaluate, make_step
+from jaxtricks.train.stop import EarlyStopping
+
+__all__ = [
+    "BFLOAT16",
+    "FLOAT16",
+    "FLOAT32",
+    "CheckpointMismatchError",
+    "Checkpoints",
+    "EarlyStopping",
+    "LossScale",
+    "NonFiniteError",
+    "Plan",
+    "Precision",
+    "Recipe",
+    "Run",
+    "State",
+    "averaged",
+    "create_state",
+    "describe",
+    "fingerprint",
+    "fit",
+    "json_lines",
+    "make_evaluate",
+    "make_step",
+    "start",
+    "tensorboard",
+]

@@ -1,0 +1,213 @@
+"""Where a step runs: one mesh of devices, the batch spread over it, and several seeds at once where that pays."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+AXIS = "data"
+KINDS = ("jit", "shard_map", "pmap")
+SEEDS_ON = ("map", "vmap", "devices")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How steps are spread over devices.
+
+    Fields:
+      kind: ``"jit"``, the compiler partitions the global step; ``"shard_map"`` or ``"pmap"``, one program a device with
+        explicit reductions.
+      seeds_on: ``"map"``, one seed after another, each over all devices; ``"vmap"``, all seeds in one vectorised step;
+        ``"devices"``, one seed a device.
+      devices: the devices to use; all of them if None.
+    """
+
+    kind: str = "jit"
+    seeds_on: str = "map"
+    devices: tuple[jax.Device, ...] | None = None
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise ValueError(f"parallel is {self.kind!r}; allowed: {', '.join(map(repr, KINDS))}.")
+        if self.seeds_on not in SEEDS_ON:
+            raise ValueError(f"seeds_on is {self.seeds_on!r}; allowed: {', '.join(map(repr, SEEDS_ON))}.")
+        if self.seeds_on != "map" and self.kind != "jit":
+            raise ValueError(f"parallel is {self.kind!r} with seeds_on {self.seeds_on!r}; allowed: parallel 'jit'.")
+        if jax.process_count() > 1 and (self.kind == "pmap" or self.seeds_on == "devices"):
+            raise ValueError("parallel 'pmap' and seeds_on 'devices' need one process; allowed: 'jit' or 'shard_map'.")
+
+    @cached_property
+    def mesh(self) -> Mesh:
+        """The mesh, one axis long."""
+        devices = self.devices if self.devices is not None else tuple(jax.devices())
+        return jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
+
+    @property
+    def size(self) -> int:
+        """Number of devices."""
+        return self.mesh.size
+
+    @property
+    def axis_name(self) -> str | None:
+        """Mesh axis that an update reduces over, or None where the compiler does it."""
+        return AXIS if self.kind in ("shard_map", "pmap") else None
+
+    @property
+    def stacked(self) -> bool:
+        """Whether state and batch carry a leading axis of seeds."""
+        return self.seeds_on != "map"
+
+    def groups(self, seeds: tuple[int, ...]) -> list[tuple["Plan", tuple[int, ...]]]:
+        """The seeds that run together, each group with the plan that fits its size."""
+        if self.seeds_on == "map":
+            return [(self, (seed,)) for seed in seeds]
+        if self.seeds_on == "vmap":
+            return [(self, tuple(seeds))]
+        devices = tuple(self.mesh.devices.flat)
+        chunks = [tuple(seeds[i : i + len(devices)]) for i in range(0, len(seeds), len(devices))]
+        return [(Plan(self.kind, self.seeds_on, devices[: len(chunk)]), chunk) for chunk in chunks]
+
+    def check_batch(self, batch: int, *, bn: str = "all") -> None:
+        """Raise ValueError unless the batch divides over the devices and the plan can do ``bn``."""
+        if self.seeds_on != "devices" and batch % self.size:
+            raise ValueError(f"batch is {batch}; allowed: a multiple of the {self.size} devices.")
+        if batch % jax.process_count():
+            raise ValueError(f"batch is {batch}; allowed: a multiple of the {jax.process_count()} processes.")
+        if bn == "replica" and self.kind == "jit":
+            raise ValueError("bn is 'replica' with parallel 'jit'; allowed: parallel 'shard_map' or 'pmap'.")
+
+    @property
+    def rows(self) -> NamedSharding:
+        """Sharding of a batch."""
+        spec = {"map": (AXIS,), "vmap": (None, AXIS), "devices": (AXIS,)}[self.seeds_on]
+        return NamedSharding(self.mesh, PartitionSpec(*spec))
+
+    @property
+    def whole(self) -> NamedSharding:
+        """Sharding of what every device holds: constants, and the state unless each device has a seed of its own."""
+        return NamedSharding(self.mesh, PartitionSpec())
+
+    @property
+    def of_state(self) -> NamedSharding:
+        """Sharding of the state."""
+        return NamedSharding(self.mesh, PartitionSpec(AXIS) if self.seeds_on == "devices" else PartitionSpec())
+
+    def create(self, create: Callable, keys: jax.Array) -> Any:
+        """Run ``key -> state`` (a stack of keys gives a stack of states) so that the result may be donated."""
+        function = jax.vmap(create) if self.stacked else create
+        keys = jax.random.key_data(keys if self.stacked else keys[0])
+        wrapped = jax.jit(lambda data: function(jax.random.wrap_key_data(data)), out_shardings=self.of_state)
+        return wrapped(np.asarray(keys))
+
+    def put_rows(self, batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
+        """Host rows of this process as global arrays spread over the devices."""
+        return {name: jax.make_array_from_process_local_data(self.rows, array) for name, array in batch.items()}
+
+    def put_whole(self, tree: Any) -> Any:
+        """Host arrays as global arrays that every device holds."""
+        return jax.tree.map(lambda x: jax.make_array_from_process_local_data(self.whole, np.asarray(x)), tree)
+
+    def compile_step(self, prepare: Callable, update: Callable, state, batch, constants) -> Callable:
+        """One step, compiled for these shapes: ``(state, batch, constants) -> (state, record)``; the state is donated.
+
+        Args:
+          prepare: from make_step; runs on the global batch.
+          update: from make_step, made with this plan's ``axis_name``.
+          state, batch, constants: arrays of the right shapes and shardings.
+
+        Returns:
+          The compiled step; its ``costs`` method is there where the backend tells.
+        """
+        if self.kind == "pmap":
+            return self._pmap(prepare, update, state, batch, constants)
+        if self.kind == "shard_map":
+            rows, whole = PartitionSpec(AXIS), PartitionSpec()
+            update = jax.shard_map(update, mesh=self.mesh, in_specs=(whole, rows, whole), out_specs=(whole, whole))
+
+        def step(state, batch, constants):
+            return update(state, prepare(state.key, state.step, batch, constants), constants)
+
+        if self.seeds_on == "vmap":
+            step = jax.vmap(step, in_axes=(0, 0, None))
+        if self.seeds_on == "devices":
+            step = self._one_seed_a_device(step)
+        jitted = jax.jit(step, donate_argnums=0, out_shardings=(self.of_state, None))
+        return jitted.lower(state, batch, constants).compile()
+
+    def compile_evaluate(self, evaluate: Callable) -> Callable:
+        """``(variables, batch, constants) -> sums``; the variables may be stacked by seed, the batch never is."""
+        if self.seeds_on == "vmap":
+            evaluate = jax.vmap(evaluate, in_axes=(0, None, None))
+        if self.seeds_on == "devices":
+            specs = (PartitionSpec(AXIS), PartitionSpec(), PartitionSpec())
+            one = evaluate
+
+            def per_device(variables, batch, constants):
+                sums = one(jax.tree.map(lambda x: x[0], variables), batch, constants)
+                return jax.tree.map(lambda x: x[None], sums)
+
+            evaluate = jax.shard_map(per_device, mesh=self.mesh, in_specs=specs, out_specs=PartitionSpec(AXIS))
+        return jax.jit(evaluate)
+
+    def _one_seed_a_device(self, step: Callable) -> Callable:
+        spec, whole = PartitionSpec(AXIS), PartitionSpec()
+
+        def per_device(state, batch, constants):
+            state, batch = jax.tree.map(lambda x: x[0], (state, batch))
+            return jax.tree.map(lambda x: x[None], step(state, batch, constants))
+
+        return jax.shard_map(per_device, mesh=self.mesh, in_specs=(spec, spec, whole), out_specs=(spec, spec))
+
+    def _pmap(self, prepare, update, state, batch, constants):
+        """The same step under pmap; the state goes in and comes out whole, so that the loop sees one form."""
+        devices = list(self.mesh.devices.flat)
+        spread = jax.pmap(
+            update, axis_name=AXIS, in_axes=(None, 0, None), out_axes=(None, None), devices=devices
+        )
+        first = jax.jit(prepare)
+        shape = partial(jax.tree.map, lambda x: x.reshape(self.size, x.shape[0] // self.size, *x.shape[1:]))
+
+        def step(state, batch, constants):
+            return spread(state, shape(first(state.key, state.step, batch, constants)), constants)
+
+        return step
+
+
+def read(tree: Any) -> Any:
+    """Replicated (or single-process) arrays as NumPy arrays, also where several processes share them."""
+    return jax.tree.map(
+        lambda x: np.asarray(x if x.is_fully_addressable else x.addressable_data(0)) if isinstance(x, jax.Array) else x,
+        tree,
+    )
+
+
+def start(*, coordinator: str | None = None, processes: int | None = None, index: int | None = None) -> None:
+    """Join the processes of one run; call it before anything else of JAX.
+
+    Without arguments it does nothing on a single machine, and lets JAX detect a cluster (SLURM, TPU pods, Kubernetes,
+    MPI) where the environment shows one.
+
+    Args:
+      coordinator: ``host:port`` of process 0, when nothing can be detected.
+      processes: their number.
+      index: of this one, from 0.
+
+    Raises:
+      ValueError: if only some of the three are given, or index is not below processes.
+    """
+    given = (coordinator, processes, index)
+    if any(g is not None for g in given):
+        if any(g is None for g in given):
+            raise ValueError("coordinator, processes and index go together; allowed: all three or none.")
+        if not 0 <= index < processes:
+            raise ValueError(f"index is {index}; allowed: 0 to {processes - 1}.")
+        jax.distributed.initialize(coordinator, processes, index)
+    elif any(name in os.environ for name in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "JAX_COORDINATOR_ADDRESS")):
+        tasks = os.environ.get("SLURM_STEP_NUM_TASKS") or os.environ.get("OMPI_COMM_WORLD_SIZE") or "2"
+        if int(tasks) > 1:
+            jax.distributed.initialize()

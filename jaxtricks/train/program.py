@@ -1,0 +1,152 @@
+"""A recipe on a dataset under a plan: model, optimiser, constants and compiled steps, made once for all seeds."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxtricks.data import Dataset, Feed, Split, padded
+from jaxtricks.train.parallel import Plan, read
+from jaxtricks.train.recipe import Recipe, describe
+from jaxtricks.train.state import State, averaged, create_state, zero_sums
+from jaxtricks.train.step import make_evaluate, make_step
+
+EVALUATION_BATCH = 512
+FIT_IMAGES = 2048  # images that preprocessing is fitted on where they are decoded as they are read
+
+
+class Program:
+    """Everything of a run that does not depend on the seed.
+
+    Args:
+      recipe, dataset, plan: as in fit.
+      teacher: ``(params, stats)`` of recipe.teacher, or None.
+      initial: ``(params, stats)`` that every seed starts from, or None.
+    """
+
+    def __init__(self, recipe: Recipe, dataset: Dataset, plan: Plan, *, teacher: Any = None, initial: Any = None):
+        self.recipe, self.dataset, self.plan, self.initial = recipe, dataset, plan, initial
+        self.model = build_model(recipe, dataset, axis_name=plan.axis_name if recipe.bn == "all" else None)
+        per_epoch = len(dataset.train) // recipe.batch
+        total = max(1, round(recipe.epochs * per_epoch))
+        self.schedule = recipe.schedule(recipe.lr, steps=total, steps_per_epoch=per_epoch)
+        self.tx = optax.with_extra_args_support(recipe.optimizer(self.schedule))
+
+        images = dataset.train.images if dataset.train.resident else dataset.train.read(_spread(len(dataset.train)))
+        constants = {"preprocess": recipe.preprocess[0](images)}
+        if dataset.train.resident:
+            constants["data"] = {"image": dataset.train.images, "label": dataset.train.labels}
+        teacher_model = None
+        if recipe.teacher is not None:
+            if describe(recipe.teacher.preprocess) != describe(recipe.preprocess):
+                raise ValueError("recipe.teacher.preprocess differs from recipe.preprocess; allowed: the same.")
+            teacher_model = build_model(recipe.teacher, dataset)
+            constants["teacher"] = jax.tree.map(np.asarray, teacher)
+        self.constants = plan.put_whole(constants)
+        self.prepare, self.update = make_step(
+            recipe, self.model, self.tx, classes=dataset.classes, teacher=teacher_model, axis_name=plan.axis_name
+        )
+        self.step = None
+        self.cost: dict[str, float | None] = {}
+        self._evaluate = plan.compile_evaluate(make_evaluate(recipe, self.model))
+        self._batches: dict[int, list] = {}
+
+    def create(self, seeds: tuple[int, ...]) -> State:
+        """The state of these seeds before the first step."""
+        keys = jnp.stack([jax.random.key(seed) for seed in seeds])
+
+        def create(key):
+            state = create_state(self.recipe, self.model, self.tx, key)
+            if self.initial is None:
+                return state
+            params, stats = jax.tree.map(jnp.asarray, self.initial)
+            average = None if state.ema is None else (params, stats)
+            return state._replace(params=params, stats=stats, opt=self.tx.init(params), ema=average)
+
+        return self.plan.create(create, keys)
+
+    def compile(self, state: State, feed: Feed) -> None:
+        """Compile the step for this state and the batches of this feed, unless that was done."""
+        if self.step is None:
+            batch = self.plan.put_rows(next(iter(feed.steps(0, 1))))
+            self.step = self.plan.compile_step(self.prepare, self.update, state, batch, self.constants)
+            self.cost = compiled_cost(self.step)
+
+    def evaluate(self, state: State, split: Split | None, variables: Any = None) -> list[dict[str, float]]:
+        """Means of the metrics over a split, exact to the last row, one dict for each seed."""
+        seeds = state.step.shape[0] if self.plan.stacked else 1
+        if split is None:
+            return [{} for _ in range(seeds)]
+        variables = averaged(state) if variables is None else variables
+        constants = {"preprocess": self.constants["preprocess"]}
+        sums = [read(self._evaluate(variables, batch, constants)) for batch in self._padded(split)]
+        out = []
+        for i in range(seeds):
+            total = {name: sum((s[name][i] if self.plan.stacked else s[name]).item() for s in sums) for name in sums[0]}
+            count = total.pop("count")
+            out.append({name: value / count for name, value in total.items()})
+        return out
+
+    def next_epoch(self, state: State, values: list[float]) -> State:
+        """The state with empty sums and the epoch's validation losses."""
+        fresh = self.plan.create(lambda key: (zero_sums(), jnp.float32(0)), jax.random.split(jax.random.key(0), len(values)))
+        value = np.asarray(values if self.plan.stacked else values[0], np.float32)
+        value = jax.make_array_from_process_local_data(self.plan.of_state, value)
+        return state._replace(sums=fresh[0], value=value + fresh[1])
+
+    def copy(self, tree: Any) -> Any:
+        """Arrays of their own, which the next step does not donate."""
+        return jax.tree.map(jnp.copy, tree)
+
+    def _padded(self, split: Split):
+        """The padded batches of a split on the devices; those of a resident split stay there."""
+        if id(split) in self._batches:
+            return self._batches[id(split)]
+        size = -(-min(EVALUATION_BATCH, len(split)) // 64) * 64
+        many = self.plan.size * jax.process_count()
+        size = -(-size // many) * many
+        share = size // jax.process_count()
+        own = slice(jax.process_index() * share, (jax.process_index() + 1) * share)
+        put = (self.plan.put_whole if self.plan.stacked else self.plan.put_rows)
+        batches = (put({k: v[own] for k, v in batch.items()}) for batch in padded(split, size))
+        if split.resident:
+            batches = self._batches[id(split)] = list(batches)
+        return batches
+
+
+def build_model(recipe: Recipe, dataset: Dataset, *, axis_name: str | None = None):
+    """The recipe's model for this dataset, computing in the recipe's precision."""
+    return recipe.model(
+        classes=dataset.classes,
+        channels=dataset.shape[-1],
+        dtype=jnp.dtype(recipe.precision.compute),
+        axis_name=axis_name,
+    )
+
+
+def compiled_cost(step: Any) -> dict[str, float | None]:
+    """Operations and peak bytes of a compiled step on one device, None where the backend does not tell.
+
+    Args:
+      step: what ``jax.jit(...).lower(...).compile()`` returned, or any function.
+
+    Returns:
+      ``train_flops``, floating-point operations as XLA counts them (a loop's body once), and ``peak_bytes``: arguments,
+      outputs that are no donated arguments, and temporaries.
+    """
+    cost = {"train_flops": None, "peak_bytes": None}
+    if hasattr(step, "cost_analysis"):
+        found = step.cost_analysis()
+        found = found[0] if isinstance(found, list) else found
+        cost["train_flops"] = (found or {}).get("flops")
+        memory = step.memory_analysis()
+        if memory is not None:
+            sizes = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
+            cost["peak_bytes"] = sizes - memory.alias_size_in_bytes
+    return cost
+
+
+def _spread(size: int) -> np.ndarray:
+    return np.unique(np.linspace(0, size - 1, min(size, FIT_IMAGES)).astype(np.int64))

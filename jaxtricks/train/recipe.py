@@ -1,0 +1,145 @@
+"""A recipe: everything that one run is made of, as values and pure functions; and its description as text."""
+
+import dataclasses
+import functools
+import hashlib
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxtricks.train.precision import FLOAT32, Precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What one run is made of. A trick is a pure function ``Recipe -> Recipe`` (``dataclasses.replace``).
+
+    Fields:
+      model: ``(classes=, channels=, dtype=, axis_name=) -> Model``.
+      loss: ``(params, (logits, taps), batch) -> [B]``; it sees penalties, taps, labels, a teacher's logits, costs.
+      metrics: ``((logits, taps), batch) -> {name: [B]}``, summed over an evaluation set.
+      optimizer: ``schedule -> optax.GradientTransformation``.
+      schedule: ``(peak, *, steps, steps_per_epoch) -> (step -> learning rate)``.
+      lr: peak learning rate at this batch size.
+      batch: images in a step, over all devices.
+      epochs: passes over the training set; a fraction is allowed.
+      preprocess: ``(fit(images) -> stats, apply(stats, image) -> image)``; fitted on training images, applied to
+        every image, in training after ``augment``.
+      augment: ``(key, batch) -> batch`` on images in [0, 1], in training only.
+      targets: ``one-hot[B, C] -> targets[B, C]``, in training only.
+      mix: ``(key, batch) -> batch`` after ``targets``: mixup, cutmix.
+      init: ``params -> params``, on fresh parameters.
+      gradient: functions from value_and_grad to value_and_grad, the first innermost: accumulation, SAM.
+      precision: dtypes of parameters, computation and output.
+      bn: ``"all"``, batch statistics over the whole batch, or ``"replica"``, over each device's part.
+      ema: decay a step of the averaged weights that are evaluated, or None.
+      teacher: recipe of a network whose logits arrive as ``batch["teacher"]``, or None.
+    """
+
+    model: Callable
+    loss: Callable
+    metrics: Callable
+    optimizer: Callable
+    schedule: Callable
+    lr: float
+    batch: int
+    epochs: float
+    preprocess: tuple[Callable, Callable]
+    augment: Callable | None = None
+    targets: Callable | None = None
+    mix: Callable | None = None
+    init: Callable | None = None
+    gradient: tuple[Callable, ...] = ()
+    precision: Precision = field(default=FLOAT32)
+    bn: str = "all"
+    ema: float | None = None
+    teacher: "Recipe | None" = None
+
+    def __post_init__(self):
+        for name in ("model", "loss", "metrics", "optimizer", "schedule"):
+            if not callable(getattr(self, name)):
+                raise TypeError(f"recipe.{name} is {getattr(self, name)!r}; allowed: a function.")
+        for name in ("augment", "targets", "mix", "init"):
+            value = getattr(self, name)
+            if value is not None and not callable(value):
+                raise TypeError(f"recipe.{name} is {value!r}; allowed: a function or None.")
+        if isinstance(self.batch, bool) or not isinstance(self.batch, int) or self.batch < 1:
+            raise ValueError(f"recipe.batch is {self.batch!r}; allowed: a whole number of 1 or more.")
+        if not (isinstance(self.epochs, (int, float)) and 0 < self.epochs < float("inf")):
+            raise ValueError(f"recipe.epochs is {self.epochs!r}; allowed: greater than 0.")
+        if not (isinstance(self.lr, (int, float)) and 0 < self.lr < float("inf")):
+            raise ValueError(f"recipe.lr is {self.lr!r}; allowed: greater than 0, finite.")
+        if self.bn not in ("all", "replica"):
+            raise ValueError(f"recipe.bn is {self.bn!r}; allowed: 'all', 'replica'.")
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise ValueError(f"recipe.ema is {self.ema!r}; allowed: greater than 0, less than 1, or None.")
+
+
+def describe(value: Any) -> Any:
+    """A recipe, or any part of one, as nested text: equal for two values if they are made of the same parts.
+
+    Functions are told apart by module, name and what they closed over, partials by their arguments, arrays by a
+    digest; a lambda or a nested function without a closure by its code as well.
+
+    Args:
+      value: a recipe, function, array, number, container of these.
+
+    Returns:
+      Dicts, lists and text, fit for JSON.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, functools.partial):
+        given = {str(i): describe(a) for i, a in enumerate(value.args)} | {
+            k: describe(v) for k, v in sorted(value.keywords.items())
+        }
+        return {describe_name(value.func): given, **_closure(value.func)}
+    if isinstance(value, (np.ndarray, jax.Array)):
+        array = np.asarray(value)
+        digest = hashlib.sha256(array.tobytes()).hexdigest()[:12]
+        return f"{array.dtype}{list(array.shape)}:{digest}" if array.size > 4 else f"{array.dtype}:{array.tolist()}"
+    if isinstance(value, Mapping):
+        return {str(k): describe(v) for k, v in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return {name: describe(part) for name, part in zip(value._fields, value, strict=True)}
+    if isinstance(value, (tuple, list)):
+        return [describe(v) for v in value]
+    if isinstance(value, type) or not callable(value):
+        return value.__qualname__ if isinstance(value, type) else repr(value) if not isinstance(value, str) else value
+    inner = _closure(value)
+    return {describe_name(value): inner} if inner else describe_name(value)
+
+
+def describe_name(function: Callable) -> str:
+    """``module.name`` of a function, with a digest of its code where the name does not tell it apart."""
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    module = getattr(function, "__module__", None) or type(function).__module__
+    if isinstance(function, types.FunctionType) and "<" in name:
+        code = function.__code__
+        name += "#" + hashlib.sha256(code.co_code + repr(code.co_consts).encode()).hexdigest()[:8]
+    return f"{module}.{name}"
+
+
+def _closure(function: Callable) -> dict:
+    if not isinstance(function, types.FunctionType):
+        own = getattr(function, "__dict__", None) or {}
+        return {k: describe(v) for k, v in own.items()} if not isinstance(function, types.ModuleType) else {}
+    out = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        if cell.cell_contents is not function:
+            out[name] = describe(cell.cell_contents)
+    for name, default in (function.__kwdefaults__ or {}).items() if "<" in function.__qualname__ else ():
+        out[name] = describe(default)
+    return out
+
+
+def fingerprint(value: Any) -> str:
+    """Sixteen hexadecimal digits that name what ``describe`` says."""
+    import json
+
+    text = json.dumps(describe(value), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

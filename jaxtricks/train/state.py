@@ -1,0 +1,79 @@
+"""The whole state of a run as one pytree."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxtricks.keys import named
+from jaxtricks.train.precision import LossScale, init_scale
+
+Tree = Any
+
+
+class State(NamedTuple):
+    """Everything a step reads and writes.
+
+    Fields:
+      step: int32, steps taken, skipped ones included; with the seed it tells the position in the data.
+      key: the run's key; every draw of a step is folded from it, by step and by name.
+      params, stats: the model's parameters and batch statistics.
+      opt: the optimiser's state.
+      ema: ``(params, stats)`` averaged, or None.
+      scale: the loss scale, or None.
+      value: float32, the last validation loss; infinity before the first.
+      bad: int32, steps in a row that were skipped because loss or gradient was not finite.
+      sums: ``loss``, ``count``, ``skipped`` since the epoch began.
+    """
+
+    step: jax.Array
+    key: jax.Array
+    params: Tree
+    stats: Tree
+    opt: Tree
+    ema: tuple[Tree, Tree] | None
+    scale: LossScale | None
+    value: jax.Array
+    bad: jax.Array
+    sums: dict[str, jax.Array]
+
+
+def create_state(recipe, model, tx: optax.GradientTransformation, key: jax.Array) -> State:
+    """The state before the first step.
+
+    Args:
+      recipe: gives ``init``, ``ema`` and ``precision``.
+      model: gives fresh parameters and statistics, from ``named(key, "init")``.
+      tx: gives the optimiser's state.
+      key: the run's key.
+
+    Returns:
+      The state. Run it under ``jax.jit`` with the shardings you want, so that the result may be donated.
+    """
+    params, stats = model.init(named(key, "init"))
+    params = jax.tree.map(lambda p: p.astype(recipe.precision.param), params)
+    if recipe.init is not None:
+        params = recipe.init(params)
+    return State(
+        step=jnp.int32(0),
+        key=key,
+        params=params,
+        stats=stats,
+        opt=tx.init(params),
+        ema=jax.tree.map(jnp.copy, (params, stats)) if recipe.ema is not None else None,
+        scale=init_scale(recipe.precision),
+        value=jnp.float32(jnp.inf),
+        bad=jnp.int32(0),
+        sums=zero_sums(),
+    )
+
+
+def zero_sums() -> dict[str, jax.Array]:
+    """Sums of an epoch that has not begun."""
+    return {"loss": jnp.float32(0), "count": jnp.int32(0), "skipped": jnp.int32(0)}
+
+
+def averaged(state: State) -> tuple[Tree, Tree]:
+    """``(params, stats)`` to evaluate: the moving average where there is one."""
+    return state.ema if state.ema is not None else (state.params, state.stats)

@@ -1,0 +1,159 @@
+"""One training step and one evaluation step, as pure functions. Neither knows a trick by name."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxtricks.keys import named
+from jaxtricks.train.precision import next_scale
+from jaxtricks.train.recipe import Recipe
+from jaxtricks.train.state import State
+
+Batch = dict[str, jax.Array]
+
+
+def make_step(
+    recipe: Recipe,
+    model,
+    tx: optax.GradientTransformation,
+    *,
+    classes: int,
+    teacher=None,
+    axis_name: str | None = None,
+) -> tuple[Callable, Callable]:
+    """The two halves of a training step.
+
+    ``prepare`` works on the global batch, so that what is drawn does not depend on how the batch is spread over
+    devices; ``update`` works on one device's part of it where ``axis_name`` is given, else on the whole.
+
+    Args:
+      recipe: what to compute.
+      model: ``Model(init, apply)``.
+      tx: the optimiser; ``value=`` (last validation loss) and ``loss=`` (of this batch) reach it.
+      classes: number of classes.
+      teacher: a Model whose ``constants["teacher"] = (params, stats)`` give ``batch["teacher"]``, or None.
+      axis_name: mesh axis to reduce over, inside shard_map or pmap.
+
+    Returns:
+      ``prepare(key, step, batch, constants) -> batch`` and ``update(state, batch, constants) -> (state, record)``,
+      where record holds the step's ``loss``, ``gradient_norm`` and ``bad``.
+    """
+    fitted = recipe.preprocess[1]
+
+    def prepare(key: jax.Array, step: jax.Array, batch: Batch, constants: dict[str, Any]) -> Batch:
+        key = jax.random.fold_in(key, step)
+        batch = fetch(batch, constants)
+        batch["image"] = to_float(batch["image"])
+        if recipe.augment is not None:
+            batch = recipe.augment(named(key, "augment"), batch)
+        batch["image"] = jax.vmap(fitted, (None, 0))(constants["preprocess"], batch["image"])
+        if "label" in batch and "target" not in batch:
+            batch["target"] = jax.nn.one_hot(batch["label"], classes)
+        if recipe.targets is not None:
+            batch["target"] = recipe.targets(batch["target"])
+        if recipe.mix is not None:
+            batch = recipe.mix(named(key, "mix"), batch)
+        batch["key"] = jax.random.split(named(key, "model"), batch["image"].shape[0])
+        return batch
+
+    def update(state: State, batch: Batch, constants: dict[str, Any]) -> tuple[State, dict[str, jax.Array]]:
+        params, stats = state.params, state.stats
+        if axis_name is not None:  # without this cast the transpose would sum the gradients, and the mean be N-fold
+            params, stats = jax.lax.pcast((params, stats), axis_name, to="varying")
+        if teacher is not None:
+            (logits, _), _ = teacher.apply(*constants["teacher"], batch["image"], train=False)
+            batch = {**batch, "teacher": jax.lax.stop_gradient(logits)}
+        scale = 1.0 if state.scale is None else state.scale.value
+
+        def objective(params, stats, batch: Batch):
+            out, stats = model.apply(params, stats, batch["image"], train=True, key=batch["key"])
+            each = recipe.loss(params, out, batch)
+            rows = batch["image"].shape[:1]
+            if each.shape != rows:
+                raise ValueError(f"recipe.loss returned shape {each.shape}; allowed: {rows}, one value an example.")
+            sums = {"loss": each.sum(dtype=jnp.float32), "count": jnp.int32(rows[0])}
+            return each.mean(dtype=jnp.float32) * scale, (stats, sums)
+
+        value_and_grad = jax.value_and_grad(objective, has_aux=True)
+        for wrap in recipe.gradient:
+            value_and_grad = wrap(value_and_grad)
+        (loss, (stats, sums)), gradients = value_and_grad(params, stats, batch)
+        loss, gradients = jax.tree.map(lambda x: x / scale, (loss, gradients))
+        if axis_name is not None:
+            loss, stats, gradients = jax.lax.pmean((loss, stats, gradients), axis_name)
+            sums = {"loss": jax.lax.psum(sums["loss"], axis_name), "count": sums["count"] * jax.lax.axis_size(axis_name)}
+
+        norm = optax.tree.norm(gradients)
+        finite = jnp.isfinite(norm) & jnp.isfinite(loss)
+        updates, opt = tx.update(gradients, state.opt, state.params, value=state.value, loss=loss)
+        params = optax.apply_updates(state.params, updates)
+        kept = (state.params, state.stats, state.opt)
+        params, stats, opt = jax.tree.map(lambda new, old: jnp.where(finite, new, old), (params, stats, opt), kept)
+        bad = jnp.where(finite, 0, state.bad + 1)
+        sums = {
+            "loss": state.sums["loss"] + jnp.where(finite, sums["loss"], 0),
+            "count": state.sums["count"] + jnp.where(finite, sums["count"], 0),
+            "skipped": state.sums["skipped"] + jnp.where(finite, 0, 1),
+        }
+        state = state._replace(
+            step=state.step + 1,
+            params=params,
+            stats=stats,
+            opt=opt,
+            ema=_average(recipe.ema, state.step, state.ema, (params, stats), finite),
+            scale=None if state.scale is None else next_scale(state.scale, finite, growth=recipe.precision.growth),
+            bad=bad,
+            sums=sums,
+        )
+        return state, {"loss": loss, "gradient_norm": norm, "bad": bad}
+
+    return prepare, update
+
+
+def make_evaluate(recipe: Recipe, model) -> Callable:
+    """The evaluation of one padded batch.
+
+    Args:
+      recipe: gives ``preprocess`` and ``metrics``.
+      model: ``Model(init, apply)``.
+
+    Returns:
+      ``evaluate((params, stats), batch, constants) -> {name: sum}``; rows whose ``batch["valid"]`` is false count
+      nothing. ``count`` is an exact integer, and so is the sum of every metric that is boolean.
+    """
+
+    def evaluate(variables, batch: Batch, constants: dict[str, Any]) -> dict[str, jax.Array]:
+        valid = batch["valid"]
+        batch = fetch(batch, constants)
+        image = jax.vmap(recipe.preprocess[1], (None, 0))(constants["preprocess"], to_float(batch["image"]))
+        out, _ = model.apply(*variables, image, train=False)
+        sums = {"count": valid.sum(dtype=jnp.int32)}
+        for name, each in recipe.metrics(out, batch).items():
+            dtype = jnp.int32 if each.dtype == jnp.bool else jnp.float32
+            sums[name] = jnp.where(valid, each.astype(dtype), 0).sum(dtype=dtype)
+        return sums
+
+    return evaluate
+
+
+def fetch(batch: Batch, constants: dict[str, Any]) -> Batch:
+    """The rows themselves: those that ``batch["index"]`` names in the resident arrays, or the batch as it came."""
+    if "data" not in constants:
+        return dict(batch)
+    return {name: array[batch["index"]] for name, array in constants["data"].items()}
+
+
+def to_float(image: jax.Array) -> jax.Array:
+    """uint8 images as float32 in [0, 1]; floating-point images as they are."""
+    return image.astype(jnp.float32) / 255 if image.dtype == jnp.uint8 else image
+
+
+def _average(decay, step, average, fresh, finite):
+    """The moving average after a step; it starts as a short one, so that the first weights are soon forgotten."""
+    if decay is None:
+        return None
+    decay = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
+    return jax.tree.map(lambda a, f: jnp.where(finite, (a + (1 - decay) * (f - a)).astype(a.dtype), a), average, fresh)

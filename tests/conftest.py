@@ -1,0 +1,14 @@
+"""Strict JAX on four forced CPU devices, compiling each program once a machine."""
+
+import os
+import tempfile
+from pathlib import Path
+
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4 " + os.environ.get("XLA_FLAGS", "")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_compilation_cache_dir", str(Path(tempfile.gettempdir()) / "jaxtricks-test-cache"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
