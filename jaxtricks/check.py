@@ -35,7 +35,8 @@ def shape(name: str, array, expected: tuple[int | None, ...]) -> None:
 def same_shape(name: str, array, other_name: str, other) -> None:
     """Raise ValueError unless both arrays have one shape."""
     if jnp.shape(array) != jnp.shape(other):
-        raise ValueError(f"{name} has shape {jnp.shape(array)}; allowed: the shape of {other_name}, {jnp.shape(other)}.")
+        wanted = f"the shape of {other_name}, {jnp.shape(other)}"
+        raise ValueError(f"{name} has shape {jnp.shape(array)}; allowed: {wanted}.")
 
 
 def floating(name: str, array) -> None:

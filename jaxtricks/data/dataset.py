@@ -111,7 +111,9 @@ class Dataset:
         for label, rows in enumerate(_rows_by_class(self.train.labels, self.classes)):
             count = round(len(rows) * share)
             if not 0 < count < len(rows):
-                raise DataError(f"{self.name}: class {label} has {len(rows)} training images, too few to hold out {share:g}.")
+                raise DataError(
+                    f"{self.name}: class {label} has {len(rows)} training images, too few to hold out {share:g}."
+                )
             held.append(np.random.default_rng((7, label)).permutation(rows)[:count])
         held = np.sort(np.concatenate(held))
         kept = np.setdiff1d(np.arange(len(self.train)), held)
@@ -131,11 +133,16 @@ class Dataset:
         """
         if not self.classes <= images <= len(self.train):
             raise DataError(f"images is {images}; allowed: {self.classes} to {len(self.train)} for {self.name}.")
-        order = np.concatenate([
-            # position within its class, as a share of it: sorting by it takes every class evenly
-            np.stack([(np.arange(len(rows)) + 0.5) / len(rows), np.random.default_rng((11, label)).permutation(rows)])
-            for label, rows in enumerate(_rows_by_class(self.train.labels, self.classes))
-        ], axis=1)
+        order = np.concatenate(
+            [
+                # position within its class, as a share of it: sorting by it takes every class evenly
+                np.stack(
+                    [(np.arange(len(rows)) + 0.5) / len(rows), np.random.default_rng((11, label)).permutation(rows)]
+                )
+                for label, rows in enumerate(_rows_by_class(self.train.labels, self.classes))
+            ],
+            axis=1,
+        )
         chosen = order[1, np.argsort(order[0], kind="stable")[:images]].astype(np.int64)
         return replace(self, train=self.train.take(np.sort(chosen)))
 
@@ -191,7 +198,8 @@ def from_arrays(name: str, x_train, y_train, x_test, y_test, *, classes: int | N
         wrong = np.flatnonzero((split.labels < 0) | (split.labels >= classes))
         if wrong.size:
             raise DataError(
-                f"{name}: y_{part}[{wrong[0]}] is {split.labels[wrong[0]]} ({wrong.size} such); allowed: 0 to {classes - 1}."
+                f"{name}: y_{part}[{wrong[0]}] is {split.labels[wrong[0]]} ({wrong.size} such); "
+                f"allowed: 0 to {classes - 1}."
             )
     empty = np.flatnonzero(np.bincount(train.labels, minlength=classes) == 0)
     if empty.size:

@@ -38,8 +38,8 @@ def steps_per_epoch(size: int, batch: int) -> int:
 class Feed:
     """Batches of consecutive steps, on the host. A split that is an array gives indices; records are read ahead.
 
-    The rows of a step are a pure function of seed and step, ``order(seed, step // n)[(step % n) * batch:][:batch]`` with
-    n steps an epoch: to go on where a run stopped takes one integer.
+    The rows of a step are a pure function of seed and step, ``order(seed, step // n)[(step % n) * batch:][:batch]``
+    with n steps an epoch: to go on where a run stopped takes one integer.
 
     Args:
       split: what to read.
@@ -99,7 +99,8 @@ class Feed:
             epoch = step // self.steps_per_epoch
             drawn = self._rows(step, orders)
             images = [
-                self.split.read(r, seed=seed, epoch=epoch, train=True) for seed, r in zip(self.seeds, drawn, strict=True)
+                self.split.read(r, seed=seed, epoch=epoch, train=True)
+                for seed, r in zip(self.seeds, drawn, strict=True)
             ]
             labels = [self.split.labels[r] for r in drawn]
             return {"image": self._join(images), "label": self._join(labels)}

@@ -103,7 +103,9 @@ def npz(path: Path, *, name: str | None = None) -> Dataset:
         with np.load(path, allow_pickle=False) as archive:
             missing = [key for key in wanted if key not in archive.files]
             if missing:
-                raise DataError(f"{path} has no array {', '.join(missing)}; it has: {', '.join(archive.files) or 'none'}.")
+                raise DataError(
+                    f"{path} has no array {', '.join(missing)}; it has: {', '.join(archive.files) or 'none'}."
+                )
             arrays = [archive[key] for key in wanted]
     except DataError:
         raise
@@ -183,7 +185,8 @@ def tfds_set(spec: str, *, size: int, data_dir: str | None = None) -> Dataset:
     features = builder.info.features
     if not {"image", "label"} <= set(features or ()):
         raise DataError(f"{spec} has the features {sorted(features or ())}; allowed: sets with image and label.")
-    command = f'python -c "import tensorflow_datasets as t; t.builder({spec!r}, file_format=\'array_record\').download_and_prepare()"'
+    code = f"import tensorflow_datasets as t; t.builder({spec!r}, file_format='array_record').download_and_prepare()"
+    command = f'python -c "{code}"'
     if not builder.info.splits:
         raise DataError(f"{spec} is not prepared; run: pip install 'jaxtricks[prepare]' && {command}")
     test_name = "validation" if builder.name.startswith("imagenet2012") or "test" not in builder.info.splits else "test"

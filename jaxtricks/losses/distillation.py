@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxtricks import check
+from jaxtricks.losses import _arguments
 
 
 def distillation(student_logits: jax.Array, teacher_logits: jax.Array, *, temperature: float) -> jax.Array:
@@ -16,7 +17,8 @@ def distillation(student_logits: jax.Array, teacher_logits: jax.Array, *, temper
 
     Args:
       student_logits: s, ``[..., C]``, floating point.
-      teacher_logits: t, ``[..., C]``; no gradient flows into it.
+      teacher_logits: t, ``[..., C]``; no gradient flows into it. A class at -inf in both adds nothing; one that only
+        the student has at -inf makes the loss inf.
       temperature: T > 0. Bag of Tricks uses 20.
 
     Returns:
@@ -28,12 +30,31 @@ def distillation(student_logits: jax.Array, teacher_logits: jax.Array, *, temper
     Reference:
       Hinton et al., Distilling the knowledge in a neural network, arXiv 1503.02531.
     """
-    check.min_rank("student_logits", student_logits, 1)
-    check.same_shape("teacher_logits", teacher_logits, "student_logits", student_logits)
-    check.floating("student_logits", student_logits)
-    check.floating("teacher_logits", teacher_logits)
+    student = _arguments.scores("student_logits", student_logits)
+    teacher = _arguments.like("teacher_logits", teacher_logits, "student_logits", student)
     check.positive("temperature", temperature)
-    wide = jnp.promote_types(student_logits.dtype, jnp.float32)
-    student, teacher = student_logits.astype(wide) / temperature, teacher_logits.astype(wide) / temperature
-    soft = jax.nn.softmax(jax.lax.stop_gradient(teacher))
-    return temperature**2 * optax.softmax_cross_entropy(student, soft)
+    soft = jax.nn.softmax(jax.lax.stop_gradient(teacher) / temperature)
+    return temperature**2 * optax.safe_softmax_cross_entropy(student / temperature, soft)
+
+
+def logit_regression(student: jax.Array, teacher: jax.Array) -> jax.Array:
+    r"""Half the squared distance from the student's logits to the teacher's.
+
+    .. math:: \tfrac{1}{2} \sum_c (s_c - t_c)^2
+
+    Args:
+      student: logits s, ``[..., C]``, floating point, finite.
+      teacher: logits t, ``[..., C]``, finite; no gradient flows into it.
+
+    Returns:
+      The loss of each example, ``[...]``, float32 or wider.
+
+    Raises:
+      ValueError: if the shapes differ or a dtype is no floating point.
+
+    Reference:
+      Ba and Caruana, Do deep nets really need to be deep?, arXiv 1312.6184.
+    """
+    student = _arguments.scores("student", student)
+    teacher = _arguments.like("teacher", teacher, "student", student)
+    return 0.5 * jnp.sum((student - jax.lax.stop_gradient(teacher)) ** 2, axis=-1)

@@ -10,8 +10,8 @@ from jaxtricks import check
 def correct(logits: jax.Array, labels: jax.Array, *, k: int = 1) -> jax.Array:
     """Whether the label is among the k largest logits.
 
-    ``correct = #{c : logits_c > logits_y or (logits_c = logits_y and c < y)} < k``: of equal logits the lower class ranks
-    first, so that a constant output does not count as right for every class.
+    ``correct = #{c : logits_c > logits_y or (logits_c = logits_y and c < y)} < k``: of equal logits the lower class
+    ranks first, so that a constant output does not count as right for every class.
 
     Args:
       logits: ``[B, C]``.

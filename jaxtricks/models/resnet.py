@@ -33,6 +33,7 @@ class Layout(NamedTuple):
     pool: bool
 
 
+HE_NORMAL = jax.nn.initializers.variance_scaling(2.0, "fan_out", "normal")  # torchvision's
 IMAGENET = partial(Layout, widths=(64, 128, 256, 512), stem=(7, 2), pool=True)
 LAYOUTS = {
     "resnet18": IMAGENET((2, 2, 2, 2), bottleneck=False),
@@ -58,7 +59,7 @@ def resnet(
     c: bool = False,
     d: bool = False,
     dropout_rate: float = 0.0,
-    kernel_init: Callable = jax.nn.initializers.he_normal(),
+    kernel_init: Callable = HE_NORMAL,
     dtype: jnp.dtype = jnp.float32,
     axis_name: str | None = None,
 ) -> Model:
@@ -197,7 +198,9 @@ class _ResNet(nnx.Module):
         taps["features"] = features
         if train and self.dropout_rate:
             if key is None:
-                raise ValueError("key is None; allowed: a key, or one for each image, when dropout_rate > 0 in training.")
+                raise ValueError(
+                    "key is None; allowed: a key, or one for each image, when dropout_rate > 0 in training."
+                )
             features = dropout(key, features, rate=self.dropout_rate)
         return self.head(features).astype(jnp.float32), taps
 

@@ -22,8 +22,8 @@ def coupled_sgd(
     .. math:: g \leftarrow \mathrm{clip}(\nabla) + \lambda w, \quad m \leftarrow \mu m + g, \quad
         w \leftarrow w - \eta (g + \mu m)
 
-    without Nesterov's ``g +``, :math:`w - \eta m`. ``optax.sgd`` has no weight decay of its own, and ``optax.adamw``'s is
-    decoupled.
+    without Nesterov's ``g +``, :math:`w - \eta m`. ``optax.sgd`` has no weight decay of its own, and that of
+    ``optax.adamw`` is decoupled.
 
     Args:
       rate: eta, a number or ``step -> number``.

@@ -5,6 +5,7 @@ from jaxtricks.train.logs import json_lines, tensorboard
 from jaxtricks.train.loop import NonFiniteError, Run, fit
 from jaxtricks.train.parallel import Plan, start
 from jaxtricks.train.precision import BFLOAT16, FLOAT16, FLOAT32, LossScale, Precision
+from jaxtricks.train.program import build_model, build_schedule, total_steps
 from jaxtricks.train.recipe import Recipe, describe, fingerprint
 from jaxtricks.train.state import State, averaged, create_state
 from jaxtricks.train.step import make_evaluate, make_step
@@ -25,6 +26,8 @@ __all__ = [
     "Run",
     "State",
     "averaged",
+    "build_model",
+    "build_schedule",
     "create_state",
     "describe",
     "fingerprint",
@@ -34,4 +37,5 @@ __all__ = [
     "make_step",
     "start",
     "tensorboard",
+    "total_steps",
 ]

@@ -26,7 +26,8 @@ class Checkpoints:
             raise ValueError(f"keep is {keep!r}; allowed: 1 or more.")
         self.folder = Path(folder).expanduser().absolute()
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True, enable_async_checkpointing=False)
-        self.manager = ocp.CheckpointManager(self.folder, options=options)
+        handlers = {"state": ocp.StandardCheckpointHandler(), "meta": ocp.JsonCheckpointHandler()}
+        self.manager = ocp.CheckpointManager(self.folder, options=options, item_handlers=handlers)
 
     def latest(self) -> int | None:
         """The newest step there is, or None."""
@@ -103,7 +104,9 @@ def _compare(found: dict, wanted: dict, folder: Path) -> None:
     for name, array in wanted.items():
         want = (tuple(array.shape), str(np.dtype(array.dtype)))
         if name not in found:
-            raise CheckpointMismatchError(f"{folder}: the checkpoint has no leaf {name}; wanted: {want[1]}{list(want[0])}.")
+            raise CheckpointMismatchError(
+                f"{folder}: the checkpoint has no leaf {name}; wanted: {want[1]}{list(want[0])}."
+            )
         if found[name] != want:
             shape, dtype = found[name]
             raise CheckpointMismatchError(

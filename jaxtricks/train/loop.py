@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,12 +14,12 @@ from jaxtricks.data import Dataset, Feed, steps_per_epoch
 from jaxtricks.train.checkpoint import Checkpoints
 from jaxtricks.train.logs import Log
 from jaxtricks.train.parallel import Plan, read
-from jaxtricks.train.program import Program
+from jaxtricks.train.program import Program, total_steps
 from jaxtricks.train.recipe import Recipe, fingerprint
 from jaxtricks.train.state import State, averaged
 from jaxtricks.train.stop import EarlyStopping
 
-AHEAD = 8  # steps that may be in flight before the loop waits for the oldest
+AHEAD = {"cpu": 1}  # steps that may be in flight before the loop waits for the oldest; elsewhere 8
 PROGRESS = 0.5  # seconds between two progress records
 
 
@@ -70,6 +70,7 @@ def fit(
     test: bool = True,
     patience: int = 10,
     log: Iterable[Log] = (),
+    done: Callable[[Run], None] | None = None,
 ) -> list[Run]:
     """Train a recipe with one or more seeds.
 
@@ -86,6 +87,7 @@ def fit(
       test: whether the test set is read at the end.
       patience: steps in a row that may be skipped because loss or gradient is not finite.
       log: functions that take a record: ``{"kind": "start" | "progress" | "epoch" | "end", ...}``.
+      done: takes each Run as soon as it is there.
 
     Returns:
       A Run for each seed, in order.
@@ -114,7 +116,10 @@ def fit(
         if part not in programs:
             programs[part] = Program(recipe, dataset, part, teacher=teacher, initial=initial)
         where = None if folder is None else f"{folder}/seed{'-'.join(map(str, group))}"
-        runs += _run(programs[part], group, where, save_every, stop, test, patience, tuple(log))
+        for run in _run(programs[part], group, where, save_every, stop, test, patience, tuple(log)):
+            runs.append(run)
+            if done is not None:
+                done(run)
     return runs
 
 
@@ -128,7 +133,7 @@ def _run(program, seeds, folder, save_every, stop, test, patience, log) -> list[
         stacked=plan.stacked,
         part=(jax.process_index(), jax.process_count()),
     )
-    total = max(1, round(recipe.epochs * feed.steps_per_epoch))
+    total = total_steps(recipe, dataset)
     history: list[dict] = []
     best, watch = None, stop.init() if stop else None
     checkpoints, wanted, done = None, {}, 0
@@ -142,6 +147,7 @@ def _run(program, seeds, folder, save_every, stop, test, patience, log) -> list[
     say = {"seeds": list(seeds), "epochs": recipe.epochs, "steps": total}
     _tell(log, kind="start", step=done, **say)
 
+    ahead = AHEAD.get(jax.default_backend(), 8)
     began, trained, taken = time.perf_counter(), 0.0, 0
     while done < total:
         epoch = done // feed.steps_per_epoch
@@ -149,11 +155,12 @@ def _run(program, seeds, folder, save_every, stop, test, patience, log) -> list[
         first, tick = done, time.perf_counter()
         feed.waited, told = 0.0, tick
         flight: deque = deque()
+        state = plan.enter(state)
         for batch in feed.steps(done, end):
             state, record = program.step(state, plan.put_rows(batch), program.constants)
             done += 1
             flight.append(record["bad"])
-            if len(flight) > AHEAD:
+            if len(flight) > ahead:
                 _check(flight.popleft(), patience, done)
             now = time.perf_counter()
             if now - told > PROGRESS:
@@ -161,7 +168,8 @@ def _run(program, seeds, folder, save_every, stop, test, patience, log) -> list[
                 rate = (done - first) * recipe.batch * len(seeds) / (now - tick)
                 _tell(log, kind="progress", step=done, epoch=done / feed.steps_per_epoch, images_per_second=rate, **say)
             if checkpoints and save_every and done % save_every == 0 and done < end:
-                checkpoints.save(done, state, {**wanted, "history": history, "step": done})
+                checkpoints.save(done, plan.leave(state), {**wanted, "history": history, "step": done})
+        state = plan.leave(state)
         for bad in flight:
             _check(bad, patience, done)
         spent = time.perf_counter() - tick
@@ -204,9 +212,7 @@ def _run(program, seeds, folder, save_every, stop, test, patience, log) -> list[
         wait = float(np.mean([r["wait_percent"] for r in own])) if own else 0.0
         skipped = sum(r["skipped"] for r in own)
         share = seconds / len(seeds)
-        out.append(
-            Run(seed, pick(variables), pick(state), own, tests[i], share, step_ms, wait, skipped, program.cost)
-        )
+        out.append(Run(seed, pick(variables), pick(state), own, tests[i], share, step_ms, wait, skipped, program.cost))
     return out
 
 

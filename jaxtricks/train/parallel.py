@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
@@ -101,7 +102,13 @@ class Plan:
         """Run ``key -> state`` (a stack of keys gives a stack of states) so that the result may be donated."""
         function = jax.vmap(create) if self.stacked else create
         keys = jax.random.key_data(keys if self.stacked else keys[0])
-        wrapped = jax.jit(lambda data: function(jax.random.wrap_key_data(data)), out_shardings=self.of_state)
+        # it runs once: on CPU, LLVM's optimisations would take four times as long as they save
+        options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+        wrapped = jax.jit(
+            lambda data: function(jax.random.wrap_key_data(data)),
+            out_shardings=self.of_state,
+            compiler_options=options,
+        )
         return wrapped(np.asarray(keys))
 
     def put_rows(self, batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
@@ -121,10 +128,12 @@ class Plan:
           state, batch, constants: arrays of the right shapes and shardings.
 
         Returns:
-          The compiled step; its ``costs`` method is there where the backend tells.
+          The compiled step.
         """
         if self.kind == "pmap":
-            return self._pmap(prepare, update, state, batch, constants)
+            step = self._pmap(prepare, update, constants)
+            jax.block_until_ready(step(self.enter(state), batch, constants))  # pmap compiles at its first call
+            return step
         if self.kind == "shard_map":
             rows, whole = PartitionSpec(AXIS), PartitionSpec()
             update = jax.shard_map(update, mesh=self.mesh, in_specs=(whole, rows, whole), out_specs=(whole, whole))
@@ -163,19 +172,37 @@ class Plan:
 
         return jax.shard_map(per_device, mesh=self.mesh, in_specs=(spec, spec, whole), out_specs=(spec, spec))
 
-    def _pmap(self, prepare, update, state, batch, constants):
-        """The same step under pmap; the state goes in and comes out whole, so that the loop sees one form."""
-        devices = list(self.mesh.devices.flat)
-        spread = jax.pmap(
-            update, axis_name=AXIS, in_axes=(None, 0, None), out_axes=(None, None), devices=devices
-        )
-        first = jax.jit(prepare)
-        shape = partial(jax.tree.map, lambda x: x.reshape(self.size, x.shape[0] // self.size, *x.shape[1:]))
+    def _pmap(self, prepare: Callable, update: Callable, constants) -> Callable:
+        """The same step under pmap, on a state with a leading axis of devices."""
+        spread = jax.pmap(update, axis_name=AXIS, devices=list(self.mesh.devices.flat), donate_argnums=0)
+        needed = self.enter({name: value for name, value in constants.items() if name != "data"})  # no rows any more
+        split = NamedSharding(self.mesh, PartitionSpec(AXIS))
+
+        @partial(jax.jit, out_shardings=split)
+        def first(keys, steps, batch, constants):
+            batch = prepare(keys[0], steps[0], batch, constants)
+            return jax.tree.map(lambda x: x.reshape(self.size, x.shape[0] // self.size, *x.shape[1:]), batch)
 
         def step(state, batch, constants):
-            return spread(state, shape(first(state.key, state.step, batch, constants)), constants)
+            return spread(state, first(state.key, state.step, batch, constants), needed)
 
         return step
+
+    def enter(self, state: Any) -> Any:
+        """The state as the compiled step takes it: a copy for each device under pmap, itself otherwise."""
+        if self.kind != "pmap":
+            return state
+        copies = jax.jit(
+            lambda tree: jax.tree.map(lambda x: jnp.broadcast_to(x, (self.size, *x.shape)), tree),
+            out_shardings=NamedSharding(self.mesh, PartitionSpec(AXIS)),
+        )
+        return copies(state)
+
+    def leave(self, state: Any) -> Any:
+        """The state as everything else takes it: the first device's copy under pmap, itself otherwise."""
+        if self.kind != "pmap":
+            return state
+        return jax.jit(lambda tree: jax.tree.map(lambda x: x[0], tree), out_shardings=self.whole)(state)
 
 
 def read(tree: Any) -> Any:
@@ -207,7 +234,9 @@ def start(*, coordinator: str | None = None, processes: int | None = None, index
         if not 0 <= index < processes:
             raise ValueError(f"index is {index}; allowed: 0 to {processes - 1}.")
         jax.distributed.initialize(coordinator, processes, index)
-    elif any(name in os.environ for name in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "JAX_COORDINATOR_ADDRESS")):
+    elif any(
+        name in os.environ for name in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "JAX_COORDINATOR_ADDRESS")
+    ):
         tasks = os.environ.get("SLURM_STEP_NUM_TASKS") or os.environ.get("OMPI_COMM_WORLD_SIZE") or "2"
         if int(tasks) > 1:
             jax.distributed.initialize()

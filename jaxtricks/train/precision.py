@@ -58,4 +58,3 @@ def next_scale(scale: LossScale, finite: jax.Array, *, growth: int) -> LossScale
     grown = good >= growth
     value = jnp.where(finite, jnp.where(grown, scale.value * 2, scale.value), scale.value / 2)
     return LossScale(jnp.clip(value, 1.0, 2.0**24), jnp.where(grown, 0, good))
-

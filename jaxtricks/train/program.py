@@ -1,5 +1,6 @@
 """A recipe on a dataset under a plan: model, optimiser, constants and compiled steps, made once for all seeds."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxtricks.data import Dataset, Feed, Split, padded
+from jaxtricks.data import Dataset, Feed, Split, padded, steps_per_epoch
 from jaxtricks.train.parallel import Plan, read
 from jaxtricks.train.recipe import Recipe, describe
 from jaxtricks.train.state import State, averaged, create_state, zero_sums
@@ -29,9 +30,7 @@ class Program:
     def __init__(self, recipe: Recipe, dataset: Dataset, plan: Plan, *, teacher: Any = None, initial: Any = None):
         self.recipe, self.dataset, self.plan, self.initial = recipe, dataset, plan, initial
         self.model = build_model(recipe, dataset, axis_name=plan.axis_name if recipe.bn == "all" else None)
-        per_epoch = len(dataset.train) // recipe.batch
-        total = max(1, round(recipe.epochs * per_epoch))
-        self.schedule = recipe.schedule(recipe.lr, steps=total, steps_per_epoch=per_epoch)
+        self.schedule = build_schedule(recipe, dataset)
         self.tx = optax.with_extra_args_support(recipe.optimizer(self.schedule))
 
         images = dataset.train.images if dataset.train.resident else dataset.train.read(_spread(len(dataset.train)))
@@ -91,7 +90,9 @@ class Program:
 
     def next_epoch(self, state: State, values: list[float]) -> State:
         """The state with empty sums and the epoch's validation losses."""
-        fresh = self.plan.create(lambda key: (zero_sums(), jnp.float32(0)), jax.random.split(jax.random.key(0), len(values)))
+        fresh = self.plan.create(
+            lambda key: (zero_sums(), jnp.float32(0)), jax.random.split(jax.random.key(0), len(values))
+        )
         value = np.asarray(values if self.plan.stacked else values[0], np.float32)
         value = jax.make_array_from_process_local_data(self.plan.of_state, value)
         return state._replace(sums=fresh[0], value=value + fresh[1])
@@ -109,7 +110,7 @@ class Program:
         size = -(-size // many) * many
         share = size // jax.process_count()
         own = slice(jax.process_index() * share, (jax.process_index() + 1) * share)
-        put = (self.plan.put_whole if self.plan.stacked else self.plan.put_rows)
+        put = self.plan.put_whole if self.plan.stacked else self.plan.put_rows
         batches = (put({k: v[own] for k, v in batch.items()}) for batch in padded(split, size))
         if split.resident:
             batches = self._batches[id(split)] = list(batches)
@@ -124,6 +125,18 @@ def build_model(recipe: Recipe, dataset: Dataset, *, axis_name: str | None = Non
         dtype=jnp.dtype(recipe.precision.compute),
         axis_name=axis_name,
     )
+
+
+def total_steps(recipe: Recipe, dataset: Dataset) -> int:
+    """Steps of a whole run."""
+    return max(1, round(recipe.epochs * steps_per_epoch(len(dataset.train), recipe.batch)))
+
+
+def build_schedule(recipe: Recipe, dataset: Dataset) -> Callable:
+    """The learning rate of each step: the recipe's schedule, behind its warm-up if it has one."""
+    schedule = recipe.schedule if recipe.warmup is None else recipe.warmup(recipe.schedule)
+    per_epoch = steps_per_epoch(len(dataset.train), recipe.batch)
+    return schedule(recipe.lr, steps=total_steps(recipe, dataset), steps_per_epoch=per_epoch)
 
 
 def compiled_cost(step: Any) -> dict[str, float | None]:

@@ -24,6 +24,7 @@ class Recipe:
       metrics: ``((logits, taps), batch) -> {name: [B]}``, summed over an evaluation set.
       optimizer: ``schedule -> optax.GradientTransformation``.
       schedule: ``(peak, *, steps, steps_per_epoch) -> (step -> learning rate)``.
+      warmup: what puts a warm-up before the schedule, ``schedule -> schedule``, or None.
       lr: peak learning rate at this batch size.
       batch: images in a step, over all devices.
       epochs: passes over the training set; a fraction is allowed.
@@ -45,6 +46,7 @@ class Recipe:
     metrics: Callable
     optimizer: Callable
     schedule: Callable
+    warmup: Callable | None = None
     lr: float
     batch: int
     epochs: float
@@ -63,7 +65,7 @@ class Recipe:
         for name in ("model", "loss", "metrics", "optimizer", "schedule"):
             if not callable(getattr(self, name)):
                 raise TypeError(f"recipe.{name} is {getattr(self, name)!r}; allowed: a function.")
-        for name in ("augment", "targets", "mix", "init"):
+        for name in ("warmup", "augment", "targets", "mix", "init"):
             value = getattr(self, name)
             if value is not None and not callable(value):
                 raise TypeError(f"recipe.{name} is {value!r}; allowed: a function or None.")

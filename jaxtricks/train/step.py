@@ -84,7 +84,10 @@ def make_step(
         loss, gradients = jax.tree.map(lambda x: x / scale, (loss, gradients))
         if axis_name is not None:
             loss, stats, gradients = jax.lax.pmean((loss, stats, gradients), axis_name)
-            sums = {"loss": jax.lax.psum(sums["loss"], axis_name), "count": sums["count"] * jax.lax.axis_size(axis_name)}
+            sums = {
+                "loss": jax.lax.psum(sums["loss"], axis_name),
+                "count": sums["count"] * jax.lax.axis_size(axis_name),
+            }
 
         norm = optax.tree.norm(gradients)
         finite = jnp.isfinite(norm) & jnp.isfinite(loss)

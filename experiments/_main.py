@@ -1,0 +1,212 @@
+"""What every experiment module does with its table: read the command line, train the cells, write the report."""
+
+import difflib
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import jax
+import tyro
+from rich.console import Console
+
+from experiments import _tricks
+from jaxtricks import ablation, data, models, optim, train
+from jaxtricks.ablation import Cells, Display, Ladder, Trick, report
+from jaxtricks.ablation.progress import work
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "jaxtricks" / "xla"
+PRECISIONS = {"float32": train.FLOAT32, "bfloat16": train.BFLOAT16, "float16": train.FLOAT16}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A setting that was chosen on held-out images, or is a paper's.
+
+    Fields:
+      data, model, seeds, epochs, batch: as on the command line.
+      lr: peak learning rate at this batch; another batch on the command line scales it linearly.
+      merge: rungs that are taken as one.
+      held_out: share of the training set that the learning curves are drawn on.
+      sd: spread of the paired differences between rungs that the smallest resolvable effect assumes, in points.
+      sd_from: where that number comes from.
+    """
+
+    data: str
+    model: str
+    seeds: int
+    epochs: float
+    batch: int
+    lr: float
+    merge: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    held_out: float = 0.125
+    sd: float = 1.0
+    sd_from: str = "assumed"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Trains every rung with several paired seeds, and writes results.json, report.md and report.html."""
+
+    preset: str = "quick"
+    """A setting to start from; the other options change it."""
+    mode: Literal["stack", "add-one", "leave-one-out", "pairwise"] = "stack"
+    """How the tricks are combined into rows."""
+    data: str | None = None
+    """fashion_mini, digits, fake, a TFDS image set, a folder of images, or an .npz file."""
+    model: str | None = None
+    """A residual network by name, such as resnet_mini, resnet20, resnet50."""
+    seeds: int | None = None
+    """Number of paired seeds, 1 or more."""
+    epochs: float | None = None
+    """Passes over the training set."""
+    batch: int | None = None
+    """Images in a step of the baseline; the learning rate is scaled with it."""
+    images: int | None = None
+    """Train on this many images only, the same share of each class."""
+    size: int = 224
+    """Height and width that images of varying size are brought to."""
+    only: tuple[str, ...] = ()
+    """Names of the tricks to use, all of them if none is given."""
+    out: Path | None = None
+    """Folder of cells and report; runs/EXPERIMENT if not given. What is found there is not trained again."""
+    parallel: Literal["jit", "pmap", "shard_map"] = "jit"
+    """How a step is spread over the devices."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the baseline's computation."""
+    seeds_on: Literal["map", "vmap", "devices"] = "map"
+    """Seeds one after another, in one vectorised step, or one on each device."""
+
+
+class UsageError(ValueError):
+    """An option that cannot be used; the message is for the person who typed it."""
+
+
+def main(name: str, baseline: Callable, ladder: Ladder, presets: Mapping[str, Preset], *, title: str) -> None:
+    """Run an experiment from the command line; exit status 2 for what was typed wrong.
+
+    Args:
+      name: of the module.
+      baseline: ``(augmented=, model=, lr=, batch=, epochs=) -> Recipe``.
+      ladder: the tricks by name.
+      presets: settings by name, the first of them the default.
+      title: of the report.
+    """
+    options = tyro.cli(Options, prog=f"python -m experiments.{name}", description=sys.modules["__main__"].__doc__)
+    try:
+        run(name, options, baseline, ladder, presets, title=title)
+    except (UsageError, data.DataError, ablation.SilentTrickError) as error:
+        Console(stderr=True).print(f"{name}: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Stopped. The same command goes on with the cells that are missing.")
+        sys.exit(130)
+
+
+def run(name: str, options: Options, baseline: Callable, ladder: Ladder, presets: Mapping[str, Preset], *, title: str):
+    """What main does once the command line is read; returns the results."""
+    began = time.perf_counter()
+    setting = settle(options, presets)
+    ladder = choose(ablation.merge(ladder, setting.merge), options.only)
+    train.start()
+    jax.config.update("jax_compilation_cache_dir", str(CACHE))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    console = Console(stderr=True, quiet=jax.process_index() > 0)
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+
+    dataset = data.load(setting.data, size=options.size)
+    if options.images is not None:
+        dataset = dataset.subset(options.images)
+    dataset = dataset.hold_out(setting.held_out)
+    recipe = replace(
+        baseline(
+            augmented=_tricks.augmentation(dataset),
+            model=partial(models.resnet, models.LAYOUTS[setting.model]),
+            lr=setting.lr,
+            batch=setting.batch,
+            epochs=setting.epochs,
+        ),
+        precision=PRECISIONS[options.precision],
+    )
+    plan = train.Plan(kind=options.parallel, seeds_on=options.seeds_on)
+    seeds = tuple(range(setting.seeds))
+    try:
+        rows = ablation.variants(recipe, ladder, mode=options.mode)
+        costs = {}
+        for row in rows:  # every recipe is built once before anything is trained
+            plan.check_batch(row.recipe.batch, bn=row.recipe.bn)
+            data.steps_per_epoch(len(dataset.train), row.recipe.batch)
+            train.build_schedule(row.recipe, dataset)
+            costs[row.name] = work(
+                row.recipe.epochs, len(dataset.train), ablation.forward_cost(row.recipe, dataset)["macs"]
+            )
+    except ValueError as error:
+        raise UsageError(f"{error} Use --only to choose the tricks.") from error
+
+    cells = Cells(options.out if options.out is not None else Path("runs") / name, dataset)
+    resolvable = ablation.resolvable(len(seeds), setting.sd)
+    images = f"{len(dataset.train):,} + {len(dataset.validation):,} held out, {len(dataset.test):,} test images"
+    say(f"{title}: {len(rows)} rows x {len(seeds)} seeds, {setting.model} on {setting.data}, {images}")
+    device = f"{plan.size} x {jax.devices()[0].device_kind}"
+    say(f"batch {recipe.batch}, learning rate {recipe.lr:g}, {recipe.epochs:g} epochs, {device}")
+    say(f"Smallest effect that {len(seeds)} seeds resolve (80 % power): {resolvable:.1f} points,")
+    say(f"if paired differences spread by {setting.sd:g} points ({setting.sd_from}).")
+    todo = [(row.name, costs[row.name], len(cells.missing(row.recipe, seeds))) for row in rows]
+    teachers = {id(r.recipe.teacher): r.recipe.teacher for r in rows if r.recipe.teacher is not None}
+    unseen = [t for t in teachers.values() if cells.missing(t, (ablation.TEACHER_SEED,))]
+    extra = sum(work(t.epochs, len(dataset.train), ablation.forward_cost(t, dataset)["macs"]) for t in unseen)
+    kept = len(rows) * len(seeds) - sum(n for _, _, n in todo)
+    if kept:
+        say(f"{kept} cells are there already, in {cells.folder}.")
+    with Display(todo, len(rows), teacher=extra, console=console) as display:
+        ablation.run_cells(rows, cells, seeds=seeds, plan=plan, log=(display.log,))
+    results = ablation.gather(
+        rows,
+        cells,
+        title=title,
+        command=shlex.join(["python", "-m", f"experiments.{name}", *sys.argv[1:]]),
+        mode=options.mode,
+        seeds=seeds,
+        model=setting.model,
+        sd_assumed={"value": setting.sd, "from": setting.sd_from},
+        resolvable=resolvable,
+    )
+    if jax.process_index() == 0:
+        report.write(results, cells.folder.parent)
+        Console().print(report.table(results))
+        say(f"{time.perf_counter() - began:.0f} s. Report: {cells.folder.parent / 'report.html'}")
+    return results
+
+
+def settle(options: Options, presets: Mapping[str, Preset]) -> Preset:
+    """The preset with what the command line changes; the learning rate follows the batch."""
+    preset = presets[known("--preset", options.preset, presets)]
+    given = {
+        k: getattr(options, k) for k in ("data", "model", "seeds", "epochs", "batch") if getattr(options, k) is not None
+    }
+    for option, value in {**given, "images": options.images or 1, "size": options.size}.items():
+        if not isinstance(value, str) and not 0 < value < float("inf"):
+            raise UsageError(f"--{option} is {value}; allowed: greater than 0.")
+    setting = replace(preset, **given)
+    known("--model", setting.model, models.LAYOUTS)
+    return replace(setting, lr=optim.scaled_lr(preset.lr, setting.batch, per=preset.batch))
+
+
+def choose(ladder: Ladder, only: tuple[str, ...]) -> dict[str, Trick]:
+    """The tricks that were asked for, in the order of the ladder."""
+    wanted = [known("--only", each, ladder) for each in only]
+    return {name: trick for name, trick in ladder.items() if not only or name in wanted}
+
+
+def known(option: str, value: str, allowed: Mapping) -> str:
+    """The value, if it is allowed; else an error that names what is near."""
+    if value not in allowed:
+        near = difflib.get_close_matches(value, list(allowed), n=1, cutoff=0.5)
+        hint = f" Perhaps you meant {near[0]!r}?" if near else ""
+        raise UsageError(f"{option} is {value!r}; allowed: {', '.join(allowed)}.{hint}")
+    return value

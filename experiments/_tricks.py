@@ -1,0 +1,108 @@
+"""The tricks that experiments are made of: each a pure function of a recipe."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import optax
+
+from jaxtricks import augment, data, init, losses, metrics, models, optim, preprocess, train
+from jaxtricks.train import Recipe
+
+
+def cross_entropy(params, out, batch):
+    """Softmax cross-entropy to the batch's soft targets."""
+    return optax.softmax_cross_entropy(out[0], batch["target"])
+
+
+def augmentation(dataset: data.Dataset):
+    """The usual one for a set of images: the paper's where images vary in size, crop and flip for small ones.
+
+    Digits are not flipped. The random resized crop of images of varying size is the feed's, as it decodes.
+    """
+    flip = {"flip": augment.each(augment.random_flip)}
+    if not dataset.train.resident:
+        images = dataset.train.read(np.arange(0, len(dataset.train), max(1, len(dataset.train) // 512)))
+        jitter = partial(augment.color_jitter, brightness=0.4, contrast=0.0, saturation=0.4, hue=0.0)
+        noise = partial(augment.pca_noise, pca=augment.fit_color_pca(images), std=0.1)
+        return augment.chain(**flip, jitter=augment.each(jitter), pca=augment.each(noise))
+    crop = augment.each(partial(augment.random_pad_crop, padding=max(1, dataset.shape[0] // 8)))
+    return augment.chain(crop=crop, **({} if dataset.name == "digits" else flip))
+
+
+def large_batch(recipe: Recipe, *, times: int = 4) -> Recipe:
+    """A larger batch and a learning rate that grows with it."""
+    batch = recipe.batch * times
+    return replace(recipe, batch=batch, lr=optim.scaled_lr(recipe.lr, batch, per=recipe.batch))
+
+
+def warm_up(recipe: Recipe, *, share: float = 5 / 120) -> Recipe:
+    """The learning rate rises from 0 over the first part of the run: the paper's 5 of 120 epochs."""
+    return replace(recipe, warmup=partial(optim.with_warmup, epochs=share * recipe.epochs))
+
+
+def zero_gamma(recipe: Recipe) -> Recipe:
+    """Every residual block starts as the identity."""
+    return replace(recipe, init=init.zero_gamma)
+
+
+def no_bias_decay(recipe: Recipe) -> Recipe:
+    """Weight decay on kernels only."""
+    return replace(recipe, optimizer=partial(recipe.optimizer, mask=optim.decay_mask))
+
+
+def low_precision(recipe: Recipe) -> Recipe:
+    """Convolutions and matrix products in bfloat16."""
+    return replace(recipe, precision=train.BFLOAT16)
+
+
+def tweak(recipe: Recipe, **switches: bool) -> Recipe:
+    """One or more of the ResNet's switches b, c and d."""
+    return replace(recipe, model=partial(recipe.model, **switches))
+
+
+def cosine(recipe: Recipe) -> Recipe:
+    """Cosine decay of the learning rate."""
+    return replace(recipe, schedule=optim.cosine)
+
+
+def smoothing(recipe: Recipe, *, alpha: float = 0.1) -> Recipe:
+    """Label smoothing."""
+    return replace(recipe, targets=partial(optax.smooth_labels, alpha=alpha))
+
+
+def mixup(recipe: Recipe, *, alpha: float = 0.2) -> Recipe:
+    """Mixup of images and targets."""
+    return replace(recipe, mix=partial(augment.mixup, alpha=alpha))
+
+
+def distilled(params, out, batch, *, loss, temperature):
+    """The loss, and the teacher's softened output beside it."""
+    return loss(params, out, batch) + losses.distillation(out[0], batch["teacher"], temperature=temperature)
+
+
+TEACHERS = {models.LAYOUTS[small]: models.LAYOUTS[large] for small, large in (("resnet50", "resnet152"),)}
+
+
+def distillation(recipe: Recipe, *, temperature: float = 20.0) -> Recipe:
+    """A larger network of the same family, trained by the same recipe, teaches: the paper's, or one twice as wide."""
+    layout = recipe.model.args[0]
+    larger = TEACHERS.get(layout, layout._replace(widths=tuple(2 * width for width in layout.widths)))
+    teacher = replace(recipe, model=partial(models.resnet, larger, **recipe.model.keywords))
+    return replace(recipe, loss=partial(distilled, loss=recipe.loss, temperature=temperature), teacher=teacher)
+
+
+def standard(*, augmented, model, lr, batch, epochs, weight_decay=1e-4) -> Recipe:
+    """The paper's baseline: Xavier, Nesterov, decay on everything, and a rate that falls tenfold three times."""
+    return Recipe(
+        model=partial(model, kernel_init=init.xavier_normal()),
+        loss=cross_entropy,
+        metrics=metrics.classification,
+        optimizer=partial(optim.coupled_sgd, momentum=0.9, weight_decay=weight_decay),
+        schedule=optim.step_decay,
+        lr=lr,
+        batch=batch,
+        epochs=epochs,
+        preprocess=(preprocess.standardize_fit, preprocess.standardize),
+        augment=augmented,
+    )

@@ -1,0 +1,31 @@
+"""The ablation machine: tricks, the recipes that they make, cells, paired statistics, report."""
+
+from jaxtricks.ablation.cells import TEACHER_SEED, Cells, forward_cost, gather, machine, run_cells
+from jaxtricks.ablation.progress import Display
+from jaxtricks.ablation.statistics import Comparison, holm, interval, paired, resolvable, verdict
+from jaxtricks.ablation.tricks import Ladder, SilentTrickError, Trick, apply, merge
+from jaxtricks.ablation.variants import MODES, Variant, variants
+
+__all__ = [
+    "MODES",
+    "TEACHER_SEED",
+    "Cells",
+    "Comparison",
+    "Display",
+    "Ladder",
+    "SilentTrickError",
+    "Trick",
+    "Variant",
+    "apply",
+    "forward_cost",
+    "gather",
+    "holm",
+    "interval",
+    "machine",
+    "merge",
+    "paired",
+    "resolvable",
+    "run_cells",
+    "variants",
+    "verdict",
+]

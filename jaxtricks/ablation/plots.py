@@ -1,0 +1,278 @@
+"""Figures of a report, as SVG text that takes its colours and its font from the page around it."""
+
+import html
+import io
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from jaxtricks.ablation.summary import Row
+from jaxtricks.ablation.wording import MINUS
+
+# Matplotlib draws with these stand-ins; in the SVG they become variables of the page's style sheet, light and dark.
+COLOURS = {
+    "ink": "#00000a",
+    "muted": "#00000b",
+    "line": "#00000c",
+    "paper": "#00000d",
+    "agrees": "#00000e",
+    "disagrees": "#00000f",
+}
+INK, MUTED, LINE, PAPER, BLUE, ORANGE = COLOURS.values()
+MARKS = {  # told apart by shape and filling as well as by colour
+    "agrees": {"marker": "o", "color": BLUE, "markerfacecolor": BLUE},
+    "disagrees": {"marker": "D", "color": ORANGE, "markerfacecolor": ORANGE},
+    "not resolved": {"marker": "o", "color": MUTED, "markerfacecolor": PAPER},
+    None: {"marker": "s", "color": INK, "markerfacecolor": INK},
+}
+STYLE = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "text.color": INK,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "axes.formatter.useoffset": False,
+}
+WIDTH = 5.6  # inches
+
+
+@matplotlib.rc_context(STYLE)
+def differences(rows: Sequence[Row], *, least: float | None) -> str:
+    """Mean difference and 95 % interval of every row, from top to bottom, over the pairs themselves.
+
+    Args:
+      rows: in the order of the ladder.
+      least: the smallest difference that was planned to be resolvable, points: a band around zero; None for no band.
+    """
+    figure, axes = _ladder(rows)
+    limits = _limits([(row.differences, *_ends(row)) for row in rows], least_span=0.2, through=0.0)
+    if least is not None and math.isfinite(least):
+        axes.axvspan(-least, least, color=LINE, alpha=0.35, linewidth=0)
+    axes.axvline(0, color=MUTED, linewidth=1)
+    for y, row in enumerate(rows):
+        if row.comparison is None:
+            _note(axes, y, "no pairs" if row.reference is not None else "reference")
+        else:
+            _interval(axes, y, row.differences, row.comparison.mean, *_ends(row), row.verdict, limits)
+    axes.set_xlim(*limits)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _sign(x)))
+    axes.set_xlabel("Difference in test accuracy, points")
+    return _svg(figure, "Mean difference in test accuracy and 95 % interval of every variant")
+
+
+@matplotlib.rc_context(STYLE)
+def accuracies(rows: Sequence[Row], *, connect: bool) -> str:
+    """Mean test accuracy and 95 % interval of every row, over the seeds themselves.
+
+    Args:
+      rows: in the order of the ladder.
+      connect: draw a line from each row to the next.
+    """
+    figure, axes = _ladder(rows)
+    low, high = _limits([(row.accuracies, row.low, row.high) for row in rows], least_span=0.2)
+    limits = max(low, 0.0), min(high, 100.0)
+    if connect:
+        known = [(row.mean, y) for y, row in enumerate(rows) if row.mean is not None]
+        axes.plot([mean for mean, _ in known], [y for _, y in known], color=LINE, linewidth=1.5, zorder=0)
+    for y, row in enumerate(rows):
+        if row.mean is None:
+            _note(axes, y, "no result")
+        else:
+            _interval(axes, y, row.accuracies, row.mean, row.low, row.high, None, limits)
+    axes.set_xlim(*limits)
+    axes.set_xlabel("Test accuracy, %")
+    return _svg(figure, "Mean test accuracy and 95 % interval of every variant")
+
+
+@matplotlib.rc_context(STYLE)
+def gain_per_cost(rows: Sequence[Row]) -> str:
+    """Mean difference against extra training time, each relative to the row's reference.
+
+    Args:
+      rows: those with a comparison, one or more.
+    """
+    rows = sorted(rows, key=lambda row: -row.comparison.mean)
+    times = [100 * (row.ratio["time"] - 1) for row in rows]
+    gains = [row.comparison.mean for row in rows]
+    figure = Figure(figsize=(WIDTH, max(2.8, 0.22 * len(rows) + 1)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.axhline(0, color=MUTED, linewidth=1)
+    axes.axvline(0, color=LINE, linewidth=1)
+    axes.set_xscale("symlog", linthresh=20, linscale=1)
+    axes.set_xlim(min(*times, 0) * 1.2 - 2, max(*times, 0) * 1.2 + 2)
+    low, high = min(*gains, 0), max(*gains, 0)
+    pad = 0.12 * max(high - low, 0.2)
+    axes.set_ylim(low - pad, high + pad)
+    axes.set_xticks(_ticks(axes))
+    axes.set_xticks([], minor=True)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _sign(x) + (" %" if x else "")))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _sign(y)))
+    axes.set_xlabel("Extra training time")
+    axes.set_ylabel("Difference, points")
+    line = {"arrowstyle": "-", "color": LINE, "linewidth": 0.7, "shrinkB": 4, "shrinkA": 2, "relpos": (0, 0.5)}
+    bottom, top = axes.get_ylim()
+    heights = _spread([(gain - bottom) / (top - bottom) for gain in gains], 0.17 / (figure.get_figheight() - 0.6))
+    for row, time, gain, height in zip(rows, times, gains, heights, strict=True):
+        axes.plot(time, gain, markersize=6, zorder=3, **MARKS[row.verdict])
+        place = {"xytext": (1.06, height), "textcoords": "axes fraction", "va": "center", "fontsize": 7.5}
+        axes.annotate(_short(row.name), (time, gain), arrowprops=line, **place)
+    return _svg(figure, "Difference in test accuracy against extra training time")
+
+
+@matplotlib.rc_context(STYLE)
+def curves(row: Mapping[str, Any], reference: Mapping[str, Any] | None, limits: Mapping[str, tuple]) -> str:
+    """Validation accuracy and training loss by epoch, of a row over its reference: mean of the seeds, and range.
+
+    Args:
+      row, reference: entries of ``results["rows"]``.
+      limits: of the two axes, by ``curve_limits``.
+    """
+    figure = Figure(figsize=(2.5, 2.5), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    for axes, part in ((upper, "validation_accuracy"), (lower, "train_loss")):
+        for entry, colour in ((reference, MUTED), (row, BLUE)):
+            if entry is None:
+                continue
+            epochs, values = _curve(entry, part)
+            if len(epochs):
+                axes.fill_between(epochs, values.min(0), values.max(0), color=colour, alpha=0.18, linewidth=0)
+                axes.plot(epochs, values.mean(0), color=colour, linewidth=1.3, marker="." if len(epochs) == 1 else None)
+        axes.set_ylim(*limits[part])
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.tick_params(labelsize=7.5)
+    lower.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    return _svg(figure, f"Learning curves of {row['name']}")
+
+
+def curve_limits(rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
+    """Common limits of the learning curves; the first quarter of the way may leave the axes."""
+    limits = {}
+    for part, cut in (("validation_accuracy", (0.25, 1.0)), ("train_loss", (0.0, 0.85))):
+        values = np.concatenate([_curve(row, part)[1].ravel() for row in rows] or [np.empty(0)])
+        values = values[np.isfinite(values)]
+        low, high = np.quantile(values, cut) if values.size else (0.0, 1.0)
+        pad = 0.08 * (high - low) or 0.5
+        limits[part] = (float(low - pad), float(high + pad))
+    return limits
+
+
+def _curve(row: Mapping[str, Any], part: str) -> tuple[list, np.ndarray]:
+    """The epochs that all seeds have, and the values of each seed there; None in a curve is a gap."""
+    tracks = [dict(zip(cell["curve"]["epoch"], cell["curve"][part], strict=True)) for cell in row["cells"]]
+    epochs = sorted(set.intersection(*map(set, tracks))) if tracks else []
+    return epochs, np.array([[track[epoch] for epoch in epochs] for track in tracks], float)
+
+
+def _ladder(rows: Sequence[Row]):
+    """A figure with one line a row, the first on top."""
+    figure = Figure(figsize=(WIDTH, 0.34 * max(len(rows), 2) + 0.55), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_yticks(range(len(rows)), [_label(row) for row in rows], color=INK)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0, pad=8)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x", color=LINE, linewidth=0.6, alpha=0.7)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _interval(axes, y, values, mean, low, high, verdict, limits) -> None:
+    """One line: a tick for each value, the mean's mark and the interval, with an arrow where it leaves the axes."""
+    mark = MARKS[verdict]
+    axes.plot(values, [y + 0.26] * len(values), "|", color=mark["color"], alpha=0.55, markersize=4, zorder=1)
+    if math.isfinite(low) and math.isfinite(high):
+        axes.plot([max(low, limits[0]), min(high, limits[1])], [y, y], color=mark["color"], linewidth=2, zorder=2)
+        for outside, edge, arrow in ((low < limits[0], limits[0], "<"), (high > limits[1], limits[1], ">")):
+            if outside:
+                axes.plot(edge, y, arrow, color=mark["color"], markersize=5, clip_on=False, zorder=2)
+    axes.plot(mean, y, markersize=6, zorder=3, clip_on=False, **mark)
+
+
+def _spread(heights: Sequence[float], gap: float) -> list[float]:
+    """Falling heights moved apart to the gap or more: the mean of pushing each down and of pushing each up."""
+    down, up = list(heights), list(heights)
+    for i in range(1, len(heights)):
+        down[i] = min(down[i], down[i - 1] - gap)
+        up[-i - 1] = max(up[-i - 1], up[-i] + gap)
+    return [(a + b) / 2 for a, b in zip(down, up, strict=True)]
+
+
+def _ticks(axes) -> list[float]:
+    """Round percentages along the x axis, the more important first, none too near to another."""
+    transform, (left, right) = axes.xaxis.get_transform(), axes.get_xlim()
+    left, right = transform.transform([left, right])
+    kept = {}
+    for tick in (0, 20, -20, 100, 50, -50, 10, -10, 500, 200, 1000, -90, 5, -5):
+        place = (transform.transform([tick])[0] - left) / (right - left)
+        if 0 <= place <= 1 and all(abs(place - other) > 0.14 for other in kept.values()):
+            kept[tick] = place
+    return sorted(kept)
+
+
+def _sign(value: float) -> str:
+    return f"{value:+g}".replace("-", MINUS) if value else "0"
+
+
+def _label(row: Row) -> str:
+    planned = len(row.seeds) + len(row.missing)
+    return _short(row.name) + (f" ({len(row.seeds)} of {planned})" if row.missing else "")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 32 else name[:31] + "…"
+
+
+def _note(axes, y, text: str) -> None:
+    axes.text(0.01, y, text, color=MUTED, va="center", transform=axes.get_yaxis_transform())
+
+
+def _ends(row: Row) -> tuple[float, float]:
+    return (row.comparison.low, row.comparison.high) if row.comparison else (-math.inf, math.inf)
+
+
+def _limits(lines, *, least_span: float, through: float | None = None) -> tuple[float, float]:
+    """Room for all values, and for intervals up to the span of the values on either side.
+
+    One wide interval of two seeds must not squeeze the rest into a dot.
+    """
+    values = [value for line in lines for value in line[0]]
+    values += [through] if through is not None else []
+    if not values:
+        return 0.0, 1.0
+    low, high = min(values), max(values)
+    span = max(high - low, least_span)
+    ends = [end for _, *both in lines for end in both if end is not None and math.isfinite(end)]
+    low, high = max(min([low, *ends]), low - span), min(max([high, *ends]), high + span)
+    pad = 0.04 * max(high - low, least_span)
+    return low - pad, high + pad
+
+
+def _svg(figure: Figure, label: str) -> str:
+    """The figure as an element of a page: colours as variables, ids of its own, no size, metadata or style sheet."""
+    for axes in figure.axes:
+        axes.patch.set_visible(False)
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": label}):
+        metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
+        figure.savefig(buffer, format="svg", metadata=metadata, transparent=True)
+    svg = buffer.getvalue()
+    box = re.search(r'viewBox="[^"]*"', svg).group()
+    body = svg[svg.index("</defs>") + len("</defs>") :]  # behind the style sheet, which would reach the whole page
+    body = re.sub(r'<g id="[^"]*"', "<g", body)
+    for role, colour in COLOURS.items():
+        body = body.replace(colour, f"var(--{role})")
+    return f'<svg {box} role="img" aria-label="{html.escape(label)}">{body}'

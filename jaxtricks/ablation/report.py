@@ -1,0 +1,143 @@
+"""A report of an ablation: a table for the terminal, and results.json, report.md and report.html."""
+
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from jaxtricks.ablation import page
+from jaxtricks.ablation.summary import Row, summarise
+from jaxtricks.ablation.wording import (
+    DASH,
+    MINUS,
+    TIMES,
+    about,
+    changes,
+    costs,
+    difference,
+    findings,
+    made_with,
+    number,
+    p_value,
+)
+
+__all__ = ["Row", "findings", "summarise", "table", "write"]
+
+STYLE = {"agrees": "bold blue", "disagrees": "bold red", "not resolved": "dim", None: ""}
+EXPECTED = {1: "+", 0: "0", -1: MINUS}
+HEAD = ("variant", "sign", "acc. %", "difference [95 %]", "p Holm", "verdict", "time")
+COSTS = ("variant", "run s", "step ms", "MACs", "step FLOPs", "peak MiB", "parameters", "waiting %", "skipped steps")
+
+
+def table(results: Mapping[str, Any]) -> Table:
+    """The rows as a table for the terminal.
+
+    Args:
+      results: as for ``summarise``.
+
+    Returns:
+      A rich Table: print it by ``rich.print``.
+    """
+    made = Table(
+        title=Text(results["title"]), title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    for i, head in enumerate(HEAD):
+        words = i in (0, 5)
+        made.add_column(head, justify="left" if words else "right", overflow="fold", no_wrap=i > 0)
+    for row in summarise(results):
+        cells = _cells(row, len(results["seeds"]))
+        made.add_row(*[Text(cell, style=STYLE[row.verdict] if i == 5 else "") for i, cell in enumerate(cells)])
+    return made
+
+
+def write(results: Mapping[str, Any], folder: str | Path) -> Path:
+    """Write ``results.json`` (with the summary), ``report.md`` and ``report.html``.
+
+    A ``results.json`` that this function wrote can be read and given to it again.
+
+    Args:
+      results: as for ``summarise``.
+      folder: made if it does not exist; files of these names are overwritten.
+
+    Returns:
+      The path of ``report.html``, which needs no other file.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = summarise(results)
+    full = _plain({**results, "summary": [dataclasses.asdict(row) for row in rows]})
+    text = json.dumps(full, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    (folder / "results.json").write_text(text, encoding="utf-8")
+    (folder / "report.md").write_text(markdown(results, rows), encoding="utf-8")
+    (folder / "report.html").write_text(page.render(results, rows), encoding="utf-8")
+    return folder / "report.html"
+
+
+def markdown(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
+    """The report as GitHub-flavoured Markdown, without figures."""
+    planned = len(results["seeds"])
+    facts = about(results) | made_with(results)
+    changed = [(row.name, *change) for row in rows if row.reference is not None for change in changes(results, row)]
+    failed = [(row.name, str(seed), error) for row in rows for seed, error in row.failed]
+    papers = [(row.name, row.paper) for row in rows if row.paper]
+    parts = [
+        f"# {_escape(results['title'])}",
+        _escape(findings(results, rows)),
+        _grid(HEAD, [_cells(row, planned) for row in rows]),
+        "Resolved: Holm-corrected p of the paired t-test below 0.05. Time: ratio to the reference.",
+        "## Papers" if papers else "",
+        _grid(("variant", "paper"), papers) if papers else "",
+        "## Cost",
+        _grid(COSTS, [(row.name, *costs(row)) for row in rows]),
+        "## What changed in each recipe" if changed else "",
+        _grid(("variant", "field", "before", "after"), changed) if changed else "",
+        "## Failed runs" if failed else "",
+        _grid(("variant", "seed", "error"), failed) if failed else "",
+        "## Reproduce",
+        "    " + results["command"].replace("\n", "\n    "),
+        "\n".join(f"- {key}: {_escape(value)}" for key, value in facts.items()),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _cells(row: Row, planned: int) -> tuple[str, ...]:
+    """A row of the short table, in the order of HEAD."""
+    compared = row.reference is not None
+    return (
+        row.name + (f" ({len(row.seeds)} of {planned} seeds)" if row.missing else ""),
+        EXPECTED[row.expected] if compared else DASH,
+        number(row.mean),
+        difference(row),
+        p_value(row.adjusted_p if row.comparison else None),
+        row.verdict or DASH,
+        number(row.ratio["time"], TIMES + "{:.2f}"),
+    )
+
+
+def _grid(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *[[_escape(cell) for cell in line] for line in body]]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _escape(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return re.sub(r"([\\`*_\[\]<>|#~$&])", r"\\\1", " ".join(text.split()))
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold: null for a number that is not finite."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

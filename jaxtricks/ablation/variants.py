@@ -1,0 +1,78 @@
+"""From a baseline and a ladder of tricks to the recipes that are compared."""
+
+from dataclasses import dataclass
+from itertools import combinations
+
+from jaxtricks.ablation.tricks import Ladder, apply
+from jaxtricks.train import Recipe
+
+MODES = ("stack", "add-one", "leave-one-out", "pairwise")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the table.
+
+    Fields:
+      name: of the row.
+      tricks: the tricks in it, in order.
+      recipe: the baseline with these tricks.
+      reference: name of the row it is compared with, or None.
+      expected: sign that the paper leads to expect of that difference.
+      paper: what the paper reports.
+    """
+
+    name: str
+    tricks: tuple[str, ...]
+    recipe: Recipe
+    reference: str | None
+    expected: int
+    paper: str | None
+
+
+def variants(baseline: Recipe, ladder: Ladder, *, mode: str = "stack") -> list[Variant]:
+    """The rows of an ablation.
+
+    Args:
+      baseline: recipe without any trick.
+      ladder: the tricks by name, in the order in which they stack.
+      mode: ``"stack"``, each rung adds a trick to those before it and is compared with the rung below;
+        ``"add-one"``, each trick alone, against the baseline; ``"leave-one-out"``, all tricks but one, against all of
+        them; ``"pairwise"``, each trick alone against the baseline, and each pair against its first trick alone.
+
+    Returns:
+      The rows; a row's reference stands before it.
+
+    Raises:
+      ValueError: if the mode is another, or there are too few tricks for it.
+      SilentTrickError: if a trick changes nothing.
+    """
+    names = tuple(ladder)
+    least = {"stack": 1, "add-one": 1, "leave-one-out": 2, "pairwise": 2}
+    if mode not in MODES:
+        raise ValueError(f"mode is {mode!r}; allowed: {', '.join(map(repr, MODES))}.")
+    if len(names) < least[mode]:
+        raise ValueError(f"mode {mode!r} has {len(names)} tricks; allowed: {least[mode]} or more.")
+
+    def row(name, tricks, reference, trick=None, sign=1):
+        about = ladder[trick] if trick else None
+        expected = sign * about.expected if about else 0
+        return Variant(
+            name, tricks, apply(baseline, tricks, ladder), reference, expected, about.paper if about else None
+        )
+
+    base = row("baseline", (), None)
+    if mode == "stack":
+        rungs = [base]
+        for i, name in enumerate(names):
+            rungs.append(row(f"+ {name}", names[: i + 1], rungs[-1].name, name))
+        return rungs
+    alone = [row(name, (name,), "baseline", name) for name in names]
+    if mode == "add-one":
+        return [base, *alone]
+    if mode == "pairwise":
+        pairs = [row(f"{a} & {b}", (a, b), a, b) for a, b in combinations(names, 2)]
+        return [base, *alone, *pairs]
+    full = row("all tricks", names, None)
+    rest = [row(f"without {n}", tuple(m for m in names if m != n), "all tricks", n, sign=-1) for n in names]
+    return [full, *rest]

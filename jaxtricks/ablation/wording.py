@@ -1,0 +1,163 @@
+"""Rows and results in words: the findings, the facts, and numbers as text."""
+
+import contextlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jaxtricks.ablation.summary import Row
+
+DASH, MINUS, TIMES = "\u2013", "\u2212", "\u00d7"
+
+
+def findings(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
+    """What was resolved and what was not, in one paragraph of plain text."""
+    planned = len(results["seeds"])
+    said = [f"{_count(len(rows), 'variant')}, {_count(planned, 'seed')} each."]
+    compared = [row for row in rows if row.reference is not None]
+    resolved = [row for row in compared if row.verdict != "not resolved"]
+    unresolved = [row.name for row in compared if row.verdict == "not resolved"]
+    if compared:
+        said.append(
+            f"Of {_count(len(compared), 'difference')}, {len(resolved) or 'none'} can be told from zero "
+            "(resolved: Holm-corrected p below 0.05)."
+        )
+    signs = {1: "an increase", -1: "a decrease", 0: "no effect"}
+    found = [
+        f"{row.name}, {difference(row)} points against {row.reference}, "
+        + ("as expected" if row.verdict == "agrees" else f"where {signs[row.expected]} was expected")
+        for row in resolved
+    ]
+    if found:
+        said.append(f"Resolved: {'; '.join(found)}.")
+    if unresolved:
+        said.append(
+            f"Not resolved: {'; '.join(unresolved)}. Such an effect may be absent, "
+            "or smaller than these runs can show; it is not shown to be zero."
+        )
+    least, assumed = results["resolvable"], results["sd_assumed"]
+    if least is None or not math.isfinite(least):
+        said.append("With fewer than two pairs no difference can be resolved, however large.")
+    else:
+        said.append(
+            f"Planned resolution: with {_count(planned, 'pair')} and a standard deviation of {assumed['value']:.2f} "
+            f"points ({assumed['from']}), a single comparison finds a true difference of {least:.2f} points in "
+            "four experiments out of five, before the correction for several comparisons."
+        )
+    failed = sum(len(row.failed) for row in rows)
+    if failed:
+        said.append(f"{failed} of {_count(planned * len(rows), 'run')} failed.")
+    absent = sum(len(set(row.missing) - {seed for seed, _ in row.failed}) for row in rows)
+    if absent:
+        said.append(f"{absent} of {_count(planned * len(rows), 'run')} not run yet.")
+    if any(row.missing for row in rows):
+        said.append("A difference is taken over the seeds that both of its variants finished.")
+    return " ".join(said)
+
+
+def costs(row: Row) -> tuple[str, ...]:
+    """Seconds, step ms, MACs, step FLOPs, peak MiB, parameters, percent of waiting, skipped steps, as text."""
+    peak = row.cost.get("peak_bytes")
+    return (
+        number(row.seconds, "{:.1f}"),
+        number(row.cost.get("step_ms"), "{:.1f}"),
+        amount(row.cost.get("macs")),
+        amount(row.cost.get("train_flops")),
+        number(None if peak is None else peak / 2**20, "{:.0f}"),
+        amount(row.cost.get("parameters")),
+        number(row.wait, "{:.1f}"),
+        str(row.skipped) if row.seeds else DASH,
+    )
+
+
+def about(results: Mapping[str, Any]) -> dict[str, str]:
+    """When, on which data and how the runs were made, as text."""
+    data, shape = results["data"], f"\u00a0{TIMES}\u00a0".join(map(str, results["data"]["shape"]))
+    return {
+        "created": results["created"][:16].replace("T", " "),
+        "data": f"{data['name']}, {data['train']:,} training, {data['validation']:,} validation and {data['test']:,} "
+        f"test images of {shape}, {data['classes']} classes",
+        "runs": f"{results['model']}, {results['epochs']:g} epochs, batch {results['batch']}, mode {results['mode']}, "
+        f"seeds {', '.join(map(str, results['seeds']))}",
+    }
+
+
+def made_with(results: Mapping[str, Any]) -> dict[str, str]:
+    """The machine, and the versions where the results name them, as text."""
+    facts = results["machine"] | results.get("versions", {})
+    return {key: ", ".join(map(str, fact)) if isinstance(fact, list) else str(fact) for key, fact in facts.items()}
+
+
+def changes(results: Mapping[str, Any], row: Row) -> list[tuple[str, str, str]]:
+    """``(field, before, after)`` for each part of a row's recipe that differs from its reference's.
+
+    A field that holds the same kind of JSON on both sides is followed down to the parts that differ.
+    """
+    recipes = results["recipe"]
+    before, after = recipes.get(row.reference, {}), recipes.get(row.name, {})
+    return [change for field in dict.fromkeys([*before, *after]) for change in _differing(field, before, after, field)]
+
+
+def _differing(path: str, before: Any, after: Any, key: Any) -> list[tuple[str, str, str]]:
+    old, new = _parsed(before.get(key, DASH)), _parsed(after.get(key, DASH))
+    if old == new:
+        return []
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        old, new = dict(enumerate(old)), dict(enumerate(new))
+    if isinstance(old, dict) and isinstance(new, dict) and old.keys() & new.keys():
+        return [
+            change for part in dict.fromkeys([*old, *new]) for change in _differing(f"{path} / {part}", old, new, part)
+        ]
+    return [(path, *(side if isinstance(side, str) else json.dumps(side, ensure_ascii=False) for side in (old, new)))]
+
+
+def _parsed(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(("{", "[")):
+        with contextlib.suppress(json.JSONDecodeError):
+            return json.loads(value)
+    return value
+
+
+def signed(value: float) -> str:
+    """A difference with its sign: +0.70, -0.35, 0.00; the minus is the long one."""
+    text = f"{value:+.2f}"
+    return "0.00" if float(text) == 0 else text.replace("-", MINUS)
+
+
+def bounds(low: float | None, high: float | None, show=signed) -> str:
+    """An interval as text, a dash where it is unknown on both sides."""
+    if low is None or not (math.isfinite(low) or math.isfinite(high)):
+        return DASH
+    return f"[{show(low) if math.isfinite(low) else MINUS + '∞'}, {show(high) if math.isfinite(high) else '∞'}]"
+
+
+def difference(row: Row) -> str:
+    """Mean difference and interval of a row as text, a dash where there is none."""
+    if row.comparison is None:
+        return DASH
+    return f"{signed(row.comparison.mean)} {bounds(row.comparison.low, row.comparison.high)}"
+
+
+def number(value: float | None, pattern: str = "{:.2f}") -> str:
+    """A number as text, a dash where there is none."""
+    return DASH if value is None or not math.isfinite(value) else pattern.format(value)
+
+
+def p_value(value: float | None) -> str:
+    """A p-value as text."""
+    return "< 0.001" if value is not None and value < 0.001 else number(value, "{:.3f}")
+
+
+def amount(value: float | None) -> str:
+    """A count with three digits and a suffix: "272 k", "1.82 G"."""
+    if value is None:
+        return DASH
+    for factor, suffix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= 0.9995 * factor:
+            return f"{value / factor:#.3g}".rstrip(".") + f" {suffix}"
+    return f"{value:.0f}"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" + ("" if n == 1 else "s")

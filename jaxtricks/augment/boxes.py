@@ -1,0 +1,105 @@
+"""Where places and boxes come to lie. Coordinates are in pixels, as in matrix.py."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxtricks import check
+
+
+def move_points(points: jax.Array, matrix: jax.Array) -> jax.Array:
+    """Where places come to lie: ``x <- a x + b y + e``, ``y <- c x + d y + f``.
+
+    Args:
+      points: ``[..., 2]``, ``(x, y)`` in pixels.
+      matrix: ``[3, 3]``, affine.
+
+    Returns:
+      ``[..., 2]``.
+
+    Raises:
+      ValueError: on a wrong shape.
+    """
+    check.shape("matrix", matrix, (3, 3))
+    if jnp.shape(points)[-1:] != (2,):
+        raise ValueError(f"points has shape {jnp.shape(points)}; allowed: [..., 2].")
+    (a, b, e), (c, d, f), _ = matrix
+    x, y = points[..., 0], points[..., 1]
+    return jnp.stack([a * x + b * y + e, c * x + d * y + f], -1)
+
+
+def move_boxes(boxes: jax.Array, matrix: jax.Array) -> jax.Array:
+    """The smallest upright boxes that hold the moved corners.
+
+    Args:
+      boxes: ``[..., 4]``, ``(x0, y0, x1, y1)`` in pixels.
+      matrix: ``[3, 3]``, affine.
+
+    Returns:
+      ``[..., 4]``, not cut to any frame.
+
+    Raises:
+      ValueError: on a wrong shape.
+    """
+    if jnp.shape(boxes)[-1:] != (4,):
+        raise ValueError(f"boxes has shape {jnp.shape(boxes)}; allowed: [..., 4].")
+    corners = move_points(jnp.asarray(boxes)[..., jnp.array([[0, 1], [2, 1], [0, 3], [2, 3]])], matrix)
+    return jnp.concatenate([corners.min(-2), corners.max(-2)], -1)
+
+
+def cut_boxes(
+    boxes: jax.Array, valid: jax.Array, frame: jax.Array, *, visible: float = 0.0
+) -> tuple[jax.Array, jax.Array]:
+    """Cut boxes to a frame; a box of which too little is left is not valid any more.
+
+    Args:
+      boxes: ``[..., 4]``, ``(x0, y0, x1, y1)`` in pixels.
+      valid: ``[...]``, bool.
+      frame: ``(x0, y0, x1, y1)``, ``[4]``.
+      visible: the part of its area that must be more than this for a box to stay valid, 0 to 1.
+
+    Returns:
+      Boxes ``[..., 4]``, zeros where not valid, and valid ``[...]``.
+
+    Raises:
+      ValueError: on a wrong shape, or visible outside 0 to 1.
+    """
+    check.between("visible", visible, 0.0, 1.0)
+    check.shape("frame", frame, (4,))
+    check.shape("valid", valid, jnp.shape(boxes)[:-1])
+    x0, y0, x1, y1 = frame
+    low, high = jnp.stack([x0, y0, x0, y0]), jnp.stack([x1, y1, x1, y1])
+    cut = jnp.clip(boxes, _like(low, boxes), _like(high, boxes))
+    valid = valid & (_area(cut) > visible * _area(boxes))
+    return jnp.where(valid[..., None], cut, 0), valid
+
+
+def mask_boxes(masks: jax.Array) -> jax.Array:
+    """The smallest box that holds each mask; zeros for an empty one.
+
+    Args:
+      masks: ``[..., H, W]``, bool.
+
+    Returns:
+      ``(x0, y0, x1, y1)``, float32 ``[..., 4]``.
+
+    Raises:
+      ValueError: on a wrong rank.
+    """
+    check.min_rank("masks", masks, 2)
+    masks = jnp.asarray(masks)
+
+    def ends(line):
+        return jnp.argmax(line, -1), line.shape[-1] - jnp.argmax(line[..., ::-1], -1)
+
+    (x0, x1), (y0, y1) = ends(masks.any(-2)), ends(masks.any(-1))
+    boxes = jnp.stack([x0, y0, x1, y1], -1).astype(jnp.float32)
+    return jnp.where(masks.any((-2, -1))[..., None], boxes, 0)
+
+
+def _like(vector: jax.Array, array: jax.Array) -> jax.Array:
+    """A vector along the last axis of an array, at the array's rank."""
+    return vector.reshape((1,) * (jnp.ndim(array) - 1) + (-1,))
+
+
+def _area(boxes: jax.Array) -> jax.Array:
+    return jnp.maximum(boxes[..., 2] - boxes[..., 0], 0) * jnp.maximum(boxes[..., 3] - boxes[..., 1], 0)

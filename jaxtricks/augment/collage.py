@@ -1,0 +1,189 @@
+"""Images made of several, for detection and segmentation: mosaic and copy-paste. Boxes and masks follow.
+
+Entries as in labels.py with a first axis B: ``box [B, N, 4]``, ``valid [B, N]``; and whatever else is named in
+``instances``, ``[B, N, ...]``, such as the classes of the boxes. Partners are the examples before in the batch.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxtricks import check
+from jaxtricks.augment import _checks
+from jaxtricks.augment.boxes import cut_boxes, mask_boxes
+from jaxtricks.augment.compose import Batch
+
+
+def mosaic_at(
+    batch: Batch, center: jax.Array, *, visible: float = 0.0, instances: tuple[str, ...] = ("label",)
+) -> Batch:
+    """Put four images together about a point: each fills a quarter, at its own scale, one of its corners in the point.
+
+    Top left is the example itself, top right the one before it, bottom left the second, bottom right the third before.
+
+    Args:
+      batch: ``image [B, H, W, C]``, ``box``, ``valid``, the named instances; a ``mask [B, H, W]`` of classes follows.
+      center: the point, ``(x, y)`` in whole pixels, integers ``[B, 2]``, within the image.
+      visible: the part of its area that must be more than this for a box to stay valid, 0 to 1.
+      instances: other entries with a row a box.
+
+    Returns:
+      The batch with 4 N boxes and instances an image.
+
+    Raises:
+      ValueError: if an entry is missing or of a wrong shape or dtype.
+    """
+    _check(batch, instances)
+    count, height, width = batch["image"].shape[:3]
+    check.shape("center", center, (count, 2))
+    check.integer("center", center)
+    if "mask" in batch:
+        check.shape('batch["mask"]', batch["mask"], (count, height, width))
+    x, y = center[:, 0], center[:, 1]
+    right = jnp.arange(width)[None, None, :] >= x[:, None, None]
+    low = jnp.arange(height)[None, :, None] >= y[:, None, None]
+    quarter = 2 * low + right
+
+    def pixels(array):
+        out = array
+        for i in range(4):  # to bring any corner of an image to the point is the same roll
+            moved = jax.vmap(lambda a, c: jnp.roll(a, (c[1], c[0]), axis=(0, 1)))(jnp.roll(array, i, axis=0), center)
+            here = (quarter == i).reshape(quarter.shape + (1,) * (array.ndim - 3))
+            out = jnp.where(here, moved, out)
+        return out
+
+    boxes, valid = [], []
+    for i in range(4):
+        left, top = i % 2 == 0, i < 2
+        offset = jnp.stack([x - width * left, y - height * top] * 2, 1)
+        zero = jnp.zeros_like(x)
+        frame = [zero if left else x, zero if top else y, x if left else zero + width, y if top else zero + height]
+        moved = jnp.roll(batch["box"], i, axis=0) + offset[:, None, :]
+        cut = jax.vmap(lambda b, v, f: cut_boxes(b, v, f, visible=visible))
+        box, good = cut(moved, jnp.roll(batch["valid"], i, axis=0), jnp.stack(frame, 1))
+        boxes.append(box)
+        valid.append(good)
+    out = {"box": jnp.concatenate(boxes, 1), "valid": jnp.concatenate(valid, 1)}
+    out |= {name: pixels(batch[name]) for name in ("image", "mask") if name in batch}
+    for name in instances:
+        out[name] = jnp.concatenate([jnp.roll(batch[name], i, axis=0) for i in range(4)], 1)
+    return {**batch, **out}
+
+
+def mosaic(
+    key: jax.Array,
+    batch: Batch,
+    *,
+    center: tuple[float, float] = (0.25, 0.75),
+    visible: float = 0.0,
+    instances: tuple[str, ...] = ("label",),
+) -> Batch:
+    """Put four images together about a random point. Resize or warp samples before it for scales other than their own.
+
+    Args:
+      key: a typed key.
+      batch: ``image [B, H, W, C]``, ``box``, ``valid``, the named instances; a ``mask [B, H, W]`` of classes follows.
+      center: least and greatest x and y of the point, as parts of width and height, uniform, within 0 to 1.
+      visible: the part of its area that must be more than this for a box to stay valid, 0 to 1.
+      instances: other entries with a row a box.
+
+    Returns:
+      The batch with 4 N boxes and instances an image.
+
+    Raises:
+      ValueError: if an entry is missing or of a wrong shape or dtype, or on a wrong range.
+
+    Reference:
+      Bochkovskiy et al., YOLOv4: optimal speed and accuracy of object detection, arXiv 2004.10934.
+    """
+    _checks.interval("center", center, 0.0, 1.0)
+    _check(batch, instances)
+    count, height, width = batch["image"].shape[:3]
+    place = jax.random.uniform(key, (count, 2), minval=center[0], maxval=center[1]) * jnp.array([[width, height]])
+    return mosaic_at(batch, jnp.round(place).astype(jnp.int32), visible=visible, instances=instances)
+
+
+def paste_instances(
+    batch: Batch, chosen: jax.Array, *, visible: float = 0.0, instances: tuple[str, ...] = ("label",)
+) -> Batch:
+    """Paste instances of the example before onto every image, by their masks; what they hide is taken out.
+
+    Args:
+      batch: ``image [B, H, W, C]``, ``box``, ``valid``, ``mask [B, N, H, W]`` bool, one an instance, and the named
+        instances.
+      chosen: which instances are pasted, of the example they belong to, bool ``[B, N]``; those not valid never are.
+      visible: the part of its area that must be more than this for a hidden instance to stay valid, 0 to 1.
+      instances: other entries with a row an instance.
+
+    Returns:
+      The batch with 2 N instances an image: its own, and those pasted. The box of an instance that is partly hidden is
+      that of what is left.
+
+    Raises:
+      ValueError: if an entry is missing or of a wrong shape or dtype, or visible outside 0 to 1.
+    """
+    _check(batch, ("mask", *instances))
+    check.between("visible", visible, 0.0, 1.0)
+    count, slots = batch["valid"].shape
+    check.shape('batch["mask"]', batch["mask"], (count, slots, *batch["image"].shape[1:3]))
+    check.shape("chosen", chosen, (count, slots))
+    mask = batch["mask"].astype(bool)
+    before = {name: jnp.roll(batch[name], 1, axis=0) for name in ("image", "box", *instances)}
+    pasted = jnp.roll(chosen & batch["valid"], 1, axis=0)
+    pasted_mask = jnp.roll(mask, 1, axis=0) & pasted[..., None, None]
+    cover = pasted_mask.any(1)
+    left = mask & ~cover[:, None]
+    area, area_left = mask.sum((2, 3)), left.sum((2, 3))
+    valid = batch["valid"] & (area_left > visible * area)
+    box = jnp.where((area_left == area)[..., None], batch["box"], mask_boxes(left))
+    out = {
+        "image": jnp.where(cover[..., None], before["image"], batch["image"]),
+        "mask": jnp.concatenate([left, pasted_mask], 1),
+        "valid": jnp.concatenate([valid, pasted], 1),
+    }
+    boxes = jnp.concatenate([box, before["box"]], 1)
+    out["box"] = jnp.where(out["valid"][..., None], boxes, 0)
+    return {**batch, **out} | {name: jnp.concatenate([batch[name], before[name]], 1) for name in instances}
+
+
+def copy_paste(
+    key: jax.Array,
+    batch: Batch,
+    *,
+    probability: float = 0.5,
+    visible: float = 0.0,
+    instances: tuple[str, ...] = ("label",),
+) -> Batch:
+    """Paste a random choice of the instances of the example before onto every image. Flip and scale samples before it.
+
+    Args:
+      key: a typed key.
+      batch: ``image [B, H, W, C]``, ``box``, ``valid``, ``mask [B, N, H, W]`` bool, one an instance, and the named
+        instances.
+      probability: of each instance to be pasted, 0 to 1.
+      visible: the part of its area that must be more than this for a hidden instance to stay valid, 0 to 1.
+      instances: other entries with a row an instance.
+
+    Returns:
+      The batch with 2 N instances an image: its own, and those pasted.
+
+    Raises:
+      ValueError: if an entry is missing or of a wrong shape or dtype, or a part lies outside 0 to 1.
+
+    Reference:
+      Ghiasi et al., Simple copy-paste is a strong data augmentation method for instance segmentation, arXiv 2012.07177.
+    """
+    check.between("probability", probability, 0.0, 1.0)
+    _check(batch, ("mask", *instances))
+    chosen = jax.random.bernoulli(key, probability, batch["valid"].shape)
+    return paste_instances(batch, chosen, visible=visible, instances=instances)
+
+
+def _check(batch: Batch, others: tuple[str, ...]) -> None:
+    _checks.entries(batch, "image", "box", "valid", *others)
+    check.floating('batch["image"]', batch["image"])
+    check.shape('batch["box"]', batch["box"], (None, None, 4))
+    for name in ("valid", *others):
+        if batch[name].shape[1:2] != batch["box"].shape[1:2]:
+            raise ValueError(
+                f"batch[{name!r}] has shape {batch[name].shape}; allowed: {batch['box'].shape[:2]} first, a row a box."
+            )

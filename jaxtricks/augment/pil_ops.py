@@ -1,0 +1,160 @@
+"""Point operations and sharpening as in Pillow, on floats in [0, 1]; exact where an image has whole grey levels."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxtricks import check
+from jaxtricks.augment import _checks
+from jaxtricks.augment.color import luma
+
+
+def invert(image: jax.Array) -> jax.Array:
+    """The negative: ``1 - image``.
+
+    Args:
+      image: ``[H, W, C]``, floating point in [0, 1].
+
+    Returns:
+      ``[H, W, C]`` in [0, 1].
+
+    Raises:
+      ValueError: on a wrong rank or dtype.
+    """
+    _checks.image("image", image)
+    return 1 - image
+
+
+def grayscale(image: jax.Array) -> jax.Array:
+    """The luma in all three channels.
+
+    Args:
+      image: ``[H, W, 3]``, floating point in [0, 1]; a grey image would not change, so one channel is refused.
+
+    Returns:
+      ``[H, W, 3]`` in [0, 1].
+
+    Raises:
+      ValueError: on a wrong rank, dtype or number of channels.
+    """
+    _checks.image("image", image, channels=(3,))
+    return jnp.broadcast_to(luma(image), image.shape)
+
+
+def solarize(image: jax.Array, threshold: jax.Array | float) -> jax.Array:
+    """Invert what is bright: ``image`` below the threshold, ``1 - image`` from it on.
+
+    Args:
+      image: ``[H, W, C]``, floating point in [0, 1].
+      threshold: 0 inverts all; more than 1, nothing.
+
+    Returns:
+      ``[H, W, C]`` in [0, 1].
+
+    Raises:
+      ValueError: on a wrong rank or dtype.
+    """
+    _checks.image("image", image)
+    return jnp.where(image < threshold, image, 1 - image)
+
+
+def posterize(image: jax.Array, bits: jax.Array | int) -> jax.Array:
+    """Keep the highest bits of the 8-bit grey level, the others become 0.
+
+    Args:
+      image: ``[H, W, C]``, floating point in [0, 1]; rounded to 255ths.
+      bits: 1 to 8, an integer; 8 keeps all levels.
+
+    Returns:
+      ``[H, W, C]``, 255ths in [0, 1].
+
+    Raises:
+      ValueError: on a wrong rank or dtype, or bits outside 1 to 8.
+    """
+    check.integer("bits", bits)
+    check.between("bits", bits, 1, 8)
+    _checks.image("image", image)
+    dropped = 8 - jnp.asarray(bits, jnp.int32)
+    return _from_levels((_levels(image) >> dropped) << dropped, image.dtype)
+
+
+def autocontrast(image: jax.Array) -> jax.Array:
+    """Stretch each channel to the whole range: ``(image - min) / (max - min)``; a constant channel stays.
+
+    Args:
+      image: ``[H, W, C]``, floating point in [0, 1].
+
+    Returns:
+      ``[H, W, C]`` in [0, 1].
+
+    Raises:
+      ValueError: on a wrong rank or dtype.
+    """
+    _checks.image("image", image)
+    low, high = image.min((0, 1), keepdims=True), image.max((0, 1), keepdims=True)
+    flat = low == high
+    return jnp.where(flat, image, (image - low) / jnp.where(flat, 1, high - low))
+
+
+def equalize(image: jax.Array) -> jax.Array:
+    """Spread the grey levels of each channel so that all are about as frequent; Pillow's formula, to the level.
+
+    ``level -> (step // 2 + #(pixels below level)) // step``, where ``step = #(pixels below the highest level) // 255``;
+    a channel whose step is 0 stays.
+
+    Args:
+      image: ``[H, W, C]``, floating point in [0, 1]; rounded to 255ths.
+
+    Returns:
+      ``[H, W, C]``, 255ths in [0, 1].
+
+    Raises:
+      ValueError: on a wrong rank or dtype.
+    """
+    _checks.image("image", image)
+    levels = _levels(image)
+    # A histogram without scatter: count pairs of high and low half-bytes by a product of one-hot matrices.
+    high, low = (jax.nn.one_hot(half, 16, dtype=jnp.float32) for half in (levels // 16, levels % 16))
+    counts = jnp.einsum("hwci,hwcj->cij", high, low).reshape(-1, 256).astype(jnp.int32)
+    below = jnp.cumsum(counts, 1) - counts
+    step = jnp.where(counts > 0, below, 0).max(1, keepdims=True) // 255
+    table = jnp.clip((step // 2 + below) // jnp.maximum(step, 1), 0, 255)
+    table = jnp.where(step > 0, table, jnp.arange(256)[None, :])
+    channel = jnp.arange(image.shape[-1])[None, None, :]
+    return _from_levels(table[channel, levels], image.dtype)
+
+
+def adjust_sharpness(image: jax.Array, factor: jax.Array | float) -> jax.Array:
+    """Move away from a smoothed image: ``clip(factor * image + (1 - factor) * smooth(image), 0, 1)``.
+
+    Smooth is the mean of the 3 x 3 neighbourhood with weight 5 for the centre; border pixels stay.
+
+    Args:
+      image: ``[H, W, C]``, floating point in [0, 1].
+      factor: 0 gives the smoothed image, 1 the image, more sharpens; 0 or more.
+
+    Returns:
+      ``[H, W, C]`` in [0, 1].
+
+    Raises:
+      ValueError: on a wrong rank or dtype, or a negative factor.
+    """
+    _checks.image("image", image)
+    check.between("factor", factor, 0.0, float("inf"))
+    height, width = image.shape[:2]
+    image = jnp.asarray(image)
+    if height < 3 or width < 3:  # nothing but border
+        return jnp.clip(image, 0, 1)
+    rows = image[:-2] + image[1:-1] + image[2:]
+    inner = image[1:-1, 1:-1]
+    smooth = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] + 4 * inner) / 13
+    moved = inner + (1 - jnp.asarray(factor, image.dtype)) * (smooth - inner)
+    return jnp.clip(image.at[1:-1, 1:-1].set(moved), 0, 1)
+
+
+def _levels(image: jax.Array) -> jax.Array:
+    """The nearest 8-bit grey levels."""
+    return jnp.clip(jnp.round(255 * jnp.asarray(image, jnp.float32)), 0, 255).astype(jnp.int32)
+
+
+def _from_levels(levels: jax.Array, dtype) -> jax.Array:
+    return (levels.astype(jnp.float32) / 255).astype(dtype)

@@ -1,0 +1,67 @@
+"""Layers that Flax and JAX do not have: modules where they hold parameters, functions elsewhere."""
+
+from jaxtricks.layers.activations import PReLU, Swish, rrelu, rrelu_mean
+from jaxtricks.layers.attention import EfficientChannelAttention, SqueezeExcite
+from jaxtricks.layers.conv import (
+    Asymmetric,
+    DepthwiseSeparable,
+    conv2d_im2col,
+    dense_to_conv,
+    im2col,
+    space_to_depth,
+)
+from jaxtricks.layers.deform import deform_conv2d
+from jaxtricks.layers.normalize import FeatureNorm, l2_normalize, local_response_norm, standardize_weight
+from jaxtricks.layers.norms import BatchNorm, recalibrate
+from jaxtricks.layers.pooling import (
+    GeM,
+    blur_pool,
+    global_average_pool,
+    lp_pool,
+    spatial_pyramid_pool,
+    stochastic_pool,
+    stochastic_pool_mean,
+)
+from jaxtricks.layers.stochastic import (
+    classifier_noise,
+    drop_block,
+    dropout,
+    dropout_plain,
+    dropout_plain_mean,
+    stochastic_depth,
+)
+
+__all__ = [
+    "Asymmetric",
+    "BatchNorm",
+    "DepthwiseSeparable",
+    "EfficientChannelAttention",
+    "FeatureNorm",
+    "GeM",
+    "PReLU",
+    "SqueezeExcite",
+    "Swish",
+    "blur_pool",
+    "classifier_noise",
+    "conv2d_im2col",
+    "deform_conv2d",
+    "dense_to_conv",
+    "drop_block",
+    "dropout",
+    "dropout_plain",
+    "dropout_plain_mean",
+    "global_average_pool",
+    "im2col",
+    "l2_normalize",
+    "local_response_norm",
+    "lp_pool",
+    "recalibrate",
+    "rrelu",
+    "rrelu_mean",
+    "space_to_depth",
+    "spatial_pyramid_pool",
+    "standardize_weight",
+    "stochastic_depth",
+    "stochastic_pool",
+    "stochastic_pool_mean",
+]

@@ -1,0 +1,148 @@
+"""Batch normalisation: over all replicas, one, or groups; frozen; recalibrated."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jaxtricks import check
+
+Tree = dict[str, Any]
+
+
+class BatchNorm(nnx.BatchNorm):
+    r"""Batch normalisation of the last axis, its statistics in float32.
+
+    .. math:: y = \gamma (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta
+
+    In training mu and sigma^2 are the mean and the biased variance over every axis but the last, in two passes, and
+    ``running = momentum * running + (1 - momentum) * batch`` follows them. Otherwise the running ones are used. Over
+    which examples the mean goes:
+
+    - all, under ``jit``, however the batch is sharded: the default;
+    - the examples of one replica, under ``shard_map`` or ``pmap``: the default there;
+    - all replicas, under ``shard_map`` or ``pmap``: ``axis_name``;
+    - each of ``groups`` equal, contiguous parts of the batch (ghost batch normalisation): the running statistics
+      follow the mean of the groups' statistics. With as many groups as devices, this is one replica's under ``jit``;
+    - none, when ``frozen``: the running statistics are used and kept, even in training.
+
+    Parameters ``scale`` (1 at first) and ``bias`` (0), statistics ``mean`` (0) and ``var`` (1), each ``[D]``, float32.
+    torch's momentum is 1 minus this one, and its running variance the unbiased one.
+
+    Args:
+      features: D, the size of the last axis.
+      momentum: share of the running statistics that stays at each step, 0 to 1.
+      epsilon: added to the variance, greater than 0.
+      axis_name: mesh axis over which the statistics are averaged; only inside ``shard_map`` or ``pmap``.
+      groups: parts of the batch, 1 or more; the batch size must be a multiple.
+      frozen: keep the running statistics.
+      rngs: as flax.nnx wants it; nothing is drawn.
+
+    Raises:
+      ValueError: if momentum or epsilon lies outside its range, groups is less than 1, or two of axis_name, groups and
+        frozen are given: each says over what to average.
+
+    Reference:
+      Ioffe and Szegedy, arXiv 1502.03167; ghost: Hoffer et al., Train longer, generalize better, arXiv 1705.08741.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        momentum: float = 0.9,
+        epsilon: float = 1e-5,
+        axis_name: str | None = None,
+        groups: int | None = None,
+        frozen: bool = False,
+        rngs: nnx.Rngs,
+    ):
+        check.between("momentum", momentum, 0.0, 1.0)
+        check.positive("epsilon", epsilon)
+        if groups is not None and groups < 1:
+            raise ValueError(f"groups is {groups!r}; allowed: None, or 1 or more.")
+        if (axis_name is not None) + (groups is not None) + frozen > 1:
+            raise ValueError(
+                f"groups is {groups!r}, axis_name {axis_name!r}, frozen {frozen}; allowed: one of the three."
+            )
+        super().__init__(
+            features,
+            momentum=momentum,
+            epsilon=epsilon,
+            dtype=jnp.float32,
+            axis_name=axis_name,
+            use_fast_variance=False,
+            rngs=rngs,
+        )
+        self.groups = groups
+        self.frozen = frozen
+
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Normalise ``x[B, ..., D]``; the result has its shape and dtype."""
+        check.min_rank("x", x, 2)
+        check.shape("x", x, (None,) * (x.ndim - 1) + (self.num_features,))
+        check.floating("x", x)
+        if train and not x.size:
+            raise ValueError(f"x has shape {x.shape}; allowed in training: one element or more.")
+        if train and self.groups is not None:
+            return self._grouped(x).astype(x.dtype)
+        return super().__call__(x, use_running_average=not train or self.frozen).astype(x.dtype)
+
+    def _grouped(self, x: jax.Array) -> jax.Array:
+        if x.shape[0] % self.groups:
+            raise ValueError(f"x has a batch of {x.shape[0]}; allowed: a multiple of groups, {self.groups}.")
+        parts = x.astype(jnp.float32).reshape(self.groups, -1, self.num_features)
+        mean, var = parts.mean(1, keepdims=True), parts.var(1, keepdims=True)
+        for running, batch in ((self.mean, mean), (self.var, var)):
+            running[...] = self.momentum * running[...] + (1 - self.momentum) * batch.mean((0, 1))
+        scale, bias = (v[...].reshape(1, 1, -1) for v in (self.scale, self.bias))
+        return ((parts - mean) * jax.lax.rsqrt(var + self.epsilon) * scale + bias).reshape(x.shape)
+
+
+def recalibrate(
+    update: Callable[[Tree, Any], Tree], stats: Tree, batches: Iterable[Any], *, momentum: float = 0.9
+) -> Tree:
+    r"""Statistics of every batch normalisation for the parameters as they are: after EMA, SWA, a soup, or pruning.
+
+    .. math:: \mu = \frac{1}{n} \sum_b \mu_b, \quad
+        \sigma^2 = \frac{1}{n} \sum_b (\sigma_b^2 + (\mu_b - \mu)^2)
+
+    over n batches, each normalised by its own statistics. Unlike a running mean, no batch counts more than another.
+    A frozen layer keeps its statistics.
+
+    Args:
+      update: ``(stats, batch) -> stats``, one forward pass in training mode, best under ``jit``: for instance
+        ``lambda stats, image: model.apply(params, stats, image, train=True)[1]``.
+      stats: nested dicts with ``mean`` and ``var`` of every layer.
+      batches: what update takes; of one size, for each counts the same. Some thousand images are enough.
+      momentum: that of the model's ``BatchNorm``, 0 or more and less than 1: another gives wrong statistics.
+
+    Returns:
+      The statistics, in the structure of stats.
+
+    Raises:
+      ValueError: if there is no batch, stats holds no ``mean`` and ``var``, or momentum lies outside its range.
+
+    Reference:
+      Wu and Johnson, Rethinking batch in BatchNorm, arXiv 2105.07576.
+    """
+    if not 0 <= momentum < 1:
+        raise ValueError(f"momentum is {momentum!r}; allowed: 0 or more and less than 1.")
+
+    def of_batch(before, after):
+        return (after - momentum * before) / (1 - momentum)
+
+    seen = [jax.tree.map(of_batch, stats, update(stats, batch)) for batch in batches]
+    if not seen:
+        raise ValueError("batches is empty; allowed: one batch or more.")
+
+    def pooled(tree):
+        if set(tree) == {"mean", "var"}:
+            return {"mean": tree["mean"].mean(0), "var": tree["var"].mean(0) + tree["mean"].var(0)}
+        if not tree or not all(isinstance(branch, dict) for branch in tree.values()):
+            raise ValueError(f"stats has {sorted(tree)} at one place; allowed: nested dicts that end in mean and var.")
+        return {name: pooled(branch) for name, branch in tree.items()}
+
+    return pooled(jax.tree.map(lambda *leaves: jnp.stack(leaves), *seen))

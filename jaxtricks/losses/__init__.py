@@ -1,0 +1,66 @@
+"""Losses, one value an example, and what goes with them: targets, weights, penalties."""
+
+from jaxtricks.losses.balanced import (
+    asymmetric,
+    balance_alpha,
+    balanced_cross_entropy,
+    ldam,
+    logit_adjusted,
+    softmax_focal,
+)
+from jaxtricks.losses.boxes import ciou_loss, diou_loss, giou_loss, iou_loss
+from jaxtricks.losses.costs import class_weights, costs_from_confusion, costs_from_counts, expected_cost
+from jaxtricks.losses.distillation import distillation, logit_regression
+from jaxtricks.losses.margin import arcface_logits, large_margin_logits, ramp, weston_watkins
+from jaxtricks.losses.metric import center, supervised_contrastive, update_centers
+from jaxtricks.losses.mining import hard_negative_weights, ohem_weights
+from jaxtricks.losses.penalties import elastic_net, group_sparsity, l1_penalty, l2_penalty
+from jaxtricks.losses.regression import absolute_error
+from jaxtricks.losses.robust import bi_tempered, generalized_cross_entropy, mad_scale, tukey_biweight
+from jaxtricks.losses.soft_targets import (
+    bce_targets,
+    expected_value,
+    gaussian_label_distribution,
+    smooth_labels_exclusive,
+)
+
+__all__ = [
+    "absolute_error",
+    "arcface_logits",
+    "asymmetric",
+    "balance_alpha",
+    "balanced_cross_entropy",
+    "bce_targets",
+    "bi_tempered",
+    "center",
+    "ciou_loss",
+    "class_weights",
+    "costs_from_confusion",
+    "costs_from_counts",
+    "diou_loss",
+    "distillation",
+    "elastic_net",
+    "expected_cost",
+    "expected_value",
+    "gaussian_label_distribution",
+    "generalized_cross_entropy",
+    "giou_loss",
+    "group_sparsity",
+    "hard_negative_weights",
+    "iou_loss",
+    "l1_penalty",
+    "l2_penalty",
+    "large_margin_logits",
+    "ldam",
+    "logit_adjusted",
+    "logit_regression",
+    "mad_scale",
+    "ohem_weights",
+    "ramp",
+    "smooth_labels_exclusive",
+    "softmax_focal",
+    "supervised_contrastive",
+    "tukey_biweight",
+    "update_centers",
+    "weston_watkins",
+]

@@ -1,0 +1,114 @@
+"""Losses on the distances between features."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxtricks import check
+from jaxtricks.losses import _arguments, _safe
+
+
+def center(features: jax.Array, labels: jax.Array, centers: jax.Array) -> jax.Array:
+    r"""Center loss: half the squared distance to the centre of the true class.
+
+    .. math:: \tfrac{1}{2} \|x - c_y\|^2
+
+    Added to a classification loss with a small weight. The centres are part of the training state and move by
+    `update_centers`, not by this gradient.
+
+    Args:
+      features: x, ``[..., D]``, floating point.
+      labels: y, ``[...]``, integers in 0 to C - 1.
+      centers: c, ``[C, D]``, floating point; no gradient flows into them.
+
+    Returns:
+      The loss of each example, ``[...]``, float32 or wider; NaN without gradient where the label is out of range.
+
+    Raises:
+      ValueError: if a shape or a dtype is wrong.
+
+    Reference:
+      Wen et al., A discriminative feature learning approach for deep face recognition, ECCV 2016.
+    """
+    features, centers = _features_and_centers(features, labels, centers)
+    own, known = _arguments.rows(jax.lax.stop_gradient(centers), labels)
+    return jnp.where(known, 0.5 * jnp.sum((features - own) ** 2, axis=-1), jnp.nan)
+
+
+def update_centers(centers: jax.Array, features: jax.Array, labels: jax.Array, *, rate: float = 0.5) -> jax.Array:
+    r"""The centres of `center` after one batch.
+
+    .. math:: c_j - \alpha \frac{\sum_{b: y_b = j} (c_j - x_b)}{1 + \sum_{b: y_b = j} 1}
+
+    Args:
+      centers: c, ``[C, D]``, floating point.
+      features: x, ``[..., D]``, floating point.
+      labels: y, ``[...]``, integers in 0 to C - 1; an example whose label is out of range is left out.
+      rate: alpha, 0 to 1.
+
+    Returns:
+      The new centres, ``[C, D]``, of the dtype of the old; a class that is not in the batch stays where it was.
+
+    Raises:
+      ValueError: if a shape, a dtype or rate is wrong.
+
+    Reference:
+      Wen et al., A discriminative feature learning approach for deep face recognition, ECCV 2016.
+    """
+    check.between("rate", rate, 0.0, 1.0)
+    dtype = jnp.result_type(centers)
+    features, centers = _features_and_centers(features, labels, centers)
+    classes, size = centers.shape
+    labels = jnp.ravel(labels)
+    _arguments.in_range(labels, classes)
+    count = jax.ops.segment_sum(jnp.ones_like(labels, centers.dtype), labels, classes)[:, None]
+    total = jax.ops.segment_sum(features.reshape(-1, size), labels, classes)
+    return (centers - rate * (count * centers - total) / (1.0 + count)).astype(dtype)
+
+
+def supervised_contrastive(features: jax.Array, labels: jax.Array, *, temperature: float = 0.1) -> jax.Array:
+    r"""Pulls each example towards the others of its class in the batch, away from the rest.
+
+    .. math::
+       \frac{-1}{|P(i)|} \sum_{p \in P(i)}
+       \log \frac{e^{z_i \cdot z_p / \tau}}{\sum_{a \ne i} e^{z_i \cdot z_a / \tau}},
+       \quad z = x / \|x\|, \quad P(i) = \{p \ne i : y_p = y_i\}
+
+    The form with the sum outside the logarithm. Give it two views of each image.
+
+    Args:
+      features: x, ``[B, D]``, floating point; only the directions count. A zero vector has cosine 0 to all.
+      labels: y, ``[B]``, integers; only equality counts, so any value is a class.
+      temperature: tau > 0.
+
+    Returns:
+      The loss of each example, ``[B]``, float32 or wider; 0 for one that is alone in its class.
+
+    Raises:
+      ValueError: if a shape, a dtype or temperature is wrong.
+
+    Reference:
+      Khosla et al., Supervised contrastive learning, arXiv 2004.11362.
+    """
+    check.positive("temperature", temperature)
+    check.rank("features", features, 2)
+    check.integer("labels", labels)
+    check.shape("labels", labels, jnp.shape(features)[:1])
+    directions, labels = _safe.unit(_arguments.wide("features", features), axis=-1), jnp.asarray(labels)
+    cosines = jnp.matmul(directions, directions.T, precision=jax.lax.Precision.HIGHEST)
+    itself = jnp.eye(labels.size, dtype=bool)
+    positive = (labels[:, None] == labels[None, :]) & ~itself
+    log_p = jax.nn.log_softmax(cosines / temperature, axis=-1, where=~itself)
+    total = jnp.sum(log_p, axis=-1, where=positive)
+    return -_safe.ratio(total, jnp.sum(positive, axis=-1))
+
+
+def _features_and_centers(features, labels, centers) -> tuple[jax.Array, jax.Array]:
+    """Features ``[..., D]`` and centres ``[C, D]`` that fit each other and the labels ``[...]``."""
+    check.rank("centers", centers, 2)
+    features = _arguments.wide("features", features, rank=1)
+    check.shape("centers", centers, (None, features.shape[-1]))
+    check.integer("labels", labels)
+    check.shape("labels", labels, features.shape[:-1])
+    if jnp.shape(centers)[0] == 0:
+        raise ValueError(f"centers has shape {jnp.shape(centers)}, no class; allowed: 1 class or more.")
+    return features, _arguments.wide("centers", centers)

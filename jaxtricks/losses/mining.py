@@ -1,0 +1,69 @@
+"""Which examples to learn from: weights of 0 and 1 by the size of the loss, of fixed shape."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxtricks import check
+from jaxtricks.losses import _arguments
+
+
+def hard_negative_weights(losses: jax.Array, positives: jax.Array, *, ratio: float = 3.0) -> jax.Array:
+    r"""All positives, and the negatives of largest loss, at most ``ratio`` for each positive.
+
+    In each row, ``floor(ratio * positives)`` negatives are kept, or all if there are fewer. Equal losses are kept in
+    the order of the row. Take the mean as ``sum(weights * losses) / sum(positives)``.
+
+    Args:
+      losses: ``[..., N]``, floating point, one for each anchor; a negative of loss -inf is never kept, NaN counts
+        as the smallest.
+      positives: ``[..., N]``, booleans.
+      ratio: 0 or more.
+
+    Returns:
+      0 or 1, ``[..., N]``, float32; a row without positives is all 0. No gradient flows through.
+
+    Raises:
+      ValueError: if a shape, a dtype or ratio is wrong.
+
+    Reference:
+      Liu et al., SSD: single shot multibox detector, arXiv 1512.02325.
+    """
+    check.between("ratio", ratio, 0.0, float("inf"))
+    losses = _arguments.wide("losses", losses, rank=1)
+    check.same_shape("positives", positives, "losses", losses)
+    check.option("positives.dtype", jnp.result_type(positives), [jnp.dtype(bool)])
+    negatives = jnp.where(positives, -jnp.inf, losses)
+    keep = jnp.floor(ratio * jnp.sum(positives, axis=-1, keepdims=True))
+    hard = (_rank(negatives) < keep) & (negatives != -jnp.inf)
+    return (positives | hard).astype(jnp.float32)
+
+
+def ohem_weights(losses: jax.Array, *, keep: int) -> jax.Array:
+    r"""The ``keep`` examples of largest loss: online hard example mining.
+
+    Equal losses are kept in the order of the row. Take the mean as ``sum(weights * losses) / keep``.
+
+    Args:
+      losses: ``[..., N]``, floating point; a NaN counts as the smallest.
+      keep: how many of each row, 1 to N. Static.
+
+    Returns:
+      0 or 1, ``[..., N]``, float32. No gradient flows through.
+
+    Raises:
+      ValueError: if losses has a wrong rank or dtype, or keep is no integer of 1 to N (so N is 1 or more).
+
+    Reference:
+      Shrivastava et al., Training region-based object detectors with online hard example mining, arXiv 1604.03540.
+    """
+    losses = _arguments.wide("losses", losses, rank=1)
+    count = losses.shape[-1]
+    if not isinstance(keep, int) or not 1 <= keep <= count:
+        raise ValueError(f"keep is {keep!r}; allowed: an integer of 1 to {count}, the size of the last axis of losses.")
+    return (_rank(losses) < keep).astype(jnp.float32)
+
+
+def _rank(losses: jax.Array) -> jax.Array:
+    """The place of each entry in its row, the largest first, equal ones in order."""
+    order = jnp.argsort(-jax.lax.stop_gradient(losses), axis=-1, stable=True)
+    return jnp.argsort(order, axis=-1)

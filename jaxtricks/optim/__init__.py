@@ -1,0 +1,54 @@
+"""Learning rates, schedules, optimisers by path, and what optax does not have."""
+
+from jaxtricks.optim.averages import ema, ema_decay, greedy_soup, lawa, recalibrate, soup, swa
+from jaxtricks.optim.coupled import coupled_sgd
+from jaxtricks.optim.cycles import one_cycle, restarts, triangular
+from jaxtricks.optim.decays import exponential, inverse_time, natural_exponential
+from jaxtricks.optim.gradients import accumulate, sam
+from jaxtricks.optim.partition import by_path, freeze, layerwise_decay, unfreeze_at
+from jaxtricks.optim.paths import decay_mask, layer_rates, leaf_table, path_mask
+from jaxtricks.optim.phases import alternate, switch
+from jaxtricks.optim.rates import scaled_lr
+from jaxtricks.optim.schedules import constant, cosine, polynomial, stable_decay, step_decay, with_warmup
+from jaxtricks.optim.updates import centralize, max_norm
+from jaxtricks.optim.wrappers import lookahead, skip_spikes
+
+__all__ = [
+    "accumulate",
+    "alternate",
+    "by_path",
+    "centralize",
+    "constant",
+    "cosine",
+    "coupled_sgd",
+    "decay_mask",
+    "ema",
+    "ema_decay",
+    "exponential",
+    "freeze",
+    "greedy_soup",
+    "inverse_time",
+    "lawa",
+    "layer_rates",
+    "layerwise_decay",
+    "leaf_table",
+    "lookahead",
+    "max_norm",
+    "natural_exponential",
+    "one_cycle",
+    "path_mask",
+    "polynomial",
+    "recalibrate",
+    "restarts",
+    "sam",
+    "scaled_lr",
+    "skip_spikes",
+    "soup",
+    "stable_decay",
+    "step_decay",
+    "swa",
+    "switch",
+    "triangular",
+    "unfreeze_at",
+    "with_warmup",
+]

@@ -1,0 +1,214 @@
+"""Averages of weights: moving, uniform, greedy; trees in, trees out. A tree may be ``(params, stats)``."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxtricks import check
+
+Tree = Any
+
+
+def ema_decay(per_epoch: float, *, steps_per_epoch: int) -> float:
+    r"""Decay a step of a moving average that is stated by its decay an epoch, whatever the batch size.
+
+    .. math:: d = d_{epoch}^{1 / steps\_per\_epoch}
+
+    Args:
+      per_epoch: what is left of a weight after an epoch, between 0 and 1.
+      steps_per_epoch: steps of an epoch, >= 1.
+
+    Returns:
+      The decay of one step, a Python float.
+
+    Raises:
+      ValueError: if an argument is out of range.
+    """
+    check.between("per_epoch", per_epoch, 0.0, 1.0)
+    check.positive("steps_per_epoch", steps_per_epoch)
+    return per_epoch ** (1 / steps_per_epoch)
+
+
+def ema(average: Tree, tree: Tree, *, decay: float, count: int | jax.Array | None = None) -> Tree:
+    r"""Exponential moving average, with a warm-up that soon forgets the first weights.
+
+    .. math:: a \leftarrow a + (1 - d_t) (w - a), \quad d_t = \min(d, (1 + t) / (10 + t))
+
+    Args:
+      average: a, floating-point leaves; it keeps its dtypes, which should be float32 or wider.
+      tree: w, alike.
+      decay: d, 0 to 1, for one step.
+      count: t, the updates so far; None for no warm-up, with which d_t is d.
+
+    Returns:
+      The next average.
+
+    Raises:
+      ValueError: if decay is out of range, or the trees differ.
+
+    Reference:
+      Polyak and Juditsky, Acceleration of stochastic approximation by averaging, 1992.
+    """
+    check.between("decay", decay, 0.0, 1.0)
+    if count is not None:
+        decay = jnp.minimum(decay, (1.0 + count) / (10.0 + count))
+    return _towards(average, tree, 1 - decay)
+
+
+def swa(average: Tree, tree: Tree, *, count: int | jax.Array) -> Tree:
+    r"""Uniform mean of weights as they come: stochastic weight averaging.
+
+    .. math:: a \leftarrow a + (w - a) / (t + 1)
+
+    Batch statistics of averaged weights are not the average of batch statistics: see ``recalibrate``.
+
+    Args:
+      average: a, the mean of the t trees so far, in float32 or wider; zeros, or any weights, before the first.
+      tree: w, alike.
+      count: t >= 0.
+
+    Returns:
+      The mean of t + 1 trees.
+
+    Raises:
+      ValueError: if count is negative, or the trees differ.
+
+    Reference:
+      Izmailov et al., Averaging weights leads to wider optima and better generalization, arXiv 1803.05407.
+    """
+    check.between("count", count, 0, float("inf"))
+    return _towards(average, tree, 1 / (count + 1))
+
+
+def soup(trees: Sequence[Tree]) -> Tree:
+    """Uniform mean of some trees: a uniform soup.
+
+    Args:
+      trees: one or more, with floating-point leaves.
+
+    Returns:
+      Their mean, in the dtypes of the first, summed in float32 or wider.
+
+    Raises:
+      ValueError: if there is no tree, or they differ.
+
+    Reference:
+      Wortsman et al., Model soups, arXiv 2203.05482.
+    """
+    if not trees:
+        raise ValueError("trees is empty; allowed: one tree or more.")
+
+    def one(*leaves):
+        for leaf in leaves:
+            check.floating("trees", leaf)
+            check.same_shape("trees", leaf, "its first tree", leaves[0])
+        wide = jnp.promote_types(leaves[0].dtype, jnp.float32)
+        return (sum(leaf.astype(wide) for leaf in leaves) / len(leaves)).astype(leaves[0].dtype)
+
+    return jax.tree.map(one, *trees)
+
+
+def lawa(history: tuple[Tree, ...], tree: Tree, *, last: int) -> tuple[tuple[Tree, ...], Tree]:
+    """Mean of the latest weights, one tree an epoch: latest weight averaging.
+
+    Args:
+      history: the trees so far, oldest first; ``()`` at the beginning.
+      tree: the weights of this epoch.
+      last: how many to keep, >= 1.
+
+    Returns:
+      ``(history, average)``: at most ``last`` trees, and their mean. Batch statistics: see ``recalibrate``.
+
+    Raises:
+      ValueError: if last is not positive, or the trees differ.
+
+    Reference:
+      Kaddour, Stop wasting my time! Saving days of ImageNet and BERT training with latest weight averaging,
+      arXiv 2209.14981.
+    """
+    check.integer("last", last)
+    check.positive("last", last)
+    history = (*history, tree)[-last:]
+    return history, soup(history)
+
+
+def greedy_soup(trees: Sequence[Tree], score: Callable[[Tree], float]) -> tuple[Tree, tuple[int, ...]]:
+    """Mean of the trees that, tried from the best to the worst, do not lower the score of the mean.
+
+    Args:
+      trees: one or more candidates, fine-tuned from the same weights.
+      score: ``tree -> number`` on held-out data, the higher the better; a score that is not a number is the lowest.
+
+    Returns:
+      ``(soup, kept)``: the mean, and the positions of its trees in the order they were added.
+
+    Raises:
+      ValueError: if there is no tree, or they differ.
+
+    Reference:
+      Wortsman et al., Model soups, arXiv 2203.05482.
+    """
+    if not trees:
+        raise ValueError("trees is empty; allowed: one tree or more.")
+
+    def scored(tree: Tree) -> float:
+        value = float(score(tree))
+        return value if value == value else float("-inf")
+
+    scores = [scored(tree) for tree in trees]
+    first, *others = sorted(range(len(trees)), key=lambda i: -scores[i])
+    kept, best = (first,), scores[first]
+    for i in others:
+        value = scored(soup([trees[j] for j in (*kept, i)]))
+        if value >= best:
+            kept, best = (*kept, i), value
+    return soup([trees[i] for i in kept]), kept
+
+
+def recalibrate(
+    update: Callable[[Tree, Any], Tree], stats: Tree, batches: Iterable[Any], *, momentum: float = 0.9
+) -> Tree:
+    r"""Batch statistics of new weights: the uniform mean over some batches.
+
+    .. math:: s = \frac1n \sum_i b_i, \quad b_i = update(0, batch_i) / (1 - m)
+
+    A layer that updates running statistics by s <- m s + (1 - m) b gives (1 - m) b when it starts from zero.
+
+    Args:
+      update: ``(stats, batch) -> stats``, a forward pass of the new weights in training mode.
+      stats: a tree of statistics, for its structure; the values do not matter.
+      batches: one or more training batches of one size.
+      momentum: m of the layers, 0 or more, below 1; flax's sense, torch's 0.1 is 0.9 here.
+
+    Returns:
+      The statistics.
+
+    Raises:
+      ValueError: if there is no batch, or momentum is out of range.
+
+    Reference:
+      Izmailov et al., Averaging weights leads to wider optima and better generalization, arXiv 1803.05407.
+    """
+    if not 0 <= momentum < 1:
+        raise ValueError(f"momentum is {momentum!r}; allowed: 0 or more, below 1.")
+    zero = average = jax.tree.map(jnp.zeros_like, stats)
+    count = 0
+    for batch in batches:
+        average = swa(average, jax.tree.map(lambda s: s / (1 - momentum), update(zero, batch)), count=count)
+        count += 1
+    if not count:
+        raise ValueError("batches is empty; allowed: one batch or more.")
+    return average
+
+
+def _towards(average: Tree, tree: Tree, share: float | jax.Array) -> Tree:
+    """The average moved by a share of the way to the tree, in its own dtypes; where both agree it stays bit for bit."""
+
+    def one(a, w):
+        check.floating("average", a)
+        check.same_shape("tree", w, "average", a)
+        return (a + share * (w - a)).astype(a.dtype)
+
+    return jax.tree.map(one, average, tree)

@@ -1,0 +1,199 @@
+"""Schedules of the learning rate over one run, all of one shape.
+
+``f(peak, *, steps, steps_per_epoch, begin=0) -> schedule``: ``peak`` is the highest rate, ``steps`` the length of the
+whole run, and ``begin`` the step at which the schedule takes over from a warm-up. The schedule it returns counts from
+``begin``: ``schedule(n)`` is the rate of step ``begin + n`` of the run. So a decay "over the run" ends with the run,
+and a boundary "at a quarter of the run" stays where it is, warm-up or not.
+"""
+
+from collections.abc import Callable, Sequence
+
+import optax
+
+from jaxtricks import check
+
+
+def constant(peak: float, *, steps: int, steps_per_epoch: int, begin: int = 0) -> optax.Schedule:
+    """The same rate at every step.
+
+    Args:
+      peak: the rate, > 0.
+      steps: steps of the run; any length gives the same.
+      steps_per_epoch: likewise.
+      begin: step of the run that the schedule counts from, below ``steps``.
+
+    Returns:
+      ``n -> rate``.
+
+    Raises:
+      ValueError: if an argument is out of range.
+    """
+    check_run(peak, steps, steps_per_epoch, begin)
+    return optax.constant_schedule(peak)
+
+
+def step_decay(
+    peak: float,
+    *,
+    steps: int,
+    steps_per_epoch: int,
+    begin: int = 0,
+    fractions: Sequence[float] = (1 / 4, 1 / 2, 3 / 4),
+    factor: float = 0.1,
+) -> optax.Schedule:
+    r"""Multiply the rate by a factor at given points of the run.
+
+    .. math:: \eta_n = \eta \, f^{|\{i : begin + n \ge r_i\}|}, \quad r_i = \mathrm{round}(fractions_i \, steps)
+
+    The points are fractions of the whole run, not of what a warm-up leaves of it.
+
+    Args:
+      peak: the rate before the first point, > 0.
+      steps: steps of the run.
+      steps_per_epoch: not used.
+      begin: step of the run that the schedule counts from, before the first point.
+      fractions: the points, increasing, between 0 and 1. Step r is the first with the next rate.
+      factor: f > 0.
+
+    Returns:
+      ``n -> rate``.
+
+    Raises:
+      ValueError: if an argument is out of range, or the run too short to keep the points apart.
+    """
+    check_run(peak, steps, steps_per_epoch, begin)
+    check.positive("factor", factor)
+    points = [round(fraction * steps) for fraction in fractions]
+    if any(a >= b for a, b in zip([begin, *points], [*points, steps], strict=True)):
+        raise ValueError(
+            f"fractions is {tuple(fractions)}, steps {points} of {steps}; "
+            f"allowed: increasing steps after {begin} and before {steps}."
+        )
+    return optax.piecewise_constant_schedule(peak, {point - begin: factor for point in points})
+
+
+def polynomial(
+    peak: float, *, steps: int, steps_per_epoch: int, begin: int = 0, power: float = 1.0, end: float = 0.0
+) -> optax.Schedule:
+    r"""Polynomial decay to the end of the run; a straight line by default.
+
+    .. math:: \eta_n = \eta \, [e + (1 - e) (1 - n / N)^p], \quad N = steps - begin
+
+    Args:
+      peak: the rate at n = 0, > 0.
+      steps: steps of the run.
+      steps_per_epoch: not used.
+      begin: step of the run that the schedule counts from.
+      power: p > 0.
+      end: e, the fraction of the peak that is left at the end, 0 to 1.
+
+    Returns:
+      ``n -> rate``.
+
+    Raises:
+      ValueError: if an argument is out of range.
+    """
+    check_run(peak, steps, steps_per_epoch, begin)
+    check.positive("power", power)
+    check.between("end", end, 0.0, 1.0)
+    return optax.polynomial_schedule(peak, end * peak, power, steps - begin)
+
+
+def cosine(peak: float, *, steps: int, steps_per_epoch: int, begin: int = 0, end: float = 0.0) -> optax.Schedule:
+    r"""Half a cosine wave down to the end of the run.
+
+    .. math:: \eta_n = \eta \, [e + (1 - e) \tfrac12 (1 + \cos(\pi n / N))], \quad N = steps - begin
+
+    Args:
+      peak: the rate at n = 0, > 0.
+      steps: steps of the run.
+      steps_per_epoch: not used.
+      begin: step of the run that the schedule counts from.
+      end: e, the fraction of the peak that is left at the end, 0 to 1.
+
+    Returns:
+      ``n -> rate``.
+
+    Raises:
+      ValueError: if an argument is out of range.
+
+    Reference:
+      Loshchilov and Hutter, SGDR, arXiv 1608.03983 (one cycle of it); He et al., Bag of tricks, arXiv 1812.01187.
+    """
+    check_run(peak, steps, steps_per_epoch, begin)
+    check.between("end", end, 0.0, 1.0)
+    return optax.cosine_decay_schedule(peak, steps - begin, alpha=end)
+
+
+def stable_decay(
+    peak: float, *, steps: int, steps_per_epoch: int, begin: int = 0, decay: float = 0.2, end: float = 0.0
+) -> optax.Schedule:
+    """The peak for most of the run, then a straight line down: with a warm-up before it, WSD, the trapezoid.
+
+    Args:
+      peak: the rate of the stable part, > 0.
+      steps: steps of the run.
+      steps_per_epoch: not used.
+      begin: step of the run that the schedule counts from.
+      decay: fraction of the whole run that the line takes, above 0; it must fit after ``begin``.
+      end: the fraction of the peak that is left at the end, 0 to 1.
+
+    Returns:
+      ``n -> rate``.
+
+    Raises:
+      ValueError: if an argument is out of range.
+
+    Reference:
+      Hu et al., MiniCPM, arXiv 2404.06395.
+    """
+    check_run(peak, steps, steps_per_epoch, begin)
+    check.between("end", end, 0.0, 1.0)
+    line = round(decay * steps)
+    if not 0 < line <= steps - begin:
+        raise ValueError(f"decay is {decay!r}, {line} of {steps} steps; allowed: 1 to {steps - begin} steps.")
+    return optax.linear_schedule(peak, end * peak, line, steps - begin - line)
+
+
+def with_warmup(schedule: Callable[..., optax.Schedule], *, epochs: float) -> Callable[..., optax.Schedule]:
+    r"""Put a linear warm-up from 0 before a schedule; the whole takes as long as the run did.
+
+    .. math:: \eta_t = \eta \, t / W \; (t < W), \quad \eta_t = schedule(t - W) \; (t \ge W)
+
+    with W the steps of the warm-up. Step 0 has rate 0 and step W exactly the peak.
+
+    Args:
+      schedule: a function of the shape of this module that takes ``begin``: one that rises by itself does not.
+      epochs: length of the warm-up, 0 or more; 0 leaves the schedule as it is.
+
+    Returns:
+      ``(peak, *, steps, steps_per_epoch) -> (t -> rate)``, with t counted from the start of the run.
+
+    Raises:
+      ValueError: if epochs is negative; when called, if the warm-up is no whole step or not shorter than the run.
+
+    Reference:
+      Goyal et al., Accurate, large minibatch SGD, arXiv 1706.02677.
+    """
+    check.between("epochs", epochs, 0.0, float("inf"))
+    if epochs == 0:
+        return schedule
+
+    def warmed(peak: float, *, steps: int, steps_per_epoch: int) -> optax.Schedule:
+        warm = round(epochs * steps_per_epoch)
+        if not 0 < warm < steps:
+            raise ValueError(f"epochs is {epochs!r}, a warm-up of {warm} steps; allowed: 1 to {steps - 1} of {steps}.")
+        main = schedule(peak, steps=steps, steps_per_epoch=steps_per_epoch, begin=warm)
+        return optax.join_schedules([optax.linear_schedule(0.0, peak, warm), main], [warm])
+
+    return warmed
+
+
+def check_run(peak: float, steps: int, steps_per_epoch: int, begin: int = 0) -> None:
+    """Raise ValueError unless the arguments that every schedule shares are in range."""
+    check.positive("peak", peak)
+    for name, value in {"steps": steps, "steps_per_epoch": steps_per_epoch, "begin": begin}.items():
+        check.integer(name, value)
+    check.positive("steps", steps)
+    check.positive("steps_per_epoch", steps_per_epoch)
+    check.between("begin", begin, 0, steps - 1)

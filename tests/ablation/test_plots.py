@@ -1,0 +1,34 @@
+"""The parts of the figures that compute: curves, limits, the places of labels."""
+
+import math
+
+import numpy as np
+
+from jaxtricks.ablation import plots
+
+
+def test_curves_take_the_epochs_that_all_seeds_have(make_row, make_cell):
+    row = make_row("baseline", [84.0, 85.0])
+    row["cells"][1] = make_cell(1, 85.0, epochs=2)
+    row["cells"][1]["curve"]["validation_accuracy"][0] = None
+    epochs, values = plots._curve(row, "validation_accuracy")
+    assert epochs == [1, 2]
+    np.testing.assert_allclose(values, [[79.0, 81.5], [np.nan, 82.5]])
+    assert plots.curve_limits([make_row("failed", {})]) == {
+        "validation_accuracy": (-0.08, 1.08),
+        "train_loss": (-0.08, 1.08),
+    }
+
+
+def test_labels_are_spread_in_order():
+    heights = [0.9, 0.5, 0.49, 0.48, 0.1]
+    spread = plots._spread(heights, 0.1)
+    assert np.all(np.diff(spread) <= -0.1 + 1e-12)
+    np.testing.assert_allclose(spread, [0.9, 0.59, 0.49, 0.39, 0.1])
+
+
+def test_a_wide_interval_does_not_squeeze_the_rest():
+    low, high = plots._limits([((0.1, 0.3), -20.0, 20.4), ((0.2,), 0.1, 0.3)], least_span=0.2, through=0.0)
+    assert -0.4 < low < -0.3
+    assert 0.6 < high < 0.7
+    assert plots._limits([((), -math.inf, math.inf)], least_span=0.2) == (0.0, 1.0)

@@ -1,0 +1,167 @@
+"""The report: files that are whole, escaped, reproducible, and honest about gaps."""
+
+import io
+import json
+import math
+import re
+from html.parser import HTMLParser
+
+import pytest
+from markdown_it import MarkdownIt
+from rich.console import Console
+
+from jaxtricks.ablation import plots
+from jaxtricks.ablation.report import findings, summarise, table, write
+
+NASTY = "<script>alert('a')</script> & \"b\" | `c` [bold]d[/bold] *e* $f$ --> _g_"
+
+
+class _Page(HTMLParser):
+    """The tags, ids, references and text of a page; raises on a tag that is closed out of turn."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.tags, self.ids, self.links = [], [], [], []
+        self.labels, self.parts, self.drawn = [], [], []  # aria labels, all text, text within figures
+        self.feed(page)
+        self.close()
+        self.text = " ".join(self.parts)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        given = dict(attrs)
+        self.ids += [given["id"]] if "id" in given else []
+        self.labels += [given["aria-label"]] if "aria-label" in given else []
+        self.links += [value for key, value in attrs if key in ("href", "xlink:href", "src", "data", "action")]
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.parts.append(data)
+            self.drawn += [data] if self.open[-1] == "text" else []
+
+
+def test_one_seed_resolves_nothing(tmp_path, make_row, make_results):
+    lone = make_results(make_row("baseline", [84.0]), make_row("cosine", [95.0], reference="baseline"), seeds=1)
+    row = summarise(lone)[1]
+    assert (row.verdict, row.comparison.p, row.gain) == ("not resolved", 1.0, None)
+    assert (row.comparison.low, row.comparison.high) == (-math.inf, math.inf)
+    said = findings(lone, summarise(lone))
+    assert "none can be told from zero" in said
+    assert "With fewer than two pairs no difference can be resolved" in said
+    page = write(lone, tmp_path).read_text()
+    assert "+11.00<small>\u2013</small>" in page
+    assert "inf" not in _Page(page).text.replace("information", "")
+
+
+def test_page_is_whole_and_loads_nothing(results, tmp_path):
+    path = write(results, tmp_path)
+    assert path == tmp_path / "report.html"
+    text = path.read_text()
+    page = _Page(text)
+    assert page.open == []
+    assert page.tags.count("svg") == 3 + len(results["rows"])
+    assert not {"script", "link", "img", "iframe", "object", "base"} & set(page.tags)
+    assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
+    assert len(page.ids) == len(set(page.ids))
+    assert not re.search(r"url\((?!#)|@import|https?://", text)
+    assert not set(plots.COLOURS.values()) & set(re.findall(r"#[0-9a-f]{6}", text))
+    for said in ("agrees", "disagrees", "not resolved", "+0.7 points (a paper)", "a CPU", "--seeds 5", "pilot runs"):
+        assert said in page.text
+
+
+def test_everything_is_escaped(results, tmp_path):
+    renamed = json.loads(json.dumps(results).replace('"cosine"', json.dumps(NASTY)))
+    renamed["rows"][1]["paper"] = renamed["command"] = renamed["title"] = NASTY
+    renamed["machine"]["cpu"] = renamed["sd_assumed"]["from"] = renamed["data"]["name"] = NASTY
+    renamed["recipe"][NASTY] = {NASTY: NASTY}
+    renamed["rows"][3]["name"] = "$x$ <i>y</i>"
+    renamed["rows"][1]["cells"].pop()
+    renamed["rows"][1]["failed"] = [{"seed": 4, "error": NASTY}]
+    page = _Page(write(renamed, tmp_path).read_text())
+    assert page.open == []
+    assert "script" not in page.tags
+    assert "bold" not in page.tags
+    assert page.text.count(NASTY) >= 12
+    assert f"Learning curves of {NASTY}" in page.labels
+    assert page.drawn.count("$x$ <i>y</i>") == 3
+    rendered = _Page(MarkdownIt().enable("table").render((tmp_path / "report.md").read_text()))
+    assert not {"script", "em", "strong", "a"} & set(rendered.tags)
+    assert rendered.text.count(NASTY) >= 8
+
+
+def test_markdown_tables_keep_their_columns(results, tmp_path):
+    write(results, tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    page = _Page(MarkdownIt().enable("table").render(text))
+    assert page.tags.count("table") == 4  # results, papers, cost, recipes
+    assert page.tags.count("td") == 7 * 4 + 2 * 1 + 9 * 4 + 4 * 3
+    assert "+1.08 [+0.92, +1.24]" in page.text
+
+
+def test_json_is_strict_and_can_be_written_again(results, tmp_path):
+    results["resolvable"] = float("inf")
+    results["rows"][0]["cells"][0]["curve"]["train_loss"][0] = float("nan")
+    write(results, tmp_path / "one")
+    text = (tmp_path / "one" / "results.json").read_text()
+    again = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert [row["verdict"] for row in again["summary"]] == [None, "agrees", "not resolved", "disagrees"]
+    assert again["summary"][1]["comparison"]["n"] == 5
+    assert again["rows"][0]["cells"][0]["curve"]["train_loss"][0] is None
+    write(again, tmp_path / "two")
+    for name in ("results.json", "report.md", "report.html"):
+        assert (tmp_path / "one" / name).read_text() == (tmp_path / "two" / name).read_text()
+
+
+def test_missing_cells_are_marked_everywhere(results, tmp_path, make_row):
+    results["rows"][3]["cells"].pop()
+    results["rows"].append(make_row("distillation", {}, reference="mixup", failed=range(5)))
+    page = _Page(write(results, tmp_path).read_text())
+    for said in ("4 of 5 seeds", "0 of 5 seeds", "mixup (4 of 5)", "not run yet", "FloatingPointError: loss <nan>"):
+        assert said in page.text
+    markdown = (tmp_path / "report.md").read_text()
+    assert "distillation (0 of 5 seeds)" in markdown
+    assert "FloatingPointError" in markdown
+
+
+def test_a_run_without_any_result_is_reported(tmp_path, make_row, make_results):
+    none = make_results(make_row("baseline", {}, failed=range(5)), make_row("cosine", {}, reference="baseline"))
+    page = _Page(write(none, tmp_path).read_text())
+    assert page.open == []
+    assert "none can be told from zero" in page.text
+
+
+def test_recipes_that_do_not_differ_are_shown(results, tmp_path):
+    results["recipe"]["cosine"] = results["recipe"]["baseline"]
+    text = write(results, tmp_path).read_text()
+    assert re.search(
+        r"<th[^>]*>cosine<small>against baseline</small></th><td[^>]*><div><span[^>]*>nothing</span>", text
+    )
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_terminal_table_fits_and_takes_names_as_they_are(results, width):
+    results["rows"][3]["name"] = "[bold]mixup[/bold]"
+    results["recipe"]["[bold]mixup[/bold]"] = {}
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(table(results))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= width
+    for said in ("[bold]mix", "not resolved", "disagrees", "+1.08 [+0.92, +1.24]"):
+        assert said in text
+
+
+@pytest.mark.parametrize("mode", ["add-one", "leave-one-out", "pairwise"])
+def test_other_modes(results, mode, tmp_path):
+    results["mode"] = mode
+    for row in results["rows"][1:]:
+        row["reference"] = "baseline"
+    assert f"mode {mode}" in _Page(write(results, tmp_path).read_text()).text

@@ -1,0 +1,62 @@
+"""What the report says: findings, changes of a recipe, numbers."""
+
+import math
+
+import pytest
+
+from jaxtricks.ablation.summary import summarise
+from jaxtricks.ablation.wording import amount, bounds, changes, findings, p_value, signed
+
+
+def test_findings_name_what_was_resolved_and_what_was_not(results):
+    said = findings(results, summarise(results))
+    assert "Of 3 differences, 2 can be told from zero" in said
+    assert "cosine, +1.08 [+0.92, +1.24] points against baseline, as expected" in said
+    assert "against smoothing, where an increase was expected" in said
+    assert "Not resolved: smoothing." in said
+    assert "0.84 points" in said
+
+
+def test_changes_are_followed_into_what_differs(results):
+    recipes = results["recipe"]
+    recipes["baseline"] = {
+        "lr": "0.1",
+        "model": '{"resnet": {"stem": "A", "blocks": ["1", "2"]}}',
+        "mix": "None",
+        "[": "[",
+    }
+    recipes["cosine"] = {
+        "lr": "0.1",
+        "model": '{"resnet": {"stem": "B", "blocks": ["1", "3"]}}',
+        "mix": '{"mixup": "0.2"}',
+    }
+    assert changes(results, summarise(results)[1]) == [
+        ("model / resnet / stem", "A", "B"),
+        ("model / resnet / blocks / 1", "2", "3"),
+        ("mix", "None", '{"mixup": "0.2"}'),
+        ("[", "[", "\u2013"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (signed(0.7), "+0.70"),
+        (signed(-0.349), "\u22120.35"),
+        (signed(-0.001), "0.00"),
+        (bounds(-1.0, 2.0), "[\u22121.00, +2.00]"),
+        (bounds(-math.inf, math.inf), "\u2013"),
+        (bounds(None, None), "\u2013"),
+        (bounds(-math.inf, 2.0), "[\u2212\u221e, +2.00]"),
+        (p_value(0.0004), "< 0.001"),
+        (p_value(0.0416), "0.042"),
+        (p_value(None), "\u2013"),
+        (amount(272_474), "272 k"),
+        (amount(999_950), "1.00 M"),
+        (amount(4.089e9), "4.09 G"),
+        (amount(17), "17"),
+        (amount(None), "\u2013"),
+    ],
+)
+def test_numbers_as_text(found, text):
+    assert found == text

@@ -1,0 +1,158 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+from skimage import measure
+
+from jaxtricks import augment
+
+B, N, H, W = 5, 2, 20, 30
+RNG = np.random.default_rng(0)
+KEY = jax.random.key(0)
+
+
+def make():
+    low = RNG.integers(0, [W - 8, H - 8], (B, N, 2))
+    high = low + RNG.integers(3, 8, (B, N, 2))
+    box = np.concatenate([low, high], -1).astype(np.float32)
+    mask = np.zeros((B, N, H, W), bool)
+    for b, n in np.ndindex(B, N):
+        x0, y0, x1, y1 = box[b, n].astype(int)
+        mask[b, n, y0:y1, x0:x1] = True
+    valid = np.ones((B, N), bool)
+    valid[2, 1] = False
+    batch = {"image": RNG.random((B, H, W, 3), dtype=np.float32), "box": box, "valid": valid, "mask": mask}
+    return {k: jnp.asarray(v) for k, v in (batch | {"label": np.arange(B * N).reshape(B, N)}).items()}
+
+
+BATCH = make()
+CLASSES = BATCH | {"mask": (BATCH["mask"] * jnp.array([1, 2])[None, :, None, None]).max(1)}
+
+
+def reference_mosaic(batch, center):
+    """A canvas of twice the size, four whole images about its middle, and a window cut out of it."""
+    out = np.zeros_like(batch["image"])
+    for b, (x, y) in enumerate(np.asarray(center)):
+        images = [np.asarray(batch["image"][b - i]) for i in range(4)]
+        canvas = np.block([[[images[0]], [images[1]]], [[images[2]], [images[3]]]])
+        out[b] = canvas[H - y : 2 * H - y, W - x : 2 * W - x]
+    return out
+
+
+@pytest.mark.parametrize("place", [(10, 5), (0, 0), (30, 20), (29, 1)])
+def test_mosaic_equals_a_window_of_the_large_canvas(place):
+    center = jnp.tile(jnp.array(place), (B, 1))
+    out = jax.jit(augment.mosaic_at)(CLASSES, center)
+    np.testing.assert_array_equal(out["image"], reference_mosaic(CLASSES, center))
+    masks = CLASSES | {"image": CLASSES["mask"][..., None]}
+    np.testing.assert_array_equal(out["mask"], reference_mosaic(masks, center)[..., 0])
+
+
+def test_mosaic_boxes_are_those_of_their_pixels():
+    """Each instance is painted with its own number; its box holds just those pixels."""
+    center = jnp.asarray(RNG.integers(6, 15, (B, 2)))
+    numbers = jnp.zeros((B, H, W))
+    for n in range(N):  # boxes may overlap: paint one of two at a time
+        numbers = jnp.where(BATCH["mask"][:, n], 1.0 + n + N * jnp.arange(B)[:, None, None], 0)
+        out = augment.mosaic_at(CLASSES | {"image": numbers[..., None]}, center)
+        for b in range(B):
+            for i in range(4):
+                slot, number = i * N + n, 1.0 + n + N * ((b - i) % B)
+                np.testing.assert_array_equal(out["label"][b, slot], CLASSES["label"][b - i, n])
+                seen = np.asarray(out["image"][b, ..., 0]) == number
+                expected = bool(CLASSES["valid"][b - i, n]) and seen.any()
+                assert bool(out["valid"][b, slot]) == expected
+                if expected:
+                    np.testing.assert_allclose(out["box"][b, slot], tight(seen))
+                else:
+                    np.testing.assert_array_equal(out["box"][b, slot], 0)
+
+
+def tight(mask):
+    y0, x0, y1, x1 = measure.regionprops(mask.astype(int))[0].bbox
+    return [x0, y0, x1, y1]
+
+
+def test_mosaic_draws_its_point():
+    """The first pixel right of the point comes from the example before: images of their own number tell where."""
+    numbers = {**CLASSES, "image": jnp.arange(float(B))[:, None, None, None] * jnp.ones((B, H, W, 1))}
+    keys = jax.random.split(KEY, 200)
+    out = np.asarray(jax.jit(jax.vmap(lambda k: augment.mosaic(k, numbers)["image"][..., 0]))(keys))
+    x = (out[:, :, 0, :] == np.arange(B)[None, :, None]).sum(-1)
+    y = (out[:, :, :, 0] == np.arange(B)[None, :, None]).sum(-1)
+    assert stats.kstest((x.ravel() + RNG.random(x.size) - 0.5) / W, stats.uniform(0.25, 0.5).cdf).pvalue > 1e-3
+    assert stats.kstest((y.ravel() + RNG.random(y.size) - 0.5) / H, stats.uniform(0.25, 0.5).cdf).pvalue > 1e-3
+    assert len(set(x[0])) > 1, "each image draws its own"
+
+
+@pytest.mark.parametrize("visible", [0.0, 0.5])
+def test_pasting_equals_the_loop(visible):
+    chosen = jnp.asarray(RNG.random((B, N)) < 0.7)
+    out = jax.jit(lambda b, c: augment.paste_instances(b, c, visible=visible))(BATCH, chosen)
+    for b in range(B):
+        image, cover = np.array(BATCH["image"][b]), np.zeros((H, W), bool)
+        for n in range(N):
+            pasted = bool(chosen[b - 1, n] and BATCH["valid"][b - 1, n])
+            assert bool(out["valid"][b, N + n]) == pasted
+            assert out["label"][b, N + n] == BATCH["label"][b - 1, n]
+            if pasted:
+                cover |= np.asarray(BATCH["mask"][b - 1, n])
+                np.testing.assert_array_equal(out["mask"][b, N + n], BATCH["mask"][b - 1, n])
+                np.testing.assert_array_equal(out["box"][b, N + n], BATCH["box"][b - 1, n])
+        image[cover] = np.asarray(BATCH["image"][b - 1])[cover]
+        np.testing.assert_array_equal(out["image"][b], image)
+        for n in range(N):
+            own = np.asarray(BATCH["mask"][b, n])
+            left = own & ~cover
+            np.testing.assert_array_equal(out["mask"][b, n], left)
+            expected = bool(BATCH["valid"][b, n]) and left.sum() > visible * own.sum()
+            assert bool(out["valid"][b, n]) == expected
+            if expected:
+                np.testing.assert_array_equal(out["box"][b, n], tight(left))
+
+
+def test_copy_paste_limits_and_probability():
+    none, everything = (augment.copy_paste(KEY, BATCH, probability=p) for p in (0.0, 1.0))
+    np.testing.assert_array_equal(none["image"], BATCH["image"])
+    np.testing.assert_array_equal(none["valid"][:, :N], BATCH["valid"])
+    assert not np.asarray(none["valid"][:, N:]).any()
+    np.testing.assert_array_equal(everything["valid"][:, N:], np.roll(BATCH["valid"], 1, 0))
+    keys = jax.random.split(KEY, 200)
+    share = jax.vmap(lambda k: augment.copy_paste(k, BATCH, probability=0.3)["valid"][:, N:].mean())(keys).mean()
+    assert abs(share / BATCH["valid"].mean() - 0.3) < 0.05
+
+
+def test_mask_boxes_equal_skimage():
+    masks = RNG.random((6, 9, 7)) < 0.05
+    masks[0] = False
+    masks[1, 3, 4] = masks[2] = True
+    got = augment.mask_boxes(masks)
+    for mask, box in zip(masks, np.asarray(got), strict=True):
+        np.testing.assert_array_equal(box, tight(mask) if mask.any() else [0, 0, 0, 0])
+
+
+def without(name):
+    return {k: v for k, v in BATCH.items() if k != name}
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: augment.mosaic(KEY, without("box")), "^batch has"),
+        (lambda: augment.mosaic(KEY, without("label")), "^batch has"),
+        (lambda: augment.mosaic(KEY, BATCH), "^batch..mask"),
+        (lambda: augment.mosaic(KEY, CLASSES, center=(0.5, 1.5)), "^center "),
+        (lambda: augment.mosaic_at(CLASSES, jnp.zeros((B, 2))), "^center "),
+        (lambda: augment.mosaic(KEY, CLASSES | {"valid": jnp.ones((B, 3), bool)}), "^batch..valid"),
+        (lambda: augment.mosaic(KEY, CLASSES, visible=-1.0), "^visible "),
+        (lambda: augment.copy_paste(KEY, without("mask")), "^batch has"),
+        (lambda: augment.copy_paste(KEY, CLASSES), "^batch..mask"),
+        (lambda: augment.copy_paste(KEY, BATCH, probability=2.0), "^probability "),
+        (lambda: augment.paste_instances(BATCH, jnp.ones((B, 3), bool)), "^chosen "),
+        (lambda: augment.mask_boxes(jnp.ones(3)), "^masks "),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,66 @@
+from collections import Counter
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxtricks import augment
+
+BATCH = {
+    "image": jnp.asarray(np.random.default_rng(0).random((2, 12, 16, 3), dtype=np.float32)),
+    "box": jnp.array([[[0, 0, 8, 6.0]], [[4, 3, 16, 12]]]),
+    "valid": jnp.ones((2, 1), bool),
+    "mask": jnp.asarray(np.arange(2 * 12 * 16).reshape(2, 12, 16) % 5),
+}
+
+
+def test_multi_scale_resizes_all():
+    out = jax.jit(lambda b: augment.multi_scale(b, size=(6, 32)))(BATCH)
+    expected = jax.image.resize(BATCH["image"], (2, 6, 32, 3), "linear", antialias=True)
+    np.testing.assert_allclose(out["image"], expected, atol=1e-5)
+    np.testing.assert_allclose(out["box"][:, 0], [[0, 0, 16, 3], [8, 1.5, 32, 6]], atol=1e-5)
+    assert out["mask"].shape == (2, 6, 32)
+    np.testing.assert_array_equal(out["mask"][:, :, ::2], BATCH["mask"][:, 1::2])
+
+
+def test_multi_scale_to_its_own_size_is_the_identity():
+    out = jax.jit(lambda b: augment.multi_scale(b, size=(12, 16)))(BATCH)
+    for name, value in BATCH.items():
+        np.testing.assert_allclose(out[name], value, atol=1e-6)
+
+
+def test_pick_size_is_a_function_of_the_step():
+    sizes = [augment.pick_size(step, sizes=(8, 12, 16), every=5) for step in range(3000)]
+    assert sizes == [augment.pick_size(step, sizes=(8, 12, 16), every=5) for step in range(3000)]
+    assert all(len(set(sizes[i : i + 5])) == 1 for i in range(0, 3000, 5))
+    counts = Counter(sizes[::5])
+    assert all(160 < counts[size] < 240 for size in (8, 12, 16))
+    assert sizes != [augment.pick_size(step, sizes=(8, 12, 16), every=5, seed=1) for step in range(3000)]
+
+
+def test_progressive_size_by_hand():
+    def course(**options):
+        return [augment.progressive_size(epoch, epochs=8, start=128, stop=224, **options) for epoch in range(8)]
+
+    assert course() == [128, 128, 160, 160, 192, 192, 224, 224]
+    assert course(stages=3, multiple=32) == [128, 128, 128, 160, 160, 160, 224, 224]
+    assert course(stages=1) == [224] * 8
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda: augment.multi_scale(BATCH, size=-1), "size"),
+        (lambda: augment.multi_scale({"box": BATCH["box"]}, size=4), "batch"),
+        (lambda: augment.pick_size(-1, sizes=(8,)), "step"),
+        (lambda: augment.pick_size(1, sizes=()), "sizes"),
+        (lambda: augment.pick_size(1, sizes=(8,), every=0), "every"),
+        (lambda: augment.progressive_size(8, epochs=8, start=1, stop=2), "epoch"),
+        (lambda: augment.progressive_size(0, epochs=2, start=1, stop=2), "stages"),
+        (lambda: augment.progressive_size(0, epochs=8, start=0, stop=2), "start"),
+    ],
+)
+def test_bad_input_is_named(call, name):
+    with pytest.raises(ValueError, match=f"^{name} "):
+        call()

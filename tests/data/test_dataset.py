@@ -1,0 +1,196 @@
+"""Sets of images: what is right is taken as it is, what is wrong is refused by name."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxtricks import data
+from jaxtricks.data.dataset import DataError
+from jaxtricks.data.files import centre_view, random_view
+
+
+def arrays(n=20, classes=4, shape=(6, 5, 3)):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (n, *shape), dtype=np.uint8)
+    return {"x_train": x, "y_train": np.arange(n) % classes, "x_test": x[:8], "y_test": np.arange(8) % classes}
+
+
+def test_fashion_mini_is_what_the_notice_says():
+    found = data.load("fashion_mini")
+    assert found.train.images.shape == (4000, 28, 28, 1)
+    assert found.test.images.shape == (3000, 28, 28, 1)
+    assert np.bincount(found.train.labels).tolist() == [400] * 10
+    assert np.bincount(found.test.labels).tolist() == [300] * 10
+    assert found.classes == 10
+
+
+def test_digits_split_keeps_every_image():
+    found = data.load("digits")
+    assert len(found.train) + len(found.test) == 1797
+    assert found.train.images.max() == 255
+    assert found.shape == (8, 8, 1)
+
+
+def test_npz_round_trip(tmp_path):
+    given = arrays()
+    np.savez(tmp_path / "a.npz", **given)
+    found = data.load(str(tmp_path / "a.npz"))
+    np.testing.assert_array_equal(found.train.images, given["x_train"])
+    np.testing.assert_array_equal(found.test.labels, given["y_test"])
+    assert found.classes == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"x_train": np.zeros((20, 6, 5, 3))}, "x_train has dtype float64; allowed: uint8"),
+        ({"x_train": np.zeros((20, 30), np.uint8)}, r"x_train has shape \(20, 30\)"),
+        ({"x_train": np.zeros((20, 6, 5, 2), np.uint8)}, r"x_train has shape \(20, 6, 5, 2\)"),
+        ({"y_train": np.zeros(20)}, "y_train is float64"),
+        ({"y_train": np.zeros(19, int)}, r"y_train is int64 \(19,\); allowed: whole numbers, \[20\]"),
+        ({"y_train": np.full(20, -1)}, r"y_train\[0\] is -1 \(20 such\); allowed: 0 to"),
+        ({"y_test": np.full(8, 4)}, r"y_test\[0\] is 4 \(8 such\); allowed: 0 to 3"),
+        ({"y_train": np.arange(20) % 2 * 3}, "class 1 has no training image"),
+        ({"x_test": np.zeros((8, 5, 5, 3), np.uint8)}, r"test images are \(5, 5, 3\)"),
+        ({"x_test": np.zeros((0, 6, 5, 3), np.uint8), "y_test": np.zeros(0, int)}, "the test split is empty"),
+    ],
+)
+def test_wrong_arrays_are_refused_by_name(tmp_path, change, words):
+    np.savez(tmp_path / "a.npz", **(arrays() | change))
+    with pytest.raises(DataError, match=words):
+        data.load(str(tmp_path / "a.npz"))
+
+
+def test_wrong_files_are_refused_by_name(tmp_path):
+    with pytest.raises(DataError, match=r"none\.npz: no such file"):
+        data.load(str(tmp_path / "none.npz"))
+    (tmp_path / "text.npz").write_text("no archive")
+    with pytest.raises(DataError, match=r"text\.npz cannot be read"):
+        data.load(str(tmp_path / "text.npz"))
+    np.savez(tmp_path / "half.npz", x_train=np.zeros(3))
+    with pytest.raises(DataError, match="has no array y_train, x_test, y_test"):
+        data.load(str(tmp_path / "half.npz"))
+    np.savez(tmp_path / "object.npz", **(arrays() | {"y_test": np.array([{}] * 8)}))
+    with pytest.raises(DataError, match=r"object\.npz cannot be read"):
+        data.load(str(tmp_path / "object.npz"))
+    with pytest.raises(DataError, match="needs the folders train/ and test/"):
+        data.load(str(tmp_path))
+
+
+def test_hold_out_takes_every_class_evenly_and_loses_nothing():
+    whole = data.load("digits")
+    found = whole.hold_out(0.1)
+    assert len(found.train) + len(found.validation) == len(whole.train)
+    pixels = np.concatenate([found.train.images, found.validation.images]).reshape(len(whole.train), -1)
+    rows = lambda x: sorted(map(bytes, x.reshape(len(x), -1)))  # noqa: E731
+    assert rows(pixels) == rows(whole.train.images)
+    share = np.bincount(found.validation.labels) / np.bincount(whole.train.labels)
+    assert abs(share - 0.1).max() < 0.01
+    np.testing.assert_array_equal(found.validation.labels, whole.hold_out(0.1).validation.labels)
+    with pytest.raises(DataError, match="too few to hold out"):
+        whole.hold_out(0.001)
+    with pytest.raises(ValueError, match="share is 1"):
+        whole.hold_out(1)
+
+
+def test_subset_is_even_and_nested():
+    whole = data.load("fashion_mini")
+    some = whole.subset(1234)
+    assert len(some.train) == 1234
+    assert set(np.bincount(some.train.labels)) <= {123, 124}
+    fewer = {bytes(x) for x in whole.subset(100).train.images}
+    assert fewer <= {bytes(x) for x in some.train.images}
+    with pytest.raises(DataError, match="images is 9; allowed: 10 to 4000"):
+        whole.subset(9)
+
+
+def jpeg(path, size, colour, mode="RGB"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, colour).save(path)
+
+
+@pytest.fixture
+def images(tmp_path):
+    for part, count in (("train", 3), ("val", 1)):
+        for i in range(count):
+            jpeg(tmp_path / part / "cat" / f"{i}.png", (40, 30), (255, 0, 0))
+            jpeg(tmp_path / part / "dog" / f"{i}.png", (30, 50), 7, mode="L")
+    return tmp_path
+
+
+def test_folder_of_images(images):
+    found = data.load(str(images), size=16)
+    assert found.shape == (16, 16, 3)
+    assert found.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    batch = found.train.read(np.array([0, 5]), train=True)
+    assert batch[0].reshape(-1, 3).tolist() == [[255, 0, 0]] * 256
+    assert set(batch[1].ravel()) == {7}
+    held = found.hold_out(0.34)
+    assert len(held.train) == 4
+    assert held.validation.read(np.array([0])).shape == (1, 16, 16, 3)
+
+
+def test_folder_names_what_is_wrong(images):
+    (images / "train" / "cat" / "1.png").write_bytes(b"nothing")
+    with pytest.raises(DataError, match=r"cat/1\.png cannot be read as an image"):
+        data.load(str(images), size=16).train.read(np.array([1]))
+    jpeg(images / "val" / "bird" / "0.png", (9, 9), (1, 2, 3))
+    with pytest.raises(DataError, match="val/bird is no class"):
+        data.load(str(images), size=16)
+
+
+def test_views():
+    wide = Image.fromarray(np.tile(np.arange(200, dtype=np.uint8)[None, :, None], (100, 1, 3)))
+    centre = centre_view(wide, 56)  # short side 100 to 64, centre 56: columns 57 to 143 of the original
+    assert centre.shape == (56, 56, 3)
+    assert abs(int(centre[0, 0, 0]) - 57) <= 1
+    assert abs(int(centre[0, -1, 0]) - 143) <= 1
+    same = [random_view(wide, 32, np.random.default_rng((1, 2, i))) for i in (3, 3, 4)]
+    assert (same[0] == same[1]).all()
+    assert (same[0] != same[2]).any()
+
+
+def test_tfds_without_tensorflow(tmp_path):
+    tfds = pytest.importorskip("tensorflow_datasets")
+
+    class Tiny(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            features = {"image": tfds.features.Image(shape=(8, 8, 3)), "label": tfds.features.ClassLabel(num_classes=3)}
+            return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples(9), "test": self._generate_examples(6)}
+
+        def _generate_examples(self, count):
+            for i in range(count):
+                out = io.BytesIO()
+                Image.new("RGB", (8, 8), (i, 2 * i, 3 * i)).save(out, "PNG")
+                out.seek(0)
+                yield i, {"image": out, "label": i % 3}
+
+    Tiny(data_dir=tmp_path, file_format="array_record").download_and_prepare()
+    found = data.tfds_set("tiny", size=8, data_dir=str(tmp_path))
+    assert found.shape == (8, 8, 3)
+    assert found.classes == 3
+    assert found.train.resident
+    colours = found.train.images[:, 0, 0].astype(int)
+    assert sorted(colours[:, 0]) == list(range(9))
+    assert (colours[:, 1] == 2 * colours[:, 0]).all()
+    assert (found.train.labels == colours[:, 0] % 3).all()
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("cifar10", "cifar10 is not prepared; run: pip install"),
+        ("no_such_set", "is no image set known here; allowed: fashion_mini, digits, fake"),
+        ("no/such/folder?", "no such file or folder"),
+    ],
+)
+def test_a_missing_set_says_what_to_do(spec, words, tmp_path):
+    with pytest.raises(DataError, match=words):
+        data.load(spec, data_dir=str(tmp_path))

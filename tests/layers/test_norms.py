@@ -1,0 +1,217 @@
+"""Batch normalisation: over which examples the statistics go, and how they are kept."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
+from jax.test_util import check_grads
+
+from jaxtricks import layers
+
+X = np.random.default_rng(0).normal(2, 3, (8, 5, 4, 3)).astype(np.float32)
+MESH = jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,))
+SCALE, BIAS = np.float32([1, 2, 3]), np.float32([0, -1, 1])
+
+
+def norm(**options):
+    """Two pure functions of one layer: (stats, x) -> (y, stats), and the stats at first."""
+    module = layers.BatchNorm(3, rngs=nnx.Rngs(0), **options)
+    module.scale[...], module.bias[...] = jnp.asarray(SCALE), jnp.asarray(BIAS)
+    graph, params, stats = nnx.split(module, nnx.Param, nnx.BatchStat)
+
+    def apply(stats, x, train=True):
+        module = nnx.merge(graph, params, jax.tree.map(jnp.copy, stats))
+        return module(x, train=train), nnx.state(module, nnx.BatchStat)
+
+    return apply, stats
+
+
+def reference(x, epsilon=1e-5):
+    """NumPy, channel by channel: output, mean, biased variance."""
+    y, means, variances = np.empty(x.shape, np.float64), [], []
+    for d in range(x.shape[-1]):
+        values = x[..., d].astype(np.float64)
+        means.append(values.mean())
+        variances.append(((values - means[-1]) ** 2).sum() / values.size)
+        y[..., d] = SCALE[d] * (values - means[-1]) / np.sqrt(variances[-1] + epsilon) + BIAS[d]
+    return y, np.array(means), np.array(variances)
+
+
+def assert_stats(stats, mean, var):
+    np.testing.assert_allclose(stats["mean"][...], 0.1 * mean, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(stats["var"][...], 0.9 + 0.1 * var, rtol=1e-5)
+
+
+def test_names_shapes_and_dtypes_of_parameters_and_statistics():
+    state = nnx.to_pure_dict(nnx.state(layers.BatchNorm(3, rngs=nnx.Rngs(0))))
+    assert {k: (v.shape, v.dtype) for k, v in state.items()} == dict.fromkeys(
+        ("scale", "bias", "mean", "var"), ((3,), jnp.float32)
+    )
+    np.testing.assert_array_equal(jnp.stack([state[k] for k in ("scale", "bias", "mean", "var")])[:, 0], [1, 0, 0, 1])
+
+
+@pytest.mark.parametrize("shape", [(8, 5, 4, 3), (160, 3), (8, 20, 3)])
+def test_training_equals_numpy_and_evaluation_uses_the_running_statistics(shape):
+    x = X.reshape(shape)
+    apply, stats = norm()
+    expected, mean, var = reference(x)
+    for f in (apply, jax.jit(apply)):
+        y, after = f(stats, x)
+        np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
+        assert_stats(after, mean, var)
+    y, same = apply(after, x, train=False)
+    running = np.sqrt(0.9 + 0.1 * var + 1e-5)
+    np.testing.assert_allclose(y, SCALE * (x - 0.1 * mean) / running + BIAS, rtol=1e-4, atol=1e-5)
+    assert_stats(same, mean, var)
+
+
+def test_hand_computed():
+    apply, stats = norm(momentum=0.5, epsilon=1.25)
+    y, after = apply(stats, jnp.array([[1.0] * 3, [2.0] * 3, [3.0] * 3, [4.0] * 3]))  # mean 2.5, variance 1.25
+    root = 2.5**0.5
+    np.testing.assert_allclose(y[:, 0], [-1.5 / root, -0.5 / root, 0.5 / root, 1.5 / root], rtol=1e-6)
+    np.testing.assert_allclose(after["mean"][...], 1.25, rtol=1e-6)
+    np.testing.assert_allclose(after["var"][...], 1.125, rtol=1e-6)
+
+
+def test_half_precision_is_normalised_in_float32():
+    for dtype in (jnp.bfloat16, jnp.float16):
+        x = jnp.asarray(X + 500, dtype)
+        y, after = norm()[0](norm()[1], x)
+        assert y.dtype == dtype
+        assert after["var"].dtype == jnp.float32
+        expected, mean, var = reference(np.asarray(x.astype(jnp.float32)))
+        np.testing.assert_allclose(y.astype(jnp.float32), expected, atol=0.05)
+        assert_stats(after, mean, var)
+
+
+def test_a_large_mean_does_not_swallow_the_variance():
+    _, after = norm()[0](norm()[1], X + 3e4)
+    np.testing.assert_allclose(after["var"][...], 0.9 + 0.1 * X.var((0, 1, 2)), rtol=1e-3)
+
+
+def test_gradient_by_finite_differences():
+    weights = jnp.asarray(np.random.default_rng(1).normal(size=X.shape).astype(np.float32))
+    for options in ({}, {"groups": 2}, {"frozen": True}):
+        apply, stats = norm(**options)
+        check_grads(
+            jax.jit(lambda x, f=apply, s=stats: (f(s, x)[0] * weights).sum()), (X,), 1, modes=["rev"], rtol=2e-2
+        )
+
+
+@pytest.mark.parametrize("spread", [False, True])
+def test_jit_takes_the_statistics_of_the_whole_batch_however_it_is_sharded(spread):
+    apply, stats = norm()
+    x = jax.device_put(X, NamedSharding(MESH, P("data"))) if spread else X
+    y, after = jax.jit(apply)(stats, x)
+    expected, mean, var = reference(X)
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
+    assert_stats(after, mean, var)
+
+
+@pytest.mark.parametrize("axis_name", [None, "data"])
+@pytest.mark.parametrize("how", ["shard_map", "pmap", "vmap"])
+def test_axis_name_averages_over_replicas_and_without_it_each_is_alone(how, axis_name):
+    apply, stats = norm(axis_name=axis_name)
+    parts = X.reshape(4, 2, *X.shape[1:])
+    if how == "shard_map":
+
+        @partial(jax.shard_map, mesh=MESH, in_specs=(P(), P("data")), out_specs=(P("data"), P("data")))
+        def step(stats, x):
+            if axis_name is None:
+                stats = jax.tree.map(lambda s: jax.lax.pcast(s, "data", to="varying"), stats)
+            y, after = apply(stats, x)
+            return y, jax.tree.map(lambda s: s[None], after)
+
+        y, after = jax.jit(step)(stats, X)
+    elif how == "pmap":
+        y, after = jax.pmap(apply, axis_name="data", in_axes=(None, 0))(stats, parts)
+    else:
+        y, after = jax.jit(jax.vmap(apply, axis_name="data", in_axes=(None, 0)))(stats, parts)
+    y = np.asarray(y).reshape(parts.shape)
+    for i, part in enumerate(parts):
+        expected, mean, var = reference(X if axis_name else part)
+        np.testing.assert_allclose(y[i], expected.reshape(4, *part.shape)[i] if axis_name else expected, atol=1e-4)
+        assert_stats({k: v[...][i] for k, v in after.items()}, mean, var)
+
+
+@pytest.mark.parametrize("spread", [False, True])
+@pytest.mark.parametrize("groups", [1, 2, 4, 8])
+def test_groups_are_normalised_apart(groups, spread):
+    apply, stats = norm(groups=groups)
+    x = jax.device_put(X, NamedSharding(MESH, P("data"))) if spread else X
+    y, after = jax.jit(apply)(stats, x)
+    parts = [reference(part) for part in np.split(X, groups)]
+    np.testing.assert_allclose(y, np.concatenate([p[0] for p in parts]), rtol=1e-4, atol=1e-5)
+    assert_stats(after, np.mean([p[1] for p in parts], axis=0), np.mean([p[2] for p in parts], axis=0))
+    y, same = apply(after, X, train=False)
+    assert_stats(same, np.mean([p[1] for p in parts], axis=0), np.mean([p[2] for p in parts], axis=0))
+    assert y.shape == X.shape
+
+
+def test_frozen_keeps_its_statistics_and_normalises_by_them():
+    apply, stats = norm(frozen=True)
+    stats = jax.tree.map(lambda s: s + 1, stats)  # mean 1, variance 2
+    y, after = jax.jit(apply)(stats, X)
+    np.testing.assert_allclose(y, SCALE * (X - 1) / np.sqrt(2 + 1e-5) + BIAS, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(after["mean"][...], 1)
+    np.testing.assert_array_equal(after["var"][...], 2)
+
+
+def test_recalibration_finds_the_statistics_of_all_batches():
+    plain, stats = norm()
+    frozen, frozen_stats = norm(frozen=True)
+    stats = {
+        "block": {"0": nnx.to_pure_dict(jax.tree.map(lambda s: s * 7 + 5, stats))},
+        "frozen": nnx.to_pure_dict(jax.tree.map(lambda s: s + 3, frozen_stats)),
+    }
+    _, spec = norm()
+
+    def wrapped(apply, tree, x):
+        _, after = apply(nnx.State({k: spec[k].replace(v) for k, v in tree.items()}), x)
+        return nnx.to_pure_dict(after)
+
+    @jax.jit
+    def update(stats, x):
+        return {"block": {"0": wrapped(plain, stats["block"]["0"], x)}, "frozen": wrapped(frozen, stats["frozen"], x)}
+
+    found = layers.recalibrate(update, stats, iter(X.reshape(4, 2, *X.shape[1:])))
+    _, mean, var = reference(X)
+    np.testing.assert_allclose(found["block"]["0"]["mean"], mean, rtol=1e-4)
+    np.testing.assert_allclose(found["block"]["0"]["var"], var, rtol=1e-4)
+    np.testing.assert_allclose(found["frozen"]["mean"], 3, rtol=1e-5)
+    np.testing.assert_allclose(found["frozen"]["var"], 4, rtol=1e-5)
+    once = layers.recalibrate(update, stats, [X])
+    np.testing.assert_allclose(once["block"]["0"]["var"], var, rtol=1e-4)
+
+
+GOOD = {"mean": jnp.zeros(3), "var": jnp.ones(3)}
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda: norm(momentum=1.5), "momentum"),
+        (lambda: norm(epsilon=0.0), "epsilon"),
+        (lambda: norm(groups=0), "groups"),
+        (lambda: norm(groups=2, axis_name="data"), "groups"),
+        (lambda: norm(groups=2, frozen=True), "groups"),
+        (lambda: norm(groups=3)[0](norm()[1], X), "x"),
+        (lambda: norm()[0](norm()[1], X[..., :2]), "x"),
+        (lambda: norm()[0](norm()[1], X[0, 0, 0]), "x"),
+        (lambda: norm()[0](norm()[1], X.astype(int)), "x"),
+        (lambda: norm()[0](norm()[1], X[:0]), "x"),
+        (lambda: layers.recalibrate(lambda stats, x: stats, GOOD, []), "batches"),
+        (lambda: layers.recalibrate(lambda stats, x: stats, GOOD, [X], momentum=1.0), "momentum"),
+        (lambda: layers.recalibrate(lambda stats, x: stats, {}, [X]), "stats"),
+        (lambda: layers.recalibrate(lambda stats, x: stats, {"bn": {"mean": jnp.ones(3)}}, [X]), "stats"),
+    ],
+)
+def test_bad_input(call, name):
+    with pytest.raises(ValueError, match=f"^{name}[ ,]"):
+        call()

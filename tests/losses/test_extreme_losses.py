@@ -1,0 +1,300 @@
+"""What holds for every loss: transformations, gradients, half precision, and inputs at the edge."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.experimental import checkify
+from jax.test_util import check_grads
+
+from jaxtricks import losses
+
+B, C, D = 4, 5, 3
+RNG = np.random.default_rng(0)
+LOGITS = RNG.normal(size=(B, C)).astype(np.float32)
+TARGETS = RNG.dirichlet(np.ones(C), size=B).astype(np.float32)
+BINARY = np.eye(C, dtype=np.float32)[:B]
+FEATURES = RNG.normal(size=(B, D)).astype(np.float32)
+LABELS = np.array([0, 3, 4, 3], np.int32)
+BOXES = np.array([[0, 0, 4, 3], [1, 1, 2, 5], [3, 0, 9, 2], [0, 2, 3, 7]], np.float32)
+OTHER = np.array([[1, 1, 5, 4], [6, 6, 9, 8], [3.5, 0.5, 8, 3], [1, 0, 2, 9]], np.float32)
+
+KERNEL = jnp.asarray(RNG.normal(size=(D, C)), jnp.float32)
+CENTERS = jnp.asarray(RNG.normal(size=(C, D)), jnp.float32)
+COUNTS = jnp.array([50, 10, 7, 100, 1])
+COSTS = losses.costs_from_counts(COUNTS)
+
+
+class Case(NamedTuple):
+    """A loss of batched arguments, the first of which is what is learnt."""
+
+    loss: callable
+    args: tuple
+    kind: str  # of the first argument: logits, binary, feature, number, box
+
+    @property
+    def labels(self):
+        return any(arg.dtype == np.int32 for arg in self.args)
+
+
+CASES = {
+    "weston_watkins": Case(losses.weston_watkins, (LOGITS, LABELS), "logits"),
+    "ramp": Case(losses.ramp, (LOGITS, LABELS), "logits"),
+    "ldam": Case(lambda x, y: losses.ldam(x, y, COUNTS), (LOGITS, LABELS), "logits"),
+    "expected_cost": Case(lambda x, y: losses.expected_cost(x, y, COSTS), (LOGITS, LABELS), "logits"),
+    "softmax_focal": Case(losses.softmax_focal, (LOGITS, TARGETS), "logits"),
+    "softmax_focal 0.5": Case(lambda x, t: losses.softmax_focal(x, t, gamma=0.5), (LOGITS, TARGETS), "logits"),
+    "softmax_focal 0": Case(lambda x, t: losses.softmax_focal(x, t, gamma=0.0), (LOGITS, TARGETS), "logits"),
+    "logit_adjusted": Case(lambda x, t: losses.logit_adjusted(x, t, COUNTS), (LOGITS, TARGETS), "logits"),
+    "generalized_cross_entropy": Case(losses.generalized_cross_entropy, (LOGITS, TARGETS), "logits"),
+    "bi_tempered": Case(lambda x, t: losses.bi_tempered(x, t, t1=0.8, t2=1.3), (LOGITS, TARGETS), "logits"),
+    "bi_tempered 0": Case(lambda x, t: losses.bi_tempered(x, t, t1=0.0, t2=4.0), (LOGITS, TARGETS), "logits"),
+    "bi_tempered 1": Case(lambda x, t: losses.bi_tempered(x, t, t1=1.0, t2=1.0), (LOGITS, TARGETS), "logits"),
+    "distillation": Case(lambda s, t: losses.distillation(s, t, temperature=2.0), (LOGITS, LOGITS[::-1]), "logits"),
+    "logit_regression": Case(losses.logit_regression, (LOGITS, LOGITS[::-1]), "logits"),
+    "balanced_cross_entropy": Case(
+        lambda x, t: losses.balanced_cross_entropy(x, t, alpha=0.2), (LOGITS, BINARY), "binary"
+    ),
+    "asymmetric": Case(losses.asymmetric, (LOGITS, BINARY), "binary"),
+    "asymmetric 0.5": Case(
+        lambda x, t: losses.asymmetric(x, t, gamma_positive=0.5, gamma_negative=0.5, shift=0.0),
+        (LOGITS, BINARY),
+        "binary",
+    ),
+    "large_margin_logits": Case(
+        lambda x, y: losses.large_margin_logits(x, KERNEL, y, margin=3), (FEATURES, LABELS), "feature"
+    ),
+    "arcface_logits": Case(lambda x, y: losses.arcface_logits(x, KERNEL, y, scale=4.0), (FEATURES, LABELS), "feature"),
+    "center": Case(lambda x, y: losses.center(x, y, CENTERS), (FEATURES, LABELS), "feature"),
+    "tukey_biweight": Case(losses.tukey_biweight, (3 * LOGITS,), "number"),
+    "absolute_error": Case(losses.absolute_error, (LOGITS, TARGETS), "number"),
+    "iou_loss": Case(losses.iou_loss, (BOXES, OTHER), "box"),
+    "giou_loss": Case(losses.giou_loss, (BOXES, OTHER), "box"),
+    "diou_loss": Case(losses.diou_loss, (BOXES, OTHER), "box"),
+    "ciou_loss": Case(losses.ciou_loss, (BOXES, OTHER), "box"),
+}
+every = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+labelled = pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.labels])
+
+
+def of_kind(*kinds):
+    return pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.kind in kinds])
+
+
+def value_and_grad(case, *args):
+    """The losses, and the gradient of their sum in the first argument."""
+
+    def total(*args):
+        values = case.loss(*args)
+        return jnp.sum(values), values
+
+    (_, values), grad = jax.jit(jax.value_and_grad(total, has_aux=True))(*args)
+    return values, grad
+
+
+def assert_finite(case, *args):
+    values, grad = value_and_grad(case, *args)
+    np.testing.assert_array_equal(np.isfinite(values), True)
+    np.testing.assert_array_equal(np.isfinite(grad), True)
+    return values
+
+
+@every
+def test_eager_jit_and_vmap_agree(case):
+    eager = case.loss(*case.args)
+    assert eager.shape[0] == B
+    np.testing.assert_allclose(jax.jit(case.loss)(*case.args), eager, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(jax.jit(jax.vmap(case.loss))(*case.args), eager, rtol=1e-5, atol=1e-6)
+
+
+@every
+def test_two_batch_axes_are_as_good_as_one(case):
+    twice = [np.stack([arg, arg[::-1]]) for arg in case.args]
+    one = jax.jit(case.loss)(*case.args)
+    np.testing.assert_allclose(jax.jit(case.loss)(*twice), np.stack([one, one[::-1]]), rtol=1e-5, atol=1e-6)
+
+
+@every
+def test_gradient_is_that_of_finite_differences(case):
+    with jax.enable_x64(True):
+        first, *rest = [arg.astype(np.float64) if arg.dtype == np.float32 else arg for arg in case.args]
+        loss = case.loss
+        if loss is losses.ciou_loss:  # alpha is no part of the gradient: hold it at its value
+            loss = held_ciou(first, *rest)
+        check_grads(
+            jax.jit(lambda first: loss(first, *rest)), (first,), order=1, modes=("fwd", "rev"), atol=1e-6, rtol=1e-6
+        )
+
+
+def held_ciou(at, target):
+    width, height = at[..., 2] - at[..., 0], at[..., 3] - at[..., 1]
+    angle = np.arctan((target[..., 2] - target[..., 0]) / (target[..., 3] - target[..., 1]))
+    v = 4 / np.pi**2 * (angle - np.arctan(width / height)) ** 2
+    alpha = v / (losses.iou_loss(at, target) + v)
+
+    def loss(box, target):
+        turn = angle - jnp.arctan((box[..., 2] - box[..., 0]) / (box[..., 3] - box[..., 1]))
+        return losses.diou_loss(box, target) + alpha * 4 / np.pi**2 * turn**2
+
+    np.testing.assert_allclose(loss(at, target), losses.ciou_loss(at, target))
+    np.testing.assert_allclose(
+        jax.grad(lambda x: loss(x, target).sum())(at), jax.grad(lambda x: losses.ciou_loss(x, target).sum())(at)
+    )
+    return loss
+
+
+@every
+def test_half_precision_is_computed_in_float32(case):
+    for dtype in (jnp.bfloat16, jnp.float16):
+        assert_computed_in_float32(case, dtype)
+
+
+def assert_computed_in_float32(case, dtype):
+    half = [jnp.asarray(arg, dtype) if arg.dtype == np.float32 else arg for arg in case.args]
+    wide = [arg.astype(jnp.float32) if arg.dtype == dtype else arg for arg in half]
+    values, grad = value_and_grad(case, *half)
+    assert values.dtype == jnp.float32
+    assert grad.dtype == dtype
+    np.testing.assert_allclose(values, jax.jit(case.loss)(*wide), rtol=1e-5, atol=1e-6)
+
+
+@every
+def test_an_empty_batch_gives_no_losses(case):
+    values, grad = value_and_grad(case, *[arg[:0] for arg in case.args])
+    assert values.shape == (0, *jax.eval_shape(case.loss, *case.args).shape[1:])
+    assert grad.shape == case.args[0][:0].shape
+
+
+def extremes(x):
+    """All 1e4, all -1e4, all equal, signs apart, one class far above the others."""
+    first = np.arange(x.shape[-1]) == 0
+    rows = [0 * x + 1e4, 0 * x - 1e4, 0 * x, 1e4 * np.sign(x), 0 * x + 1e4 * first, 0 * x + np.where(first, 1e4, -1e4)]
+    return np.concatenate(rows).astype(np.float32)
+
+
+@of_kind("logits", "binary", "feature", "number")
+def test_extreme_scores_are_finite(name):
+    first, *rest = CASES[name].args
+    hard = [np.eye(C, dtype=np.float32)[LABELS] if arg is TARGETS else arg for arg in rest]
+    both = [np.concatenate([soft] * 6 + [sure] * 6) for soft, sure in zip(rest, hard, strict=True)]
+    assert_finite(CASES[name], np.tile(extremes(first), (2, 1)), *both)
+
+
+@of_kind("logits")
+def test_a_wrong_class_at_minus_infinity_is_as_one_far_below(name):
+    if name == "logit_regression":  # its logits must be finite
+        return
+    first, *rest = CASES[name].args
+    hard = [np.eye(C, dtype=np.float32)[LABELS] if arg is TARGETS else arg for arg in rest]
+    if name == "distillation":
+        hard = [np.where(np.arange(C) == 1, -np.inf, hard[0])]
+    gone, far = (np.where(np.arange(C) == 1, low, first).astype(np.float32) for low in (-np.inf, -1e30))
+    assert_finite(CASES[name], gone, *hard)
+    for at_infinity, far_below in zip(
+        value_and_grad(CASES[name], gone, *hard), value_and_grad(CASES[name], far, *hard), strict=True
+    ):
+        np.testing.assert_allclose(at_infinity, far_below, atol=1e-6)
+
+
+@of_kind("binary")
+def test_binary_certainty_is_free_when_right_and_infinite_when_wrong(name):
+    sure = jnp.where(BINARY == 1, jnp.inf, -jnp.inf)
+    assert_finite(CASES[name], sure, BINARY)
+    np.testing.assert_array_equal(CASES[name].loss(sure, BINARY), 0.0)
+    if name != "asymmetric":  # its shift bounds the loss of a negative
+        np.testing.assert_array_equal(CASES[name].loss(-sure, BINARY), np.inf)
+
+
+@of_kind("logits")
+def test_one_class_cannot_be_wrong(name):
+    of_one = {
+        "ldam": lambda x, y: losses.ldam(x, y, jnp.array([7])),
+        "expected_cost": lambda x, y: losses.expected_cost(x, y, jnp.zeros((1, 1))),
+        "logit_adjusted": lambda x, t: losses.logit_adjusted(x, t, jnp.array([7])),
+    }
+    logits, other = LOGITS[:, :1], np.zeros(B, np.int32) if CASES[name].labels else np.ones((B, 1), np.float32)
+    if name == "logit_regression":
+        other = logits
+    values = assert_finite(Case(of_one.get(name, CASES[name].loss), (), "logits"), logits, other)
+    np.testing.assert_allclose(values, 0.0, atol=1e-7)
+
+
+DEGENERATE = {
+    "equal points": ([1, 1, 1, 1], [1, 1, 1, 1]),
+    "point outside": ([0, 0, 0, 0], [2, 2, 5, 5]),
+    "point inside": ([3, 3, 3, 3], [2, 2, 5, 5]),
+    "line": ([2, 2, 2, 5], [2, 2, 5, 5]),
+    "target a point": ([2, 2, 5, 5], [4, 4, 4, 4]),
+    "equal": ([2, 2, 5, 5], [2, 2, 5, 5]),
+    "touching": ([0, 0, 2, 2], [2, 2, 5, 5]),
+    "inverted": ([5, 5, 2, 2], [2, 2, 5, 5]),
+    "tiny": ([0, 0, 1e-20, 1e-20], [0, 0, 1e-20, 1e-20]),
+    "huge": ([-1e4, -1e4, 1e4, 1e4], [0, 0, 1, 1]),
+    "slivers": ([0, 0, 1e4, 1e-4], [0, 0, 1e-4, 1e4]),
+}
+
+
+@of_kind("box")
+def test_degenerate_boxes_are_finite(name):
+    predicted, target = np.moveaxis(np.array(list(DEGENERATE.values()), np.float32), 1, 0)
+    assert_finite(CASES[name], predicted, target)
+
+
+@labelled
+def test_a_label_out_of_range_gives_nan_without_gradient(name):
+    case = CASES[name]
+    first, labels = np.tile(case.args[0], (2, 1)), np.concatenate([LABELS, [-1, C, C + 7, -C]]).astype(np.int32)
+    values, grad = value_and_grad(case, first, labels)
+    right, right_grad = value_and_grad(case, *case.args)
+    assert np.isnan(values[B:]).all()
+    np.testing.assert_array_equal(grad[B:], 0.0)
+    np.testing.assert_allclose(values[:B], right, rtol=1e-6)
+    np.testing.assert_allclose(grad[:B], right_grad, rtol=1e-5)
+
+
+@labelled
+def test_checkify_turns_a_label_out_of_range_into_an_error(name):
+    case = CASES[name]
+    checked = jax.jit(checkify.checkify(case.loss))
+    checked(*case.args)[0].throw()
+    with pytest.raises(checkify.JaxRuntimeError, match="labels lie outside 0 to 4"):
+        checked(case.args[0], np.array([0, -1, 2, 3], np.int32))[0].throw()
+
+
+@labelled
+@pytest.mark.parametrize(
+    "labels", [LABELS.astype(np.float32), LABELS[:3], LABELS[:, None], LABELS > 1], ids=["float", "3", "column", "bool"]
+)
+def test_labels_of_a_wrong_shape_or_dtype_raise(name, labels):
+    with pytest.raises(ValueError, match="labels"):
+        CASES[name].loss(CASES[name].args[0], labels)
+
+
+@every
+def test_integers_and_other_shapes_raise(case):
+    first, *rest = case.args
+    with pytest.raises(ValueError, match="dtype int32; allowed: a floating-point dtype"):
+        case.loss(first.astype(np.int32), *rest)
+    if rest and not case.labels:
+        with pytest.raises(ValueError, match=r"allowed: the shape of"):
+            case.loss(first, rest[0][:, :2])
+
+
+@of_kind("logits", "feature")
+def test_no_class_raises(name):
+    case = CASES[name]
+    first = np.zeros((B, 0), np.float32)
+    with pytest.raises(ValueError, match="shape"):
+        case.loss(first, LABELS if case.labels else first)
+
+
+def test_every_public_loss_is_here_or_has_no_scores():
+    helpers = {
+        "balance_alpha", "bce_targets", "class_weights", "costs_from_confusion", "costs_from_counts", "elastic_net",
+        "expected_value", "gaussian_label_distribution", "group_sparsity", "hard_negative_weights", "l1_penalty",
+        "l2_penalty", "mad_scale", "ohem_weights", "smooth_labels_exclusive", "supervised_contrastive",
+        "update_centers",
+    }  # fmt: skip
+    assert {name.split()[0] for name in CASES} | helpers == set(losses.__all__)

@@ -1,0 +1,93 @@
+"""One device, four under jit, shard_map and pmap, and several seeds at once, all compute the same thing."""
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+from small import dataset, recipe
+
+from jaxtricks.layers import BatchNorm
+from jaxtricks.models import functional
+from jaxtricks.train import Plan, fit, start
+
+ONE = Plan(devices=(jax.devices()[0],))
+
+
+def flat(tree):
+    return np.concatenate([np.ravel(x) for x in jax.tree.leaves(tree)])
+
+
+@pytest.fixture(scope="module")
+def alone():
+    return fit(recipe(), dataset(), seeds=(3,), plan=ONE)[0]
+
+
+@pytest.mark.parametrize("kind", ["jit", "shard_map", "pmap"])
+def test_twenty_steps_do_not_depend_on_devices(alone, kind):
+    run = fit(recipe(), dataset(), seeds=(3,), plan=Plan(kind=kind))[0]
+    assert int(run.state.step) == int(alone.state.step) == 20
+    assert Plan(kind=kind).size == 4
+    for part in ("params", "stats", "ema"):
+        ours, theirs = flat(getattr(run.state, part)), flat(getattr(alone.state, part))
+        assert np.abs(ours - theirs).max() < 2e-4, part
+    moved = flat(fit(recipe(epochs=0.1), dataset(), seeds=(3,), plan=ONE)[0].state.params)
+    assert np.abs(moved - flat(alone.state.params)).max() > 0.02  # the tolerance is far below what training does
+    losses = [[r["train_loss"] for r in each.history] for each in (run, alone)]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+    assert run.test["accuracy"] == pytest.approx(alone.test["accuracy"], abs=0.021)  # one of 50 images
+
+
+@pytest.mark.parametrize("seeds_on", ["vmap", "devices"])
+def test_seeds_together_are_seeds_alone(alone, seeds_on):
+    runs = fit(recipe(), dataset(), seeds=(1, 3), plan=Plan(seeds_on=seeds_on))
+    assert [r.seed for r in runs] == [1, 3]
+    assert np.abs(flat(runs[1].state.params) - flat(alone.state.params)).max() < 2e-4
+    assert np.abs(flat(runs[0].state.params) - flat(alone.state.params)).max() > 0.02
+    assert runs[1].test["loss"] == pytest.approx(alone.test["loss"], abs=1e-3)
+
+
+class Ghost(nnx.Module):
+    def __init__(self, classes, channels, groups, axis_name, rngs):
+        self.bn = BatchNorm(channels, groups=groups, axis_name=axis_name, rngs=rngs)
+        self.head = nnx.Linear(8 * 8 * channels, classes, rngs=rngs)
+
+    def __call__(self, image, *, train, key=None):
+        x = self.bn(image, train=train) ** 2
+        return self.head(x.reshape(len(x), -1)), {}
+
+
+def ghost(groups):
+    def build(*, classes, channels, dtype, axis_name):
+        return functional(lambda rngs: Ghost(classes, channels, groups, axis_name, rngs))
+
+    return build
+
+
+def test_replica_statistics_are_ghost_statistics():
+    settings = {"mix": None, "epochs": 1.0, "lr": 0.001}
+    replica = fit(recipe(model=ghost(None), bn="replica", **settings), dataset(), plan=Plan(kind="shard_map"))[0]
+    groups = fit(recipe(model=ghost(4), **settings), dataset(), plan=ONE)[0]
+    whole = fit(recipe(model=ghost(None), **settings), dataset(), plan=ONE)[0]
+    assert np.abs(flat(replica.state.params) - flat(groups.state.params)).max() < 1e-5
+    assert np.abs(flat(replica.state.params) - flat(whole.state.params)).max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda: Plan(kind="pmpa"), "parallel is 'pmpa'"),
+        (lambda: Plan(seeds_on="rows"), "seeds_on is 'rows'"),
+        (lambda: Plan(kind="pmap", seeds_on="vmap"), "allowed: parallel 'jit'"),
+        (lambda: Plan().check_batch(30), "batch is 30; allowed: a multiple of the 4 devices"),
+        (lambda: Plan().check_batch(32, bn="replica"), "allowed: parallel 'shard_map' or 'pmap'"),
+        (lambda: fit(recipe(), dataset(), seeds=(1, 1)), "seeds is"),
+        (lambda: fit(recipe(), dataset(), seeds=()), "seeds is"),
+        (lambda: fit(recipe(batch=512), dataset()), "batch is 512; allowed: 1 to the 256 training images"),
+        (lambda: fit(recipe(teacher=recipe()), dataset()), "teacher and recipe.teacher go together"),
+        (lambda: start(coordinator="localhost:1"), "go together"),
+        (lambda: start(coordinator="localhost:1", processes=2, index=2), "index is 2; allowed: 0 to 1"),
+    ],
+)
+def test_what_does_not_fit_is_said_before_compiling(change, words):
+    with pytest.raises(ValueError, match=words.replace("(", r"\(")):
+        change()

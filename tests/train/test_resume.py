@@ -1,0 +1,89 @@
+"""A run that was stopped goes on as if it had not been, bit for bit; another run's checkpoint is refused by name."""
+
+import jax
+import numpy as np
+import pytest
+from small import dataset, recipe
+
+from jaxtricks.train import CheckpointMismatchError, Checkpoints, Plan, fit, loop
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop_at(step):
+    def log(record):
+        if record["kind"] == "progress" and record["step"] == step:
+            raise Stopped
+
+    return log
+
+
+def same(a, b):
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+            x, y = jax.random.key_data(x), jax.random.key_data(y)
+        np.testing.assert_array_equal(np.asarray(x), np.asarray(y))
+
+
+@pytest.fixture(scope="module")
+def unbroken():
+    return fit(recipe(), dataset(), seeds=(3,))[0]
+
+
+@pytest.mark.parametrize(("step", "every"), [(3, 2), (8, None), (9, 4), (17, 1)])
+def test_resumed_is_unbroken_bit_for_bit(unbroken, tmp_path, monkeypatch, step, every):
+    monkeypatch.setattr(loop, "PROGRESS", 0.0)
+    with pytest.raises(Stopped):
+        fit(recipe(), dataset(), seeds=(3,), folder=tmp_path, save_every=every, log=[stop_at(step)])
+    run = fit(recipe(), dataset(), seeds=(3,), folder=tmp_path, save_every=every)[0]
+    same(run.state, unbroken.state)
+    assert run.test == unbroken.test
+    assert [r["train_loss"] for r in run.history] == [r["train_loss"] for r in unbroken.history]
+    again = fit(recipe(), dataset(), seeds=(3,), folder=tmp_path)[0]  # finished: nothing is trained, all is there
+    same(again.state, unbroken.state)
+
+
+def test_seeds_together_resume_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "PROGRESS", 0.0)
+    plan = Plan(seeds_on="devices")
+    whole = fit(recipe(), dataset(), seeds=(1, 2), plan=plan)
+    with pytest.raises(Stopped):
+        fit(recipe(), dataset(), seeds=(1, 2), plan=plan, folder=tmp_path, log=[stop_at(12)])
+    runs = fit(recipe(), dataset(), seeds=(1, 2), plan=plan, folder=tmp_path)
+    for a, b in zip(runs, whole, strict=True):
+        same(a.state, b.state)
+
+
+def test_another_recipe_is_refused_by_name(tmp_path):
+    fit(recipe(epochs=1.0), dataset(), folder=tmp_path)
+    with pytest.raises(CheckpointMismatchError, match="recipe is"):
+        fit(recipe(epochs=1.0, lr=0.03), dataset(), folder=tmp_path)
+
+
+def test_a_leaf_that_differs_is_named(tmp_path):
+    state = {"a": jax.numpy.ones((2, 3)), "b": jax.numpy.zeros(4, jax.numpy.int32)}
+    checkpoints = Checkpoints(tmp_path / "c")
+    checkpoints.save(1, state, {"x": 1})
+    for like, words in [
+        ({**state, "a": jax.numpy.ones((3, 2))}, r"\['a'\] is float32\[2, 3\]; wanted: float32\[3, 2\]"),
+        ({**state, "b": jax.numpy.zeros(4)}, r"\['b'\] is int32\[4\]; wanted: float32\[4\]"),
+        ({**state, "c": jax.numpy.zeros(4)}, r"has no leaf \['c'\]"),
+        ({"a": state["a"]}, r"has a leaf \['b'\]"),
+    ]:
+        with pytest.raises(CheckpointMismatchError, match=words):
+            checkpoints.restore(like, wanted={})
+    restored, meta = checkpoints.restore(jax.tree.map(jax.numpy.zeros_like, state), wanted={"x": 1})
+    same(restored, state)
+    assert meta == {"x": 1}
+    with pytest.raises(FileNotFoundError, match="no checkpoint"):
+        Checkpoints(tmp_path / "d").restore(state, wanted={})
+
+
+def test_a_relative_folder_is_taken_from_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    checkpoints = Checkpoints("here")
+    checkpoints.save(5, {"a": jax.numpy.ones(2)}, {})
+    assert checkpoints.latest() == 5
+    assert (tmp_path / "here" / "5").is_dir()
