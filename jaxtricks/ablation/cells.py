@@ -146,7 +146,11 @@ def cell_of(run: Run) -> dict:
 
 
 def machine() -> dict:
-    """What the run ran on."""
+    """What the run ran on.
+
+    Returns:
+      ``cpu``, ``cores``, ``devices``, the versions of ``jax`` and ``python``, and JAX's ``platform``.
+    """
     cpu = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -165,7 +169,15 @@ def machine() -> dict:
 
 
 def forward_cost(recipe: Recipe, dataset: Dataset) -> dict[str, int]:
-    """``macs`` of one image through the network and its ``parameters``, from shapes alone."""
+    """What one image costs, from shapes alone: nothing is computed.
+
+    Args:
+      recipe: gives the model.
+      dataset: gives the shape of an image and the number of classes.
+
+    Returns:
+      ``macs``, multiply-accumulates of the network's forward pass, and ``parameters``.
+    """
     model = build_model(recipe, dataset)
     params, stats = jax.eval_shape(model.init, jax.random.key(0))
     image = jax.ShapeDtypeStruct((1, *dataset.shape), jnp.float32)
@@ -185,7 +197,19 @@ def gather(
     sd_assumed: dict,
     resolvable: float,
 ) -> dict:
-    """Every cell there is, as the one dict that the report is made from."""
+    """Every cell there is, as the one dict that the report is made from.
+
+    Args:
+      variants: the rows.
+      cells: where their cells lie.
+      title, command, mode, model: as text, for the reader.
+      seeds: those that were asked for; a cell that is missing stays missing.
+      sd_assumed: ``value`` and ``from`` of the spread of paired differences that was assumed before the run.
+      resolvable: the smallest effect that follows from it, in points.
+
+    Returns:
+      Plain values, fit for JSON; accuracies in percent.
+    """
     dataset, first = cells.dataset, variants[0].recipe
     rows = []
     for variant in variants:

@@ -209,5 +209,13 @@ def from_arrays(name: str, x_train, y_train, x_test, y_test, *, classes: int | N
 
 
 def class_counts(labels: Sequence[int], classes: int) -> np.ndarray:
-    """How many rows each class has, int64 ``[C]``."""
+    """How many rows each class has.
+
+    Args:
+      labels: whole numbers ``[N]``, 0 to C - 1.
+      classes: C.
+
+    Returns:
+      int64 ``[C]``.
+    """
     return np.bincount(np.asarray(labels), minlength=classes)

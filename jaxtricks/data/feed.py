@@ -25,7 +25,14 @@ def order(seed: int, epoch: int, size: int) -> np.ndarray:
 
 
 def steps_per_epoch(size: int, batch: int) -> int:
-    """Full batches in an epoch; the rows left over come first or last in another epoch's order.
+    """Full batches in an epoch; the rows left over are drawn in other epochs.
+
+    Args:
+      size: images in the split.
+      batch: images in a step.
+
+    Returns:
+      ``size // batch``.
 
     Raises:
       ValueError: if not even one batch is full.

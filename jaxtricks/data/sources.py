@@ -42,13 +42,21 @@ def load(spec: str, *, size: int = 224, data_dir: str | None = None) -> Dataset:
 
 
 def fashion_mini() -> Dataset:
-    """4,000 training and 3,000 test images of Fashion-MNIST, 28x28x1, balanced; shipped with the package (MIT)."""
+    """4,000 training and 3,000 test images of Fashion-MNIST, 28x28x1, balanced; shipped with the package (MIT).
+
+    Returns:
+      The dataset.
+    """
     with resources.as_file(resources.files("jaxtricks.data") / "fashion_mini.npz") as path:
         return npz(path, name="fashion_mini")
 
 
 def digits() -> Dataset:
-    """scikit-learn's 1,797 handwritten digits, 8x8x1: every fifth is a test image. The tier for tests."""
+    """scikit-learn's 1,797 handwritten digits, 8x8x1: every fifth is a test image. The tier for tests.
+
+    Returns:
+      The dataset.
+    """
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

@@ -118,7 +118,16 @@ class Program:
 
 
 def build_model(recipe: Recipe, dataset: Dataset, *, axis_name: str | None = None):
-    """The recipe's model for this dataset, computing in the recipe's precision."""
+    """The recipe's model for this dataset, computing in the recipe's precision.
+
+    Args:
+      recipe: gives ``model`` and ``precision``.
+      dataset: gives the numbers of classes and channels.
+      axis_name: mesh axis over which batch statistics are averaged, or None.
+
+    Returns:
+      ``Model(init, apply)``.
+    """
     return recipe.model(
         classes=dataset.classes,
         channels=dataset.shape[-1],
@@ -128,12 +137,28 @@ def build_model(recipe: Recipe, dataset: Dataset, *, axis_name: str | None = Non
 
 
 def total_steps(recipe: Recipe, dataset: Dataset) -> int:
-    """Steps of a whole run."""
+    """Steps of a whole run.
+
+    Args:
+      recipe: gives ``epochs`` and ``batch``.
+      dataset: gives the size of the training set.
+
+    Returns:
+      A whole number, 1 or more.
+    """
     return max(1, round(recipe.epochs * steps_per_epoch(len(dataset.train), recipe.batch)))
 
 
 def build_schedule(recipe: Recipe, dataset: Dataset) -> Callable:
-    """The learning rate of each step: the recipe's schedule, behind its warm-up if it has one."""
+    """The learning rate of each step: the recipe's schedule, behind its warm-up if it has one.
+
+    Args:
+      recipe: gives ``schedule``, ``warmup``, ``lr``, ``epochs`` and ``batch``.
+      dataset: gives the size of the training set.
+
+    Returns:
+      ``step -> learning rate``.
+    """
     schedule = recipe.schedule if recipe.warmup is None else recipe.warmup(recipe.schedule)
     per_epoch = steps_per_epoch(len(dataset.train), recipe.batch)
     return schedule(recipe.lr, steps=total_steps(recipe, dataset), steps_per_epoch=per_epoch)

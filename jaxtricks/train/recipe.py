@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import json
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -140,8 +141,13 @@ def _closure(function: Callable) -> dict:
 
 
 def fingerprint(value: Any) -> str:
-    """Sixteen hexadecimal digits that name what ``describe`` says."""
-    import json
+    """Sixteen hexadecimal digits that name what ``describe`` says.
 
+    Args:
+      value: as for ``describe``.
+
+    Returns:
+      Text; the same on every machine.
+    """
     text = json.dumps(describe(value), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -75,5 +75,12 @@ def zero_sums() -> dict[str, jax.Array]:
 
 
 def averaged(state: State) -> tuple[Tree, Tree]:
-    """``(params, stats)`` to evaluate: the moving average where there is one."""
+    """The variables to evaluate: the moving average where there is one.
+
+    Args:
+      state: of a run.
+
+    Returns:
+      ``(params, stats)``.
+    """
     return state.ema if state.ema is not None else (state.params, state.stats)

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from jaxtricks.ablation.summary import summarise
+from jaxtricks.ablation.wording import findings
 
 
 def test_rows_are_those_of_scipy(results, arms):

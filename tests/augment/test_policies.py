@@ -131,21 +131,14 @@ def test_augmix_is_a_mixture_of_the_image_and_its_chains():
 
 
 def test_augmix_chains_have_one_to_depth_steps_of_their_strengths():
-    """Adding tiny amounts of known sizes: one chain, its length is the count, its strength within 0.01 to 0.3."""
-    count = {
-        "count": augment.Op(lambda image, amount: image + jnp.array([1e-3, 0, 0]) + amount * jnp.array([0, 1, 0]), 0, 1)
-    }
-
-    def chain(key):
-        out = augment.augmix(key, ZERO, ops=count, width=1, alpha=1.0)[0, 0]
-        share = jax.random.beta(jax.random.split(key, 3)[1], 1.0, 1.0)
-        return out / share
-
-    out = np.asarray(jax.jit(jax.vmap(chain))(KEYS))
-    steps = np.round(out[:, 0] * 1000).astype(int)
+    """One chain of an operation that adds 1 to red and the amount to green; blue becomes 1: it shows the share."""
+    red, green, blue = jnp.eye(3)[:, None, None, :]
+    count = {"count": augment.Op(lambda x, amount: x * (1 - blue) + 0.1 * red + amount * green + blue, 0.0, 1.0)}
+    out = np.asarray(jax.jit(jax.vmap(lambda k: augment.augmix(k, ZERO, ops=count, width=1)))(KEYS))[:, 0, 0]
+    red, green, _ = (out / out[:, 2:])[out[:, 2] > 1e-3].T
+    steps = np.round(10 * red).astype(int)
     assert stats.chisquare(np.bincount(steps, minlength=4)[1:]).pvalue > 1e-3
-    strength = out[steps == 1, 1]
-    assert stats.kstest(strength, stats.uniform(0.01, 0.29).cdf).pvalue > 1e-3
+    assert stats.kstest(green[steps == 1], stats.uniform(0.01, 0.29).cdf).pvalue > 1e-3
 
 
 def test_three_augment_is_one_of_three():

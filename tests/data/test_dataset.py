@@ -157,6 +157,7 @@ def test_tfds_without_tensorflow(tmp_path):
 
     class Tiny(tfds.core.GeneratorBasedBuilder):
         VERSION = tfds.core.Version("1.0.0")
+        pkg_dir_path = tmp_path  # of a module, not of a package: TFDS would look for its metadata there
 
         def _info(self):
             features = {"image": tfds.features.Image(shape=(8, 8, 3)), "label": tfds.features.ClassLabel(num_classes=3)}

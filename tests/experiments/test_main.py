@@ -1,0 +1,174 @@
+"""The headline experiment: the command line, resuming, and that no rung silently does nothing."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import _main, _tricks
+from experiments.bag_of_tricks import LADDER, MERGED, PRESETS
+from jaxtricks import ablation, data, models, train
+from jaxtricks.ablation import SilentTrickError, Trick
+
+ROOT = Path(__file__).parents[2]
+SHORT = {"data": "fake", "model": "resnet_digits", "epochs": 1.0, "batch": 8, "seeds": 2}
+
+
+def options(tmp_path, **changes):
+    return _main.Options(**(SHORT | {"out": tmp_path / "out"} | changes))
+
+
+def run(tmp_path, monkeypatch, **changes):
+    monkeypatch.setattr(_main, "CACHE", tmp_path / "cache")
+    return _main.run("bag_of_tricks", options(tmp_path, **changes), _tricks.standard, LADDER, PRESETS, title="Test")
+
+
+def command(*arguments, **kwargs):
+    return subprocess.run(
+        [sys.executable, "-m", "experiments.bag_of_tricks", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        **kwargs,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--epoch", "3"], "--epochs"),  # tyro: perhaps you meant
+        (["--mode", "stak"], "stack"),
+        (["--batch", "many"], "batch"),
+        (["--only", "warmup"], "Perhaps you meant 'warm-up'?"),
+        (["--model", "resnet5"], "--model is 'resnet5'; allowed: resnet18"),
+        (["--preset", "quik"], "Perhaps you meant 'quick'?"),
+        (["--data", "nowhere.npz"], "nowhere.npz: no such file"),
+        (["--data", "digits", "--seeds", "0"], "--seeds is 0; allowed: greater than 0"),
+        (["--data", "digits", "--batch", "7", "--parallel", "jit"], "batch is 7; allowed: a multiple of the 2 devices"),
+        (["--data", "digits", "--model", "resnet20"], "allowed: only with bottleneck blocks"),
+        (["--data", "digits", "--precision", "bfloat16"], "'low precision' left the recipe as it was"),
+    ],
+)
+def test_what_is_typed_wrong_is_answered_in_a_sentence_and_exit_2(arguments, words, tmp_path):
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    done = command(*arguments, "--out", str(tmp_path), env=env)
+    assert done.returncode == 2, done.stderr
+    said = " ".join((done.stdout + done.stderr).replace("│", " ").split())
+    assert words in said
+    assert "Traceback" not in said
+
+
+def test_every_rung_changes_the_trace_of_the_loss():
+    # leave nothing to chance: every trick alone, against the baseline, on the same draws
+    source = data.fake(train=128, test=16)
+    layout = models.LAYOUTS["resnet_mini"]
+    base = _tricks.standard(
+        augmented=_tricks.augmentation(source),
+        model=partial(models.resnet, layout),
+        lr=0.05,
+        batch=16,
+        epochs=2,
+    )
+    traces = {}
+    teacher = None
+    for row in ablation.variants(base, LADDER, mode="add-one"):
+        recipe = row.recipe
+        if recipe.teacher is not None:
+            teacher = train.fit(recipe.teacher, source, test=False)[0].variables
+        given = teacher if recipe.teacher is not None else None
+        history = train.fit(recipe, source, teacher=given, test=False)[0].history
+        traces[row.name] = [r["train_loss"] for r in history]
+    assert len(traces) == 1 + len(LADDER)
+    for name, trace in traces.items():
+        if name != "baseline":
+            assert np.abs(np.subtract(trace, traces["baseline"])).max() > 1e-5, name
+
+
+def test_paired_seeds_share_every_draw_that_a_trick_does_not_touch():
+    # two recipes that differ by the schedule only see the same first loss, bit for bit
+    source = data.fake(train=64, test=16)
+    base = _tricks.standard(
+        augmented=_tricks.augmentation(source),
+        model=partial(models.resnet, models.LAYOUTS["resnet_digits"]),
+        lr=0.05,
+        batch=64,
+        epochs=4,
+    )
+    first = [train.fit(r, source, test=False)[0].history[0]["train_loss"] for r in (base, _tricks.cosine(base))]
+    assert first[0] == first[1]
+    other = train.fit(base, source, seeds=(1,), test=False)[0].history[0]["train_loss"]
+    assert other != first[0]
+
+
+def test_ladder_on_fake_writes_the_report_and_resumes(tmp_path, monkeypatch, capsys):
+    only = ("large batch", "cosine", "distillation")
+    results = run(tmp_path, monkeypatch, only=only)
+    out = tmp_path / "out"
+    rows = [r["name"] for r in results["rows"]]
+    assert rows == ["baseline", "+ large batch", "+ cosine", "+ distillation"]
+    assert all(len(r["cells"]) == 2 and not r["failed"] for r in results["rows"])
+    stored = json.loads((out / "results.json").read_text())
+    assert stored["rows"][3]["reference"] == "+ cosine"
+    page = (out / "report.html").read_text()
+    assert "<script" not in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "distillation" in (out / "report.md").read_text()
+    cells = sorted((out / "cells").glob("*-seed*.json"))
+    assert len(cells) == 4 * 2 + 1  # and the teacher
+    stamps = {c: c.stat().st_mtime_ns for c in cells}
+    lost = next(c for c in cells if json.loads(c.read_text())["seed"] == 1)
+    lost.unlink()
+    again = run(tmp_path, monkeypatch, only=only)
+    changed = [c for c in cells if c.stat().st_mtime_ns != stamps[c]]
+    assert changed == [lost]  # only the cell that was missing was trained
+    accuracies = [[[c["test_accuracy"] for c in r["cells"]] for r in x["rows"]] for x in (results, again)]
+    assert accuracies[0] == accuracies[1]
+
+
+def test_a_failed_cell_is_told_and_tried_again(tmp_path, monkeypatch):
+    broken = {"burst": Trick(lambda r: replace(r, lr=1e30))}
+    monkeypatch.setattr(_main, "CACHE", tmp_path / "cache")
+    results = _main.run("x", options(tmp_path, epochs=4.0), _tricks.standard, broken, PRESETS_BARE, title="Test")
+    assert [len(r["cells"]) for r in results["rows"]] == [2, 0]
+    assert "NonFiniteError" in results["rows"][1]["failed"][0]["error"]
+    assert "NonFiniteError" in (tmp_path / "out" / "report.md").read_text()
+
+
+PRESETS_BARE = {"quick": _main.Preset(data="fake", model="resnet_digits", seeds=2, epochs=1, batch=8, lr=0.05)}
+
+
+@pytest.mark.parametrize("mode", ["add-one", "leave-one-out", "pairwise"])
+def test_other_modes(tmp_path, monkeypatch, mode):
+    results = run(tmp_path, monkeypatch, mode=mode, only=("cosine", "smoothing"), seeds=1, seeds_on="map")
+    names = [r["name"] for r in results["rows"]]
+    assert (
+        names
+        == {
+            "add-one": ["baseline", "cosine", "smoothing"],
+            "leave-one-out": ["all tricks", "without cosine", "without smoothing"],
+            "pairwise": ["baseline", "cosine", "smoothing", "cosine & smoothing"],
+        }[mode]
+    )
+
+
+def test_merged_rungs_still_refuse_to_do_nothing():
+    base = _tricks.standard(
+        augmented=None, model=partial(models.resnet, models.LAYOUTS["resnet_mini"]), lr=0.1, batch=8, epochs=1
+    )
+    ladder = ablation.merge(LADDER, MERGED)
+    assert len(ladder) == len(LADDER) - sum(len(g) - 1 for g in MERGED.values())
+    twice = {"twice": Trick(ladder["B, C, D"].change), "again": Trick(_tricks.cosine), "same": Trick(_tricks.cosine)}
+    with pytest.raises(SilentTrickError, match="'same' left the recipe as it was"):
+        ablation.variants(base, twice)
+    both = ablation.merge({"a": Trick(_tricks.cosine), "b": Trick(_tricks.cosine)}, {"ab": ("a", "b")})
+    with pytest.raises(SilentTrickError, match="cosine left the recipe"):
+        ablation.variants(base, both)
+    with pytest.raises(ValueError, match="names 'x'"):
+        ablation.merge(LADDER, {"g": ("x",)})

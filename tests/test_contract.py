@@ -1,0 +1,113 @@
+"""The calling contract, held over every public function: names, order of arguments, docstrings."""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+import re
+
+import pytest
+
+import jaxtricks
+
+FORBIDDEN = {"reduction", "rng", "training"}
+DATA_FIRST = ("augment", "layers", "losses", "metrics", "optim", "analysis", "preprocess", "init")
+KEYED = ("key", "keys")
+# initialisers, presets of composition and wrappers give functions back: what they return has the key
+
+
+def modules():
+    for info in pkgutil.walk_packages(jaxtricks.__path__, "jaxtricks."):
+        yield importlib.import_module(info.name)
+
+
+def exported():
+    """Every function and class that a package's ``__all__`` names, and those of modules at the top level."""
+    found = {}
+    for module in modules():
+        names = getattr(module, "__all__", None)
+        if names is None and module.__name__.count(".") == 1 and not hasattr(module, "__path__"):
+            names = [n for n, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__]
+        for name in names or ():
+            value = getattr(module, name)
+            if (inspect.isfunction(value) or inspect.isclass(value)) and not name.startswith("_"):
+                found[f"{module.__name__}.{name}"] = value
+    return found
+
+
+EXPORTED = exported()
+FUNCTIONS = {name: value for name, value in EXPORTED.items() if inspect.isfunction(value)}
+
+
+def parameters(function):
+    return list(inspect.signature(function).parameters.values())
+
+
+def test_the_walk_finds_the_library():
+    assert len(FUNCTIONS) > 60
+    for name in (
+        "jaxtricks.losses.distillation",
+        "jaxtricks.augment.mixup",
+        "jaxtricks.train.fit",
+        "jaxtricks.init.zero_gamma",
+    ):
+        assert name in FUNCTIONS
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_arguments(name):
+    found = parameters(FUNCTIONS[name])
+    names = [p.name for p in found]
+    assert not FORBIDDEN & set(names)
+    for p in found:
+        if p.default is not p.empty:
+            assert p.kind is p.KEYWORD_ONLY, f"{p.name} has a default; allowed: keyword-only"
+    if name.split(".")[1] in DATA_FIRST:
+        keyed = [p for p in found if p.name in KEYED and p.kind is not p.KEYWORD_ONLY]
+        assert not keyed or keyed[0] is found[0], "a key comes first"
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_docstrings(name):
+    value = EXPORTED[name]
+    text = inspect.getdoc(value) or ""
+    first = text.split("\n")[0]
+    assert first.endswith((".", "?", "!")) or first.endswith(":"), f"no first sentence on one line: {first!r}"
+    assert len(first) <= 140
+    if not inspect.isfunction(value):
+        return
+    wanted = [p for p in parameters(value) if p.name not in ("self",)]
+    if wanted and name.split(".")[1] not in ("check",):
+        assert "Args:" in text, "no Args"
+        described = text.split("Args:")[1]
+        for p in wanted:
+            assert re.search(rf"\b{re.escape(p.name)}\b", described), f"{p.name} is not described"
+    returns = inspect.signature(value).return_annotation
+    if returns not in (None, "None", inspect.Signature.empty) and name.split(".")[1] not in ("check",):
+        assert "Returns:" in text, "no Returns"
+
+
+def test_raise_is_documented_where_check_is_used():
+    missing = []
+    for name, function in FUNCTIONS.items():
+        source = inspect.getsource(function)
+        source = source.split("\n    def ")[0]  # what an inner function raises, its Returns tell
+        if re.search(r"\bcheck\.\w+\(|raise ValueError", source) and "Raises:" not in (inspect.getdoc(function) or ""):
+            missing.append(name)
+    assert not missing
+
+
+def test_no_name_stutters():
+    for name in EXPORTED:
+        package, own = name.split(".")[-2:]
+        assert not own.lower().startswith(package.rstrip("es").lower() + "_"), name
+
+
+def test_top_level_names_sub_modules_only():
+    assert not [n for n, v in vars(jaxtricks).items() if callable(v) and not n.startswith("_")]
+
+
+def test_values_of_dataclasses_are_frozen():
+    for name, value in EXPORTED.items():
+        if dataclasses.is_dataclass(value) and isinstance(value, type):
+            assert value.__dataclass_params__.frozen, name
