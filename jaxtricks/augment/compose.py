@@ -19,7 +19,8 @@ def each(transform: Callable[[jax.Array, jax.Array], jax.Array]) -> Augment:
       transform: ``(key, image[H, W, C]) -> image``.
 
     Returns:
-      ``(key, batch) -> batch``; only ``batch["image"]``, ``[B, H, W, C]``, changes.
+      ``(key, batch) -> batch``; only ``batch["image"]``, ``[B, H, W, C]``, changes. It raises ValueError for images of
+      another rank.
     """
 
     def augment(key: jax.Array, batch: Batch) -> Batch:
@@ -40,6 +41,9 @@ def chain(**stages: Augment) -> Augment:
 
     Returns:
       ``(key, batch) -> batch``.
+
+    Raises:
+      TypeError: if a stage is no function.
     """
     for name, stage in stages.items():
         if not callable(stage):

@@ -106,6 +106,7 @@ def random_hsv_power(
       Dosovitskiy et al., Discriminative unsupervised feature learning with exemplar convolutional neural networks,
       arXiv 1406.6909.
     """
+    _checks.image("image", image, channels=(3,))
     check.between("power", power, 1.0, math.inf)
     _checks.interval("factor", factor, 0.0, math.inf)
     check.between("shift", shift, 0.0, 1.0)

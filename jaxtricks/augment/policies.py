@@ -121,21 +121,24 @@ def augmix(
     _checks.whole("depth", depth, least=1)
     check.positive("alpha", alpha)
     _checks.image("image", image)
+    image = jnp.asarray(image)
     weight_key, share_key, chain_key = jax.random.split(key, 3)
     weights = jax.random.dirichlet(weight_key, jnp.full(width, alpha, jnp.float32))
     share = jax.random.beta(share_key, alpha, alpha)
 
     def chain(key):
-        length_key, *keys = jax.random.split(key, depth + 1)
+        length_key, step_key = jax.random.split(key)
         length = jax.random.randint(length_key, (), 1, depth + 1)
-        out = image
-        for i, one in enumerate(keys):
+
+        def step(out, given):
+            i, one = given
             strength_key, draw = jax.random.split(one)
             choice, sign = _draw(draw, ops)
             strength = jax.random.uniform(strength_key, minval=0.01, maxval=severity / 10)
             changed = apply_op(out, choice, strength, sign, ops=ops, fill=fill, method=method)
-            out = jnp.where(i < length, changed, out)
-        return out
+            return jnp.where(i < length, changed, out), None
+
+        return jax.lax.scan(step, image, (jnp.arange(depth), jax.random.split(step_key, depth)))[0]
 
     chains = jax.vmap(chain)(jax.random.split(chain_key, width))
     mixture = (weights[:, None, None, None] * chains).sum(0)

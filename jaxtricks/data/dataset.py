@@ -190,9 +190,8 @@ def from_arrays(name: str, x_train, y_train, x_test, y_test, *, classes: int | N
         splits[part] = Split(images, labels.astype(np.int64))
     train, test = splits["train"], splits["test"]
     if train.images.shape[1:] != test.images.shape[1:]:
-        raise DataError(
-            f"{name}: test images are {test.images.shape[1:]}; allowed: as the training images, {train.images.shape[1:]}."
-        )
+        wanted = f"as the training images, {train.images.shape[1:]}"
+        raise DataError(f"{name}: test images are {test.images.shape[1:]}; allowed: {wanted}.")
     classes = int(train.labels.max()) + 1 if classes is None else classes
     for part, split in splits.items():
         wrong = np.flatnonzero((split.labels < 0) | (split.labels >= classes))

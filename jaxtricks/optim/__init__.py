@@ -1,6 +1,6 @@
 """Learning rates, schedules, optimisers by path, and what optax does not have."""
 
-from jaxtricks.optim.averages import ema, ema_decay, greedy_soup, lawa, recalibrate, soup, swa
+from jaxtricks.optim.averages import ema, ema_decay, greedy_soup, lawa, soup, swa
 from jaxtricks.optim.coupled import coupled_sgd
 from jaxtricks.optim.cycles import one_cycle, restarts, triangular
 from jaxtricks.optim.decays import exponential, inverse_time, natural_exponential
@@ -38,7 +38,6 @@ __all__ = [
     "one_cycle",
     "path_mask",
     "polynomial",
-    "recalibrate",
     "restarts",
     "sam",
     "scaled_lr",

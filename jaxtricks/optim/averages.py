@@ -1,6 +1,6 @@
 """Averages of weights: moving, uniform, greedy; trees in, trees out. A tree may be ``(params, stats)``."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -62,7 +62,7 @@ def swa(average: Tree, tree: Tree, *, count: int | jax.Array) -> Tree:
 
     .. math:: a \leftarrow a + (w - a) / (t + 1)
 
-    Batch statistics of averaged weights are not the average of batch statistics: see ``recalibrate``.
+    Batch statistics of averaged weights are not the average of batch statistics: see ``layers.recalibrate``.
 
     Args:
       average: a, the mean of the t trees so far, in float32 or wider; zeros, or any weights, before the first.
@@ -119,7 +119,7 @@ def lawa(history: tuple[Tree, ...], tree: Tree, *, last: int) -> tuple[tuple[Tre
       last: how many to keep, >= 1.
 
     Returns:
-      ``(history, average)``: at most ``last`` trees, and their mean. Batch statistics: see ``recalibrate``.
+      ``(history, average)``: at most ``last`` trees, and their mean. Batch statistics: see ``layers.recalibrate``.
 
     Raises:
       ValueError: if last is not positive, or the trees differ.
@@ -165,42 +165,6 @@ def greedy_soup(trees: Sequence[Tree], score: Callable[[Tree], float]) -> tuple[
         if value >= best:
             kept, best = (*kept, i), value
     return soup([trees[i] for i in kept]), kept
-
-
-def recalibrate(
-    update: Callable[[Tree, Any], Tree], stats: Tree, batches: Iterable[Any], *, momentum: float = 0.9
-) -> Tree:
-    r"""Batch statistics of new weights: the uniform mean over some batches.
-
-    .. math:: s = \frac1n \sum_i b_i, \quad b_i = update(0, batch_i) / (1 - m)
-
-    A layer that updates running statistics by s <- m s + (1 - m) b gives (1 - m) b when it starts from zero.
-
-    Args:
-      update: ``(stats, batch) -> stats``, a forward pass of the new weights in training mode.
-      stats: a tree of statistics, for its structure; the values do not matter.
-      batches: one or more training batches of one size.
-      momentum: m of the layers, 0 or more, below 1; flax's sense, torch's 0.1 is 0.9 here.
-
-    Returns:
-      The statistics.
-
-    Raises:
-      ValueError: if there is no batch, or momentum is out of range.
-
-    Reference:
-      Izmailov et al., Averaging weights leads to wider optima and better generalization, arXiv 1803.05407.
-    """
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum is {momentum!r}; allowed: 0 or more, below 1.")
-    zero = average = jax.tree.map(jnp.zeros_like, stats)
-    count = 0
-    for batch in batches:
-        average = swa(average, jax.tree.map(lambda s: s / (1 - momentum), update(zero, batch)), count=count)
-        count += 1
-    if not count:
-        raise ValueError("batches is empty; allowed: one batch or more.")
-    return average
 
 
 def _towards(average: Tree, tree: Tree, share: float | jax.Array) -> Tree:

@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -55,7 +57,7 @@ def test_mosaic_boxes_are_those_of_their_pixels():
     numbers = jnp.zeros((B, H, W))
     for n in range(N):  # boxes may overlap: paint one of two at a time
         numbers = jnp.where(BATCH["mask"][:, n], 1.0 + n + N * jnp.arange(B)[:, None, None], 0)
-        out = augment.mosaic_at(CLASSES | {"image": numbers[..., None]}, center)
+        out = jax.jit(augment.mosaic_at)(CLASSES | {"image": numbers[..., None]}, center)
         for b in range(B):
             for i in range(4):
                 slot, number = i * N + n, 1.0 + n + N * ((b - i) % B)
@@ -113,13 +115,14 @@ def test_pasting_equals_the_loop(visible):
 
 
 def test_copy_paste_limits_and_probability():
-    none, everything = (augment.copy_paste(KEY, BATCH, probability=p) for p in (0.0, 1.0))
+    none, everything = (jax.jit(partial(augment.copy_paste, probability=p))(KEY, BATCH) for p in (0.0, 1.0))
     np.testing.assert_array_equal(none["image"], BATCH["image"])
     np.testing.assert_array_equal(none["valid"][:, :N], BATCH["valid"])
     assert not np.asarray(none["valid"][:, N:]).any()
     np.testing.assert_array_equal(everything["valid"][:, N:], np.roll(BATCH["valid"], 1, 0))
     keys = jax.random.split(KEY, 200)
-    share = jax.vmap(lambda k: augment.copy_paste(k, BATCH, probability=0.3)["valid"][:, N:].mean())(keys).mean()
+    paste = jax.jit(jax.vmap(lambda k: augment.copy_paste(k, BATCH, probability=0.3)["valid"][:, N:].mean()))
+    share = paste(keys).mean()
     assert abs(share / BATCH["valid"].mean() - 0.3) < 0.05
 
 

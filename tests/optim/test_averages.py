@@ -119,37 +119,6 @@ def test_greedy_soup_is_never_worse_than_the_best():
         assert score(optim.greedy_soup(trees, score)[0]) >= max(map(score, trees)) - 1e-6
 
 
-def update(stats, batch, momentum=0.9):
-    """What batch normalisation does to its statistics."""
-    fresh = {"mean": batch.mean(0), "var": batch.var(0)}
-    return jax.tree.map(lambda old, new: momentum * old + (1 - momentum) * new, stats, fresh)
-
-
-@pytest.mark.parametrize("momentum", [0.0, 0.9, 0.99])
-def test_recalibrate_is_the_mean_over_the_batches(momentum):
-    batches = [jnp.asarray(DRAWS.normal(2, 3, size=(8, 4)), jnp.float32) for _ in range(5)]
-    stats = {"mean": jnp.full(4, 77.0), "var": jnp.full(4, 99.0)}
-    out = optim.recalibrate(lambda s, b: update(s, b, momentum), stats, iter(batches), momentum=momentum)
-    np.testing.assert_allclose(out["mean"], np.concatenate(batches).mean(0), rtol=1e-4)
-    np.testing.assert_allclose(out["var"], np.mean([np.var(b, 0) for b in batches], 0), rtol=1e-4)
-
-
-def test_recalibrate_of_a_flax_batch_norm():
-    nnx = pytest.importorskip("flax.nnx")
-    layer = nnx.BatchNorm(4, momentum=0.9, use_fast_variance=False, rngs=nnx.Rngs(0))
-    graph, stats, rest = nnx.split(layer, nnx.BatchStat, ...)
-
-    def forward(stats, batch):
-        layer = nnx.merge(graph, jax.tree.map(jnp.copy, stats), rest)
-        layer(batch, use_running_average=False)
-        return nnx.state(layer, nnx.BatchStat)
-
-    batch = jnp.asarray(DRAWS.normal(2, 3, size=(16, 4)), jnp.float32)
-    out = nnx.to_pure_dict(optim.recalibrate(forward, stats, [batch, batch]))
-    np.testing.assert_allclose(out["mean"], np.mean(batch, 0), rtol=1e-4)
-    np.testing.assert_allclose(out["var"], np.var(batch, 0), rtol=1e-4)
-
-
 @pytest.mark.parametrize(
     "function",
     [
@@ -180,8 +149,6 @@ def test_eager_jit_and_vmap_agree(function):
         ("trees", lambda: optim.soup([{"w": jnp.ones(2)}, {"w": jnp.ones(3)}])),
         ("last", lambda: optim.lawa((), tree(), last=0)),
         ("trees", lambda: optim.greedy_soup([], scored(0.0))),
-        ("batches", lambda: optim.recalibrate(update, tree(), [])),
-        ("momentum", lambda: optim.recalibrate(update, tree(), [jnp.ones((2, 3))], momentum=1.0)),
     ],
 )
 def test_bad_arguments(name, call):

@@ -1,0 +1,79 @@
+"""Several seeds of one recipe: one after another, in one vectorised step, or one on each device.
+
+    python -m benchmarks.seeds --model resnet_mini --seeds 2
+
+Prints the time a seed takes for each way, and the ratio to the first; each way runs in turn, on the same recipe.
+"""
+
+import json
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import jax
+import tyro
+
+from experiments import _tricks
+from jaxtricks import ablation, data, models, train
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to measure."""
+
+    model: str = "resnet_mini"
+    """A residual network by name."""
+    data: str = "fashion_mini"
+    """An image set."""
+    seeds: int = 2
+    """How many."""
+    batch: int = 32
+    """Images in a step of one seed."""
+    epochs: float = 1.0
+    """Length of one run."""
+    turns: int = 3
+    """Turns of each way."""
+    out: Path | None = None
+    """A JSON file to write the figures to."""
+
+
+def main(options: Options) -> dict:
+    """Measure, print, and give back the figures."""
+    dataset = data.load(options.data)
+    recipe = _tricks.standard(
+        augmented=_tricks.augmentation(dataset),
+        model=partial(models.resnet, models.LAYOUTS[options.model]),
+        lr=0.05,
+        batch=options.batch,
+        epochs=options.epochs,
+    )
+    found: dict[str, list[float]] = {"map": [], "vmap": [], "devices": []}
+    for _ in range(options.turns):
+        for way, times in found.items():
+            plan = train.Plan(seeds_on=way)
+            runs = train.fit(recipe, dataset, seeds=range(options.seeds), plan=plan, test=False)
+            times.append(sum(run.step_ms for run in runs) / len(runs))
+    median = {way: statistics.median(times) for way, times in found.items()}
+    ratios = {way: statistics.median(a / b for a, b in zip(found["map"], t, strict=True)) for way, t in found.items()}
+    figures = {
+        "command": " ".join(["python -m benchmarks.seeds", *sys.argv[1:]]),
+        "machine": ablation.machine(),
+        "step_ms_per_seed": median,
+        "speed_against_map": ratios,
+    }
+    print(f"{options.model}, batch {options.batch}, {options.seeds} seeds, {len(jax.devices())} devices")
+    for way, value in median.items():
+        print(f"  {way:8s} {value:8.2f} ms a step and seed   {ratios[way]:.2f} x map")
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    return figures
+
+
+if __name__ == "__main__":
+    began = time.perf_counter()
+    main(tyro.cli(Options, description=__doc__))
+    print(f"  {time.perf_counter() - began:.0f} s")

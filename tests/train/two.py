@@ -1,0 +1,27 @@
+"""One of two processes of one run; started by test_processes.py."""
+
+import json
+import os
+import sys
+
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["NPROC"] = "16"
+
+import jax
+import numpy as np
+from small import dataset, recipe
+
+from jaxtricks.train import Plan, fit, start
+
+port, index, kind, out = sys.argv[1:]
+start(coordinator=f"localhost:{port}", processes=2, index=int(index))
+
+assert jax.process_count() == 2
+assert jax.device_count() == 4
+said = []
+run = fit(recipe(), dataset(), seeds=(3,), plan=Plan(kind=kind), log=[lambda r: said.append(r["kind"])])[0]
+leaves = [np.asarray(x.addressable_data(0)).ravel().tolist() for x in jax.tree.leaves(run.state.params)]
+with open(out, "w") as file:
+    steps = int(run.state.step.addressable_data(0))
+    json.dump({"params": leaves, "test": run.test, "steps": steps, "said": said}, file)
