@@ -7,7 +7,4 @@ if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", "")
     os.environ["XLA_FLAGS"] = (
         f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={_CORES}".strip()
     )
-# Devices of one host share a pool of threads, one a core by default; a collective holds one while it waits for the
-# other devices, and steps in flight can hold them all: a deadlock. More threads than can wait make it impossible.
-os.environ.setdefault("NPROC", str(4 * _CORES))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings of XLA's own about the machine's features

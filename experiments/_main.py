@@ -31,6 +31,7 @@ class Preset:
     Fields:
       data, model, seeds, epochs, batch: as on the command line.
       lr: peak learning rate at this batch; another batch on the command line scales it linearly.
+      seeds_on: as on the command line.
       merge: rungs that are taken as one.
       held_out: share of the training set that the learning curves are drawn on.
       sd: spread of the paired differences between rungs that the smallest resolvable effect assumes, in points.
@@ -43,10 +44,11 @@ class Preset:
     epochs: float
     batch: int
     lr: float
+    seeds_on: str = "map"
     merge: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     held_out: float = 0.125
-    sd: float = 1.0
-    sd_from: str = "assumed"
+    sd: float = 0.9
+    sd_from: str = "the median over the rungs of experiments/results/cifar10-5000"
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,10 @@ class Options:
     """How a step is spread over the devices."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of the baseline's computation."""
-    seeds_on: Literal["map", "vmap", "devices"] = "map"
-    """Seeds one after another, in one vectorised step, or one on each device."""
+    tensorboard: bool = False
+    """Also write TensorBoard events, to OUT/tensorboard."""
+    seeds_on: Literal["map", "vmap", "devices"] | None = None
+    """Seeds one after another, in one vectorised step, or one on each device; the preset's choice if not given."""
 
 
 class UsageError(ValueError):
@@ -115,7 +119,7 @@ def run(name: str, options: Options, baseline: Callable, ladder: Ladder, presets
     ladder = choose(ablation.merge(ladder, setting.merge), options.only)
     train.start()
     jax.config.update("jax_compilation_cache_dir", str(CACHE))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     console = Console(stderr=True, quiet=jax.process_index() > 0)
     say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
 
@@ -133,7 +137,7 @@ def run(name: str, options: Options, baseline: Callable, ladder: Ladder, presets
         ),
         precision=PRECISIONS[options.precision],
     )
-    plan = train.Plan(kind=options.parallel, seeds_on=options.seeds_on)
+    plan = train.Plan(kind=options.parallel, seeds_on=setting.seeds_on)
     seeds = tuple(range(setting.seeds))
     try:
         rows = ablation.variants(recipe, ladder, mode=options.mode)
@@ -163,8 +167,11 @@ def run(name: str, options: Options, baseline: Callable, ladder: Ladder, presets
     kept = len(rows) * len(seeds) - sum(n for _, _, n in todo)
     if kept:
         say(f"{kept} cells are there already, in {cells.folder}.")
+    logs = [train.json_lines(cells.folder.parent / "log.jsonl")]
+    if options.tensorboard:
+        logs.append(train.tensorboard(cells.folder.parent / "tensorboard"))
     with Display(todo, len(rows), teacher=extra, console=console) as display:
-        ablation.run_cells(rows, cells, seeds=seeds, plan=plan, log=(display.log,))
+        ablation.run_cells(rows, cells, seeds=seeds, plan=plan, log=(display.log, *logs))
     results = ablation.gather(
         rows,
         cells,
@@ -194,6 +201,8 @@ def settle(options: Options, presets: Mapping[str, Preset]) -> Preset:
             raise UsageError(f"--{option} is {value}; allowed: greater than 0.")
     setting = replace(preset, **given)
     known("--model", setting.model, models.LAYOUTS)
+    if options.seeds_on is not None or options.parallel != "jit":
+        setting = replace(setting, seeds_on=options.seeds_on or "map")
     return replace(setting, lr=optim.scaled_lr(preset.lr, setting.batch, per=preset.batch))
 
 

@@ -18,7 +18,8 @@ def cross_entropy(params, out, batch):
 def augmentation(dataset: data.Dataset):
     """The usual one for a set of images: the paper's where images vary in size, crop and flip for small ones.
 
-    Digits are not flipped. The random resized crop of images of varying size is the feed's, as it decodes.
+    Digits are not flipped. The random resized crop of images of varying size is the feed's, as it decodes. Brightness
+    and saturation are scaled by 0.6 to 1.4, as in the paper; hue, which the paper scales too, is left as it is.
     """
     flip = {"flip": augment.each(augment.random_flip)}
     if not dataset.train.resident:
@@ -26,7 +27,8 @@ def augmentation(dataset: data.Dataset):
         jitter = partial(augment.color_jitter, brightness=0.4, contrast=0.0, saturation=0.4, hue=0.0)
         noise = partial(augment.pca_noise, pca=augment.fit_color_pca(images), std=0.1)
         return augment.chain(**flip, jitter=augment.each(jitter), pca=augment.each(noise))
-    crop = augment.each(partial(augment.random_pad_crop, padding=max(1, dataset.shape[0] // 8)))
+    padding = 4 if dataset.shape[0] >= 32 else 1  # for a short run on Fashion-MNIST, 3 was worse on held-out images
+    crop = augment.each(partial(augment.random_pad_crop, padding=padding))
     return augment.chain(crop=crop, **({} if dataset.name == "digits" else flip))
 
 

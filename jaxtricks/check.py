@@ -7,6 +7,9 @@ so these raise ValueError (TypeError for a wrong type).
 from collections.abc import Iterable
 
 import jax.numpy as jnp
+import numpy as np
+
+NUMBERS = (int, float, np.number)
 
 
 def rank(name: str, array, allowed: int | Iterable[int]) -> None:
@@ -61,12 +64,12 @@ def option(name: str, value, allowed: Iterable) -> None:
 
 
 def between(name: str, value, low, high) -> None:
-    """Raise ValueError unless ``low <= value <= high``, for Python numbers; traced values pass unseen."""
-    if isinstance(value, (int, float)) and not low <= value <= high:
+    """Raise ValueError unless ``low <= value <= high``, for Python and NumPy numbers; traced values pass unseen."""
+    if isinstance(value, NUMBERS) and not low <= value <= high:
         raise ValueError(f"{name} is {value!r}; allowed: {low} to {high}.")
 
 
 def positive(name: str, value) -> None:
-    """Raise ValueError unless ``value > 0``, for Python numbers; traced values pass unseen."""
-    if isinstance(value, (int, float)) and not value > 0:
+    """Raise ValueError unless ``value > 0``, for Python and NumPy numbers; traced values pass unseen."""
+    if isinstance(value, NUMBERS) and not value > 0:
         raise ValueError(f"{name} is {value!r}; allowed: greater than 0.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4 " + os.environ.get("XLA_FLAGS", "")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("NPROC", "16")  # threads: more than four devices can hold while they wait for each other
+os.environ.setdefault("NPROC", "8")  # threads: more than four devices can hold while they wait for each other
 
 import jax
 

@@ -1,7 +1,7 @@
 """Augmentation: pure functions of one image, or of the batch where examples mix."""
 
 from jaxtricks.augment.affine import random_affine, rotate, scale, shear, translate, warp
-from jaxtricks.augment.autoaugment import AUTO_OPS, CIFAR10, IMAGENET, auto_augment
+from jaxtricks.augment.autoaugment import AUTO_OPS, CIFAR10_POLICY, IMAGENET_POLICY, auto_augment
 from jaxtricks.augment.boxes import cut_boxes, mask_boxes, move_boxes, move_points
 from jaxtricks.augment.cam import cam_box, cam_crop, class_activation
 from jaxtricks.augment.collage import copy_paste, mosaic, mosaic_at, paste_instances
@@ -57,8 +57,8 @@ from jaxtricks.augment.views import five_crops, flip_views, merge, over_views, s
 
 __all__ = [
     "AUTO_OPS",
-    "CIFAR10",
-    "IMAGENET",
+    "CIFAR10_POLICY",
+    "IMAGENET_POLICY",
     "MIX_OPS",
     "RAND_OPS",
     "WIDE_OPS",

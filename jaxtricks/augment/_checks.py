@@ -26,8 +26,8 @@ def pixels(name: str, array) -> None:
 def size(name: str, value) -> tuple[int, int]:
     """``(height, width)`` of a size given as one whole number or as a pair of them."""
     pair = (value, value) if isinstance(value, int) else value
-    whole = isinstance(pair, tuple | list) and len(pair) == 2 and all(isinstance(n, int) and n > 0 for n in pair)
-    if isinstance(value, bool) or not whole:
+    right = isinstance(pair, tuple | list) and len(pair) == 2 and all(isinstance(n, int) and n > 0 for n in pair)
+    if isinstance(value, bool) or not right:
         raise ValueError(
             f"{name} is {value!r}; allowed: a whole number of 1 or more, or a pair (height, width) of them."
         )
@@ -48,15 +48,15 @@ def interval(name: str, value, low: float, high: float) -> None:
 
 
 def entries(batch, *names: str) -> None:
-    """Raise ValueError unless the batch is a dict that has all these entries, the images ``[B, H, W, C]`` first."""
+    """Raise ValueError unless the batch has all these entries, with one number of rows; images are ``[B, H, W, C]``."""
     for name in names:
         if name not in batch:
             hint = " Make it from labels first: jax.nn.one_hot(label, classes)." if name == "target" else ""
             raise ValueError(f"batch has {sorted(batch)}; allowed: a batch with {name!r}.{hint}")
-    check.rank('batch["image"]', batch["image"], 4)
+    if "image" in names:
+        check.rank('batch["image"]', batch["image"], 4)
+    rows = jnp.shape(batch[names[0]])[:1]
     for name in names:
-        if jnp.shape(batch[name])[:1] != jnp.shape(batch["image"])[:1]:
-            raise ValueError(
-                f"batch[{name!r}] has shape {jnp.shape(batch[name])}; "
-                f"allowed: {jnp.shape(batch['image'])[0]} rows, as many as images."
-            )
+        shape = jnp.shape(batch[name])
+        if not shape or shape[:1] != rows:
+            raise ValueError(f"batch[{name!r}] has shape {shape}; allowed: {rows} first, as batch[{names[0]!r}].")

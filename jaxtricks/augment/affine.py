@@ -38,7 +38,7 @@ def warp(
     """
     check.option("method", method, METHODS)
     (_checks.image if method == "bilinear" else _checks.pixels)("image", image)
-    height, width = _checks.size("size", size or image.shape[:2])
+    height, width = _checks.size("size", image.shape[:2] if size is None else size)
     (a, b, e), (c, d, f), _ = geometry.inverse(matrix)
     u, v = jnp.arange(width)[None, :] + 0.5, jnp.arange(height)[:, None] + 0.5
     x, y = a * u + b * v + e, c * u + d * v + f

@@ -19,7 +19,7 @@ def _invert(image, amount):
 
 AUTO_OPS: Ops = {name: op for name, op in RAND_OPS.items() if name != "identity"} | {"invert": Op(_invert)}
 
-IMAGENET: Policy = (
+IMAGENET_POLICY: Policy = (
     (("posterize", 0.4, 8), ("rotate", 0.6, 9)),
     (("solarize", 0.6, 5), ("autocontrast", 0.6, 0)),
     (("equalize", 0.8, 0), ("equalize", 0.6, 0)),
@@ -47,7 +47,7 @@ IMAGENET: Policy = (
     (("equalize", 0.8, 0), ("equalize", 0.6, 0)),
 )
 
-CIFAR10: Policy = (
+CIFAR10_POLICY: Policy = (
     (("invert", 0.1, 0), ("contrast", 0.2, 6)),
     (("rotate", 0.7, 2), ("translate_x", 0.3, 9)),
     (("sharpness", 0.8, 1), ("sharpness", 0.9, 3)),
@@ -80,7 +80,7 @@ def auto_augment(
     key: jax.Array,
     image: jax.Array,
     *,
-    policy: Policy = IMAGENET,
+    policy: Policy = IMAGENET_POLICY,
     ops: Ops = AUTO_OPS,
     fill: float = 0.0,
     method: str = "nearest",

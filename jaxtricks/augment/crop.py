@@ -70,7 +70,7 @@ def resized_crop(image: jax.Array, box: jax.Array, *, size: int | tuple[int, int
     Args:
       image: ``[H, W, C]``, floating point.
       box: ``(x0, y0, x1, y1)`` in pixels, ``[4]``, fractions allowed. An output pixel for which the box holds no pixel
-        of the image becomes 0.
+        of the image becomes 0: all of them where the box is empty.
       size: of the result, static: a number or ``(height, width)``.
 
     Returns:
@@ -194,7 +194,7 @@ def random_scaled_crop(
     whole = jnp.array([image.shape[1], image.shape[0]], jnp.float32)
     side = jnp.maximum(1, jnp.round(whole * jax.random.uniform(scale_key, minval=scale[0], maxval=scale[1])))
     corner = jnp.minimum(jnp.floor(jax.random.uniform(place_key, (2,)) * (whole - side + 1)), whole - side)
-    return resized_crop(image, jnp.concatenate([corner, corner + side]), size=size or image.shape[:2])
+    return resized_crop(image, jnp.concatenate([corner, corner + side]), size=image.shape[:2] if size is None else size)
 
 
 def _largest(height: int, width: int, aspect: tuple[float, float]) -> jax.Array:
@@ -208,9 +208,9 @@ def _largest(height: int, width: int, aspect: tuple[float, float]) -> jax.Array:
 def _weights(start: jax.Array, stop: jax.Array, pixels: int, out: int) -> jax.Array:
     """Triangle weights ``[out, pixels]`` that resample ``start`` to ``stop`` to ``out`` pixels; rows sum to 1 or 0."""
     step = (stop - start) / out
-    centre = jnp.arange(pixels) + 0.5
+    center = jnp.arange(pixels) + 0.5
     wanted = start + (jnp.arange(out) + 0.5) * step
-    near = jnp.maximum(0, 1 - jnp.abs(centre[None, :] - wanted[:, None]) / jnp.maximum(step, 1))
-    near = jnp.where(((centre >= start) & (centre < stop))[None, :], near, 0)
+    near = jnp.maximum(0, 1 - jnp.abs(center[None, :] - wanted[:, None]) / jnp.maximum(step, 1))
+    near = jnp.where(((center >= start) & (center < stop))[None, :], near, 0)
     total = near.sum(1, keepdims=True)
     return near / jnp.where(total > 0, total, 1)

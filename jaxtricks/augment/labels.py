@@ -67,9 +67,8 @@ def move_labels(
         sample["box"], sample["valid"] = cut_boxes(moved, sample["valid"], frame, visible=visible)
     if "keypoint" in sample:
         points = move_points(sample["keypoint"], matrix)
-        inside = ((points >= 0) & (points < jnp.array([width, height]).reshape((1,) * (points.ndim - 1) + (2,)))).all(
-            -1
-        )
+        x, y = points[..., 0], points[..., 1]
+        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
         sample["keypoint"], sample["visible"] = points, sample["visible"] & inside
     if "mask" in sample:
         mask = sample["mask"]
@@ -105,7 +104,7 @@ def warp_sample(
     Raises:
       ValueError: on a wrong shape, dtype or option.
     """
-    size = _checks.size("size", size or _size(sample))
+    size = _checks.size("size", _size(sample) if size is None else size)
     image = warp(sample["image"], matrix, size=size, fill=fill)
     return move_labels(sample, matrix, size=size, visible=visible, mask_fill=mask_fill) | {"image": image}
 

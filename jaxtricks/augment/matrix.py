@@ -55,39 +55,105 @@ def inverse(matrix: jax.Array) -> jax.Array:
 
 
 def translation(shift: jax.Array) -> jax.Array:
-    """Move by ``shift = (x, y)`` pixels, to the right and down."""
+    """Move: ``(x, y) -> (x + shift_x, y + shift_y)``.
+
+    Args:
+      shift: pixels to the right and down, ``[2]``.
+
+    Returns:
+      ``[3, 3]``.
+
+    Raises:
+      ValueError: on a wrong shape.
+    """
     check.shape("shift", shift, (2,))
     return _matrix(1, 0, shift[0], 0, 1, shift[1])
 
 
 def rotation(angle: jax.Array | float, size: tuple[int, int]) -> jax.Array:
-    """Turn an image of ``size = (height, width)`` about its centre, by degrees counter-clockwise."""
+    """Turn about the centre of an image.
+
+    Args:
+      angle: degrees counter-clockwise, a scalar.
+      size: ``(height, width)`` of the image.
+
+    Returns:
+      ``[3, 3]``.
+
+    Raises:
+      ValueError: on a wrong rank or size.
+    """
     check.rank("angle", angle, 0)
     radians = jnp.deg2rad(jnp.asarray(angle, jnp.float32))
     cos, sin = jnp.cos(radians), jnp.sin(radians)
     return _centered(cos, sin, -sin, cos, size)
 
 
-def scaling(factor: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """Enlarge an image of ``size = (height, width)`` about its centre by ``factor = (x, y)``, or one for both."""
+def scaling(factor: jax.Array | float, size: tuple[int, int]) -> jax.Array:
+    """Enlarge about the centre of an image.
+
+    Args:
+      factor: more than 1 enlarges, less than 1 shrinks; for both directions, or ``(x, y)``.
+      size: ``(height, width)`` of the image.
+
+    Returns:
+      ``[3, 3]``.
+
+    Raises:
+      ValueError: on a wrong rank or size.
+    """
     check.rank("factor", factor, (0, 1))
+    if jnp.ndim(factor) == 1:
+        check.shape("factor", factor, (2,))
     x, y = jnp.broadcast_to(jnp.asarray(factor, jnp.float32), (2,))
     return _centered(x, 0, 0, y, size)
 
 
 def shearing(slope: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """Shear an image of ``size = (height, width)`` about its centre: x moves by ``slope[0] y``, y by ``slope[1] x``."""
+    """Shear about the centre of an image: ``(x, y) -> (x + slope_x y, y + slope_y x)``, counted from there.
+
+    Args:
+      slope: pixels to the right for each pixel down, and pixels down for each to the right, ``[2]``.
+      size: ``(height, width)`` of the image.
+
+    Returns:
+      ``[3, 3]``.
+
+    Raises:
+      ValueError: on a wrong shape or size.
+    """
     check.shape("slope", slope, (2,))
     return _centered(1, slope[0], slope[1], 1, size)
 
 
 def mirroring(size: tuple[int, int]) -> jax.Array:
-    """Mirror an image of ``size = (height, width)`` left to right."""
+    """Mirror an image left to right: ``(x, y) -> (width - x, y)``.
+
+    Args:
+      size: ``(height, width)`` of the image.
+
+    Returns:
+      ``[3, 3]``.
+
+    Raises:
+      ValueError: on a wrong size.
+    """
     return _centered(-1, 0, 0, 1, size)
 
 
-def cropping(box: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """Cut out a box ``(x0, y0, x1, y1)`` and resize it to ``size = (height, width)``."""
+def cropping(box: jax.Array, size: int | tuple[int, int]) -> jax.Array:
+    """Cut out a box and resize it; infinite or NaN for a box without area.
+
+    Args:
+      box: ``(x0, y0, x1, y1)`` in pixels of the image, ``[4]``.
+      size: of the result: a number or ``(height, width)``.
+
+    Returns:
+      ``[3, 3]``.
+
+    Raises:
+      ValueError: on a wrong shape or size.
+    """
     check.shape("box", box, (4,))
     height, width = _checks.size("size", size)
     x0, y0, x1, y1 = jnp.asarray(box, jnp.float32)

@@ -162,6 +162,4 @@ def _check_soft(batch: Batch) -> None:
 def _refuse(batch: Batch, *names: str) -> None:
     for name in names:
         if name in batch:
-            raise ValueError(
-                f"batch has {name!r}, which does not mix; allowed: a batch without, or mosaic, copy_paste."
-            )
+            raise ValueError(f"batch has {name!r}, which does not mix; allowed: a batch without it.")

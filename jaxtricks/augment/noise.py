@@ -103,7 +103,7 @@ def label_noise(key: jax.Array, batch: Batch, *, probability: float) -> Batch:
       Xie et al., DisturbLabel: regularizing CNN on the loss layer, arXiv 1605.00055.
     """
     check.between("probability", probability, 0.0, 1.0)
-    _checks.entries(batch, "image", "target")
+    _checks.entries(batch, "target")
     target = batch["target"]
     check.rank('batch["target"]', target, 2)
     check.floating('batch["target"]', target)

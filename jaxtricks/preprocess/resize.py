@@ -28,11 +28,16 @@ def resize_center_crop(
     check.rank("image", image, 3)
     check.floating("image", image)
     check.option("method", method, ("bilinear", "bicubic"))
-    target = (size, size) if isinstance(size, int) else tuple(size)
+    if isinstance(shorter, bool) or not isinstance(shorter, int) or shorter < 1:
+        raise ValueError(f"shorter is {shorter!r}; allowed: a whole number of 1 or more.")
     least = min(image.shape[:2])
-    resized = [side * shorter // least for side in image.shape[:2]]
-    if len(target) != 2 or any(not 1 <= t <= r for t, r in zip(target, resized, strict=True)):
-        raise ValueError(f"size is {size!r}; allowed: 1 to the resized image's {tuple(resized)}.")
+    if least == 0:
+        raise ValueError(f"image has shape {image.shape}; allowed: at least one pixel.")
+    resized = tuple(side * shorter // least for side in image.shape[:2])
+    target = (size, size) if isinstance(size, int) else size
+    pair = isinstance(target, tuple | list) and len(target) == 2 and all(isinstance(t, int) for t in target)
+    if not pair or any(not 1 <= t <= r for t, r in zip(target, resized, strict=True)):
+        raise ValueError(f"size is {size!r}; allowed: whole numbers from 1 to the resized image's {resized}.")
     dtype, image = image.dtype, image.astype(jnp.promote_types(image.dtype, jnp.float32))
     for axis in (1, 0):  # Pillow's order
         shape = (*image.shape[:axis], target[axis], *image.shape[axis + 1 :])

@@ -33,7 +33,7 @@ def json_lines(path: str | Path) -> Log:
 
 
 def tensorboard(folder: str | Path) -> Log:
-    """Write the numbers of every epoch as TensorBoard scalars, one run for each seed.
+    """Write the numbers of every epoch as TensorBoard scalars, one run for each seed (and variant of an ablation).
 
     Args:
       folder: of the event files.
@@ -53,12 +53,12 @@ def tensorboard(folder: str | Path) -> Log:
     def log(record: dict[str, Any]) -> None:
         if record["kind"] != "epoch":
             return
-        seed = record["seed"]
-        if seed not in writers:
-            writers[seed] = SummaryWriter(str(Path(folder).absolute() / f"seed{seed}"))
+        run = Path(record.get("variant", "")) / f"seed{record['seed']}"
+        if run not in writers:
+            writers[run] = SummaryWriter(str(Path(folder).absolute() / run))
         for name, value in record.items():
             if isinstance(value, (int, float)) and name not in ("seed", "step"):
-                writers[seed].add_scalar(name, value, record["step"])
-        writers[seed].flush()
+                writers[run].add_scalar(name, value, record["step"])
+        writers[run].flush()
 
     return log

@@ -19,7 +19,7 @@ from jaxtricks.train.recipe import Recipe, fingerprint
 from jaxtricks.train.state import State, averaged
 from jaxtricks.train.stop import EarlyStopping
 
-AHEAD = {"cpu": 1}  # steps that may be in flight before the loop waits for the oldest; elsewhere 8
+AHEAD = 8  # steps that may be in flight before the loop waits for the oldest
 PROGRESS = 0.5  # seconds between two progress records
 
 
@@ -147,7 +147,9 @@ def _run(program, seeds, folder, save_every, stop, test, patience, log) -> list[
     say = {"seeds": list(seeds), "epochs": recipe.epochs, "steps": total}
     _tell(log, kind="start", step=done, **say)
 
-    ahead = AHEAD.get(jax.default_backend(), 8)
+    # Devices that are cores share one pool of threads, and a collective holds a thread while it waits for the others:
+    # with steps in flight all threads can be waiting for a device that has none left, which XLA ends with an abort.
+    ahead = 0 if plan.collective and jax.default_backend() == "cpu" else AHEAD
     began, trained, taken = time.perf_counter(), 0.0, 0
     while done < total:
         epoch = done // feed.steps_per_epoch

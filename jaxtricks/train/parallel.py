@@ -1,7 +1,7 @@
 """Where a step runs: one mesh of devices, the batch spread over it, and several seeds at once where that pays."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -62,6 +62,11 @@ class Plan:
     def stacked(self) -> bool:
         """Whether state and batch carry a leading axis of seeds."""
         return self.seeds_on != "map"
+
+    @property
+    def collective(self) -> bool:
+        """Whether the devices wait for each other within a step."""
+        return self.size > 1 and self.seeds_on != "devices"
 
     def groups(self, seeds: tuple[int, ...]) -> list[tuple["Plan", tuple[int, ...]]]:
         """The seeds that run together, each group with the plan that fits its size."""
@@ -216,8 +221,8 @@ def read(tree: Any) -> Any:
 def start(*, coordinator: str | None = None, processes: int | None = None, index: int | None = None) -> None:
     """Join the processes of one run; call it before anything else of JAX.
 
-    Without arguments it does nothing on a single machine, and lets JAX detect a cluster (SLURM, TPU pods, Kubernetes,
-    MPI) where the environment shows one.
+    Without arguments it does nothing on a single machine, and lets JAX detect a cluster (SLURM, TPU pods, indexed
+    Kubernetes jobs, Open MPI, ``JAX_COORDINATOR_ADDRESS``) where the environment shows one.
 
     Args:
       coordinator: ``host:port`` of process 0, when nothing can be detected.
@@ -234,9 +239,13 @@ def start(*, coordinator: str | None = None, processes: int | None = None, index
         if not 0 <= index < processes:
             raise ValueError(f"index is {index}; allowed: 0 to {processes - 1}.")
         jax.distributed.initialize(coordinator, processes, index)
-    elif any(
-        name in os.environ for name in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "JAX_COORDINATOR_ADDRESS")
-    ):
-        tasks = os.environ.get("SLURM_STEP_NUM_TASKS") or os.environ.get("OMPI_COMM_WORLD_SIZE") or "2"
-        if int(tasks) > 1:
-            jax.distributed.initialize()
+    elif _clustered(os.environ):
+        jax.distributed.initialize()
+
+
+def _clustered(env: Mapping[str, str]) -> bool:
+    """Whether the environment is that of one process of several, as JAX itself would find it."""
+    several = any(env.get(name, "1") != "1" for name in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"))
+    pod = "," in env.get("TPU_WORKER_HOSTNAMES", "")
+    job = "KUBERNETES_SERVICE_HOST" in env and "JOB_COMPLETION_INDEX" in env
+    return several or pod or job or "JAX_COORDINATOR_ADDRESS" in env

@@ -15,8 +15,8 @@ KEY = jax.random.key(0)
 
 
 def make():
-    low = RNG.integers(0, [W - 8, H - 8], (B, N, 2))
-    high = low + RNG.integers(3, 8, (B, N, 2))
+    low = RNG.integers(0, [W - 12, H - 12], (B, N, 2))
+    high = low + RNG.integers(6, 12, (B, N, 2))
     box = np.concatenate([low, high], -1).astype(np.float32)
     mask = np.zeros((B, N, H, W), bool)
     for b, n in np.ndindex(B, N):
@@ -112,6 +112,8 @@ def test_pasting_equals_the_loop(visible):
             assert bool(out["valid"][b, n]) == expected
             if expected:
                 np.testing.assert_array_equal(out["box"][b, n], tight(left))
+    hidden = np.asarray(BATCH["mask"]).sum((2, 3)) - np.asarray(out["mask"])[:, :N].sum((2, 3))
+    assert (hidden > 0).sum() >= 3, "the draw has instances that are partly hidden"
 
 
 def test_copy_paste_limits_and_probability():

@@ -8,6 +8,7 @@ from scipy import ndimage
 from skimage import exposure
 
 from jaxtricks import augment
+from jaxtricks.augment import pil_ops
 
 RNG = np.random.default_rng(0)
 SMOOTH = ndimage.gaussian_filter(RNG.random((37, 41, 3)), (3, 3, 0))
@@ -109,6 +110,14 @@ def test_equalize_does_not_depend_on_the_place_of_pixels():
     moved = floats(levels[order].reshape(37, 41, 3))
     expected = np.asarray(augment.equalize(floats(PICTURES["smooth"]))).reshape(-1, 3)[order]
     np.testing.assert_array_equal(np.asarray(augment.equalize(moved)).reshape(-1, 3), expected)
+
+
+@pytest.mark.parametrize("count", [pil_ops._count_by_scatter, pil_ops._count_by_product])
+def test_both_ways_of_counting_equal_numpy(count):
+    """The one of TPUs as well."""
+    levels = PICTURES["smooth"].astype(np.int32)
+    expected = np.stack([np.bincount(levels[..., c].ravel(), minlength=256) for c in range(3)])
+    np.testing.assert_array_equal(count(jnp.asarray(levels)), expected)
 
 
 def test_equalize_in_a_batch_is_equalize_of_each():

@@ -112,6 +112,7 @@ def test_trivial_augment_draws_thirty_one_strengths():
     out = jax.vmap(lambda k: augment.trivial_augment(k, ZERO, ops={"add": MARKS["add 0"]}))(KEYS)[:, 0, 0, 0]
     level = np.asarray(out) * 30
     np.testing.assert_allclose(level, np.round(level), atol=1e-4)
+    np.testing.assert_allclose([level.min(), level.max()], [0, 30], atol=1e-4)
     assert stats.chisquare(np.bincount(np.round(level).astype(int), minlength=31)).pvalue > 1e-3
 
 
@@ -170,7 +171,7 @@ def test_auto_augment_follows_its_table():
     assert stats.chisquare(counts, [250, 500, 250]).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("policy", [augment.IMAGENET, augment.CIFAR10])
+@pytest.mark.parametrize("policy", [augment.IMAGENET_POLICY, augment.CIFAR10_POLICY])
 def test_policies_are_well_formed(policy):
     assert len(policy) == 25
     for pair in policy:

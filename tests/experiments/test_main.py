@@ -51,7 +51,7 @@ def command(*arguments, **kwargs):
         (["--preset", "quik"], "Perhaps you meant 'quick'?"),
         (["--data", "nowhere.npz"], "nowhere.npz: no such file"),
         (["--data", "digits", "--seeds", "0"], "--seeds is 0; allowed: greater than 0"),
-        (["--data", "digits", "--batch", "7", "--parallel", "jit"], "batch is 7; allowed: a multiple of the 2 devices"),
+        (["--data", "digits", "--batch", "7", "--seeds-on", "map"], "batch is 7; allowed: a multiple of the 2 devices"),
         (["--data", "digits", "--model", "resnet20"], "allowed: only with bottleneck blocks"),
         (["--data", "digits", "--precision", "bfloat16"], "'low precision' left the recipe as it was"),
     ],

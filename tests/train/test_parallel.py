@@ -8,7 +8,7 @@ from small import dataset, recipe
 
 from jaxtricks.layers import BatchNorm
 from jaxtricks.models import functional
-from jaxtricks.train import Plan, fit, start
+from jaxtricks.train import Plan, fit, parallel, start
 
 ONE = Plan(devices=(jax.devices()[0],))
 
@@ -91,3 +91,21 @@ def test_replica_statistics_are_ghost_statistics():
 def test_what_does_not_fit_is_said_before_compiling(change, words):
     with pytest.raises(ValueError, match=words.replace("(", r"\(")):
         change()
+
+
+@pytest.mark.parametrize(
+    ("env", "several"),
+    [
+        ({}, False),
+        ({"SLURM_STEP_NUM_TASKS": "1"}, False),
+        ({"SLURM_STEP_NUM_TASKS": "4"}, True),
+        ({"OMPI_COMM_WORLD_SIZE": "2"}, True),
+        ({"TPU_WORKER_HOSTNAMES": "a"}, False),
+        ({"TPU_WORKER_HOSTNAMES": "a,b"}, True),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, False),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1", "JOB_COMPLETION_INDEX": "0"}, True),
+        ({"JAX_COORDINATOR_ADDRESS": "h:1"}, True),
+    ],
+)
+def test_a_cluster_is_seen(env, several):
+    assert parallel._clustered(env) is several

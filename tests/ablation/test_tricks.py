@@ -1,0 +1,165 @@
+"""Tricks, the rows that they make, and the display: by hand, on recipes that are never trained."""
+
+import io
+from dataclasses import replace
+from functools import partial
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from rich.console import Console
+from small import recipe
+
+from jaxtricks import ablation, augment
+from jaxtricks.ablation import Display, SilentTrickError, Trick, variants
+from jaxtricks.train import describe, fingerprint
+
+
+def faster(recipe):
+    return replace(recipe, lr=recipe.lr * 2)
+
+
+def smooth(recipe, *, alpha=0.1):
+    return replace(recipe, targets=partial(optax.smooth_labels, alpha=alpha))
+
+
+LADDER = {
+    "fast": Trick(faster, -1, "costs"),
+    "smooth": Trick(smooth, 1),
+    "same": Trick(lambda r: replace(r, epochs=9), 0),
+}
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        (
+            "stack",
+            [("baseline", None, 0), ("+ fast", "baseline", -1), ("+ smooth", "+ fast", 1), ("+ same", "+ smooth", 0)],
+        ),
+        (
+            "add-one",
+            [("baseline", None, 0), ("fast", "baseline", -1), ("smooth", "baseline", 1), ("same", "baseline", 0)],
+        ),
+        (
+            "leave-one-out",
+            [
+                ("all tricks", None, 0),
+                ("without fast", "all tricks", 1),
+                ("without smooth", "all tricks", -1),
+                ("without same", "all tricks", 0),
+            ],
+        ),
+    ],
+)
+def test_rows(mode, expected):
+    assert [(v.name, v.reference, v.expected) for v in variants(recipe(), LADDER, mode=mode)] == expected
+
+
+def test_pairs():
+    rows = variants(recipe(), LADDER, mode="pairwise")
+    assert [(v.name, v.reference, v.expected) for v in rows[4:]] == [
+        ("fast & smooth", "fast", 1),
+        ("fast & same", "fast", 0),
+        ("smooth & same", "smooth", 0),
+    ]
+    assert rows[4].recipe.lr == recipe().lr * 2
+    assert rows[4].recipe.targets is not None
+
+
+def test_what_cannot_be_compared_is_refused():
+    with pytest.raises(ValueError, match="mode is 'stak'"):
+        variants(recipe(), LADDER, mode="stak")
+    with pytest.raises(ValueError, match="has 1 tricks; allowed: 2 or more"):
+        variants(recipe(), {"fast": LADDER["fast"]}, mode="pairwise")
+    with pytest.raises(SilentTrickError, match="'none' left the recipe as it was"):
+        variants(recipe(), {"none": Trick(lambda r: replace(r))})
+    with pytest.raises(SilentTrickError, match="'again'"):
+        variants(recipe(), {"smooth": Trick(smooth), "again": Trick(smooth)})
+    with pytest.raises(TypeError, match="returned int; allowed: Recipe"):
+        variants(recipe(), {"none": Trick(lambda r: 3)})
+    with pytest.raises(ValueError, match="expected is 2"):
+        Trick(smooth, 2)
+    with pytest.raises(TypeError, match="change is 'smooth'"):
+        Trick("smooth")
+
+
+def test_description_tells_recipes_apart_and_the_same_ones_not():
+    base = recipe()
+    assert fingerprint(base) == fingerprint(recipe())
+    different = [
+        replace(base, lr=0.03),
+        smooth(base),
+        smooth(base, alpha=0.2),
+        replace(base, mix=partial(augment.mixup, alpha=0.2)),
+        replace(base, augment=augment.chain(flip=augment.each(augment.random_flip))),
+        replace(base, augment=augment.chain(turn=augment.each(augment.random_flip))),
+        replace(base, augment=augment.each(partial(augment.random_pad_crop, padding=2))),
+        replace(base, augment=lambda key, batch: batch),
+        replace(base, augment=lambda key, batch: {**batch}),
+        replace(base, teacher=base),
+        replace(base, loss=partial(lambda w, p, o, b: o, np.arange(9))),
+        replace(base, loss=partial(lambda w, p, o, b: o, np.arange(9) + 1)),
+    ]
+    assert len({fingerprint(r) for r in [base, *different]}) == len(different) + 1
+    assert describe({"a": (1, jnp.float32(2))}) == {"a": ["1", "float32:2.0"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"batch": 0}, "recipe.batch is 0"),
+        ({"batch": 1.5}, "recipe.batch is 1.5"),
+        ({"epochs": -1}, "recipe.epochs is -1"),
+        ({"lr": float("nan")}, "recipe.lr is nan"),
+        ({"bn": "none"}, "recipe.bn is 'none'; allowed: 'all', 'replica'"),
+        ({"ema": 1.0}, "recipe.ema is 1.0"),
+    ],
+)
+def test_wrong_values_of_a_recipe(change, words):
+    with pytest.raises(ValueError, match=words):
+        recipe(**change)
+
+
+@pytest.mark.parametrize("name", ["model", "loss", "augment", "init"])
+def test_wrong_functions_of_a_recipe(name):
+    with pytest.raises(TypeError, match=f"recipe.{name} is 3"):
+        recipe(**{name: 3})
+
+
+def records(name):
+    common = {"variant": name, "rung": 1, "seeds": [0], "epochs": 2, "steps": 10}
+    yield {"kind": "rung", **common}
+    yield {"kind": "start", "step": 0, **common}
+    yield {"kind": "progress", "step": 5, "epoch": 1.0, "images_per_second": 1234.0, **common}
+    epoch = {"epoch": 2.0, "train_loss": 0.5, "validation_accuracy": 0.75, "images_per_second": 1234.0}
+    yield {"kind": "epoch", "step": 10, "seed": 0, **epoch, **common}
+    yield {"kind": "end", "step": 10, **common}
+
+
+def test_plain_lines_where_there_is_no_terminal():
+    out = io.StringIO()
+    with Display([("a", 1.0, 1), ("b", 1.0, 1)], 2, console=Console(file=out, width=80)) as display:
+        for record in records("a"):
+            display.log(record)
+    (line,) = out.getvalue().splitlines()
+    assert line.startswith(
+        "[1/2] a  seed 0  2 epochs  train loss 0.500  held-out accuracy 75.0 %  1,234 img/s  left 0:0"
+    )
+
+
+def test_a_moving_line_in_a_terminal():
+    out = io.StringIO()
+    console = Console(file=out, width=150, force_terminal=True, color_system=None)
+    with Display([("a", 1.0, 1)], 1, console=console) as display:
+        for record in list(records("a"))[:3]:
+            display.log(record)
+        display.bar.refresh()
+    text = out.getvalue()
+    for words in ("[1/1] a", "seed 0", "epoch 1.0/2", "1,234 img/s", "left", "50 %"):
+        assert words in text, words
+
+
+def test_names_of_modes_are_those_of_the_report():
+    assert ablation.MODES == ("stack", "add-one", "leave-one-out", "pairwise")

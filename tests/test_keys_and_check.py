@@ -1,0 +1,85 @@
+"""Keys by name, and the sentences of the checks."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxtricks import augment, check
+from jaxtricks.keys import named
+
+
+def test_a_name_gives_one_key_and_another_name_another():
+    key = jax.random.key(0)
+    data = [jax.random.key_data(named(key, n)).tolist() for n in ("mixup", "mixup", "crop", "cutmix")]
+    assert data[0] == data[1]
+    assert len({tuple(d) for d in data}) == 3
+    assert (
+        jax.random.key_data(named(key, "a")).tolist()
+        == jax.random.key_data(jax.random.fold_in(key, 3904355907)).tolist()
+    )
+
+
+def noise(key, image):
+    return image + jax.random.normal(key, image.shape)
+
+
+def test_a_stage_more_does_not_shift_the_draws_of_the_others():
+    batch = {"image": jnp.zeros((3, 4, 4, 1)), "label": jnp.arange(3)}
+    key = jax.random.key(5)
+    one = augment.chain(b=augment.each(noise))(key, batch)["image"]
+    two = augment.chain(a=augment.each(noise), b=augment.each(noise))(key, batch)["image"]
+    alone = augment.chain(a=augment.each(noise))(key, batch)["image"]
+    np.testing.assert_allclose(two, one + alone, rtol=1e-6)
+    assert np.abs(one - alone).max() > 0.1
+
+
+def test_each_gives_every_image_a_key_and_leaves_the_rest():
+    batch = {"image": jnp.zeros((3, 4, 4, 1)), "label": jnp.arange(3)}
+    out = augment.each(noise)(jax.random.key(5), batch)
+    assert out["label"] is batch["label"]
+    assert np.abs(out["image"][0] - out["image"][1]).max() > 0.1
+    keys = jax.random.split(jax.random.key(5), 3)
+    np.testing.assert_array_equal(out["image"][2], noise(keys[2], batch["image"][2]))
+    with pytest.raises(ValueError, match=r'batch\["image"\] has shape \(4, 4, 1\)'):
+        augment.each(noise)(jax.random.key(5), {"image": jnp.zeros((4, 4, 1))})
+    with pytest.raises(TypeError, match="chain: crop is 3"):
+        augment.chain(crop=3)
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
+def test_maybe_does_it_that_often(probability):
+    invert = augment.maybe(probability, lambda key, image: 1 - image)
+    keys = jax.random.split(jax.random.key(0), 2000)
+    share = float(jax.vmap(invert, (0, None))(keys, jnp.zeros((2, 2, 1)))[:, 0, 0, 0].mean())
+    assert share == pytest.approx(probability, abs=0.04 if 0 < probability < 1 else 0)
+    with pytest.raises(ValueError, match=r"probability is 1\.5; allowed: 0\.0 to 1\.0"):
+        augment.maybe(1.5, noise)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: check.rank("x", jnp.zeros(3), (2, 3)), "x has shape (3,), rank 1; allowed: rank 2 or 3."),
+        (lambda: check.min_rank("x", 1.0, 1), "x has shape (), rank 0; allowed: rank 1 or more."),
+        (lambda: check.shape("x", jnp.zeros((3, 2)), (None, 4)), "x has shape (3, 2); allowed: (any, 4)."),
+        (lambda: check.same_shape("x", 1.0, "y", jnp.zeros(2)), "x has shape (); allowed: the shape of y, (2,)."),
+        (lambda: check.floating("x", jnp.arange(2)), "x has dtype int32; allowed: a floating-point dtype."),
+        (lambda: check.integer("x", jnp.array(True)), "x has dtype bool; allowed: an integer dtype."),
+        (lambda: check.option("x", "c", ("a", "b")), "x is 'c'; allowed: 'a', 'b'."),
+        (lambda: check.between("x", 2, 0, 1), "x is 2; allowed: 0 to 1."),
+        (lambda: check.between("x", float("nan"), 0, 1), "x is nan; allowed: 0 to 1."),
+        (lambda: check.between("x", np.float32(2), 0, 1), "x is np.float32(2.0); allowed: 0 to 1."),
+        (lambda: check.positive("x", 0), "x is 0; allowed: greater than 0."),
+    ],
+)
+def test_sentences(call, sentence):
+    with pytest.raises(ValueError) as caught:
+        call()
+    assert str(caught.value) == sentence
+
+
+def test_traced_values_pass():
+    jax.jit(lambda x: check.between("x", x, 0, 1))(5.0)
+    check.between("x", 0.5, 0, 1)
+    check.positive("x", 1e-9)

@@ -1,0 +1,40 @@
+"""The README's example runs, and its commands are those that CI runs."""
+
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import _main
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_example_runs_and_has_a_gradient():
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    assert len([line for line in code.splitlines() if line.strip()]) <= 17
+    space = {}
+    exec(compile(code, "README", "exec"), space)
+    image = jax.random.uniform(jax.random.key(1), (4, 8, 8, 3))
+    batch = {"image": image, "target": jax.nn.one_hot(jnp.arange(4), 10)}
+    params = 0.1 * jax.random.normal(jax.random.key(2), (192, 10))
+    teacher = jax.random.normal(jax.random.key(3), (4, 10))
+    value, gradient = jax.value_and_grad(space["loss"])(params, jax.random.key(0), batch, teacher)
+    assert np.isfinite(value)
+    assert 0 < jnp.abs(gradient).max() < jnp.inf
+    other = space["loss"](params, jax.random.key(9), batch, teacher)
+    assert other != value
+
+
+def test_options_in_the_readme_exist():
+    known = {f"--{name.replace('_', '-')}" for name in _main.Options.__dataclass_fields__}
+    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - {"--help"}
+    assert used <= known, used - known
+
+
+def test_first_command_is_the_quick_preset():
+    assert README.index("pip install -e .") < README.index("python -m experiments.bag_of_tricks") < 600
+    assert (ROOT / "experiments" / "results" / "report.png").is_file()
