@@ -8,7 +8,7 @@ How the settings of quick and full were chosen, on 500 images held out of the 4,
 batch so that the fourfold batch still makes 378 updates (quick) and the ladder ends within five minutes on two cores.
 With 216 updates zero gamma, among others, did harm that is not the trick's; some of that may be left in quick.
 
-Measured, CIFAR-10, 5,000 training images, 4 seeds, two cores of an Intel Xeon, 909 s (experiments/results/cifar10-5000):
+Measured on CIFAR-10, 5,000 training images, 4 seeds, two cores of an Intel Xeon, 909 s (results/cifar10-5000):
 
     python -m experiments.bag_of_tricks --preset full --data cifar10.npz --images 5000 --seeds 4 --epochs 10
 

@@ -12,7 +12,15 @@ DASH, MINUS, TIMES = "\u2013", "\u2212", "\u00d7"
 
 
 def findings(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
-    """What was resolved and what was not, in one paragraph of plain text."""
+    """What was resolved and what was not, in one paragraph of plain text.
+
+    Args:
+      results: from ``gather``.
+      rows: from ``summarise``, of the same results.
+
+    Returns:
+      One paragraph.
+    """
     planned = len(results["seeds"])
     said = [f"{_count(len(rows), 'variant')}, {_count(planned, 'seed')} each."]
     compared = [row for row in rows if row.reference is not None]

@@ -1,0 +1,52 @@
+"""Records decoded as they are read train exactly as the same images in memory; a reader's error reaches fit."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from small import dataset, recipe
+
+from jaxtricks.data import DataError, Split
+from jaxtricks.train import Plan, fit
+
+
+class Lazy:
+    """The images of an array, as Records."""
+
+    def __init__(self, images, broken=None):
+        self.images = images
+        self.shape = images.shape
+        self.broken = broken
+        self.reads = 0
+
+    def read(self, index, *, seed, epoch, train):
+        self.reads += train
+        if train and self.broken in index:
+            raise DataError(f"record {self.broken} cannot be read")
+        return self.images[index]
+
+
+def streamed(source, **options):
+    train = Split(Lazy(source.train.images, **options), source.train.labels)
+    return replace(source, train=train, test=Split(Lazy(source.test.images), source.test.labels))
+
+
+@pytest.mark.parametrize("plan", [Plan(), Plan(seeds_on="devices")], ids=["jit", "devices"])
+def test_streamed_is_resident(plan):
+    settings = recipe(epochs=1.5)
+    source = dataset()
+    lazy = streamed(source)
+    ours = fit(settings, lazy, seeds=(3,), plan=plan)[0]
+    theirs = fit(settings, source, seeds=(3,), plan=plan)[0]
+    assert lazy.train.images.reads == 12 + 1  # the steps, and one batch to compile for
+    for a, b in zip(jax.tree.leaves(ours.state.params), jax.tree.leaves(theirs.state.params), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    assert ours.test["accuracy"] == theirs.test["accuracy"]
+    assert 0 <= ours.wait_percent <= 100
+    assert theirs.wait_percent == 0
+
+
+def test_an_unreadable_record_ends_the_run_by_name():
+    with pytest.raises(DataError, match="record 7 cannot be read"):
+        fit(recipe(), streamed(dataset(), broken=7), seeds=(3,))
