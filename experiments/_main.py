@@ -48,7 +48,7 @@ class Preset:
     merge: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     held_out: float = 0.125
     sd: float = 0.9
-    sd_from: str = "the median over the rungs of experiments/results/cifar10-5000"
+    sd_from: str = "the median over the rungs of experiments/results/cifar10-5000, rounded"
 
 
 @dataclass(frozen=True)
