@@ -4,7 +4,7 @@ from jaxtricks.ablation.cells import TEACHER_SEED, Cells, forward_cost, gather, 
 from jaxtricks.ablation.progress import Display
 from jaxtricks.ablation.statistics import Comparison, holm, interval, paired, resolvable, verdict
 from jaxtricks.ablation.tricks import Ladder, SilentTrickError, Trick, apply, merge
-from jaxtricks.ablation.variants import MODES, Variant, variants
+from jaxtricks.ablation.variants import MODES, Setting, Variant, settings_grid, variants
 
 __all__ = [
     "MODES",
@@ -13,6 +13,7 @@ __all__ = [
     "Comparison",
     "Display",
     "Ladder",
+    "Setting",
     "SilentTrickError",
     "Trick",
     "Variant",
@@ -26,6 +27,7 @@ __all__ = [
     "paired",
     "resolvable",
     "run_cells",
+    "settings_grid",
     "variants",
     "verdict",
 ]

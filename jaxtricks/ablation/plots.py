@@ -28,6 +28,8 @@ INK, MUTED, LINE, PAPER, BLUE, ORANGE = COLOURS.values()
 MARKS = {  # told apart by shape and filling as well as by colour
     "agrees": {"marker": "o", "color": BLUE, "markerfacecolor": BLUE},
     "disagrees": {"marker": "D", "color": ORANGE, "markerfacecolor": ORANGE},
+    "higher": {"marker": "^", "color": INK, "markerfacecolor": INK},
+    "lower": {"marker": "v", "color": INK, "markerfacecolor": INK},
     "not resolved": {"marker": "o", "color": MUTED, "markerfacecolor": PAPER},
     None: {"marker": "s", "color": INK, "markerfacecolor": INK},
 }

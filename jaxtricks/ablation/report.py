@@ -31,8 +31,15 @@ from jaxtricks.ablation.wording import (
 
 __all__ = ["Row", "findings", "summarise", "table", "write"]
 
-STYLE = {"agrees": "bold blue", "disagrees": "bold red", "not resolved": "dim", None: ""}
-EXPECTED = {1: "+", 0: "0", -1: MINUS}
+STYLE = {
+    "agrees": "bold blue",
+    "disagrees": "bold red",
+    "higher": "bold",
+    "lower": "bold",
+    "not resolved": "dim",
+    None: "",
+}
+EXPECTED = {1: "+", 0: "0", -1: MINUS, None: DASH}
 HEAD = ("variant", "sign", "acc. %", "difference [95 %]", "p Holm", "verdict", "time")
 COSTS = ("variant", "run s", "step ms", "MACs", "step FLOPs", "peak MiB", "parameters", "waiting %", "skipped steps")
 

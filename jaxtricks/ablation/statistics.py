@@ -222,28 +222,31 @@ def resolvable(n: int, sd: float, *, confidence: float = 0.95, power: float = 0.
     return float(optimize.brentq(shortfall, 0.0, high) * sd / np.sqrt(n))
 
 
-def verdict(comparison: Comparison, expected_sign: int, adjusted_p: float) -> str:
+def verdict(comparison: Comparison, expected_sign: int | None, adjusted_p: float) -> str:
     """Set a comparison beside the sign that was expected.
 
     Resolved means ``adjusted_p < 1 - comparison.confidence``.
 
     Args:
       comparison: from ``paired``.
-      expected_sign: of the mean difference: -1, 0 (no effect expected) or 1.
+      expected_sign: of the mean difference: -1, 0 (no effect expected) or 1; None where nothing was expected.
       adjusted_p: of this comparison, after ``holm``.
 
     Returns:
       ``"agrees"``: resolved, with the expected sign. ``"disagrees"``: resolved, with another sign; any resolved effect
-      where none was expected. ``"not resolved"``: all else; it does not say that there is no effect.
+      where none was expected. ``"higher"``, ``"lower"``: resolved, without an expectation. ``"not resolved"``: all else;
+      it does not say that there is no effect.
 
     Raises:
-      ValueError: if expected_sign is none of -1, 0, 1, or adjusted_p lies outside 0 to 1.
+      ValueError: if expected_sign is none of -1, 0, 1, None, or adjusted_p lies outside 0 to 1.
     """
-    check.option("expected_sign", expected_sign, (-1, 0, 1))
+    check.option("expected_sign", expected_sign, (-1, 0, 1, None))
     if not 0 <= adjusted_p <= 1:
         raise ValueError(f"adjusted_p is {adjusted_p!r}; allowed: 0 to 1.")
     if adjusted_p >= 1 - comparison.confidence:
         return "not resolved"
+    if expected_sign is None:
+        return "higher" if comparison.mean > 0 else "lower"
     return "agrees" if np.sign(comparison.mean) == expected_sign else "disagrees"
 
 

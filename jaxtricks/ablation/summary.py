@@ -26,7 +26,8 @@ class Row:
       differences: to the reference at each common seed, points.
       comparison: of these differences; None without a reference or a common seed.
       adjusted_p: Holm's, over all rows with a reference; None without a reference. Without a common seed p is 1.
-      verdict: "agrees", "disagrees", "not resolved"; None without a reference.
+      verdict: "agrees", "disagrees", "not resolved"; "higher", "lower" where nothing was expected; None without a
+        reference.
       ratio: cost over the reference's: "time" (seconds of a run, geometric mean over the common seeds), "step_ms",
         "macs", "train_flops", "peak_bytes", "parameters"; each may be None.
       gain: mean difference over extra training time, points a percent; None unless the 95 % t interval of the log of
@@ -40,7 +41,7 @@ class Row:
     name: str
     tricks: tuple[str, ...]
     reference: str | None
-    expected: int
+    expected: int | None
     paper: str | None
     seeds: tuple[int, ...]
     missing: tuple[int, ...]

@@ -16,19 +16,20 @@ class Trick:
 
     Fields:
       change: ``Recipe -> Recipe``.
-      expected: sign of the paper's effect on accuracy: +1, -1, or 0 for none (a trick that saves time).
+      expected: sign of the paper's effect on accuracy: +1, -1, 0 for none (a trick that saves time), or None where
+        nothing is expected.
       paper: what the paper reports, and where.
     """
 
     change: Callable[[Recipe], Recipe]
-    expected: int = 1
+    expected: int | None = 1
     paper: str | None = None
 
     def __post_init__(self):
         if not callable(self.change):
             raise TypeError(f"change is {self.change!r}; allowed: a function Recipe -> Recipe.")
-        if self.expected not in (-1, 0, 1):
-            raise ValueError(f"expected is {self.expected!r}; allowed: -1, 0, 1.")
+        if self.expected not in (-1, 0, 1, None):
+            raise ValueError(f"expected is {self.expected!r}; allowed: -1, 0, 1, None.")
 
 
 Ladder = Mapping[str, Trick]
@@ -68,7 +69,7 @@ def merge(ladder: Ladder, groups: Mapping[str, Sequence[str]]) -> dict[str, Tric
 
     Returns:
       The tricks by name; a merged one stands where its first was. Its expected sign is the one its parts share, zeros
-      aside, or 0.
+      aside; 0 if all are 0, None otherwise.
 
     Raises:
       ValueError: if a group names a trick that is not there, or two groups name one.
@@ -86,9 +87,11 @@ def merge(ladder: Ladder, groups: Mapping[str, Sequence[str]]) -> dict[str, Tric
             out[name] = trick
         elif group not in out:
             parts = [ladder[n] for n in ladder if where.get(n) == group]
-            signs = {p.expected for p in parts} - {0}
+            signs = {p.expected for p in parts} - {0} or {0}
             papers = "; ".join(p.paper for p in parts if p.paper) or None
-            out[group] = Trick(_Merged(tuple(p.change for p in parts)), signs.pop() if len(signs) == 1 else 0, papers)
+            out[group] = Trick(
+                _Merged(tuple(p.change for p in parts)), signs.pop() if len(signs) == 1 else None, papers
+            )
     return out
 
 

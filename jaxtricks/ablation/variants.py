@@ -1,12 +1,26 @@
 """From a baseline and a ladder of tricks to the recipes that are compared."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from itertools import combinations
 
-from jaxtricks.ablation.tricks import Ladder, apply
+from jaxtricks.ablation.tricks import Ladder, Trick, apply
 from jaxtricks.train import Recipe
 
 MODES = ("stack", "add-one", "leave-one-out", "pairwise")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Circumstances under which a whole table is measured, such as a share of wrong labels or a batch size.
+
+    Fields:
+      change: ``Recipe -> Recipe`` that makes them from the baseline, or None for the baseline as it is.
+      ladder: the tricks that are measured there.
+    """
+
+    change: Callable[[Recipe], Recipe] | None
+    ladder: Ladder
 
 
 @dataclass(frozen=True)
@@ -18,7 +32,7 @@ class Variant:
       tricks: the tricks in it, in order.
       recipe: the baseline with these tricks.
       reference: name of the row it is compared with, or None.
-      expected: sign that the paper leads to expect of that difference.
+      expected: sign that the paper leads to expect of that difference, or None.
       paper: what the paper reports.
     """
 
@@ -26,7 +40,7 @@ class Variant:
     tricks: tuple[str, ...]
     recipe: Recipe
     reference: str | None
-    expected: int
+    expected: int | None
     paper: str | None
 
 
@@ -56,7 +70,8 @@ def variants(baseline: Recipe, ladder: Ladder, *, mode: str = "stack") -> list[V
 
     def row(name, tricks, reference, trick=None, sign=1):
         about = ladder[trick] if trick else None
-        expected = sign * about.expected if about else 0
+        expected = about.expected if about else 0
+        expected = expected if expected is None else sign * expected
         return Variant(
             name, tricks, apply(baseline, tricks, ladder), reference, expected, about.paper if about else None
         )
@@ -76,3 +91,30 @@ def variants(baseline: Recipe, ladder: Ladder, *, mode: str = "stack") -> list[V
     full = row("all tricks", names, None)
     rest = [row(f"without {n}", tuple(m for m in names if m != n), "all tricks", n, sign=-1) for n in names]
     return [full, *rest]
+
+
+def settings_grid(baseline: Recipe, settings: Mapping[str, Setting], *, mode: str = "add-one") -> list[Variant]:
+    """The rows of an ablation that is repeated under several settings, each against its own setting's rows.
+
+    Args:
+      baseline: recipe without any trick.
+      settings: by name; every row's name starts with its setting's, ``"SETTING: ROW"``.
+      mode: as in ``variants``.
+
+    Returns:
+      The rows, setting by setting; a row's reference stands before it.
+
+    Raises:
+      ValueError: as ``variants``.
+      SilentTrickError: if a trick or a setting's change leaves its recipe as it was.
+    """
+    rows = []
+    for name, setting in settings.items():
+        base = baseline
+        if setting.change is not None:
+            base = apply(baseline, (name,), {name: Trick(setting.change)})
+        rows += [
+            replace(row, name=f"{name}: {row.name}", reference=row.reference and f"{name}: {row.reference}")
+            for row in variants(base, setting.ladder, mode=mode)
+        ]
+    return rows

@@ -31,12 +31,7 @@ def findings(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
             f"Of {_count(len(compared), 'difference')}, {len(resolved) or 'none'} can be told from zero "
             "(resolved: Holm-corrected p below 0.05)."
         )
-    signs = {1: "an increase", -1: "a decrease", 0: "no effect"}
-    found = [
-        f"{row.name}, {difference(row)} points against {row.reference}, "
-        + ("as expected" if row.verdict == "agrees" else f"where {signs[row.expected]} was expected")
-        for row in resolved
-    ]
+    found = [f"{row.name}, {difference(row)} points against {row.reference}{_surprise(row)}" for row in resolved]
     if found:
         said.append(f"Resolved: {'; '.join(found)}.")
     if unresolved:
@@ -165,6 +160,13 @@ def amount(value: float | None) -> str:
         if abs(value) >= 0.9995 * factor:
             return f"{value / factor:#.3g}".rstrip(".") + f" {suffix}"
     return f"{value:.0f}"
+
+
+def _surprise(row: Row) -> str:
+    if row.expected is None:
+        return ""
+    signs = {1: "an increase", -1: "a decrease", 0: "no effect"}
+    return ", as expected" if row.verdict == "agrees" else f", where {signs[row.expected]} was expected"
 
 
 def _count(n: int, noun: str) -> str:

@@ -207,6 +207,9 @@ def test_resolvable_in_its_limits():
         (1.0, 0, 0.01, "disagrees"),
         (1.0, 1, 0.06, "not resolved"),
         (1.0, 0, 0.06, "not resolved"),
+        (0.7, None, 0.01, "higher"),
+        (-0.7, None, 0.01, "lower"),
+        (0.7, None, 0.06, "not resolved"),
     ],
 )
 def test_verdict(mean, expected, adjusted, said):

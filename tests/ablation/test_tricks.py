@@ -163,3 +163,26 @@ def test_a_moving_line_in_a_terminal():
 
 def test_names_of_modes_are_those_of_the_report():
     assert ablation.MODES == ("stack", "add-one", "leave-one-out", "pairwise")
+
+
+def test_settings_are_tables_of_their_own():
+    settings = {
+        "as is": ablation.Setting(None, {"smooth": Trick(smooth, None)}),
+        "large": ablation.Setting(lambda r: replace(r, batch=2 * r.batch), {"fast": LADDER["fast"]}),
+    }
+    rows = ablation.settings_grid(recipe(), settings)
+    assert [(v.name, v.reference, v.expected) for v in rows] == [
+        ("as is: baseline", None, 0),
+        ("as is: smooth", "as is: baseline", None),
+        ("large: baseline", None, 0),
+        ("large: fast", "large: baseline", -1),
+    ]
+    assert [v.recipe.batch // recipe().batch for v in rows] == [1, 1, 2, 2]
+    with pytest.raises(SilentTrickError, match="'nothing' left the recipe as it was"):
+        ablation.settings_grid(recipe(), {"nothing": ablation.Setting(lambda r: r, LADDER)})
+
+
+def test_merged_tricks_with_opposite_signs_expect_nothing():
+    assert ablation.merge(LADDER, {"both": ("fast", "smooth")})["both"].expected is None
+    assert ablation.merge(LADDER, {"both": ("smooth", "same")})["both"].expected == 1
+    assert ablation.merge({"same": LADDER["same"]}, {"both": ("same",)})["both"].expected == 0
