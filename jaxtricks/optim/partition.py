@@ -43,16 +43,21 @@ def layerwise_decay(
       The transformation.
 
     Raises:
-      ValueError: as ``layer_rates``.
+      ValueError: at ``init``, as ``layer_rates``.
 
     Reference:
       Howard and Ruder, Universal language model fine-tuning for text classification, arXiv 1801.06146.
     """
 
-    def slow(updates: Tree, params: Tree) -> Tree:
-        return jax.tree.map(lambda update, rate: rate * update, updates, layer_rates(updates, layers, decay=decay))
+    def init(params: Tree) -> optax.EmptyState:
+        layer_rates(params, layers, decay=decay)  # a pattern that takes nothing is found here, before the first step
+        return optax.EmptyState()
 
-    return optax.chain(tx, optax.stateless(slow))
+    def update(updates: Tree, state: optax.EmptyState, params: Tree | None = None) -> tuple[Tree, optax.EmptyState]:
+        rates = layer_rates(updates, layers, decay=decay)
+        return jax.tree.map(lambda update, rate: rate * update, updates, rates), state
+
+    return optax.chain(tx, optax.GradientTransformation(init, update))
 
 
 def freeze(tx: optax.GradientTransformation, *patterns: str) -> optax.GradientTransformationExtraArgs:

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxtricks import optim
+from jaxtricks import layers, optim
 
 DRAWS = np.random.default_rng(0)
 
@@ -87,6 +87,45 @@ def test_lawa_is_the_mean_of_the_last():
         history, average = optim.lawa(history, fresh, last=3)
         close(average, optim.soup(trees[max(0, t - 2) : t + 1]), rtol=1e-5)
     assert len(history) == 3
+
+
+IMAGES = DRAWS.normal(size=(4, 16, 3))
+
+
+@jax.jit
+def running(kernel, stats, x):
+    """The running statistics of a linear layer's output after a batch, as batch normalisation keeps them."""
+    hidden = x @ kernel
+    mean, var = hidden.mean(0), hidden.var(0)
+    return {"bn": {"mean": 0.9 * stats["bn"]["mean"] + 0.1 * mean, "var": 0.9 * stats["bn"]["var"] + 0.1 * var}}
+
+
+def of_data(kernel):
+    """Mean and variance of what the layer puts out on all images, in NumPy."""
+    hidden = IMAGES.reshape(-1, 3) @ np.asarray(kernel, np.float64)
+    return {"bn": {"mean": hidden.mean(0), "var": hidden.var(0)}}
+
+
+def average(method, trees):
+    if method == "swa":
+        mean = trees[0]
+        for count, each in enumerate(trees):
+            mean = optim.swa(mean, each, count=count)
+        return mean
+    history = ()
+    for each in trees:
+        history, mean = optim.lawa(history, each, last=len(trees))
+    return mean
+
+
+@pytest.mark.parametrize("method", ["swa", "lawa"])
+def test_averaged_weights_get_statistics_of_their_own(method):
+    kernels = [jnp.asarray(DRAWS.normal(size=(3, 2)), jnp.float32) for _ in range(3)]
+    trees = [(kernel, jax.tree.map(lambda s: jnp.asarray(s, jnp.float32), of_data(kernel))) for kernel in kernels]
+    kernel, stale = average(method, trees)
+    stats = layers.recalibrate(lambda stats, x: running(kernel, stats, x), stale, jnp.asarray(IMAGES, jnp.float32))
+    close(stats, of_data(kernel), rtol=1e-4)
+    assert np.abs(stale["bn"]["var"] / of_data(kernel)["bn"]["var"] - 1).max() > 0.2  # the average of the statistics
 
 
 def scored(target):

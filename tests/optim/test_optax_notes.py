@@ -3,6 +3,9 @@
 Each reference is ``(gradients, start, rate) -> parameters after each step``; ``rate`` is a number for each step.
 """
 
+import bisect
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -127,6 +130,10 @@ DIFFERENT = {
         torch_adam(FALLING, weight_decay=1e-2, decoupled=True),
     ),
     "adagrad starts from 0.1": (optax.adagrad(RATE), torch_adagrad(FALLING)),
+    "adagrad keeps epsilon inside the root": (
+        optax.adagrad(RATE, initial_accumulator_value=0.0, eps=1e-2),
+        torch_adagrad(FALLING, eps=1e-2),
+    ),
     "rmsprop forgets with 0.9": (optax.rmsprop(RATE, eps_in_sqrt=False), torch_rmsprop(FALLING)),
     "rmsprop keeps epsilon inside the root": (
         optax.rmsprop(RATE, decay=0.99, eps=1e-2),
@@ -149,6 +156,39 @@ def test_equal_to_torch(name):
 def test_different_from_torch(name):
     tx, expected = DIFFERENT[name]
     assert np.abs(ours(tx) - expected).max() > 3e-4
+
+
+FORMULAS = {  # the references above, and the optimiser of torch whose rule they write out
+    "momentum": (torch_sgd(FALLING, momentum=0.9), "SGD", {"momentum": 0.9}),
+    "nesterov, coupled decay": (
+        torch_sgd(FALLING, momentum=0.9, nesterov=True, weight_decay=0.2),
+        "SGD",
+        {"momentum": 0.9, "nesterov": True, "weight_decay": 0.2},
+    ),
+    "adam": (torch_adam(FALLING, eps=0.1), "Adam", {"eps": 0.1}),
+    "adam, coupled decay": (torch_adam(FALLING, weight_decay=0.2), "Adam", {"weight_decay": 0.2}),
+    "adamw, its own decay": (torch_adam(FALLING, weight_decay=1e-2, decoupled=True), "AdamW", {}),
+    "adagrad": (torch_adagrad(FALLING), "Adagrad", {}),
+    "rmsprop": (torch_rmsprop(FALLING), "RMSprop", {}),
+    "rmsprop, momentum": (torch_rmsprop(FALLING, eps=1e-2, momentum=0.9), "RMSprop", {"eps": 1e-2, "momentum": 0.9}),
+    "adadelta": (torch_adadelta(FALLING), "Adadelta", {}),
+}
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_the_formulas_are_torch_s(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch = pytest.importorskip("torch")
+        expected, kind, options = FORMULAS[name]
+        param = torch.nn.Parameter(torch.tensor(START))
+        optimizer, seen = getattr(torch.optim, kind)([param], lr=1.0, **options), []
+        for gradient, rate in zip(GRADIENTS, FALLING, strict=True):
+            optimizer.param_groups[0]["lr"] = float(rate)
+            param.grad = torch.tensor(gradient)
+            optimizer.step()
+            seen.append(param.detach().numpy().copy())
+    np.testing.assert_allclose(seen, expected, rtol=1e-9)
 
 
 def test_first_step_of_adagrad_by_hand():
@@ -176,6 +216,14 @@ def test_warmup_exponential_does_not_count_it():
 def test_piecewise_boundaries_belong_to_the_new_rate_and_scales_multiply():
     rate = optax.piecewise_constant_schedule(1.0, {10: 0.1, 20: 0.5})
     np.testing.assert_allclose([rate(t) for t in (9, 10, 19, 20)], [1, 0.1, 0.1, 0.05], rtol=1e-6)
+
+
+def test_piecewise_is_torch_s_multi_step():
+    milestones, gamma = [3, 7, 8], 0.5  # of torch.optim.lr_scheduler.MultiStepLR: base * gamma ** bisect_right
+    rate = optax.piecewise_constant_schedule(0.1, dict.fromkeys(milestones, gamma))
+    ours = optim.step_decay(0.1, steps=10, steps_per_epoch=1, fractions=[m / 10 for m in milestones], factor=gamma)
+    expected = [0.1 * gamma ** bisect.bisect_right(milestones, t) for t in range(10)]
+    np.testing.assert_allclose([[rate(t), ours(t)] for t in range(10)], np.stack([expected] * 2, 1), rtol=1e-6)
 
 
 def test_join_schedules_restarts_the_count():
@@ -213,14 +261,21 @@ def test_gradient_noise_has_the_variance_of_the_paper():
         assert float(noise.var()) == pytest.approx(0.5 / (1 + t) ** 0.55, rel=0.05)
 
 
-def test_adaptive_clipping_is_by_output_unit():
-    kernel, gradient = DRAWS.normal(size=(2, 3, 3, 4, 5))
+@pytest.mark.parametrize("shape", [(3, 3, 4, 5), (6, 5)], ids=["convolution", "dense"])
+def test_adaptive_clipping_is_by_output_unit(shape):
+    kernel, gradient = DRAWS.normal(size=(2, *shape))
     tx = optax.adaptive_grad_clip(0.2, eps=1e-3)
     out, _ = tx.update(jnp.asarray(gradient, jnp.float32), tx.init(kernel), jnp.asarray(kernel, jnp.float32))
     for c in range(5):
         limit = 0.2 * max(np.sqrt((kernel[..., c] ** 2).sum()), 1e-3)
         norm = np.sqrt((gradient[..., c] ** 2).sum())
         np.testing.assert_allclose(out[..., c], gradient[..., c] * min(1, limit / norm), rtol=1e-4)
+
+
+def test_adaptive_clipping_takes_a_vector_as_one_unit():
+    tx, bias = optax.adaptive_grad_clip(0.5), jnp.array([3.0, 4.0])  # of norm 5: the gradient's may be 2.5
+    out, _ = tx.update(jnp.array([0.0, 10.0]), tx.init(bias), bias)
+    np.testing.assert_allclose(out, [0.0, 2.5], rtol=1e-6)
 
 
 def test_clipping_by_global_norm():

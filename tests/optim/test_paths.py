@@ -121,6 +121,23 @@ def test_leaf_table():
     ]
 
 
+def test_leaf_table_of_masks_and_rates():
+    params = {"conv": {"kernel": jnp.ones((3, 3, 1, 2)), "bias": jnp.ones(2)}, "head": {"kernel": jnp.ones((2, 5))}}
+    table = optim.leaf_table(
+        params,
+        decays=optim.decay_mask(params),
+        frozen=optim.path_mask(params, "^conv"),
+        rate=optim.layer_rates(params, ("^conv", "^head"), decay=0.5),
+    )
+    assert table.splitlines() == [
+        "path         shape         decays  frozen  rate",
+        "conv/bias    (2,)          -       yes     0.5",
+        "conv/kernel  (3, 3, 1, 2)  yes     yes     0.5",
+        "head/kernel  (2, 5)        yes     -       1",
+        "parameters   30            28      20",
+    ]
+
+
 OPTIMIZERS = {
     "sgd": optax.sgd(0.1),
     "momentum and coupled decay": optax.chain(optax.add_decayed_weights(0.1), optax.sgd(0.05, momentum=0.9)),
@@ -136,6 +153,56 @@ def test_a_frozen_leaf_keeps_its_bits(name):
     trained, _ = train(optim.freeze(OPTIMIZERS[name], "^stem", "norm"), params, steps=100)
     before, after, frozen = bits(params), bits(trained), flat(optim.path_mask(params, "^stem", "norm"))
     assert all((before[path] == after[path]) == frozen[path] for path in before)
+
+
+def frozen_stem(tx):
+    return optim.freeze(tx, "^stem")
+
+
+FEW = {"stem": {"kernel": (2, 3), "bias": (3,)}, "head": {"kernel": (3, 2)}}
+DECAY = optax.add_decayed_weights(0.1)
+MOMENTUM = optax.sgd(0.05, momentum=0.9, nesterov=True)
+ORDERS = {
+    "decay inside": frozen_stem(optax.chain(DECAY, MOMENTUM)),
+    "decay before": optax.chain(DECAY, frozen_stem(MOMENTUM)),
+    "decay after the momentum, inside": frozen_stem(optax.chain(optax.trace(0.9), DECAY, optax.scale(-0.05))),
+    "decoupled": frozen_stem(optax.adamw(1e-2, weight_decay=0.1)),
+    "decoupled, after clipping": optax.chain(
+        optax.clip_by_global_norm(1.0), frozen_stem(optax.adamw(1e-2, weight_decay=0.1))
+    ),
+    "rates by layer outside": optim.layerwise_decay(frozen_stem(optax.adamw(1e-2)), ("stem", "head"), decay=0.5),
+    "rates by layer inside": frozen_stem(optim.layerwise_decay(optax.adamw(1e-2), ("head",), decay=0.5)),
+    "lookahead outside": optim.lookahead(frozen_stem(optax.adamw(1e-2)), sync_period=5, slow_step_size=0.5),
+    "max norm inside": frozen_stem(optax.chain(MOMENTUM, optim.max_norm(0.5))),
+    "two optimisers": optim.switch(50, frozen_stem(optax.adamw(1e-2)), frozen_stem(optax.chain(DECAY, MOMENTUM))),
+    "two parts": optim.by_path({"^stem": frozen_stem(MOMENTUM), "": optax.adamw(1e-2)}),
+    "held until a later step": optim.unfreeze_at(optax.chain(DECAY, MOMENTUM), {"^stem": 100}),
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_a_frozen_leaf_keeps_its_bits_in_every_order(name):
+    params, tx = tree(FEW), ORDERS[name]
+    params["stem"]["kernel"] = params["stem"]["kernel"].at[0].set(-0.0)
+
+    @jax.jit
+    def train(carry, steps):
+        def one(step, carry):
+            params, state = carry
+            updates, state = tx.update(gradients(params, step), state, params)
+            return optax.apply_updates(params, updates), state
+
+        return jax.lax.fori_loop(0, steps, one, carry)
+
+    trained, _ = train((params, tx.init(params)), 100)
+    before, after = bits(params), bits(trained)
+    assert all((before[path] == after[path]) == path.startswith("stem") for path in before)
+
+
+def test_what_comes_after_freeze_is_not_frozen():
+    params = tree(FEW)  # the docstring says so: put nothing after it
+    trained, _ = train(optax.chain(frozen_stem(MOMENTUM), optax.add_decayed_weights(-0.1)), params, steps=1)
+    assert bits(params["stem"]) != bits(trained["stem"])
 
 
 @pytest.mark.parametrize("hold", [lambda tx: optim.freeze(tx, "w"), lambda tx: optim.unfreeze_at(tx, {"w": 1})])
@@ -267,6 +334,7 @@ def test_eager_jit_and_vmap_agree(name):
         ("layers", lambda p: optim.layer_rates(p, ("^stem", "^stage1"), decay=0.5)),
         ("layers", lambda p: optim.layer_rates(p, ("^stem", "conv", ""), decay=0.5)),  # all its leaves are taken before
         ("decay", lambda p: optim.layer_rates(p, LAYERS, decay=1.5)),
+        ("layers", lambda p: optim.layerwise_decay(optax.sgd(0.1), ("nowhere", ""), decay=0.5).init(p)),
         ("rate", lambda p: optim.leaf_table(p, rate=1.0)),
         ("patterns", lambda p: optim.freeze(optax.sgd(0.1)).init(p)),
         ("patterns", lambda p: optim.freeze(optax.sgd(0.1), "nowhere").init(p)),

@@ -1,0 +1,19 @@
+"""Initial weights: initialisers of a kernel, changes to a whole tree of parameters, and weights from a file."""
+
+from jaxtricks.init.changes import fixup, forget_bias, lsuv, zero_gamma, zero_last
+from jaxtricks.init.kernels import dirac, he_normal, patch_whitening, xavier_normal
+from jaxtricks.init.pretrained import PretrainedMismatchError, load_pretrained
+
+__all__ = [
+    "PretrainedMismatchError",
+    "dirac",
+    "fixup",
+    "forget_bias",
+    "he_normal",
+    "load_pretrained",
+    "lsuv",
+    "patch_whitening",
+    "xavier_normal",
+    "zero_gamma",
+    "zero_last",
+]

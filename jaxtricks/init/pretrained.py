@@ -1,0 +1,152 @@
+"""Weights that were trained elsewhere: a file with the names of torchvision's and timm's ResNets, into our tree."""
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxtricks.init._tensors import Header, opened
+
+Tree = dict[str, Any]
+
+LISTED = 20  # mismatches that an error spells out; it counts them all
+FLOATS = {"F64", "F32", "F16", "BF16", "float64", "float32", "float16"}
+LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
+TO_OURS = {4: (2, 3, 1, 0), 2: (1, 0)}  # OIHW to HWIO, [out, in] to [in, out]
+TO_TORCH = {4: (3, 2, 0, 1), 2: (1, 0)}
+
+
+class PretrainedMismatchError(ValueError):
+    """A file of weights and a model differ in names, shapes or dtypes; the message lists where."""
+
+
+def load_pretrained(
+    variables: tuple[Tree, Tree], path: str | os.PathLike, *, skip: Sequence[str] = ()
+) -> tuple[Tree, Tree]:
+    """Parameters and batch statistics of a residual network from a file with torchvision's or timm's names.
+
+    Both call a tensor ``layer1.0.conv2.weight``, ``layer2.0.downsample.0.weight``, ``bn1.running_var``, ``fc.bias``;
+    timm's networks of type D ``conv1.0.weight`` and ``layer2.0.downsample.1.weight``. Kernels are transposed from
+    ``[out, in, height, width]`` and ``[out, in]``; ``num_batches_tracked``, which nothing here needs, is passed over.
+    Every other tensor and every leaf must find its partner, of the same shape. Files never run code: a pickle is
+    refused, and no tensor is read before its shape is known to be that of its leaf.
+
+    A file does not say what has no weights. The network must be built with the switches that its weights were trained
+    with: torchvision's and timm's ``resnet50``, ``resnet101``, ``resnet152`` have ``b=True``, timm's ``resnet50d`` and
+    its kin ``b=True, c=True, d=True``, its ``resnet18d`` and ``resnet34d`` ``c=True, d=True``, ``resnet18`` and
+    ``resnet34`` none. Nor does it say how images were scaled: see the page of the weights.
+
+    Args:
+      variables: ``(params, stats)`` of a ``models.resnet``, as ``model.init(key)`` gives them; their shapes, from
+        ``jax.eval_shape``, are enough where nothing is skipped.
+      path: a ``.safetensors`` file (extra ``weights``) or an ``.npz`` file, with numbers of 16 to 64 bits.
+      skip: regular expressions, searched in the paths of the leaves (``head/kernel``, ``stage1/0/last_bn/mean``); what
+        they take keeps its value, whatever the file holds for it: ``("^head/",)`` for another number of classes.
+
+    Returns:
+      ``(params, stats)`` in the structure and dtypes of ``variables``: what ``train.fit`` takes as ``initial``.
+
+    Raises:
+      PretrainedMismatchError: a ValueError, if tensors are missing or too many, or of another shape or no floating
+        point; it names them all, or the first 20 and their number.
+      ValueError: if the file is no safetensors or npz file, or damaged; if a pattern of ``skip`` takes nothing, or
+        together they take everything.
+      ImportError: if the file is a safetensors file, and safetensors is not installed.
+
+    Reference:
+      He et al., Deep residual learning for image recognition, arXiv 1512.03385.
+    """
+    leaves = {_path(keys): leaf for tree in variables for keys, leaf in jax.tree.leaves_with_path(tree)}
+    kept = _kept(leaves, skip)
+    with opened(path) as (headers, read):
+        names = torch_names(leaves, pooled=any(name.endswith(".downsample.2.weight") for name in headers))
+        wrong = list(_mismatches(leaves, kept, names, headers))
+        if wrong:
+            more = [f"and {len(wrong) - LISTED} more."] if len(wrong) > LISTED else []
+            count = f"{len(wrong)} place{'s' * (len(wrong) > 1)}"
+            places = "\n  ".join([*wrong[:LISTED], *more])
+            raise PretrainedMismatchError(f"{path} and the model differ in {count}:\n  {places}")
+
+        def load(keys, leaf):
+            if _path(keys) in kept:
+                return leaf
+            array = read(names[_path(keys)])
+            return jnp.asarray(array.transpose(TO_OURS.get(array.ndim, range(array.ndim))), leaf.dtype)
+
+        params, stats = (jax.tree.map_with_path(load, tree) for tree in variables)
+    return params, stats
+
+
+def torch_names(paths: Iterable[str], *, pooled: bool) -> dict[str, str]:
+    """What torchvision and timm call the leaves of a residual network; leaves of anything else are left out.
+
+    Args:
+      paths: of all the leaves, parameters and statistics, of one network: they tell its stem and its blocks.
+      pooled: whether average pooling is the first layer of a shortcut, as in ResNet-D, and shifts the others.
+
+    Returns:
+      ``{path: name}``.
+    """
+    paths = tuple(paths)
+    last = max((int(i) for path in paths for i in re.findall(r"^stem/(\d+)/", path)), default=0)
+    depth = 3 if any("/inner/1/" in path for path in paths) else 2
+    rules = (
+        (r"stem/(\d+)/conv", lambda i: f"conv1.{3 * int(i)}" if last else "conv1"),
+        (r"stem/(\d+)/bn", lambda i: "bn1" if int(i) == last else f"conv1.{3 * int(i) + 1}"),
+        (r"stage(\d+)/(\d+)/inner/(\d+)/(conv|bn)", lambda s, b, i, kind: f"layer{s}.{b}.{kind}{int(i) + 1}"),
+        (r"stage(\d+)/(\d+)/last_(conv|bn)", lambda s, b, kind: f"layer{s}.{b}.{kind}{depth}"),
+        (
+            r"stage(\d+)/(\d+)/shortcut/(conv|bn)",
+            lambda s, b, kind: f"layer{s}.{b}.downsample.{pooled + (kind == 'bn')}",
+        ),
+        (r"head", lambda: "fc"),
+    )
+    names = {}
+    for path in paths:
+        module, _, leaf = path.rpartition("/")
+        for pattern, name in rules:
+            found = re.fullmatch(pattern, module)
+            if found and leaf in LEAVES:
+                names[path] = f"{name(*found.groups())}.{LEAVES[leaf]}"
+    return names
+
+
+def _kept(leaves: Iterable[str], skip: Sequence[str]) -> set[str]:
+    """The paths that a pattern of skip is found in."""
+    if isinstance(skip, str):
+        raise ValueError(f"skip is {skip!r}; allowed: a sequence of patterns.")
+    for pattern in skip:
+        if not any(re.search(pattern, path) for path in leaves):
+            raise ValueError(f"skip has {pattern!r}, found in no path; allowed: one found in some of {sorted(leaves)}.")
+    kept = {path for path in leaves if any(re.search(pattern, path) for pattern in skip)}
+    if kept == set(leaves):
+        raise ValueError(f"skip is {tuple(skip)}, which takes every leaf; allowed: patterns that leave one to load.")
+    return kept
+
+
+def _mismatches(leaves: Tree, kept: set[str], names: dict[str, str], headers: dict[str, Header]) -> Iterable[str]:
+    """A line for each leaf without its tensor, each tensor unlike its leaf, and each tensor without a leaf."""
+    for path, leaf in leaves.items():
+        if path in kept:
+            continue
+        if path not in names:
+            yield f"{path}: no tensor of a ResNet belongs to this leaf."
+            continue
+        name, shape = names[path], tuple(leaf.shape)
+        wanted = tuple(shape[axis] for axis in TO_TORCH.get(len(shape), range(len(shape))))
+        if name not in headers:
+            yield f"{name}, for {path}: missing."
+        elif headers[name].shape != wanted:
+            yield f"{name}, for {path}: shape {headers[name].shape}; allowed: {wanted}."
+        elif headers[name].dtype not in FLOATS:
+            yield f"{name}, for {path}: dtype {headers[name].dtype}; allowed: {', '.join(sorted(FLOATS))}."
+    for name in sorted(set(headers) - set(names.values())):
+        if not name.endswith("num_batches_tracked"):
+            yield f"{name}, shape {headers[name].shape}: no leaf of the model takes it."
+
+
+def _path(keys) -> str:
+    return jax.tree_util.keystr(keys, simple=True, separator="/")
