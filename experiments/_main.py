@@ -17,10 +17,12 @@ from rich.console import Console
 
 from experiments import _tricks
 from jaxtricks import ablation, data, models, optim, train
-from jaxtricks.ablation import Cells, Display, Ladder, Trick, report
+from jaxtricks.ablation import Cells, Display, Ladder, Setting, Trick, report
 from jaxtricks.ablation.progress import work
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "jaxtricks" / "xla"
+NETWORKS = {name: partial(models.resnet, layout) for name, layout in models.LAYOUTS.items()}
+NETWORKS |= {name: partial(models.plain, widths) for name, widths in models.WIDTHS.items()}
 PRECISIONS = {"float32": train.FLOAT32, "bfloat16": train.BFLOAT16, "float16": train.FLOAT16}
 
 
@@ -57,12 +59,12 @@ class Options:
 
     preset: str = "quick"
     """A setting to start from; the other options change it."""
-    mode: Literal["stack", "add-one", "leave-one-out", "pairwise"] = "stack"
-    """How the tricks are combined into rows."""
+    mode: Literal["stack", "add-one", "leave-one-out", "pairwise"] | None = None
+    """How the tricks are combined into rows; the experiment's own way if not given."""
     data: str | None = None
     """fashion_mini, digits, fake, a TFDS image set, a folder of images, or an .npz file."""
     model: str | None = None
-    """A residual network by name, such as resnet_mini, resnet20, resnet50."""
+    """A network by name, such as plain_mini, resnet_mini, resnet20, resnet50."""
     seeds: int | None = None
     """Number of paired seeds, 1 or more."""
     epochs: float | None = None
@@ -75,6 +77,8 @@ class Options:
     """Height and width that images of varying size are brought to."""
     only: tuple[str, ...] = ()
     """Names of the tricks to use, all of them if none is given."""
+    under: tuple[str, ...] = ()
+    """Names of the settings to measure under, where the experiment has several; all of them if none is given."""
     out: Path | None = None
     """Folder of cells and report; runs/EXPERIMENT if not given. What is found there is not trained again."""
     parallel: Literal["jit", "pmap", "shard_map"] = "jit"
@@ -91,19 +95,32 @@ class UsageError(ValueError):
     """An option that cannot be used; the message is for the person who typed it."""
 
 
-def main(name: str, baseline: Callable, ladder: Ladder, presets: Mapping[str, Preset], *, title: str) -> None:
+def main(
+    name: str,
+    baseline: Callable,
+    ladder: Ladder | Mapping[str, Setting],
+    presets: Mapping[str, Preset],
+    *,
+    title: str,
+    mode: str = "stack",
+    dataset: Callable[[data.Dataset], data.Dataset] | None = None,
+    also: Callable[[Path], None] | None = None,
+) -> None:
     """Run an experiment from the command line; exit status 2 for what was typed wrong.
 
     Args:
       name: of the module.
       baseline: ``(augmented=, model=, lr=, batch=, epochs=) -> Recipe``.
-      ladder: the tricks by name.
-      presets: settings by name, the first of them the default.
+      ladder: the tricks by name, or settings by name, each with tricks of its own.
+      presets: by name; ``quick`` is the default.
       title: of the report.
+      mode: how the tricks are combined unless the command line says otherwise.
+      dataset: what the experiment makes of the data it is given, or None.
+      also: makes what the experiment shows beside the table, into the folder it is given; or None.
     """
     options = tyro.cli(Options, prog=f"python -m experiments.{name}", description=sys.modules["__main__"].__doc__)
     try:
-        run(name, options, baseline, ladder, presets, title=title)
+        run(name, options, baseline, ladder, presets, title=title, mode=mode, dataset=dataset, also=also)
     except (UsageError, data.DataError, ablation.SilentTrickError) as error:
         Console(stderr=True).print(f"{name}: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
@@ -112,25 +129,35 @@ def main(name: str, baseline: Callable, ladder: Ladder, presets: Mapping[str, Pr
         sys.exit(130)
 
 
-def run(name: str, options: Options, baseline: Callable, ladder: Ladder, presets: Mapping[str, Preset], *, title: str):
+def run(name, options: Options, baseline, ladder, presets, *, title, mode="stack", dataset=None, also=None):
     """What main does once the command line is read; returns the results."""
     began = time.perf_counter()
     setting = settle(options, presets)
-    ladder = choose(ablation.merge(ladder, setting.merge), options.only)
+    mode = options.mode or mode
+    several = isinstance(next(iter(ladder.values())), Setting)
+    if several:
+        ladder = under(ladder, options)
+    elif options.under:
+        raise UsageError(f"--under is {' '.join(options.under)}; this experiment has one setting only.")
+    else:
+        ladder = choose(ablation.merge(ladder, setting.merge), options.only)
     train.start()
     jax.config.update("jax_compilation_cache_dir", str(CACHE))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     console = Console(stderr=True, quiet=jax.process_index() > 0)
     say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
 
+    change = dataset
     dataset = data.load(setting.data, size=options.size)
     if options.images is not None:
         dataset = dataset.subset(options.images)
+    if change is not None:
+        dataset = change(dataset)
     dataset = dataset.hold_out(setting.held_out)
     recipe = replace(
         baseline(
             augmented=_tricks.augmentation(dataset),
-            model=partial(models.resnet, models.LAYOUTS[setting.model]),
+            model=NETWORKS[setting.model],
             lr=setting.lr,
             batch=setting.batch,
             epochs=setting.epochs,
@@ -140,7 +167,7 @@ def run(name: str, options: Options, baseline: Callable, ladder: Ladder, presets
     plan = train.Plan(kind=options.parallel, seeds_on=setting.seeds_on)
     seeds = tuple(range(setting.seeds))
     try:
-        rows = ablation.variants(recipe, ladder, mode=options.mode)
+        rows = (ablation.settings_grid if several else ablation.variants)(recipe, ladder, mode=mode)
         costs = {}
         for row in rows:  # every recipe is built once before anything is trained
             plan.check_batch(row.recipe.batch, bn=row.recipe.bn)
@@ -153,6 +180,8 @@ def run(name: str, options: Options, baseline: Callable, ladder: Ladder, presets
         raise UsageError(f"{error} Use --only to choose the tricks.") from error
 
     cells = Cells(options.out if options.out is not None else Path("runs") / name, dataset)
+    if also is not None and jax.process_index() == 0:
+        also(cells.folder.parent)
     resolvable = ablation.resolvable(len(seeds), setting.sd)
     images = f"{len(dataset.train):,} + {len(dataset.validation):,} held out, {len(dataset.test):,} test images"
     say(f"{title}: {len(rows)} rows x {len(seeds)} seeds, {setting.model} on {setting.data}, {images}")
@@ -177,7 +206,7 @@ def run(name: str, options: Options, baseline: Callable, ladder: Ladder, presets
         cells,
         title=title,
         command=shlex.join(["python", "-m", f"experiments.{name}", *sys.argv[1:]]),
-        mode=options.mode,
+        mode=mode,
         seeds=seeds,
         model=setting.model,
         sd_assumed={"value": setting.sd, "from": setting.sd_from},
@@ -200,7 +229,7 @@ def settle(options: Options, presets: Mapping[str, Preset]) -> Preset:
         if not isinstance(value, str) and not 0 < value < float("inf"):
             raise UsageError(f"--{option} is {value}; allowed: greater than 0.")
     setting = replace(preset, **given)
-    known("--model", setting.model, models.LAYOUTS)
+    known("--model", setting.model, NETWORKS)
     if options.seeds_on is not None or options.parallel != "jit":
         setting = replace(setting, seeds_on=options.seeds_on or "map")
     return replace(setting, lr=optim.scaled_lr(preset.lr, setting.batch, per=preset.batch))
@@ -210,6 +239,21 @@ def choose(ladder: Ladder, only: tuple[str, ...]) -> dict[str, Trick]:
     """The tricks that were asked for, in the order of the ladder."""
     wanted = [known("--only", each, ladder) for each in only]
     return {name: trick for name, trick in ladder.items() if not only or name in wanted}
+
+
+def under(settings: Mapping[str, Setting], options: Options) -> dict[str, Setting]:
+    """The settings that were asked for, each with the tricks that were asked for and that it has."""
+    wanted = [known("--under", each, settings) for each in options.under]
+    everything = {name: trick for setting in settings.values() for name, trick in setting.ladder.items()}
+    only = tuple(choose(everything, options.only)) if options.only else ()
+    out = {}
+    for name, setting in settings.items():
+        ladder = {trick: change for trick, change in setting.ladder.items() if not only or trick in only}
+        if ladder and (not wanted or name in wanted):
+            out[name] = replace(setting, ladder=ladder)
+    if not out:
+        raise UsageError(f"--only is {' '.join(options.only)}; under {' '.join(wanted)} there is no such trick.")
+    return out
 
 
 def known(option: str, value: str, allowed: Mapping) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import optax
 
-from jaxtricks import augment, data, init, losses, metrics, models, optim, preprocess, train
+from jaxtricks import augment, data, init, layers, losses, metrics, models, optim, preprocess, train
 from jaxtricks.train import Recipe
 
 
@@ -108,3 +108,44 @@ def standard(*, augmented, model, lr, batch, epochs, weight_decay=1e-4) -> Recip
         preprocess=(preprocess.standardize_fit, preprocess.standardize),
         augment=augmented,
     )
+
+
+def part(recipe: Recipe, **parts) -> Recipe:
+    """Another part of the model: its activation, normalisation, pooling, initialisation."""
+    return replace(recipe, model=partial(recipe.model, **parts))
+
+
+def start(recipe: Recipe, *, change) -> Recipe:
+    """A change of the fresh parameters."""
+    return replace(recipe, init=change)
+
+
+def response_norm(features, *, axis_name, rngs):
+    """Local response normalisation as a network's normalisation; it has no parameters."""
+    return lambda x, *, train: layers.local_response_norm(x)
+
+
+def global_max(x):
+    """The maximum over all positions."""
+    return x.max((1, 2))
+
+
+def batch_of(recipe: Recipe, *, batch: int) -> Recipe:
+    """Another batch size, with a learning rate that follows it."""
+    return replace(recipe, batch=batch, lr=optim.scaled_lr(recipe.lr, batch, per=recipe.batch))
+
+
+def wrong_labels(recipe: Recipe, *, share: float, classes: int = 10) -> Recipe:
+    """A share of the training images has a wrong label, the same one in every epoch."""
+    first = {} if recipe.augment is None else {"augment": recipe.augment}
+    return replace(recipe, augment=augment.chain(**first, noise=partial(mislabelled, share=share, classes=classes)))
+
+
+def mislabelled(key, batch, *, share, classes):
+    """Fixed label noise as a stage of augmentation; it needs no key, because it must not change."""
+    return augment.fixed_label_noise(batch, share=share, classes=classes)
+
+
+def modern(**given) -> Recipe:
+    """The baseline of the experiments on one family each: as ``standard``, with warm-up and cosine decay."""
+    return cosine(warm_up(standard(**given)))

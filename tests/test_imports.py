@@ -97,7 +97,8 @@ def test_files_are_about_one_family():
 
 def test_experiments_are_tables():
     for path in sorted((ROOT / "experiments").glob("[a-z]*.py")):
-        body = path.read_text(encoding="utf-8")
-        assert len(body.splitlines()) <= 90, path
-        loops = [n for n in ast.walk(ast.parse(body)) if isinstance(n, (ast.For, ast.While))]
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        lines = len(ast.unparse(tree.body[1:]).splitlines()) if ast.get_docstring(tree) else 1000
+        assert lines <= 70, path  # beside the docstring, which carries the measured table
+        loops = [n for n in ast.walk(tree) if isinstance(n, (ast.For, ast.While))]
         assert not loops, path

@@ -1,4 +1,8 @@
-"""Augmentation: pure functions of one image, or of the batch where examples mix."""
+"""Augmentation: pure functions of one image, or of the batch where examples mix.
+
+A NaN in an image stays there and spreads to all that depends on it; equalize alone counts it as black. A box with a NaN
+holds no pixel, and cropping to it gives NaN; among labels a box that is not finite is not valid.
+"""
 
 from jaxtricks.augment.affine import random_affine, rotate, scale, shear, translate, warp
 from jaxtricks.augment.autoaugment import AUTO_OPS, CIFAR10_POLICY, IMAGENET_POLICY, auto_augment
@@ -48,7 +52,7 @@ from jaxtricks.augment.matrix import (
     translation,
 )
 from jaxtricks.augment.mix import cut_pairs, cutmix, mix_pairs, mixup
-from jaxtricks.augment.noise import gaussian_blur, gaussian_noise, label_noise, random_blur
+from jaxtricks.augment.noise import fixed_label_noise, gaussian_blur, gaussian_noise, label_noise, random_blur
 from jaxtricks.augment.operations import MIX_OPS, RAND_OPS, WIDE_OPS, Op, apply_op
 from jaxtricks.augment.pil_ops import adjust_sharpness, autocontrast, equalize, grayscale, invert, posterize, solarize
 from jaxtricks.augment.policies import augmix, rand_augment, repeat_batch, three_augment, trivial_augment
@@ -92,6 +96,7 @@ __all__ = [
     "equalize",
     "erase_box",
     "fit_color_pca",
+    "fixed_label_noise",
     "five_crops",
     "flip_left_right",
     "flip_sample",

@@ -7,15 +7,18 @@ import jax.numpy as jnp
 
 from jaxtricks import check
 from jaxtricks.augment import _checks
+from jaxtricks.augment._random import normal
 from jaxtricks.augment.compose import Batch
+from jaxtricks.preprocess.levels import in_float32
 
 
+@in_float32
 def gaussian_noise(key: jax.Array, image: jax.Array, *, std: float) -> jax.Array:
     """Add noise, independent for each value: ``clip(image + N(0, std^2), 0, 1)``.
 
     Args:
       key: a typed key.
-      image: ``[H, W, C]``, floating point in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats in [0, 1].
       std: standard deviation, 0 or more.
 
     Returns:
@@ -26,16 +29,17 @@ def gaussian_noise(key: jax.Array, image: jax.Array, *, std: float) -> jax.Array
     """
     _checks.image("image", image)
     check.between("std", std, 0.0, math.inf)
-    return jnp.clip(image + jnp.asarray(std, image.dtype) * jax.random.normal(key, image.shape, image.dtype), 0, 1)
+    return jnp.clip(image + jnp.asarray(std, image.dtype) * normal(key, image.shape), 0, 1)
 
 
+@in_float32
 def gaussian_blur(image: jax.Array, sigma: jax.Array | float, *, radius: int) -> jax.Array:
     r"""Blur by a Gaussian, rows and then columns; the image is reflected at its border.
 
     .. math:: w_i \propto \exp(-i^2 / (2 \sigma^2)), \quad i = -radius \ldots radius
 
     Args:
-      image: ``[H, W, C]``, floating point in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats in [0, 1].
       sigma: standard deviation in pixels; 0 gives the image.
       radius: pixels of the kernel on each side, static, 0 or more.
 
@@ -47,20 +51,21 @@ def gaussian_blur(image: jax.Array, sigma: jax.Array | float, *, radius: int) ->
     """
     _checks.image("image", image)
     _checks.whole("radius", radius, least=0)
+    _checks.scalar("sigma", sigma)
     check.between("sigma", sigma, 0.0, math.inf)
-    wide = image.astype(jnp.promote_types(image.dtype, jnp.float32))
     tiny = 1e-6  # so that sigma 0 is no division of 0 by 0
     weight = jnp.exp(-0.5 * (jnp.arange(-radius, radius + 1) / jnp.maximum(sigma, tiny)) ** 2)
-    weight = (weight / weight.sum()).astype(wide.dtype)
+    weight = (weight / weight.sum()).astype(image.dtype)
     # Sums of shifted images, not a convolution: with a sigma for each image that would be a slow grouped one.
     for axis in (0, 1):
         pads = [(radius, radius) if a == axis else (0, 0) for a in range(3)]
-        padded = jnp.pad(wide, pads, mode="reflect")
-        size = wide.shape[axis]
-        wide = sum(weight[i] * jax.lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(2 * radius + 1))
-    return wide.astype(image.dtype)
+        padded = jnp.pad(image, pads, mode="reflect")
+        size = image.shape[axis]
+        image = sum(weight[i] * jax.lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(2 * radius + 1))
+    return image
 
 
+@in_float32
 def random_blur(
     key: jax.Array, image: jax.Array, *, sigma: tuple[float, float] = (0.1, 2.0), radius: int | None = None
 ) -> jax.Array:
@@ -68,7 +73,7 @@ def random_blur(
 
     Args:
       key: a typed key.
-      image: ``[H, W, C]``, floating point in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats in [0, 1].
       sigma: least and greatest standard deviation in pixels, uniform, 0 or more.
       radius: pixels of the kernel on each side; None for three of the greatest sigma.
 
@@ -107,8 +112,48 @@ def label_noise(key: jax.Array, batch: Batch, *, probability: float) -> Batch:
     target = batch["target"]
     check.rank('batch["target"]', target, 2)
     check.floating('batch["target"]', target)
+    if target.shape[1] == 0:
+        raise ValueError(f'batch["target"] has shape {target.shape}; allowed: one class or more.')
     coin_key, class_key = jax.random.split(key)
     drawn = jax.random.randint(class_key, target.shape[:1], 0, target.shape[1])
     hit = jax.random.bernoulli(coin_key, probability, target.shape[:1])
     noise = jax.nn.one_hot(drawn, target.shape[1], dtype=target.dtype)
     return {**batch, "target": jnp.where(hit[:, None], noise, target)}
+
+
+def fixed_label_noise(batch: Batch, *, share: float, classes: int, seed: int = 0) -> Batch:
+    """Give a fixed share of the training images a wrong label, the same one in every epoch: symmetric label noise.
+
+    Whether an image is hit, and which of the other classes it gets, uniformly, depends on its place in the training set
+    and the seed alone. It spoils a clean data set, to measure what losses make of wrong labels.
+
+    Args:
+      batch: ``label [B]``, integer, and ``index [B]``, the place of each image in the training set; other entries stay.
+      share: of the images that get a wrong label, 0 to 1, in expectation.
+      classes: K, 2 or more; a label outside 0 to K - 1 stays as it is.
+      seed: of the draws.
+
+    Returns:
+      The batch with new labels.
+
+    Raises:
+      ValueError: if label or index is missing or no row of integers, share lies outside 0 to 1 or classes below 2, or
+        the batch has a target already: the noise comes before the one-hot encoding.
+    """
+    check.between("share", share, 0.0, 1.0)
+    if classes < 2:
+        raise ValueError(f"classes is {classes}; allowed: 2 or more.")
+    _checks.entries(batch, "label", "index")
+    for name in ("label", "index"):
+        check.rank(f'batch["{name}"]', batch[name], 1)
+        check.integer(f'batch["{name}"]', batch[name])
+    if "target" in batch:
+        raise ValueError('batch has "target"; allowed: "label" alone, before it is one-hot encoded.')
+
+    def draw(label, index):
+        coin_key, class_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), index))
+        other = (label + jax.random.randint(class_key, (), 1, classes)) % classes
+        hit = jax.random.bernoulli(coin_key, share) & (label >= 0) & (label < classes)
+        return jnp.where(hit, other, label).astype(label.dtype)
+
+    return {**batch, "label": jax.vmap(draw)(batch["label"], batch["index"])}

@@ -106,3 +106,36 @@ def test_label_noise_draws_a_class_for_some(probability):
 def test_bad_input_is_named(call, name):
     with pytest.raises(ValueError, match=f"^{name} "):
         call()
+
+
+def test_fixed_label_noise_hits_a_share_with_another_class_the_same_in_every_epoch():
+    size, classes, share = 4000, 5, 0.4
+    label, index = jnp.arange(size) % classes, jnp.arange(size)
+    noisy = augment.fixed_label_noise({"label": label, "index": index}, share=share, classes=classes)["label"]
+    hit = np.asarray(noisy != label)
+    assert abs(hit.mean() - share) < 4 * np.sqrt(share * (1 - share) / size)
+    shift = np.asarray((noisy - label) % classes)[hit]
+    counts = np.bincount(shift, minlength=classes)
+    assert counts[0] == 0  # a wrong label is never the right one
+    assert np.abs(counts[1:] - hit.sum() / 4).max() < 4 * np.sqrt(hit.sum() * 0.25 * 0.75)
+    rows = np.random.default_rng(0).permutation(size)[:64]  # another batch, another epoch
+    again = augment.fixed_label_noise({"label": label[rows], "index": index[rows]}, share=share, classes=classes)
+    np.testing.assert_array_equal(again["label"], noisy[rows])
+    other = augment.fixed_label_noise({"label": label, "index": index}, share=share, classes=classes, seed=1)["label"]
+    assert (other != noisy).any()
+
+
+def test_fixed_label_noise_at_its_limits():
+    batch = {"label": jnp.array([0, 2, -1, 3]), "index": jnp.arange(4)}
+    same = augment.fixed_label_noise(batch, share=0.0, classes=3)
+    np.testing.assert_array_equal(same["label"], batch["label"])
+    every = augment.fixed_label_noise(batch, share=1.0, classes=3)["label"]
+    assert every[0] != 0
+    assert every[1] != 2
+    np.testing.assert_array_equal(every[2:], [-1, 3])  # no class: it stays, and the loss tells
+    with pytest.raises(ValueError, match="target"):
+        augment.fixed_label_noise({**batch, "target": jnp.eye(4)}, share=0.5, classes=3)
+    with pytest.raises(ValueError, match="index"):
+        augment.fixed_label_noise({"label": batch["label"]}, share=0.5, classes=3)
+    with pytest.raises(ValueError, match="classes is 1"):
+        augment.fixed_label_noise(batch, share=0.5, classes=1)

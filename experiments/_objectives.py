@@ -1,0 +1,61 @@
+"""Losses as tricks: each exchanges a recipe's loss, or adds to it, and leaves all else."""
+
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from jaxtricks import losses
+from jaxtricks.train import Recipe
+
+
+def on_targets(params, out, batch, *, loss):
+    """A loss of logits and soft targets."""
+    return loss(out[0], batch["target"])
+
+
+def on_labels(params, out, batch, *, loss):
+    """A loss of logits and whole labels."""
+    return loss(out[0], batch["label"])
+
+
+def on_classes(params, out, batch, *, loss):
+    """A loss of each class by itself, such as binary cross-entropy, added up over the classes."""
+    return loss(out[0], batch["target"]).sum(-1)
+
+
+def on_residuals(params, out, batch, *, loss):
+    """A loss of target minus probability, added up over the classes."""
+    return loss(batch["target"] - jax.nn.softmax(out[0])).sum(-1)
+
+
+def on_probabilities(params, out, batch, *, loss):
+    """A loss of probabilities and soft targets, added up over the classes."""
+    return loss(jax.nn.softmax(out[0]), batch["target"]).sum(-1)
+
+
+def on_angles(params, out, batch, *, logits):
+    """Cross-entropy to the label of logits that know it; the classifier's bias gets no gradient and stays 0."""
+    made = logits(out[1]["features"], params["head"]["kernel"], batch["label"])
+    return -jnp.take_along_axis(jax.nn.log_softmax(made), batch["label"][:, None], axis=-1)[:, 0]
+
+
+def beside(params, out, batch, *, first, second, weight):
+    """The loss that was there, and another with a weight."""
+    return first(params, out, batch) + weight * second(params, out, batch)
+
+
+def contrast(params, out, batch, *, temperature):
+    """The supervised contrastive loss of the features."""
+    return losses.supervised_contrastive(out[1]["features"], batch["label"], temperature=temperature)
+
+
+def objective(recipe: Recipe, *, how, **given) -> Recipe:
+    """Another loss: ``how`` says what it sees, ``given`` which it is."""
+    return replace(recipe, loss=partial(how, **given))
+
+
+def auxiliary(recipe: Recipe, *, second, weight: float) -> Recipe:
+    """A second loss beside the recipe's own."""
+    return replace(recipe, loss=partial(beside, first=recipe.loss, second=second, weight=weight))

@@ -1,0 +1,70 @@
+"""Activations in the place of ReLU, in a plain network with batch normalisation, and without any normalisation.
+
+Measured with the command below, 4 paired seeds, 3,500 training images of fashion_mini, 6 epochs, on two cores of an
+Intel Xeon (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline of the
+same setting, verdicts after Holm's correction over all rows. The whole report: results/activations.
+
+    python -m experiments.activations
+
+                               expected  test %  difference, 95 %
+    BN: baseline                          79.52
+    BN: sigmoid                   -       71.85  -7.67 [-9.08, -6.25]  agrees
+    BN: tanh                              76.71  -2.81 [-3.62, -1.99]  lower
+    BN: leaky ReLU                        79.71  +0.19 [-0.49, +0.87]  not resolved
+    BN: PReLU                             78.92  -0.60 [-1.74, +0.54]  not resolved
+    BN: randomised leaky                  77.36  -2.16 [-3.66, -0.66]  not resolved
+    BN: ELU                               78.92  -0.59 [-1.74, +0.55]  not resolved
+    BN: SELU                              77.58  -1.93 [-2.15, -1.72]  lower
+    BN: SiLU                              79.49  -0.03 [-0.72, +0.67]  not resolved
+    BN: learned Swish                     79.59  +0.07 [-1.15, +1.30]  not resolved
+    BN: GELU                              79.76  +0.24 [-0.87, +1.35]  not resolved
+    BN: Mish                              79.93  +0.41 [-0.67, +1.49]  not resolved
+    no norm: baseline                     78.47
+    no norm: sigmoid              -       32.12  -46.36 [-59.65, -33.07]  agrees
+    no norm: tanh                         75.93  -2.54 [-3.34, -1.75]  lower
+    no norm: leaky ReLU                   78.26  -0.22 [-0.69, +0.26]  not resolved
+    no norm: PReLU                        78.43  -0.04 [-0.93, +0.85]  not resolved
+    no norm: randomised leaky             76.67  -1.81 [-2.78, -0.84]  not resolved
+    no norm: ELU                          79.50  +1.02 [+0.40, +1.65]  not resolved
+    no norm: SELU                         79.90  +1.43 [+1.04, +1.81]  higher
+    no norm: SiLU                         78.42  -0.06 [-0.96, +0.85]  not resolved
+    no norm: learned Swish                78.54  +0.07 [-0.59, +0.72]  not resolved
+    no norm: GELU                         78.79  +0.32 [-0.07, +0.71]  not resolved
+    no norm: Mish                         79.30  +0.83 [-0.68, +2.33]  not resolved
+"""
+
+from functools import partial
+
+import jax
+
+from experiments import _tricks as t
+from experiments._main import Preset, main
+from jaxtricks import layers, models
+from jaxtricks.ablation import Setting, Trick
+
+
+def trick(layer, paper=None, expected=None):
+    return Trick(partial(t.part, activation=layer), expected, paper)
+
+
+LADDER = {
+    "sigmoid": trick(models.fixed(jax.nn.sigmoid), "Glorot & Bengio 2010: saturates", -1),
+    "tanh": trick(models.fixed(jax.nn.tanh)),
+    "leaky ReLU": trick(models.fixed(jax.nn.leaky_relu)),
+    "PReLU": trick(models.learned(layers.PReLU), "arXiv 1502.01852"),
+    "randomised leaky": trick(models.drawn(layers.rrelu, layers.rrelu_mean), "arXiv 1505.00853"),
+    "ELU": trick(models.fixed(jax.nn.elu), "arXiv 1511.07289"),
+    "SELU": trick(models.fixed(jax.nn.selu), "arXiv 1706.02515"),
+    "SiLU": trick(models.fixed(jax.nn.silu), "arXiv 1710.05941"),
+    "learned Swish": trick(models.learned(layers.Swish), "arXiv 1710.05941"),
+    "GELU": trick(models.fixed(jax.nn.gelu), "arXiv 1606.08415"),
+    "Mish": trick(models.fixed(jax.nn.mish), "arXiv 1908.08681"),
+}
+SETTINGS = {"BN": Setting(None, LADDER), "no norm": Setting(partial(t.part, norm=None), LADDER)}
+PRESETS = {
+    "quick": Preset("fashion_mini", "plain_mini", seeds=4, epochs=6, batch=16, lr=0.05, seeds_on="devices"),
+    "full": Preset("cifar10", "plain_wide", seeds=10, epochs=30, batch=64, lr=0.1, seeds_on="devices"),
+}
+
+if __name__ == "__main__":
+    main("activations", t.modern, SETTINGS, PRESETS, title="Activations", mode="add-one")

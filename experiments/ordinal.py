@@ -1,0 +1,41 @@
+"""An ordinal target: by how many degrees an image was turned, from -60 to 60 in 13 classes of ten degrees.
+
+The images of the data set are turned once, by angles drawn evenly over the classes, and keep their new label. The angle
+that a network says is the mean of the classes under the predicted probabilities, the same for every row, and what
+stands in the place of accuracy is 100 minus the mean absolute error in degrees: one point is one degree. Label
+distributions (arXiv 1611.01731) spread the target over neighbouring classes; regressions train the expected angle.
+
+MEASURED
+"""
+
+from functools import partial
+
+import optax
+
+from experiments import _ordinal as o
+from experiments import _tricks as t
+from experiments._main import Preset, main
+from jaxtricks import losses
+from jaxtricks.ablation import Trick
+
+
+def regression(loss, expected=None, paper=None):
+    return Trick(partial(o.regression, loss=loss), expected, paper)
+
+
+LADDER = {
+    "label distribution, sigma 1": Trick(partial(o.distribution, sigma=1.0), 1, "arXiv 1611.01731"),
+    "label distribution, sigma 2": Trick(partial(o.distribution, sigma=2.0), 1, "arXiv 1611.01731"),
+    "smoothing": Trick(t.smoothing, None, "arXiv 1512.00567"),
+    "L2 of the expected angle": regression(optax.squared_error),
+    "L1": regression(losses.absolute_error),
+    "smooth L1": regression(optax.huber_loss),
+    "Tukey biweight": regression(o.biweight, None, "arXiv 1505.06606"),
+}
+PRESETS = {
+    "quick": Preset("fashion_mini", "plain_mini", seeds=4, epochs=8, batch=16, lr=0.05, seeds_on="devices"),
+    "full": Preset("cifar10", "plain_wide", seeds=10, epochs=30, batch=64, lr=0.1, seeds_on="devices"),
+}
+
+if __name__ == "__main__":
+    main("ordinal", o.baseline, LADDER, PRESETS, title="Ordinal target", mode="add-one", dataset=o.turned)
