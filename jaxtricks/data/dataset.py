@@ -22,7 +22,10 @@ class Records(Protocol):
     shape: tuple[int, int, int, int]
 
     def read(self, index: np.ndarray, *, seed: int, epoch: int, train: bool) -> np.ndarray:
-        """The images of these records, uint8 ``[B, H, W, C]``; in training a view drawn from (seed, epoch, index)."""
+        """The images of these records, uint8 ``[B, H, W, C]``; in training a view drawn from (seed, epoch, index).
+
+        Raises DataError for an unreadable record, which a feed then counts and replaces; anything else ends the run.
+        """
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,15 @@
-"""Images decoded as they are read: files of a folder, records of TFDS; and the two views of an image of any size."""
+"""Images decoded as they are read, whatever their mode and however damaged, and the two views of one of any size."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from jaxtricks.data.dataset import DataError
 
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM", "GIF", "TIFF")
+PIXELS = 89_478_485  # PIL's default for a warning; decoded to RGB, a quarter of a GiB
 PILLOW_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".gif", ".tif", ".tiff"}
 
 
@@ -25,7 +28,7 @@ def centre_view(image: Image.Image, size: int) -> np.ndarray:
     scale = short / min(width, height)
     image = image.resize((max(size, round(width * scale)), max(size, round(height * scale))), Image.Resampling.BILINEAR)
     left, top = round((image.width - size) / 2), round((image.height - size) / 2)
-    return _array(image.crop((left, top, left + size, top + size)))
+    return as_array(image.crop((left, top, left + size, top + size)))
 
 
 def random_view(image: Image.Image, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -54,81 +57,115 @@ def random_view(image: Image.Image, size: int, rng: np.random.Generator) -> np.n
         w = h = min(width, height)
         left, top = (width - w) // 2, (height - h) // 2
     box = (int(left), int(top), int(left + w), int(top + h))
-    return _array(image.resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=None))
+    return as_array(image.resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=None))
 
 
-def _array(image: Image.Image) -> np.ndarray:
+def as_array(image: Image.Image) -> np.ndarray:
+    """The pixels of an image.
+
+    Args:
+      image: RGB or grey.
+
+    Returns:
+      uint8 ``[H, W, C]``.
+    """
     array = np.asarray(image)
     return array[..., None] if array.ndim == 2 else array
 
 
-def _view(image: Image.Image, size: int, index: int, seed: int, epoch: int, train: bool) -> np.ndarray:
+def view(image: Image.Image, size: int, *, index: int, seed: int, epoch: int, train: bool) -> np.ndarray:
+    """The training or the evaluation view of a record's image.
+
+    Args:
+      image: RGB or grey, any size.
+      size: height and width of the result.
+      index: of the record.
+      seed, epoch: with index they determine the crop.
+      train: whether it is the training view.
+
+    Returns:
+      uint8 ``[size, size, C]``.
+    """
     if train:
         return random_view(image, size, np.random.default_rng((seed, epoch, index)))
     return centre_view(image, size)
 
 
+def decode(file: Path | BytesIO, *, channels: int = 3, pixels: int = PIXELS) -> Image.Image:
+    """An image whatever its mode: grey, palette, CMYK, transparent and 16-bit grey ones are converted.
+
+    Transparency is dropped. Damage is found where the format tells it: anything cut off, and any changed bit of a PNG,
+    whose chunks have checksums. A changed bit in the pixels of a JPEG, WebP, GIF, BMP, TIFF or PPM is other pixels and
+    nothing else. The name of a file plays no part; formats that PIL would hand to other programs are not opened.
+
+    Args:
+      file: a path, or the bytes.
+      channels: 3 for RGB, 1 for grey.
+      pixels: greatest height times width; PIL's own limit, twice ``PIL.Image.MAX_IMAGE_PIXELS``, holds as well.
+
+    Returns:
+      The image, in mode RGB or L.
+
+    Raises:
+      DataError: if it cannot be decoded or is too large.
+      OSError: if the file itself cannot be read: missing, forbidden, a fault of the disk.
+    """
+    size = file.stat().st_size if isinstance(file, Path) else file.getbuffer().nbytes
+    if size > 8 * pixels:  # more than 16 bits in each of 4 channels
+        raise DataError(f"it has {size:,} bytes; allowed: {8 * pixels:,}")
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            if image.width * image.height > pixels:
+                raise DataError(f"it has {image.width} x {image.height} pixels; allowed: {pixels:,} in all")
+            if image.format == "TIFF" and image.tag_v2.get(322, 0) * image.tag_v2.get(323, 0) > pixels:
+                raise DataError(f"its tiles have more than {pixels:,} pixels")
+            if image.format != "PNG":
+                return _converted(image, channels)
+            image.verify()
+        if isinstance(file, BytesIO):
+            file.seek(0)
+        with Image.open(file, formats=FORMATS) as image:  # what was verified cannot be read any more
+            return _converted(image, channels)
+    except (DataError, MemoryError):
+        raise
+    except UnidentifiedImageError as error:
+        raise DataError(f"it is no image; allowed: {', '.join(FORMATS)}") from error
+    except Exception as error:  # whatever a decoder raises on damaged bytes
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise DataError(str(error) or type(error).__name__) from error
+
+
+def _converted(image: Image.Image, channels: int) -> Image.Image:
+    if image.mode in ("I", "F"):
+        raise DataError(f"it has mode {image.mode}, whose range is unknown; allowed: 8 or 16 bits")
+    if image.mode.startswith("I;16"):  # PIL would clip at 255
+        image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+    return image.convert("RGB" if channels == 3 else "L")
+
+
 class ImageFiles:
-    """Image files as Records: any mode is brought to RGB.
+    """Image files as Records, in RGB.
 
     Args:
       files: their paths.
       size: height and width of what is read.
+      pixels: greatest height times width of a file's image.
     """
 
-    def __init__(self, files: tuple[Path, ...], size: int):
+    def __init__(self, files: tuple[Path, ...], size: int, *, pixels: int = PIXELS):
         self.files = files
         self.size = size
+        self.pixels = pixels
         self.shape = (len(files), size, size, 3)
 
     def read(self, index: np.ndarray, *, seed: int, epoch: int, train: bool) -> np.ndarray:
-        """As Records; an unreadable file is a DataError that names it."""
+        """As Records; a file that is no whole image is a DataError that names it, as in decode."""
         out = np.empty((len(index), *self.shape[1:]), np.uint8)
         for row, i in enumerate(index):
             try:
-                with Image.open(self.files[i]) as image:
-                    out[row] = _view(image.convert("RGB"), self.size, int(i), seed, epoch, train)
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+                image = decode(self.files[i], pixels=self.pixels)
+            except DataError as error:
                 raise DataError(f"{self.files[i]} cannot be read as an image: {error}.") from error
-        return out
-
-
-class TfdsRecords:
-    """A TFDS data source as Records: images of one size as they are, the others by the two views.
-
-    Args:
-      source: ``tfds.data_source``.
-      shape: of its image feature; None where it varies.
-      size: height and width of what is read where it varies.
-    """
-
-    def __init__(self, source, shape: tuple, size: int):
-        self.source = source
-        self.size = size
-        self.fixed = None not in shape
-        self.shape = (len(source), *(shape if self.fixed else (size, size, shape[-1])))
-
-    def labels(self) -> np.ndarray:
-        """The label of every record, int64 ``[N]``; images are not decoded."""
-        import tensorflow_datasets as tfds
-
-        plain = self.source
-        if hasattr(plain, "decoders"):
-            import dataclasses
-
-            plain = dataclasses.replace(plain, decoders={"image": tfds.decode.SkipDecoding()})
-        return np.array([plain[i]["label"] for i in range(len(plain))], np.int64)
-
-    def read(self, index: np.ndarray, *, seed: int, epoch: int, train: bool) -> np.ndarray:
-        """As Records; an unreadable record is a DataError that names it."""
-        out = np.empty((len(index), *self.shape[1:]), np.uint8)
-        for row, i in enumerate(index):
-            try:
-                image = np.asarray(self.source[int(i)]["image"])
-            except Exception as error:  # whatever the reader raises, name the record
-                raise DataError(f"record {i} cannot be read: {error}.") from error
-            if not self.fixed:
-                plain = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-                image = _view(plain, self.size, int(i), seed, epoch, train)
-            out[row] = image
+            out[row] = view(image, self.size, index=int(i), seed=seed, epoch=epoch, train=train)
         return out

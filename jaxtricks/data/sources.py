@@ -1,16 +1,18 @@
 """Where images come from: the package itself, scikit-learn, TFDS, a folder, an .npz file, or nowhere."""
 
-import zipfile
+import os
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
+from jaxtricks.data.archive import LIMIT, read_npz
 from jaxtricks.data.dataset import DataError, Dataset, from_arrays
-from jaxtricks.data.files import PILLOW_SUFFIXES, ImageFiles, TfdsRecords
+from jaxtricks.data.files import PILLOW_SUFFIXES, PIXELS, ImageFiles
+from jaxtricks.data.prepared import tfds_set
 
 EMBEDDED = ("fashion_mini", "digits", "fake")
-RESIDENT_LIMIT = 2**30  # bytes of decoded images beyond which a source is streamed instead of held in memory
 
 
 def load(spec: str, *, size: int = 224, data_dir: str | None = None) -> Dataset:
@@ -90,12 +92,13 @@ def fake(
     return from_arrays("fake", *split(train), *split(test), classes=classes)
 
 
-def npz(path: Path, *, name: str | None = None) -> Dataset:
-    """An ``.npz`` file with x_train, y_train, x_test, y_test; pickled objects are refused.
+def npz(path: Path, *, name: str | None = None, limit: int = LIMIT) -> Dataset:
+    """An ``.npz`` file with x_train, y_train, x_test, y_test; it is read as a stranger's, see ``read_npz``.
 
     Args:
       path: of the file.
       name: for messages; the path if None.
+      limit: bytes that the four arrays may take together.
 
     Returns:
       The dataset.
@@ -103,26 +106,13 @@ def npz(path: Path, *, name: str | None = None) -> Dataset:
     Raises:
       DataError: if the file is missing, unreadable, or one of its four arrays is missing or wrong.
     """
-    name = str(path) if name is None else name
     if not path.is_file():
         raise DataError(f"{path}: no such file; give an .npz with x_train, y_train, x_test and y_test.")
-    wanted = ("x_train", "y_train", "x_test", "y_test")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            missing = [key for key in wanted if key not in archive.files]
-            if missing:
-                raise DataError(
-                    f"{path} has no array {', '.join(missing)}; it has: {', '.join(archive.files) or 'none'}."
-                )
-            arrays = [archive[key] for key in wanted]
-    except DataError:
-        raise
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
-        raise DataError(f"{path} cannot be read as .npz: {error}.") from error
-    return from_arrays(name, *arrays)
+    arrays = read_npz(path, names=("x_train", "y_train", "x_test", "y_test"), limit=limit)
+    return from_arrays(str(path) if name is None else name, *arrays.values())
 
 
-def folder(path: Path, *, size: int) -> Dataset:
+def folder(path: Path, *, size: int, pixels: int = PIXELS, links: bool = False) -> Dataset:
     """A folder with ``train/CLASS/image`` and ``val/CLASS/image`` (or ``test/``): ImageNet's usual form.
 
     Images are decoded as they are read: in training a random resized crop, in evaluation the centre of the image after
@@ -131,85 +121,65 @@ def folder(path: Path, *, size: int) -> Dataset:
     Args:
       path: the folder.
       size: height and width of what is read.
+      pixels: greatest height times width of an image; a larger one counts as unreadable.
+      links: whether symbolic links may lead out of the folder; those within it are always followed.
 
     Returns:
       The dataset; classes are the names of the folders, sorted.
 
     Raises:
-      DataError: if a split, a class or every image of a class is missing.
+      DataError: if a split, a class or every image of a class is missing, a link leads out of the folder or nowhere, or
+        what has an image's name is no file.
     """
-    test_name = next((n for n in ("test", "val", "validation") if (path / n).is_dir()), None)
-    if not (path / "train").is_dir() or test_name is None:
+    root = None if links else path.resolve()
+    parts = {entry.name for entry in _entries(path, root) if entry.is_dir()}
+    test_name = next((n for n in ("test", "val", "validation") if n in parts), None)
+    if "train" not in parts or test_name is None:
         raise DataError(f"{path} needs the folders train/ and test/ (or val/), each with one folder a class.")
-    names = sorted(p.name for p in (path / "train").iterdir() if p.is_dir())
+    classes = {part: [e.name for e in _entries(path / part, root) if e.is_dir()] for part in ("train", test_name)}
+    names = classes["train"]
     if not names:
         raise DataError(f"{path}/train has no folder; allowed: one a class.")
     splits = []
-    for part in ("train", test_name):
-        unknown = sorted({p.name for p in (path / part).iterdir() if p.is_dir()} - set(names))
+    for part, found in classes.items():
+        unknown = sorted(set(found) - set(names))
         if unknown:
             raise DataError(f"{path}/{part}/{unknown[0]} is no class of {path}/train.")
         files = [
             (file, label)
             for label, name in enumerate(names)
-            for file in sorted((path / part / name).glob("*"))
-            if file.suffix.lower() in PILLOW_SUFFIXES
+            if name in found
+            for file in _images(path / part / name, root)
         ]
         if not files:
             raise DataError(f"{path}/{part} has no image; allowed: {', '.join(sorted(PILLOW_SUFFIXES))}.")
-        splits += [ImageFiles(tuple(f for f, _ in files), size), np.array([label for _, label in files], np.int64)]
+        splits += [
+            ImageFiles(tuple(f for f, _ in files), size, pixels=pixels),
+            np.array([label for _, label in files], np.int64),
+        ]
     return from_arrays(str(path), *splits, classes=len(names))
 
 
-def tfds_set(spec: str, *, size: int, data_dir: str | None = None) -> Dataset:
-    """A TFDS image classification set, read by random access without TensorFlow.
+def _images(path: Path, root: Path | None) -> Iterator[Path]:
+    for entry in _entries(path, root):
+        if os.path.splitext(entry.name)[1].lower() in PILLOW_SUFFIXES:
+            if not entry.is_file():
+                raise DataError(f"{entry.path} is no file; allowed: images under such names.")
+            yield Path(entry.path)
 
-    Sets of one fixed image size that fit are read into memory once; the others are decoded as they are read.
 
-    Args:
-      spec: the set's name, with ``:version`` or ``/config`` if wanted.
-      size: height and width of what is read, for sets whose images vary in size.
-      data_dir: where the prepared set lies.
-
-    Returns:
-      The dataset; its test split is ``test``, or ``validation`` where ``test`` has no labels (ImageNet).
-
-    Raises:
-      DataError: if tensorflow-datasets, the set, or a prepared copy of it is missing; the message says what to do.
-    """
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise DataError(f"{spec}: pip install tensorflow-datasets to read it ({error}).") from error
-    try:
-        builder = tfds.builder(spec, data_dir=data_dir, file_format="array_record")
-    except tfds.core.registered.DatasetNotFoundError as error:
-        raise DataError(
-            f"{spec!r} is no image set known here; allowed: {', '.join(EMBEDDED)}, a folder, an .npz file, "
-            "or the name of a TFDS image set."
-        ) from error
-    except (ImportError, ValueError, OSError) as error:
-        raise DataError(f"{spec}: TFDS cannot open it: {str(error).splitlines()[0]}") from error
-    features = builder.info.features
-    if not {"image", "label"} <= set(features or ()):
-        raise DataError(f"{spec} has the features {sorted(features or ())}; allowed: sets with image and label.")
-    code = f"import tensorflow_datasets as t; t.builder({spec!r}, file_format='array_record').download_and_prepare()"
-    command = f'python -c "{code}"'
-    if not builder.info.splits:
-        raise DataError(f"{spec} is not prepared; run: pip install 'jaxtricks[prepare]' && {command}")
-    test_name = "validation" if builder.name.startswith("imagenet2012") or "test" not in builder.info.splits else "test"
-    try:
-        parts = {part: builder.as_data_source(part) for part in ("train", test_name)}
-    except (ImportError, ModuleNotFoundError) as error:
-        raise DataError(f"{spec}: reading ArrayRecord needs another package: {error}.") from error
-    except (NotImplementedError, ValueError, OSError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{spec} cannot be read ({reason}); prepare it again: {command}") from error
-    shape = features["image"].shape
-    splits = []
-    for source in parts.values():
-        records = TfdsRecords(source, shape, size)
-        labels = records.labels()
-        fits = None not in shape and len(labels) * int(np.prod(shape)) <= RESIDENT_LIMIT
-        splits += [records.read(np.arange(len(labels)), seed=0, epoch=0, train=False) if fits else records, labels]
-    return from_arrays(spec, *splits, classes=features["label"].num_classes)
+def _entries(path: Path, root: Path | None) -> list[os.DirEntry]:
+    """What lies in a folder, by name; a link must lead to something, within root where one is given."""
+    with os.scandir(path) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.is_symlink():
+            try:
+                place = Path(entry.path).resolve(strict=True)
+            except (OSError, RuntimeError) as error:
+                raise DataError(f"{entry.path} is a link that leads nowhere.") from error
+            if root is not None and not place.is_relative_to(root):
+                raise DataError(
+                    f"{entry.path} leads out of the folder to {place}; allowed by data.folder(..., links=True)."
+                )
+    return entries

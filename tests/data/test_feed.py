@@ -49,6 +49,7 @@ def test_streamed_rows_are_resident_rows_from_any_step(start):
     for index, batch in zip(indices, images, strict=True):
         np.testing.assert_array_equal(batch["label"], index)
         np.testing.assert_array_equal(batch["image"][:, 0, 0, 0], index)
+        np.testing.assert_array_equal(batch["index"], index)
     np.testing.assert_array_equal(indices[0], order(3, start // 5, 20)[start % 5 * 4 :][:4])
 
 
@@ -67,18 +68,35 @@ def test_seeds_stack():
     assert next(iter(Feed(records, (3, 4), 4, stacked=True).steps(0, 1)))["image"].shape == (2, 4, 2, 2, 1)
 
 
+@pytest.mark.parametrize("kind", [0, 1], ids=["resident", "records"])
+@pytest.mark.parametrize("seeds", [(3,), (3, 4)])
+def test_every_batch_says_which_rows_of_which_epoch_it_has(kind, seeds):
+    stacked = len(seeds) > 1
+    batches = list(Feed(splits()[kind], seeds, 6, stacked=stacked).steps(2, 8))  # 3 steps an epoch
+    for step, batch in enumerate(batches, 2):
+        epoch, i = divmod(step, 3)
+        rows = [order(seed, epoch, 20)[6 * i :][:6] for seed in seeds]
+        np.testing.assert_array_equal(batch["index"], rows if stacked else rows[0])
+        np.testing.assert_array_equal(batch["epoch"], np.full((2, 6) if stacked else 6, epoch))
+        assert batch["index"].dtype == batch["epoch"].dtype == np.int32
+        assert batch.keys() == ({"index", "epoch"} if kind == 0 else {"index", "epoch", "image", "label"})
+
+
+def test_the_number_of_workers_may_change_while_a_feed_lives():
+    feed = Feed(splits()[1], (3,), 4)
+    unbroken = [batch["index"] for batch in feed.steps(0, 9)]
+    found = []
+    for start, workers in ((0, 1), (3, 5), (6, 2)):
+        feed.workers = workers
+        found += [batch["index"] for batch in feed.steps(start, start + 3)]
+    np.testing.assert_array_equal(found, unbroken)
+
+
 def test_an_error_in_a_reader_is_raised_here_and_no_thread_is_left():
     broken = Split(Counting(20, broken=7), np.arange(20, dtype=np.int32))
-    with pytest.raises(OSError, match="record 7"):
+    with pytest.raises(data.FeedError, match="failed at record 7: OSError: record 7"):
         list(Feed(broken, (0,), 4).steps(0, 5))
-    _, records = splits()
-    feed = Feed(records, (0,), 4).steps(0, 1000)
-    next(feed)
-    feed.close()
-    for thread in threading.enumerate():
-        if thread.name == "jaxtricks-feed":
-            thread.join(5)
-            assert not thread.is_alive()
+    assert not [t for t in threading.enumerate() if t.name.startswith("jaxtricks-feed")]
 
 
 @pytest.mark.parametrize(("size", "batch"), [(20, 4), (20, 7), (3, 8)])

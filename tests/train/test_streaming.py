@@ -14,7 +14,7 @@ from jaxtricks.train import Plan, fit
 class Lazy:
     """The images of an array, as Records."""
 
-    def __init__(self, images, broken=None):
+    def __init__(self, images, broken=()):
         self.images = images
         self.shape = images.shape
         self.broken = broken
@@ -22,8 +22,8 @@ class Lazy:
 
     def read(self, index, *, seed, epoch, train):
         self.reads += train
-        if train and self.broken in index:
-            raise DataError(f"record {self.broken} cannot be read")
+        for row in set(index.tolist()).intersection(self.broken) if train else ():
+            raise DataError(f"record {row} cannot be read")
         return self.images[index]
 
 
@@ -47,6 +47,7 @@ def test_streamed_is_resident(plan):
     assert theirs.wait_percent == 0
 
 
-def test_an_unreadable_record_ends_the_run_by_name():
-    with pytest.raises(DataError, match="record 7 cannot be read"):
-        fit(recipe(), streamed(dataset(), broken=7), seeds=(3,))
+def test_too_many_unreadable_records_end_the_run_by_name():
+    words = "3 of 256 records cannot be read; allowed: 2.* 7: record 7 cannot be read; 8: record 8 cannot be read"
+    with pytest.raises(DataError, match=words):
+        fit(recipe(), streamed(dataset(), broken=(7, 8, 9)), seeds=(3,))

@@ -1,0 +1,31 @@
+"""What the rows of the reliability card share."""
+
+import json
+import os
+import sys
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def late_writes_of_orbax():
+    """After an error orbax closes the event loop, and its other writes then call it in vain, whatever test runs."""
+    report = sys.unraisablehook
+
+    def hook(unraisable):
+        if str(unraisable.exc_value) != "Event loop is closed":
+            report(unraisable)
+
+    sys.unraisablehook = hook  # for the rest of the session: nobody knows when the last of them comes
+
+
+@pytest.fixture
+def card():
+    """``card(row, what, figure)``: one line for the file that JAXTRICKS_CARD names, where it names one."""
+
+    def write(row: str, what: str, figure: str) -> None:
+        if path := os.environ.get("JAXTRICKS_CARD"):
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"row": row, "what": what, "figure": figure}) + "\n")
+
+    return write
