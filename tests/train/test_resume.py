@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from small import dataset, recipe
 
-from jaxtricks.train import CheckpointMismatchError, Checkpoints, Plan, fit, loop
+from jaxtricks.train import CheckpointMismatchError, Checkpoints, Plan, fit, session
 
 
 class Stopped(Exception):
@@ -34,7 +34,7 @@ def unbroken():
 
 @pytest.mark.parametrize(("step", "every"), [(3, 2), (8, None), (9, 4), (17, 1)])
 def test_resumed_is_unbroken_bit_for_bit(unbroken, tmp_path, monkeypatch, step, every):
-    monkeypatch.setattr(loop, "PROGRESS", 0.0)
+    monkeypatch.setattr(session, "PROGRESS", 0.0)
     with pytest.raises(Stopped):
         fit(recipe(), dataset(), seeds=(3,), folder=tmp_path, save_every=every, log=[stop_at(step)])
     run = fit(recipe(), dataset(), seeds=(3,), folder=tmp_path, save_every=every)[0]
@@ -46,7 +46,7 @@ def test_resumed_is_unbroken_bit_for_bit(unbroken, tmp_path, monkeypatch, step, 
 
 
 def test_seeds_together_resume_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "PROGRESS", 0.0)
+    monkeypatch.setattr(session, "PROGRESS", 0.0)
     plan = Plan(seeds_on="devices")
     whole = fit(recipe(), dataset(), seeds=(1, 2), plan=plan)
     with pytest.raises(Stopped):

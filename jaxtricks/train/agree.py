@@ -1,0 +1,32 @@
+"""Decisions that all processes of a run take alike."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+
+def of_first(function: Callable[[], int]) -> int:
+    """What a function returns in process 0, the only one that calls it.
+
+    Args:
+      function: returns a whole number that fits into 32 bits.
+
+    Returns:
+      The same in every process.
+    """
+    value = int(function()) if jax.process_index() == 0 else 0
+    return value if jax.process_count() == 1 else int(multihost_utils.broadcast_one_to_all(np.int32(value)))
+
+
+def everywhere(good: bool) -> bool:
+    """Whether something holds in all processes.
+
+    Args:
+      good: whether it holds in this one.
+
+    Returns:
+      The same in every process.
+    """
+    return good if jax.process_count() == 1 else bool(np.all(multihost_utils.process_allgather(np.int32(good))))

@@ -1,0 +1,105 @@
+"""Folders of checkpoints to break: states that tell their step, and what must come back."""
+
+import os
+import resource
+import sys
+import threading
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from jaxtricks.train import Checkpoints, CheckpointWarning
+
+WHERE = Path(__file__).parent
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir"}
+LOOKS = {"os.scandir", "os.listdir"}
+watcher, busy = None, threading.local()
+
+
+def state(step, size=4096):
+    """A state whose every leaf depends on the step, and does not compress to nothing."""
+    numbers = np.random.default_rng(step).standard_normal(size, dtype=np.float32)
+    return {
+        "w": jax.device_put(numbers.reshape(-1, 64)),
+        "n": jax.device_put(np.int32(step)),
+        "key": jax.random.key(step),
+    }
+
+
+def fill(folder, *steps, size=4096, **options):
+    checkpoints = Checkpoints(folder, **options)
+    for step in steps:
+        checkpoints.save(step, state(step, size), {"step": step})
+    checkpoints.close()
+
+
+def restore(folder, size=4096):
+    """The step that is restored, after a comparison of all its leaves, and the warnings on the way."""
+    checkpoints = Checkpoints(folder)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", CheckpointWarning)
+        found, meta = checkpoints.restore(state(0, size), wanted={})
+    checkpoints.close()
+    same(found, state(meta["step"], size))
+    return meta["step"], [str(w.message) for w in caught]
+
+
+def same(found, wanted):
+    for name, array in wanted.items():
+        data = jax.random.key_data if name == "key" else (lambda x: x)
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(np.asarray(data(found[name])), np.asarray(data(array)))
+
+
+def files(folder):
+    return sorted(path for path in Path(folder).rglob("*") if path.is_file())
+
+
+def tree(folder):
+    """Every file of the folder with its contents."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files(folder)}
+
+
+def hook(event, args):
+    """A hook cannot be taken out again; this one is asleep without a watcher."""
+    if watcher is not None and event in {"open"} | CHANGES | LOOKS and not getattr(busy, "now", False):
+        busy.now = True
+        try:
+            kind = "create" if event == "os.mkdir" or (event == "open" and args[2] & WRITING) else event
+            watcher(kind, str(args[0]))
+        finally:
+            busy.now = False
+
+
+@contextmanager
+def before_each_operation(folder, function):
+    """Call ``function(kind)`` before any operation of Python on a file in the folder, in whatever thread."""
+    global watcher
+    if not hasattr(hook, "added"):
+        sys.addaudithook(hook)
+        hook.added = True
+
+    def inside(kind, path):
+        if path.startswith(str(folder)):
+            function(kind)
+
+    watcher = inside
+    try:
+        yield
+    finally:
+        watcher = None
+
+
+@contextmanager
+def limited(size):
+    """No file grows beyond so many bytes; the kernel refuses more, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
