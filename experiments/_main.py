@@ -23,6 +23,7 @@ from jaxtricks.ablation.progress import work
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "jaxtricks" / "xla"
 NETWORKS = {name: partial(models.resnet, layout) for name, layout in models.LAYOUTS.items()}
 NETWORKS |= {name: partial(models.plain, widths) for name, widths in models.WIDTHS.items()}
+NETWORKS |= {"perceptron": partial(models.perceptron, (256,)), "logistic": partial(models.perceptron, ())}
 PRECISIONS = {"float32": train.FLOAT32, "bfloat16": train.BFLOAT16, "float16": train.FLOAT16}
 
 
@@ -157,15 +158,18 @@ def run(name, options: Options, baseline, ladder, presets, *, title, mode="stack
     recipe = replace(
         baseline(
             augmented=_tricks.augmentation(dataset),
-            model=NETWORKS[setting.model],
+            model=network(setting.model, dataset),
             lr=setting.lr,
             batch=setting.batch,
             epochs=setting.epochs,
         ),
         precision=PRECISIONS[options.precision],
     )
-    plan = train.Plan(kind=options.parallel, seeds_on=setting.seeds_on)
     seeds = tuple(range(setting.seeds))
+    try:
+        plan = train.Plan(kind=options.parallel, seeds_on=setting.seeds_on)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     try:
         rows = (ablation.settings_grid if several else ablation.variants)(recipe, ladder, mode=mode)
         costs = {}
@@ -179,7 +183,11 @@ def run(name, options: Options, baseline, ladder, presets, *, title, mode="stack
     except ValueError as error:
         raise UsageError(f"{error} Use --only to choose the tricks.") from error
 
-    cells = Cells(options.out if options.out is not None else Path("runs") / name, dataset)
+    out = options.out if options.out is not None else Path("runs") / name
+    try:
+        cells = Cells(out, dataset)
+    except OSError as error:
+        raise UsageError(f"--out is {out}; allowed: a folder that can be made and written to. {error}") from error
     if also is not None and jax.process_index() == 0:
         also(cells.folder.parent)
     resolvable = ablation.resolvable(len(seeds), setting.sd)
@@ -233,6 +241,12 @@ def settle(options: Options, presets: Mapping[str, Preset]) -> Preset:
     if options.seeds_on is not None or options.parallel != "jit":
         setting = replace(setting, seeds_on=options.seeds_on or "map")
     return replace(setting, lr=optim.scaled_lr(preset.lr, setting.batch, per=preset.batch))
+
+
+def network(name: str, dataset: data.Dataset) -> Callable:
+    """The model by this name for images of this size."""
+    made = NETWORKS[name]
+    return partial(made, size=dataset.shape[0] * dataset.shape[1]) if made.func is models.perceptron else made
 
 
 def choose(ladder: Ladder, only: tuple[str, ...]) -> dict[str, Trick]:

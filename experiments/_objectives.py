@@ -6,8 +6,14 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from experiments import _tricks as t
 from jaxtricks import losses
 from jaxtricks.train import Recipe
+
+
+def mean_ramp(logits, labels, *, s):
+    """The ramp loss as a mean over the wrong classes, so that its gradient is of the size of the others'."""
+    return losses.ramp(logits, labels, s=s) / (logits.shape[-1] - 1)
 
 
 def on_targets(params, out, batch, *, loss):
@@ -59,3 +65,8 @@ def objective(recipe: Recipe, *, how, **given) -> Recipe:
 def auxiliary(recipe: Recipe, *, second, weight: float) -> Recipe:
     """A second loss beside the recipe's own."""
     return replace(recipe, loss=partial(beside, first=recipe.loss, second=second, weight=weight))
+
+
+def bare(**given) -> Recipe:
+    """A baseline without augmentation, which can learn its training images by heart, wrong labels included."""
+    return replace(t.modern(**given), augment=None)

@@ -23,7 +23,8 @@ def augmentation(dataset: data.Dataset):
     """
     flip = {"flip": augment.each(augment.random_flip)}
     if not dataset.train.resident:
-        images = dataset.train.read(np.arange(0, len(dataset.train), max(1, len(dataset.train) // 512)))
+        rows = np.arange(0, len(dataset.train), max(1, len(dataset.train) // 512))
+        images = data.readable(dataset.train, rows)
         jitter = partial(augment.color_jitter, brightness=0.4, contrast=0.0, saturation=0.4, hue=0.0)
         noise = partial(augment.pca_noise, pca=augment.fit_color_pca(images), std=0.1)
         return augment.chain(**flip, jitter=augment.each(jitter), pca=augment.each(noise))

@@ -1,9 +1,46 @@
 """Losses in the place of cross-entropy: on clean labels, and with 20 and 40 % of the training labels wrong.
 
 The wrong labels are drawn once and stay: each is another class, uniformly. Validation and test labels are clean. Robust
-losses (ramp, Tukey, bi-tempered, GCE) were made for wrong labels: there they are expected to help.
+losses (ramp, Tukey, bi-tempered, GCE) were made for wrong labels: there they are expected to help. That needs a network
+that can learn the wrong labels by heart: one hidden layer of 256 units, without augmentation, 20 epochs. On a small
+convolutional network with augmentation, eight epochs, wrong labels cost 4.5 points at 40 %, and no robust loss helped.
+The parameters of the robust losses were chosen by held-out accuracy at 40 %, on seeds 100 and 101.
 
-MEASURED
+Measured with the command below, 4 paired seeds, 3,500 training images of fashion_mini, 20 epochs, on two cores of an
+Intel Xeon (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline of the
+same setting, verdicts after Holm's correction over all rows. The whole report: results/losses.
+
+    python -m experiments.losses
+
+                             expected  test %  difference, 95 %
+    clean: baseline                     84.58
+    clean: binary                       84.67  +0.08 [-0.63, +0.80]  not resolved
+    clean: focal                        84.56  -0.02 [-0.38, +0.33]  not resolved
+    clean: poly                         84.08  -0.51 [-0.93, -0.08]  not resolved
+    clean: asymmetric                   84.97  +0.38 [-0.30, +1.06]  not resolved
+    clean: hinge                        83.15  -1.43 [-1.89, -0.98]  lower
+    clean: Weston-Watkins               76.91  -7.68 [-12.76, -2.59]  not resolved
+    clean: squared                      84.89  +0.31 [-0.05, +0.67]  not resolved
+    clean: absolute                     70.47  -14.12 [-28.61, +0.38]  not resolved
+    clean: smoothing            +       84.76  +0.18 [-0.50, +0.85]  not resolved
+    clean: L-Softmax            +       83.26  -1.32 [-1.90, -0.75]  not resolved
+    clean: contrastive          +       84.29  -0.29 [-0.69, +0.11]  not resolved
+    clean: ramp                         84.24  -0.34 [-0.95, +0.27]  not resolved
+    clean: Tukey                        84.48  -0.11 [-0.65, +0.43]  not resolved
+    clean: bi-tempered                  83.81  -0.77 [-1.18, -0.37]  not resolved
+    clean: GCE                          84.72  +0.13 [-0.08, +0.35]  not resolved
+    20 % wrong: baseline                78.98
+    20 % wrong: smoothing               78.97  -0.01 [-0.54, +0.52]  not resolved
+    20 % wrong: ramp            +       82.05  +3.07 [+2.02, +4.11]  agrees
+    20 % wrong: Tukey           +       82.69  +3.71 [+2.54, +4.87]  agrees
+    20 % wrong: bi-tempered     +       83.35  +4.37 [+3.44, +5.29]  agrees
+    20 % wrong: GCE             +       83.51  +4.53 [+3.66, +5.39]  agrees
+    40 % wrong: baseline                71.27
+    40 % wrong: smoothing               71.35  +0.08 [-1.28, +1.45]  not resolved
+    40 % wrong: ramp            +       79.06  +7.79 [+6.26, +9.32]  agrees
+    40 % wrong: Tukey           +       76.69  +5.42 [+4.56, +6.29]  agrees
+    40 % wrong: bi-tempered     +       81.39  +10.12 [+9.03, +11.22]  agrees
+    40 % wrong: GCE             +       81.22  +9.95 [+9.07, +10.83]  agrees
 """
 
 from functools import partial
@@ -24,9 +61,9 @@ def trick(how, loss, expected=None, paper=None):
 def robust(expected):
     """Losses that bound what one example can do."""
     return {
-        "ramp": trick(o.on_labels, partial(losses.ramp, s=-1.0), expected, "Collobert et al. 2006"),
-        "Tukey": trick(o.on_residuals, partial(losses.tukey_biweight, c=1.0), expected, "arXiv 1505.06606"),
-        "bi-tempered": trick(o.on_targets, partial(losses.bi_tempered, t1=0.8, t2=1.2), expected, "arXiv 1906.03361"),
+        "ramp": trick(o.on_labels, partial(o.mean_ramp, s=-1.0), expected, "Collobert et al. 2006"),
+        "Tukey": trick(o.on_residuals, partial(losses.tukey_biweight, c=1.5), expected, "arXiv 1505.06606"),
+        "bi-tempered": trick(o.on_targets, partial(losses.bi_tempered, t1=0.5, t2=2.0), expected, "arXiv 1906.03361"),
         "GCE": trick(o.on_targets, partial(losses.generalized_cross_entropy, q=0.7), expected, "arXiv 1805.07836"),
     }
 
@@ -42,7 +79,7 @@ ALTERNATIVES = {
     "absolute": trick(o.on_probabilities, losses.absolute_error),
     "smoothing": Trick(t.smoothing, 1, "arXiv 1512.00567"),
     "L-Softmax": Trick(
-        partial(o.objective, how=o.on_angles, logits=partial(losses.large_margin_logits, margin=2, blend=1.0)),
+        partial(o.objective, how=o.on_angles, logits=partial(losses.large_margin_logits, margin=2, blend=5.0)),
         1,
         "arXiv 1612.02295",
     ),
@@ -56,9 +93,9 @@ LADDER = {
     "40 % wrong": Setting(partial(t.wrong_labels, share=0.4), {"smoothing": Trick(t.smoothing, None), **robust(1)}),
 }
 PRESETS = {
-    "quick": Preset("fashion_mini", "plain_mini", seeds=4, epochs=8, batch=16, lr=0.05, seeds_on="devices"),
+    "quick": Preset("fashion_mini", "perceptron", seeds=4, epochs=20, batch=32, lr=0.05, seeds_on="devices"),
     "full": Preset("cifar10", "resnet_small", seeds=10, epochs=30, batch=64, lr=0.1, seeds_on="devices"),
 }
 
 if __name__ == "__main__":
-    main("losses", t.modern, LADDER, PRESETS, title="Losses", mode="add-one")
+    main("losses", o.bare, LADDER, PRESETS, title="Losses", mode="add-one")

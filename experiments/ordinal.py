@@ -5,7 +5,21 @@ that a network says is the mean of the classes under the predicted probabilities
 stands in the place of accuracy is 100 minus the mean absolute error in degrees: one point is one degree. Label
 distributions (arXiv 1611.01731) spread the target over neighbouring classes; regressions train the expected angle.
 
-MEASURED
+Measured with the command below, 4 paired seeds, 3,506 training images of fashion_mini, turned, 8 epochs, on two cores
+of an Intel Xeon (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline,
+verdicts after Holm's correction over all rows. The whole report: results/ordinal.
+
+    python -m experiments.ordinal
+
+                                 expected  test %  difference, 95 %
+    baseline                                92.71
+    label distribution, sigma 1     +       91.90  -0.81 [-1.16, -0.45]  disagrees
+    label distribution, sigma 2     +       88.86  -3.85 [-4.19, -3.51]  disagrees
+    smoothing                               90.22  -2.49 [-3.16, -1.82]  lower
+    L2 of the expected angle                85.64  -7.07 [-11.51, -2.62]  lower
+    L1                                      91.27  -1.44 [-2.80, -0.08]  not resolved
+    smooth L1                               91.74  -0.97 [-2.10, +0.16]  not resolved
+    Tukey biweight                          90.99  -1.72 [-2.45, -0.99]  lower
 """
 
 from functools import partial

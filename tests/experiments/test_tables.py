@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from experiments import _main, _ordinal, _tricks
+from experiments import _main, _objectives, _ordinal, _tricks
 from jaxtricks import ablation, augment, data, train
 from jaxtricks.ablation import Setting
 
@@ -18,7 +18,9 @@ ROOT = Path(__file__).parents[2]
 NAMES = sorted(p.stem for p in (ROOT / "experiments").glob("[a-z]*.py"))
 MODULES = {name: importlib.import_module(f"experiments.{name}") for name in NAMES}
 TABLES = {name: module for name, module in MODULES.items() if hasattr(module, "PRESETS")}
+BASELINES = {"ordinal": _ordinal.baseline, "losses": _objectives.bare}
 SOURCE = data.fake(train=128, test=16)
+SOURCES = {"ordinal": data.fake(train=128, test=16, classes=13)}
 
 
 def table(module):
@@ -27,21 +29,21 @@ def table(module):
 
 def rows(module):
     preset = module.PRESETS["quick"]
-    baseline = getattr(module, "BASELINE", _ordinal.baseline if module.__name__.endswith("ordinal") else _tricks.modern)
+    baseline = BASELINES.get(module.__name__.removeprefix("experiments."), _tricks.modern)
     given = {"lr": preset.lr, "batch": preset.batch, "epochs": preset.epochs}
-    recipe = baseline(augmented=_tricks.augmentation(SOURCE), model=_main.NETWORKS[preset.model], **given)
+    recipe = baseline(augmented=_tricks.augmentation(SOURCE), model=_main.network(preset.model, SOURCE), **given)
     if isinstance(next(iter(table(module).values())), Setting):
         return ablation.settings_grid(recipe, table(module))
     return ablation.variants(recipe, table(module), mode="add-one")
 
 
-def step_shapes(recipe):
+def step_shapes(recipe, source):
     """The loss of one training step, traced and not run."""
-    model = train.build_model(recipe, SOURCE)
+    model = train.build_model(recipe, source)
     tx = optax.with_extra_args_support(recipe.optimizer(optax.constant_schedule(0.1)))
-    prepare, update = train.make_step(recipe, model, tx, classes=SOURCE.classes)
-    stats = recipe.preprocess[0](SOURCE.train.images)
-    images, labels = jnp.asarray(SOURCE.train.images), jnp.asarray(SOURCE.train.labels)
+    prepare, update = train.make_step(recipe, model, tx, classes=source.classes)
+    stats = recipe.preprocess[0](source.train.images)
+    images, labels = jnp.asarray(source.train.images), jnp.asarray(source.train.labels)
     constants = {"preprocess": stats, "data": {"image": images, "label": labels}}
     index = jax.ShapeDtypeStruct((16,), jnp.int32)
 
@@ -62,7 +64,7 @@ def test_every_row_is_a_change_that_can_be_traced(name):
         assert told not in seen, f"{row.name} is a row that is there already"
         seen.add(told)
         if row.recipe.teacher is None:
-            assert step_shapes(row.recipe)[1]["loss"].shape == ()
+            assert step_shapes(row.recipe, SOURCES.get(name, SOURCE))[1]["loss"].shape == ()
 
 
 @pytest.mark.parametrize("name", TABLES)
