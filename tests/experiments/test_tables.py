@@ -69,7 +69,7 @@ def test_every_row_is_a_change_that_can_be_traced(name):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_the_docstring_names_command_and_figures(name):
-    text = TABLES[name].__doc__
+    text = " ".join(TABLES[name].__doc__.split())
     assert f"python -m experiments.{name}" in text
     assert re.search(r"\d paired seeds|\d seeds", text)
     assert "two cores of an" in text
