@@ -143,7 +143,7 @@ def lsuv(params: Tree, layers: Sequence[str], output: Callable[[Tree, str], jax.
     for path in layers:
         for _ in range(steps):
             std = output(params, path).std()
-            factor = 1 / jnp.where(std > 0, std, 1)
+            factor = 1 / jnp.where(std == 0, 1, std)
             params = _change(params, f"^{re.escape(path)}$", lambda _, leaf, factor=factor: leaf * factor)
     return params
 

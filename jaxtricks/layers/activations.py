@@ -29,7 +29,8 @@ class PReLU(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Apply to ``x[..., D]``; the result has its shape and dtype."""
-        return jnp.where(x >= 0, x, _along_last("x", x, self.slope[...]) * x)
+        wide, slope = _along_last("x", x, self.slope[...])
+        return jnp.where(wide >= 0, wide, slope * wide).astype(x.dtype)
 
 
 class Swish(nnx.Module):
@@ -52,7 +53,8 @@ class Swish(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Apply to ``x[..., D]``; the result has its shape and dtype."""
-        return x * jax.nn.sigmoid(_along_last("x", x, self.beta[...]) * x)
+        wide, beta = _along_last("x", x, self.beta[...])
+        return (wide * jax.nn.sigmoid(beta * wide)).astype(x.dtype)
 
 
 def rrelu(keys: jax.Array, x: jax.Array, *, lower: float = 1 / 8, upper: float = 1 / 3) -> jax.Array:
@@ -108,11 +110,11 @@ def rrelu_mean(x: jax.Array, *, lower: float = 1 / 8, upper: float = 1 / 3) -> j
     return jax.nn.leaky_relu(x, (lower + upper) / 2)
 
 
-def _along_last(name: str, x: jax.Array, values: jax.Array) -> jax.Array:
-    """The values, one or one a channel, in the dtype of x and ready to multiply it."""
+def _along_last(name: str, x: jax.Array, values: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Both in float32 or wider, where the gradient of the values is summed: x, and the values ready to multiply it."""
     check.floating(name, x)
     if values.ndim:
         check.min_rank(name, x, 1)
         check.shape(name, x, (None,) * (x.ndim - 1) + values.shape)
         values = values.reshape((1,) * (x.ndim - 1) + values.shape)
-    return values.astype(x.dtype)
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32)), values

@@ -38,7 +38,7 @@ class SqueezeExcite(nnx.Module):
         """Gate ``x[B, H, W, D]``; the result has its shape and dtype."""
         check.shape("x", x, (None, None, None, self.features))
         gate = jax.nn.sigmoid(self.excite(jax.nn.relu(self.squeeze(global_average_pool(x)))))
-        return x * gate[:, None, None, :].astype(x.dtype)
+        return _gated(x, gate[:, None, None, :])
 
 
 class EfficientChannelAttention(nnx.Module):
@@ -73,4 +73,9 @@ class EfficientChannelAttention(nnx.Module):
         """Gate ``x[B, H, W, D]``; the result has its shape and dtype."""
         check.shape("x", x, (None, None, None, self.features))
         gate = jax.nn.sigmoid(self.conv(global_average_pool(x)[:, :, None]))
-        return x * gate[:, None, None, :, 0].astype(x.dtype)
+        return _gated(x, gate[:, None, None, :, 0])
+
+
+def _gated(x: jax.Array, gate: jax.Array) -> jax.Array:
+    """The product in the dtype of x, multiplied in float32 or wider: there the gradient of the gate is summed."""
+    return (x.astype(jnp.promote_types(x.dtype, jnp.float32)) * gate).astype(x.dtype)

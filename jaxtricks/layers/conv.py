@@ -32,12 +32,12 @@ def pair(name: str, value: int | tuple[int, int], *, least: int = 1) -> tuple[in
     return both
 
 
-def check_map(x: jax.Array) -> None:
-    """Raise ValueError unless x is a floating-point feature map with one position or more."""
-    check.rank("x", x, 4)
-    check.floating("x", x)
-    if 0 in x.shape[1:3]:
-        raise ValueError(f"x has shape {x.shape}; allowed: one row and one column, or more.")
+def check_map(x: jax.Array, channels: int | None = None, *, name: str = "x") -> None:
+    """Raise ValueError unless x is a floating-point feature map with a position and a channel, or as many channels."""
+    check.shape(name, x, (None, None, None, channels))
+    check.floating(name, x)
+    if 0 in x.shape[1:]:
+        raise ValueError(f"{name} has shape {x.shape}; allowed: one row, one column and one channel, or more.")
 
 
 def im2col(
@@ -51,7 +51,7 @@ def im2col(
     """Lay out under every position of a window the elements it sees: a convolution becomes a matrix product.
 
     Args:
-      x: ``[B, H, W, C]``.
+      x: ``[B, H, W, C]``, any dtype.
       window: rows and columns.
       strides: of the window.
       padding: zeros on both sides of rows and columns.
@@ -94,8 +94,8 @@ def conv2d_im2col(
     Equal to ``jax.lax.conv_general_dilated``, which is faster; this one shows how.
 
     Args:
-      x: ``[B, H, W, C]``.
-      kernel: K, ``[rows, columns, C, D]``.
+      x: ``[B, H, W, C]``, floating point.
+      kernel: K, ``[rows, columns, C, D]``, floating point.
       strides: of the window.
       padding: zeros on both sides of rows and columns.
       dilation: distance of neighbours in the window.
@@ -104,10 +104,12 @@ def conv2d_im2col(
       ``[B, H', W', D]``.
 
     Raises:
-      ValueError: as ``im2col``, or if the kernel does not match the channels of x.
+      ValueError: as ``im2col``, or if x or kernel is no floating point, or the kernel does not match the channels of x.
     """
     check.rank("x", x, 4)
+    check.floating("x", x)
     check.shape("kernel", kernel, (None, None, x.shape[-1], None))
+    check.floating("kernel", kernel)
     columns = im2col(x, window=kernel.shape[:2], strides=strides, padding=padding, dilation=dilation)
     return columns @ kernel.reshape(columns.shape[-1], kernel.shape[-1])
 
@@ -116,7 +118,7 @@ def dense_to_conv(kernel: jax.Array, spatial: tuple[int, int]) -> jax.Array:
     """A dense layer on a flattened feature map as a convolution, which slides over larger inputs.
 
     Args:
-      kernel: ``[H * W * C, D]``, of a dense layer after ``x.reshape(B, -1)``.
+      kernel: ``[H * W * C, D]``, of a dense layer after ``x.reshape(B, -1)``; any dtype.
       spatial: H, W.
 
     Returns:
@@ -140,7 +142,7 @@ def space_to_depth(x: jax.Array, *, block: int) -> jax.Array:
     """Move every block of pixels into the channels: a stem that looks at a quarter of the positions, losing nothing.
 
     Args:
-      x: ``[B, H, W, C]``.
+      x: ``[B, H, W, C]``, any dtype.
       block: side of a block, 1 or more; divides H and W.
 
     Returns:
@@ -211,7 +213,7 @@ class DepthwiseSeparable(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Apply to ``x[B, H, W, inputs]``."""
-        check.rank("x", x, 4)
+        check_map(x, self.depthwise.in_features)
         return self.pointwise(self.depthwise(x))
 
 
@@ -254,7 +256,7 @@ class Asymmetric(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Apply to ``x[B, H, W, inputs]``."""
-        check.rank("x", x, 4)
+        check_map(x, self.vertical.in_features)
         return self.horizontal(self.vertical(x))
 
 

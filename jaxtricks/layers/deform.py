@@ -38,8 +38,8 @@ def deform_conv2d(
       ``[B, H', W', D]``, the dtype of x.
 
     Raises:
-      ValueError: if a shape does not fit the others, x or offsets is no floating point, or an option is neither one
-        whole number nor two.
+      ValueError: if a shape does not fit the others, an array is no floating point, or an option is neither one whole
+        number nor two.
 
     Reference:
       Dai et al., Deformable convolutional networks, arXiv 1703.06211; Zhu et al., v2, arXiv 1811.11168.
@@ -47,6 +47,7 @@ def deform_conv2d(
     check_map(x)
     check.floating("offsets", offsets)
     check.rank("kernel", kernel, 4)
+    check.floating("kernel", kernel)
     (down, right), (above, left) = pair("strides", strides), pair("padding", padding, least=0)
     apart_y, apart_x = pair("dilation", dilation)
     batch, height, width, channels = x.shape
@@ -67,6 +68,7 @@ def deform_conv2d(
         )
     if mask is not None:
         check.shape("mask", mask, (batch, out_height, out_width, parts * taps))
+        check.floating("mask", mask)
 
     moved = offsets.reshape(batch, out_height, out_width, parts, rows, columns, 2)
     moved = moved.astype(jnp.promote_types(offsets.dtype, jnp.float32))
@@ -91,6 +93,7 @@ def _grid(count: int, stride: int, padding: int, taps: int, dilation: int) -> ja
 def _bilinear(image: jax.Array, y: jax.Array, x: jax.Array) -> jax.Array:
     """Values of ``image[H, W, C]`` at the points ``y, x``, 0 outside: ``[..., C]``."""
     height, width, _ = image.shape
+    y, x = (jnp.where(jnp.isfinite(place), place, -2.0) for place in (y, x))  # outside, where the gradient is 0
     top, left = jnp.floor(y), jnp.floor(x)
     total = 0
     for row, weight_y in ((top, 1 - (y - top)), (top + 1, y - top)):

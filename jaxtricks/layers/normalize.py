@@ -56,7 +56,8 @@ def l2_normalize(x: jax.Array, *, axis: int | tuple[int, ...] = -1, epsilon: flo
       epsilon: least squared length, greater than 0.
 
     Returns:
-      The shape and dtype of x; a zero vector stays zero, with a finite gradient.
+      The shape and dtype of x; a zero vector stays zero, with the gradient ``1 / sqrt(epsilon)``, which float16 can
+      hold from an epsilon of 1e-8 on.
 
     Raises:
       ValueError: if x is a scalar or no floating point, or epsilon is not positive.
@@ -64,9 +65,7 @@ def l2_normalize(x: jax.Array, *, axis: int | tuple[int, ...] = -1, epsilon: flo
     check.min_rank("x", x, 1)
     check.floating("x", x)
     check.positive("epsilon", epsilon)
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    square = jnp.maximum((wide**2).sum(axis, keepdims=True), epsilon)
-    return (wide * jax.lax.rsqrt(square)).astype(x.dtype)
+    return _unit(x, axis, epsilon).astype(x.dtype)
 
 
 class FeatureNorm(nnx.Module):
@@ -96,10 +95,12 @@ class FeatureNorm(nnx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Normalise ``x[..., D]``; the result has its shape and dtype."""
         scale = self.scale[...]
+        check.floating("x", x)
         check.min_rank("x", x, 1)
         check.shape("x", x, (None,) * (x.ndim - 1) + scale.shape)
         scale = scale.reshape((1,) * (x.ndim - 1) + scale.shape)
-        return l2_normalize(x, epsilon=self.epsilon) * scale.astype(x.dtype)
+        # multiplied before the dtype is that of x again: the gradient of scale is summed in float32
+        return (_unit(x, -1, self.epsilon) * scale).astype(x.dtype)
 
 
 def standardize_weight(kernel: jax.Array, *, epsilon: float = 1e-5) -> jax.Array:
@@ -129,3 +130,9 @@ def standardize_weight(kernel: jax.Array, *, epsilon: float = 1e-5) -> jax.Array
     wide = kernel.astype(jnp.promote_types(kernel.dtype, jnp.float32))
     centred = wide - wide.mean(axes, keepdims=True)
     return (centred * jax.lax.rsqrt(wide.var(axes, keepdims=True) + epsilon)).astype(kernel.dtype)
+
+
+def _unit(x: jax.Array, axis: int | tuple[int, ...], epsilon: float) -> jax.Array:
+    """Vectors of length 1, in float32 or wider."""
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return wide * jax.lax.rsqrt(jnp.maximum((wide**2).sum(axis, keepdims=True), epsilon))

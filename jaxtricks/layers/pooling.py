@@ -117,10 +117,10 @@ def stochastic_pool_mean(x: jax.Array, *, window: int | tuple[int, int], strides
       ValueError: if x has another rank or no floating point, an option is neither one whole number nor two, or the
         window does not fit.
     """
-    windows = _windows(jax.nn.relu(x), window, strides).astype(_wide(x))
-    total = windows.sum(-2, keepdims=True)
-    share = windows / jnp.where(total > 0, total, 1)
-    return (windows * share).sum(-2).astype(x.dtype)
+    windows = _windows(x, window, strides).astype(_wide(x))
+    relative, top = _relative(jax.nn.relu(windows), -2)
+    mean = (relative**2).sum(-2, keepdims=True) / relative.sum(-2, keepdims=True)
+    return (top * mean).squeeze(-2).astype(x.dtype)
 
 
 def lp_pool(x: jax.Array, *, p: float, window: int | tuple[int, int], strides: int | tuple[int, int]) -> jax.Array:
@@ -147,7 +147,9 @@ def lp_pool(x: jax.Array, *, p: float, window: int | tuple[int, int], strides: i
       Sermanet et al., Convolutional neural networks applied to house numbers digit classification, arXiv 1204.3968.
     """
     check.between("p", p, 1.0, float("inf"))
-    windows = _windows(jnp.abs(x), window, strides)
+    windows = jnp.abs(_windows(x, window, strides))
+    if p == math.inf:  # of which the power below has no derivative
+        return windows.max(-2)
     return _power_mean(windows.astype(_wide(x)), p, -2).astype(x.dtype)
 
 
@@ -241,9 +243,12 @@ def _windows(x: jax.Array, window, strides) -> jax.Array:
 
 
 def _power_mean(x: jax.Array, p, axis: int) -> jax.Array:
-    """The power mean of what is not negative, relative to the greatest element, so that no power overflows."""
+    """The power mean of what is not negative."""
+    relative, top = _relative(x, axis)
+    return (top * (relative**p).mean(axis, keepdims=True) ** (1 / p)).squeeze(axis)
+
+
+def _relative(x: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
+    """What is not negative over its greatest element, so that no power overflows, and that; ones where all are 0."""
     top = jax.lax.stop_gradient(x.max(axis, keepdims=True))
-    empty = top == 0
-    relative = jnp.where(empty, 1.0, x / jnp.where(empty, 1.0, top))
-    mean = top * (relative**p).mean(axis, keepdims=True) ** (1 / p)
-    return jnp.where(empty, 0.0, mean).squeeze(axis)
+    return jnp.where(top == 0, 1.0, x / jnp.where(top == 0, 1.0, top)), top

@@ -1,4 +1,9 @@
-"""Losses, one value an example, and what goes with them: targets, weights, penalties."""
+"""Losses, one value an example, and what goes with them: targets, weights, penalties.
+
+A NaN among the arguments makes every result that depends on it NaN, which the training step skips and counts. So does a
+label that is no class, without gradient; under ``jax.experimental.checkify`` it is an error. Functions that do anything
+else say so.
+"""
 
 from jaxtricks.losses.balanced import (
     asymmetric,
@@ -12,7 +17,7 @@ from jaxtricks.losses.boxes import ciou_loss, diou_loss, giou_loss, iou_loss
 from jaxtricks.losses.costs import class_weights, costs_from_confusion, costs_from_counts, expected_cost
 from jaxtricks.losses.distillation import distillation, logit_regression
 from jaxtricks.losses.margin import arcface_logits, large_margin_logits, ramp, weston_watkins
-from jaxtricks.losses.metric import center, supervised_contrastive, update_centers
+from jaxtricks.losses.metric import center, center_pull, supervised_contrastive, update_centers
 from jaxtricks.losses.mining import hard_negative_weights, ohem_weights
 from jaxtricks.losses.penalties import elastic_net, group_sparsity, l1_penalty, l2_penalty
 from jaxtricks.losses.regression import absolute_error
@@ -33,6 +38,7 @@ __all__ = [
     "bce_targets",
     "bi_tempered",
     "center",
+    "center_pull",
     "ciou_loss",
     "class_weights",
     "costs_from_confusion",

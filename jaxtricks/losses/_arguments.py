@@ -31,6 +31,7 @@ def like(name: str, array, other_name: str, other) -> jax.Array:
 def class_counts(counts) -> jax.Array:
     """How often each of one class or more occurs, ``[C]``, integers or floating point, as float32."""
     check.rank("counts", counts, 1)
+    check.number("counts", counts)
     return scores("counts", jnp.asarray(counts, jnp.float32))
 
 

@@ -10,15 +10,15 @@ def absolute(x: jax.Array) -> jax.Array:
 
 
 def ratio(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
-    """The quotient, 0 with gradient 0 where the denominator is not positive."""
-    positive = denominator > 0
-    return jnp.where(positive, numerator / jnp.where(positive, denominator, 1.0), 0.0)
+    """The quotient, 0 with gradient 0 where the denominator is 0 or less; NaN where it is NaN."""
+    empty = denominator <= 0
+    return jnp.where(empty, 0.0, numerator / jnp.where(empty, 1.0, denominator))
 
 
 def root(square: jax.Array) -> jax.Array:
-    """The square root, 0 with gradient 0 where the square is not positive."""
-    positive = square > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1.0)), 0.0)
+    """The square root, 0 with gradient 0 where the square is 0 or less; NaN where it is NaN."""
+    empty = square <= 0
+    return jnp.where(empty, 0.0, jnp.sqrt(jnp.where(empty, 1.0, square)))
 
 
 def norm(vectors: jax.Array, *, axis: int | tuple[int, ...], keepdims: bool = False) -> jax.Array:
@@ -29,4 +29,13 @@ def norm(vectors: jax.Array, *, axis: int | tuple[int, ...], keepdims: bool = Fa
 def unit(vectors: jax.Array, *, axis: int) -> jax.Array:
     """The direction; the zero vector stays zero."""
     length = norm(vectors, axis=axis, keepdims=True)
-    return vectors / jnp.where(length > 0, length, 1.0)
+    return vectors / jnp.where(length == 0, 1.0, length)
+
+
+@jax.custom_jvp
+def softplus(x: jax.Array) -> jax.Array:
+    """Log of 1 + e^x, in fewer passes over x than ``jax.nn.softplus`` and its gradient take."""
+    return jnp.maximum(x, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+
+
+softplus.defjvps(lambda tangent, value, x: tangent * jax.nn.sigmoid(x))

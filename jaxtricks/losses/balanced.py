@@ -33,8 +33,7 @@ def balanced_cross_entropy(logits: jax.Array, targets: jax.Array, *, alpha: floa
     check.between("alpha", alpha, 0.0, 1.0)
     logits = _arguments.wide("logits", logits)
     targets = _arguments.like("targets", targets, "logits", logits)
-    log_p, log_not_p = _log_sides(logits, targets)
-    return -alpha * targets * log_p - (1.0 - alpha) * (1.0 - targets) * log_not_p
+    return _of_sides(logits, alpha * targets, (1.0 - alpha) * (1.0 - targets))
 
 
 def balance_alpha(positives: int | jax.Array, negatives: int | jax.Array) -> jax.Array:
@@ -92,7 +91,7 @@ def softmax_focal(
         check.shape("alpha", alpha, logits.shape[-1:] if jnp.ndim(alpha) else ())
         targets = targets * jnp.broadcast_to(alpha, targets.shape)
     log_p = jnp.where(targets == 0, 0.0, jax.nn.log_softmax(logits))
-    return jnp.sum(targets * _rest(log_p) ** gamma * -log_p, axis=-1)
+    return jnp.sum(targets * _power(-jnp.expm1(log_p), gamma) * -log_p, axis=-1)
 
 
 def asymmetric(
@@ -130,12 +129,14 @@ def asymmetric(
     check.between("shift", shift, 0.0, 1.0)
     logits = _arguments.wide("logits", logits)
     targets = _arguments.like("targets", targets, "logits", logits)
-    log_p, log_not_q = _log_sides(logits, targets)
+    p, not_p = jax.nn.sigmoid(logits), jax.nn.sigmoid(-logits)
+    minus_log_p = jnp.where(targets == 0, 0.0, _safe.softplus(-logits))
     if shift > 0:
-        log_not_q = jnp.minimum(jnp.logaddexp(log_not_q, math.log(shift)), 0.0)
-    positive = targets * _rest(log_p) ** gamma_positive * log_p
-    negative = (1.0 - targets) * _rest(log_not_q) ** gamma_negative * log_not_q
-    return -positive - negative
+        minus_log_not_q = jnp.maximum(-jnp.log(not_p + shift), 0.0)
+    else:
+        minus_log_not_q = jnp.where(targets == 1, 0.0, _safe.softplus(logits))
+    positive = targets * _power(not_p, gamma_positive) * minus_log_p
+    return positive + (1.0 - targets) * _power(p - shift, gamma_negative) * minus_log_not_q
 
 
 def ldam(
@@ -203,12 +204,31 @@ def logit_adjusted(logits: jax.Array, targets: jax.Array, prior: jax.Array, *, t
     return optax.safe_softmax_cross_entropy(logits + jnp.broadcast_to(offset, logits.shape), targets)
 
 
-def _log_sides(logits: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Log p and log(1 - p) of p = sigmoid(logits), each 0 where its target is 0: there 0 times infinity is 0."""
-    log_p = jnp.where(targets == 0, 0.0, jax.nn.log_sigmoid(logits))
-    return log_p, jnp.where(targets == 1, 0.0, jax.nn.log_sigmoid(-logits))
+@jax.custom_jvp
+def _of_sides(logits: jax.Array, positive: jax.Array, negative: jax.Array) -> jax.Array:
+    r"""The sum of both sides of a binary cross-entropy by their weights, where 0 times infinity is 0.
+
+    .. math:: w_+ \log(1 + e^{-x}) + w_- \log(1 + e^x)
+    """
+    sure = jnp.where(logits > 0, negative, positive)
+    rest = (positive + negative) * jnp.log1p(jnp.exp(-jnp.abs(logits)))
+    return jnp.where((sure == 0) & jnp.isinf(logits), 0.0, sure * jnp.abs(logits) + rest)
 
 
-def _rest(log_p: jax.Array) -> jax.Array:
-    """1 - p, above 0 by the smallest normal number, so that any power of it has a finite gradient."""
-    return jnp.maximum(-jnp.expm1(log_p), jnp.finfo(log_p.dtype).tiny)
+@_of_sides.defjvp
+def _of_sides_jvp(primals, tangents):
+    logits, positive, negative = primals
+    by_logits, by_positive, by_negative = tangents
+    slope = negative * jax.nn.sigmoid(logits) - positive * jax.nn.sigmoid(-logits)
+    # The weights' own slopes are infinite where the logits are, and a weight that does not move must add 0.
+    top = jnp.finfo(logits.dtype).max
+    by_weights = by_positive * jnp.minimum(_safe.softplus(-logits), top)
+    by_weights += by_negative * jnp.minimum(_safe.softplus(logits), top)
+    return _of_sides(*primals), by_logits * slope + by_weights
+
+
+def _power(base: jax.Array, exponent: float | jax.Array) -> jax.Array:
+    """The power, of a base above 0 by the smallest normal number, so that any exponent has a finite gradient."""
+    if isinstance(exponent, check.NUMBERS) and exponent in range(17):
+        exponent = int(exponent)  # a few multiplications
+    return jnp.maximum(base, jnp.finfo(base.dtype).tiny) ** exponent

@@ -1,7 +1,8 @@
 """Losses of boxes by their overlap: 1 minus IoU, GIoU, DIoU, CIoU.
 
 Boxes are ``[..., 4]``: x1, y1, x2, y2 in pixels. A box with x2 <= x1 or y2 <= y1 has area 0. A ratio whose denominator
-is 0 counts as 0, so that value and gradient are finite for all boxes of finite area.
+is 0 counts as 0, so that value and gradient are finite for all boxes of finite area; the ranges of the values are those
+of boxes with x1 <= x2 and y1 <= y2. A NaN in a box makes its value NaN.
 """
 
 import math

@@ -27,7 +27,7 @@ def class_weights(counts: jax.Array, *, scheme: str = "inverse", beta: float = 0
       The weights, ``[C]``, float32; 0 for a class without examples.
 
     Raises:
-      ValueError: if counts has a wrong rank or no class, or an option is wrong.
+      ValueError: if counts has a wrong rank or dtype, or no class, or an option is wrong.
 
     Reference:
       Cui et al., Class-balanced loss based on effective number of samples, arXiv 1901.05555.
@@ -53,7 +53,7 @@ def costs_from_counts(counts: jax.Array) -> jax.Array:
       K, ``[C, C]``, float32, for `expected_cost`; a row of zeros for a class without examples.
 
     Raises:
-      ValueError: if counts has a wrong rank or no class.
+      ValueError: if counts has a wrong rank or dtype, or no class.
 
     Reference:
       Khan et al., Cost-sensitive learning of deep feature representations from imbalanced data, arXiv 1508.03422, which
@@ -76,7 +76,7 @@ def costs_from_confusion(confusion: jax.Array) -> jax.Array:
       K, ``[C, C]``, 0 to 1, float32, for `expected_cost`; a row of zeros for a class that never occurred.
 
     Raises:
-      ValueError: if confusion is not square.
+      ValueError: if confusion is not square, or has a wrong dtype.
 
     Reference:
       Khan et al., Cost-sensitive learning of deep feature representations from imbalanced data, arXiv 1508.03422, which
@@ -84,6 +84,7 @@ def costs_from_confusion(confusion: jax.Array) -> jax.Array:
     """
     check.rank("confusion", confusion, 2)
     check.shape("confusion", confusion, (jnp.shape(confusion)[0],) * 2)
+    check.number("confusion", confusion)
     confusion = jnp.asarray(confusion, jnp.float32)
     rate = _safe.ratio(confusion, jnp.sum(confusion, axis=1, keepdims=True))
     return jnp.where(jnp.eye(confusion.shape[0], dtype=bool), 0.0, rate)

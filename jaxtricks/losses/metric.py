@@ -12,8 +12,8 @@ def center(features: jax.Array, labels: jax.Array, centers: jax.Array) -> jax.Ar
 
     .. math:: \tfrac{1}{2} \|x - c_y\|^2
 
-    Added to a classification loss with a small weight. The centres are part of the training state and move by
-    `update_centers`, not by this gradient.
+    Added to a classification loss with a small weight. The centres do not move by this gradient but by
+    `update_centers`; in a recipe they are parameters, and `center_pull` moves them.
 
     Args:
       features: x, ``[..., D]``, floating point.
@@ -60,9 +60,45 @@ def update_centers(centers: jax.Array, features: jax.Array, labels: jax.Array, *
     classes, size = centers.shape
     labels = jnp.ravel(labels)
     _arguments.in_range(labels, classes)
-    count = jax.ops.segment_sum(jnp.ones_like(labels, centers.dtype), labels, classes)[:, None]
-    total = jax.ops.segment_sum(features.reshape(-1, size), labels, classes)
+    count = _counts(labels, centers)[:, None]
+    total = jax.ops.segment_sum(features.reshape(labels.size, size), labels, classes)
     return (centers - rate * (count * centers - total) / (1.0 + count)).astype(dtype)
+
+
+def center_pull(features: jax.Array, labels: jax.Array, centers: jax.Array) -> jax.Array:
+    r"""A loss under whose gradient plain SGD moves the centres of `center` as `update_centers` does.
+
+    .. math:: \frac{B}{1 + n_y} \, \tfrac{1}{2} \|x - c_y\|^2, \quad n_j = \sum_{b: y_b = j} 1
+
+    with the mean over the B examples of the batch as the objective, and the learning rate as the rate alpha. Features
+    get no gradient, so it is added to `center` and to the loss on the labels. In a recipe the centres are one more
+    leaf of the parameters, which the model's ``init`` adds and its ``apply`` does not read::
+
+        loss=lambda params, out, batch: ... + center_pull(out[1]["features"], batch["label"], params["centers"])
+        optimizer=lambda schedule: optim.by_path({"^centers$": optax.sgd(0.5), "": optax.sgd(schedule)})
+
+    The counts are those of the examples that are given: with the batch in parts (``shard_map``, ``pmap``, accumulation)
+    the centres move by the mean of what `update_centers` does with each part.
+
+    Args:
+      features: x, ``[..., D]``, floating point; no gradient flows into them. All but the last axis are the batch.
+      labels: y, ``[...]``, integers in 0 to C - 1.
+      centers: c, ``[C, D]``, floating point.
+
+    Returns:
+      The loss of each example, ``[...]``, float32 or wider; NaN without gradient where the label is out of range.
+
+    Raises:
+      ValueError: if a shape or a dtype is wrong.
+
+    Reference:
+      Wen et al., A discriminative feature learning approach for deep face recognition, ECCV 2016.
+    """
+    features, centers = _features_and_centers(features, labels, centers)
+    own, known = _arguments.rows(centers, labels)
+    weights = jnp.size(labels) / (1.0 + _counts(labels, centers)[jnp.where(known, labels, 0)])
+    squares = jnp.sum((jax.lax.stop_gradient(features) - own) ** 2, axis=-1)
+    return jnp.where(known, 0.5 * weights * squares, jnp.nan)
 
 
 def supervised_contrastive(features: jax.Array, labels: jax.Array, *, temperature: float = 0.1) -> jax.Array:
@@ -76,7 +112,7 @@ def supervised_contrastive(features: jax.Array, labels: jax.Array, *, temperatur
     The form with the sum outside the logarithm. Give it two views of each image.
 
     Args:
-      features: x, ``[B, D]``, floating point; only the directions count. A zero vector has cosine 0 to all.
+      features: x, ``[B, D]``, floating point and finite; only the directions count. A zero vector has cosine 0 to all.
       labels: y, ``[B]``, integers; only equality counts, so any value is a class.
       temperature: tau > 0.
 
@@ -100,6 +136,12 @@ def supervised_contrastive(features: jax.Array, labels: jax.Array, *, temperatur
     log_p = jax.nn.log_softmax(cosines / temperature, axis=-1, where=~itself)
     total = jnp.sum(log_p, axis=-1, where=positive)
     return -_safe.ratio(total, jnp.sum(positive, axis=-1))
+
+
+def _counts(labels, centers: jax.Array) -> jax.Array:
+    """How many of the labels each centre has, ``[C]``; one that has no centre counts nowhere."""
+    labels = jnp.ravel(labels)
+    return jax.ops.segment_sum(jnp.ones_like(labels, centers.dtype), labels, centers.shape[0])
 
 
 def _features_and_centers(features, labels, centers) -> tuple[jax.Array, jax.Array]:

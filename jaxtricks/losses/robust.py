@@ -18,7 +18,7 @@ def tukey_biweight(residuals: jax.Array, *, c: float = 4.6851) -> jax.Array:
 
     Args:
       residuals: r, any shape, floating point; infinite ones are allowed.
-      c: where the loss goes flat, > 0.
+      c: where the loss goes flat, > 0; infinity is allowed where no residual is infinite.
 
     Returns:
       The loss of each residual, of their shape, 0 to c^2 / 6, float32 or wider.
@@ -30,8 +30,9 @@ def tukey_biweight(residuals: jax.Array, *, c: float = 4.6851) -> jax.Array:
       Belagiannis et al., Robust optimization for deep regression, arXiv 1505.06606.
     """
     check.positive("c", c)
-    u = jnp.clip(_arguments.wide("residuals", residuals) / c, -1.0, 1.0) ** 2
-    return c**2 / 6 * u * (3.0 - 3.0 * u + u**2)  # 1 - (1 - u)^3, without its cancellation at small u
+    near = jnp.clip(_arguments.wide("residuals", residuals), -c, c)
+    u = (near / c) ** 2
+    return near**2 / 6 * (3.0 - 3.0 * u + u**2)  # 1 - (1 - u)^3 over u, without its cancellation at small u
 
 
 def mad_scale(residuals: jax.Array, *, floor: float = 1e-6) -> jax.Array:
@@ -142,15 +143,17 @@ def _tempered_log_softmax(logits: jax.Array, t: float) -> jax.Array:
         return -jnp.log1p((t - 1.0) * (shift + depth)) / (t - 1.0)
 
     def excess(shift):
-        # sum^(1 - t) - 1 is concave and close to linear: from 0, Newton climbs to the root, never passes it, and six
-        # steps are enough for double precision.
-        return jnp.expm1((1.0 - t) * jax.nn.logsumexp(log_exp(shift), axis=-1, keepdims=True))
+        return jnp.sum(jnp.exp(log_exp(shift)), axis=-1, keepdims=True) - 1.0
 
-    def newton(function, shift):
+    def newton(_, shift):
         def step(_, shift):
-            value, slope = jax.jvp(function, (shift,), (jnp.ones_like(shift),))
-            return shift - value / slope
+            stretched = 1.0 + (t - 1.0) * (shift + depth)
+            p = jnp.exp(log_exp(shift))
+            total, slope = (jnp.sum(terms, axis=-1, keepdims=True) for terms in (p, p / stretched))
+            return shift + total * jnp.expm1((t - 1.0) * jnp.log(total)) / ((t - 1.0) * slope)
 
+        # Of total^(1 - t) - 1, which is concave and close to linear: from 0, Newton climbs to the root, never passes
+        # it, and six steps are enough for double precision.
         return jax.lax.fori_loop(0, 6, step, shift)
 
     # The implicit function theorem differentiates the root, not the iteration.

@@ -45,7 +45,7 @@ def gaussian_label_distribution(values: jax.Array, *, bins: jax.Array, sigma: fl
 
     Args:
       values: v, ``[...]``, floating point. One far outside the bins puts all on the nearest bin.
-      bins: b, ``[K]``, the number that each class stands for.
+      bins: b, ``[K]``, finite, the number that each class stands for.
       sigma: > 0, in units of the values; a number, or one for each value, ``[...]``.
 
     Returns:
@@ -62,6 +62,7 @@ def gaussian_label_distribution(values: jax.Array, *, bins: jax.Array, sigma: fl
     values = _arguments.wide("values", values)
     if jnp.ndim(sigma) > 0:
         check.same_shape("sigma", sigma, "values", values)
+    check.number("bins", bins)
     bins = _arguments.scores("bins", jnp.asarray(bins, values.dtype))
     check.rank("bins", bins, 1)
     gap = values[..., None] - jnp.broadcast_to(bins, (*values.shape, bins.size))
@@ -88,6 +89,7 @@ def expected_value(probabilities: jax.Array, *, bins: jax.Array) -> jax.Array:
     """
     probabilities = _arguments.scores("probabilities", probabilities)
     check.shape("bins", bins, probabilities.shape[-1:])
+    check.number("bins", bins)
     return jnp.sum(
         probabilities * jnp.broadcast_to(jnp.asarray(bins, probabilities.dtype), probabilities.shape), axis=-1
     )

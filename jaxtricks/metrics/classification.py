@@ -23,14 +23,15 @@ def correct(logits: jax.Array, labels: jax.Array, *, k: int = 1) -> jax.Array:
       bool ``[B]``.
 
     Raises:
-      ValueError: if ranks or sizes differ, labels are no integers, or k lies outside 1 to C.
+      ValueError: if ranks or sizes differ, logits are no numbers, labels no integers, or k lies outside 1 to C.
     """
     check.rank("logits", logits, 2)
+    check.number("logits", logits)
     check.shape("labels", labels, logits.shape[:1])
     check.integer("labels", labels)
     classes = logits.shape[1]
     check.between("k", k, 1, classes)
-    inside = (labels >= 0) & (labels < classes)
+    inside = _is_class(labels, classes)
     label = jnp.where(inside, labels, 0)[:, None]
     own = jnp.take_along_axis(logits, label, axis=1)
     before = (logits > own) | ((logits == own) & (jnp.arange(classes)[None] < label))
@@ -45,8 +46,17 @@ def classification(out: tuple, batch: dict[str, jax.Array]) -> dict[str, jax.Arr
       batch: with ``label``, int ``[B]``.
 
     Returns:
-      ``{"loss": cross-entropy [B], "accuracy": bool [B]}``.
+      ``{"loss": cross-entropy [B], "accuracy": bool [B]}``; a label out of range has loss NaN and is never correct.
+
+    Raises:
+      ValueError: as correct, or if logits are no floating point.
     """
-    logits, _ = out
-    loss = optax.softmax_cross_entropy_with_integer_labels(logits.astype(jnp.float32), batch["label"])
-    return {"loss": loss, "accuracy": correct(logits, batch["label"])}
+    (logits, _), labels = out, batch["label"]
+    accuracy = correct(logits, labels)
+    check.floating("logits", logits)
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits.astype(jnp.float32), labels)
+    return {"loss": jnp.where(_is_class(labels, logits.shape[1]), loss, jnp.nan), "accuracy": accuracy}
+
+
+def _is_class(labels: jax.Array, classes: int) -> jax.Array:
+    return (labels >= 0) & (labels < classes)

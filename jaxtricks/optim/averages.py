@@ -172,6 +172,7 @@ def _towards(average: Tree, tree: Tree, share: float | jax.Array) -> Tree:
 
     def one(a, w):
         check.floating("average", a)
+        check.floating("tree", w)
         check.same_shape("tree", w, "average", a)
         return (a + share * (w - a)).astype(a.dtype)
 

@@ -37,11 +37,14 @@ def coupled_sgd(
       An optax transformation.
 
     Raises:
-      ValueError: if momentum lies outside 0 to 1, weight_decay is negative or clip_norm is not positive.
+      ValueError: if momentum lies outside 0 to 1, a number as rate or weight_decay is negative, or clip_norm is not
+        positive.
 
     Reference:
       He et al., arXiv 1812.01187, section 2.1 (Nesterov accelerated gradient, decay 1e-4).
     """
+    if not callable(rate):
+        check.between("rate", rate, 0.0, float("inf"))
     check.between("momentum", momentum, 0.0, 1.0)
     check.between("weight_decay", weight_decay, 0.0, float("inf"))
     if clip_norm is not None:

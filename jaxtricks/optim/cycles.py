@@ -120,6 +120,7 @@ def one_cycle(
     check_run(peak, steps, steps_per_epoch)
     check.positive("div_factor", div_factor)
     check.positive("final_div_factor", final_div_factor)
+    check.between("rise", rise, 0.0, 1.0)
     if not 0 < int(rise * steps) < steps:
         raise ValueError(f"rise is {rise!r}, {int(rise * steps)} of {steps} steps; allowed: 1 to {steps - 1} steps.")
     return optax.cosine_onecycle_schedule(steps, peak, rise, div_factor, final_div_factor)

@@ -88,7 +88,7 @@ def sam(value_and_grad: Callable, *, rho: float) -> Callable:
     def sharp(params, stats, batch):
         value, gradients = value_and_grad(params, stats, batch)
         norm = optax.tree.norm(gradients)
-        scale = jnp.where(norm > 0, rho / norm, 0)
+        scale = jnp.where(norm == 0, 0, rho / norm)
         there = jax.tree.map(lambda p, g: (p + scale * g).astype(p.dtype), params, gradients)
         return value, value_and_grad(there, stats, batch)[1]
 

@@ -6,6 +6,7 @@ whole run, and ``begin`` the step at which the schedule takes over from a warm-u
 and a boundary "at a quarter of the run" stays where it is, warm-up or not.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 
 import optax
@@ -149,6 +150,7 @@ def stable_decay(
     """
     check_run(peak, steps, steps_per_epoch, begin)
     check.between("end", end, 0.0, 1.0)
+    check.between("decay", decay, 0.0, 1.0)
     line = round(decay * steps)
     if not 0 < line <= steps - begin:
         raise ValueError(f"decay is {decay!r}, {line} of {steps} steps; allowed: 1 to {steps - begin} steps.")
@@ -164,7 +166,7 @@ def with_warmup(schedule: Callable[..., optax.Schedule], *, epochs: float) -> Ca
 
     Args:
       schedule: a function of the shape of this module that takes ``begin``: one that rises by itself does not.
-      epochs: length of the warm-up, 0 or more; 0 leaves the schedule as it is.
+      epochs: length of the warm-up, 0 or more, finite; 0 leaves the schedule as it is.
 
     Returns:
       ``(peak, *, steps, steps_per_epoch) -> (t -> rate)``, with t counted from the start of the run.
@@ -175,11 +177,12 @@ def with_warmup(schedule: Callable[..., optax.Schedule], *, epochs: float) -> Ca
     Reference:
       Goyal et al., Accurate, large minibatch SGD, arXiv 1706.02677.
     """
-    check.between("epochs", epochs, 0.0, float("inf"))
+    check.between("epochs", epochs, 0.0, sys.float_info.max)
     if epochs == 0:
         return schedule
 
     def warmed(peak: float, *, steps: int, steps_per_epoch: int) -> optax.Schedule:
+        check_run(peak, steps, steps_per_epoch)
         warm = round(epochs * steps_per_epoch)
         if not 0 < warm < steps:
             raise ValueError(f"epochs is {epochs!r}, a warm-up of {warm} steps; allowed: 1 to {steps - 1} of {steps}.")

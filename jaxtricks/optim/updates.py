@@ -58,6 +58,6 @@ def max_norm(limit: float) -> optax.GradientTransformation:
         new = old + update.astype(wide)
         norm = jnp.sqrt(jnp.square(new).sum(tuple(range(new.ndim - 1)), keepdims=True))
         capped = new * (limit / jnp.maximum(norm, limit)) - old
-        return jnp.where(norm > limit, capped, update.astype(wide)).astype(update.dtype)
+        return jnp.where(norm <= limit, update.astype(wide), capped).astype(update.dtype)
 
     return optax.stateless_with_tree_map(cap)

@@ -73,6 +73,10 @@ def test_lp_pool_limits():
     largest = pooled(np.abs(X), lambda part: part.max(1), (3, 3), (2, 2))
     for p, tolerance in ((1e4, 1e-3), (math.inf, 1e-6)):
         np.testing.assert_allclose(layers.lp_pool(X, p=p, window=3, strides=2), largest, rtol=tolerance)
+        slope = jax.grad(lambda x, p=p: layers.lp_pool(x, p=p, window=(1, 2), strides=1).sum())(
+            jnp.array([2.0, -3.0]).reshape(1, 1, 2, 1)
+        )
+        np.testing.assert_allclose(slope.ravel(), [0.0, -1.0], rtol=tolerance)
     mean = nnx.avg_pool(jnp.abs(X), (3, 3), strides=(2, 2))
     np.testing.assert_allclose(layers.lp_pool(X, p=1.0, window=3, strides=2), mean, rtol=1e-5)
     pair = jnp.array([3.0, 4.0]).reshape(1, 1, 2, 1)

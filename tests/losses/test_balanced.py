@@ -31,6 +31,32 @@ def test_balanced_cross_entropy_swaps_with_its_sides():
     np.testing.assert_allclose(found, losses.balanced_cross_entropy(LOGITS, SOFT, alpha=0.3), rtol=1e-5)
 
 
+@pytest.mark.parametrize("x", [-90.0, -20.0, -1.0, 0.0, 1e-30, 2.0, 20.0, 90.0])
+@pytest.mark.parametrize("t", [0.0, 0.3, 1.0])
+def test_balanced_cross_entropy_and_its_derivatives_against_numpy(x, t):
+    """Its derivative is written by hand; at 0 the parts that it is made of have none."""
+    loss = lambda x, t: losses.balanced_cross_entropy(x, t, alpha=0.2)  # noqa: E731
+    p = expit(x)
+    weight = 0.2 * t + 0.8 * (1 - t)
+    first = 0.8 * (1 - t) * p - 0.2 * t * expit(-x)
+    by_target = 0.2 * np.logaddexp(0, -x) - 0.8 * np.logaddexp(0, x)
+    both = jax.grad(loss, (0, 1))(jnp.float32(x), jnp.float32(t))
+    np.testing.assert_allclose(both, [first, by_target], rtol=1e-5, atol=1e-30)
+    second = jax.grad(jax.grad(loss))(jnp.float32(x), jnp.float32(t))
+    np.testing.assert_allclose(second, weight * p * expit(-x), rtol=1e-5, atol=1e-8)
+    _, forward = jax.jvp(loss, (jnp.float32(x), jnp.float32(t)), (jnp.float32(2.0), jnp.float32(0.5)))
+    np.testing.assert_allclose(forward, 2 * first + 0.5 * by_target, rtol=1e-5, atol=1e-30)
+
+
+def test_balanced_cross_entropy_of_certain_logits_has_finite_derivatives():
+    sure = jnp.array([jnp.inf, -jnp.inf, jnp.inf, -jnp.inf])
+    by_logits, by_targets = jax.grad(lambda *args: losses.balanced_cross_entropy(*args, alpha=0.2).sum(), (0, 1))(
+        sure, jnp.array([1.0, 0.0, 0.0, 1.0])
+    )
+    np.testing.assert_allclose(by_logits, [0.0, 0.0, 0.8, -0.2], rtol=1e-6)
+    assert np.isfinite(by_targets).all()
+
+
 def test_balance_alpha_makes_both_sides_weigh_the_same():
     alpha = losses.balance_alpha(3, 12)
     np.testing.assert_allclose(alpha, 0.8)
@@ -70,6 +96,21 @@ def test_asymmetric_against_numpy():
     expected = -HARD * (1 - p) ** 1.5 * np.log(p) - (1 - HARD) * q**3 * np.log(1 - q)
     found = losses.asymmetric(LOGITS, HARD, gamma_positive=1.5, gamma_negative=3.0, shift=0.1)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
+
+
+def test_asymmetric_has_the_second_derivative_of_its_parts_at_zero():
+    # t = 1: log(1 + e^-x) has 1/4; t = 0, shift 0, gamma 0: so has log(1 + e^x)
+    second = jax.vmap(jax.grad(jax.grad(lambda x, t: losses.asymmetric(x, t, gamma_negative=0.0, shift=0.0))))
+    np.testing.assert_allclose(second(jnp.zeros(2), jnp.array([1.0, 0.0])), 0.25, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shift", [1e-9, 1e-3, 1.0])
+def test_asymmetric_of_any_shift_is_finite_and_bounded_for_negatives(shift):
+    x = jnp.array([-1e4, -10.0, 0.0, 10.0, 1e4, jnp.inf])
+    value, slope = jax.vmap(jax.value_and_grad(lambda x: losses.asymmetric(x, jnp.float32(0), shift=shift)))(x)
+    q = np.maximum(expit(np.asarray(x, np.float64)) - shift, 0)
+    np.testing.assert_allclose(value, -(q**4) * np.log1p(-q), rtol=1e-4, atol=1e-6)
+    assert np.isfinite(slope).all()
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])

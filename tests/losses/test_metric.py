@@ -77,6 +77,63 @@ def test_update_centers_keeps_the_dtype_of_the_state_and_settles():
     np.testing.assert_allclose(centers[1], FEATURES[LABELS == 1].mean(0), rtol=1e-4)
 
 
+def test_center_pull_by_hand():
+    # B = 3: two of class 0 weigh 3 / 3, one of class 1 3 / 2
+    centers, features = jnp.array([[0.0], [10.0], [5.0]]), jnp.array([[2.0], [4.0], [4.0]])
+    pull = lambda c, x: losses.center_pull(x, jnp.array([0, 0, 1]), c)  # noqa: E731
+    np.testing.assert_allclose(pull(centers, features), [2.0, 8.0, 27.0])
+    by_center, by_feature = jax.grad(lambda *args: pull(*args).mean(), (0, 1))(centers, features)
+    np.testing.assert_allclose(by_center, [[-2.0], [3.0], [0.0]], rtol=1e-6)  # as in test_update_centers_by_hand
+    np.testing.assert_array_equal(by_feature, 0.0)
+
+
+def test_sgd_on_center_pull_is_the_update_of_the_centres():
+    @jax.jit
+    def descend(centers, features):
+        return centers - 0.3 * jax.grad(lambda c: losses.center_pull(features, LABELS, c).mean())(centers)
+
+    moved = updated = CENTERS
+    for step in range(4):
+        features = FEATURES + step
+        moved, updated = descend(moved, features), losses.update_centers(updated, features, LABELS, rate=0.3)
+        np.testing.assert_allclose(moved, updated, rtol=1e-5)
+    np.testing.assert_array_equal(moved[3], CENTERS[3])  # absent
+    in_two = jax.grad(lambda c: losses.center_pull(FEATURES.reshape(2, 4, 3), LABELS.reshape(2, 4), c).mean())(CENTERS)
+    whole = losses.update_centers(CENTERS, FEATURES, LABELS, rate=1.0)
+    np.testing.assert_allclose(CENTERS - in_two, whole, rtol=1e-5)
+
+
+def test_center_pull_of_parts_moves_by_the_mean_of_their_updates():
+    parts = FEATURES.reshape(2, 4, 3), LABELS.reshape(2, 4)
+    slope = jax.vmap(jax.grad(lambda c, x, y: losses.center_pull(x, y, c).mean()), (None, 0, 0))(CENTERS, *parts)
+    each = [losses.update_centers(CENTERS, x, y, rate=1.0) for x, y in zip(*parts, strict=True)]
+    np.testing.assert_allclose(CENTERS - slope.mean(0), np.mean(each, axis=0), rtol=1e-5)
+    whole = losses.update_centers(CENTERS, FEATURES, LABELS, rate=1.0)
+    assert np.abs(whole - np.mean(each, axis=0)).max() > 0.1  # so the counts of a part are its own
+
+
+def test_center_pull_at_the_edges():
+    labels = np.array([-1, 5, 17, -5, 0, 1, 4, 2], np.int32)
+    total = lambda c: jnp.nansum(losses.center_pull(FEATURES, labels, c))  # noqa: E731
+    values = losses.center_pull(FEATURES, labels, CENTERS)
+    np.testing.assert_array_equal(np.isnan(values), (labels < 0) | (labels > 4))
+    np.testing.assert_allclose(
+        CENTERS - jax.grad(total)(CENTERS) / 8, losses.update_centers(CENTERS, FEATURES, labels, rate=1.0), rtol=1e-5
+    )
+    empty, slope = jax.value_and_grad(lambda c: losses.center_pull(FEATURES[:0], LABELS[:0], c).sum())(CENTERS)
+    np.testing.assert_array_equal(empty, 0.0)
+    np.testing.assert_array_equal(slope, 0.0)
+    for dtype in (jnp.bfloat16, jnp.float16):
+        half = [jnp.asarray(a, dtype) for a in (100 * FEATURES, CENTERS)]
+        found = losses.center_pull(half[0], LABELS, half[1])
+        assert found.dtype == jnp.float32
+        wide = [a.astype(jnp.float32) for a in half]
+        np.testing.assert_allclose(found, losses.center_pull(wide[0], LABELS, wide[1]), rtol=1e-6)
+    error, _ = checkify.checkify(losses.center_pull)(FEATURES, labels, CENTERS)
+    with pytest.raises(checkify.JaxRuntimeError, match="labels lie outside 0 to 4"):
+        error.throw()
+
+
 def supervised_contrastive(x, labels, temperature):
     z = x / np.linalg.norm(x, axis=1, keepdims=True)
     found = []

@@ -64,6 +64,34 @@ def test_ohem_keeps_the_largest_of_numpys_sort(keep):
         np.testing.assert_array_equal(found, expected)
 
 
+def largest(values, keep):
+    """A stable sort of Python: NaN last, equal values in the order of the row."""
+    order = sorted(range(len(values)), key=lambda i: (np.isnan(values[i]), -values[i] if values[i] == values[i] else 0))
+    return np.isin(np.arange(len(values)), order[:keep])
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_ohem_is_a_stable_sort_of_any_numbers(wide):
+    some = [0.0, -0.0, 1.0, -1.0, 1e-37, -1e-37, 3e38, -3e38, np.inf, -np.inf, np.nan, 1.0000001]
+    with jax.enable_x64(wide):
+        dtype = np.float64 if wide else np.float32
+        values = RNG.choice(np.array([*some, 1 + 1e-12] if wide else some), (40, 17)).astype(dtype)
+        for keep in (1, 5, 16, 17):
+            found = losses.ohem_weights(values, keep=keep)
+            np.testing.assert_array_equal(found, [largest(row, keep) for row in values])
+
+
+def test_hard_negatives_of_any_ratio_are_a_stable_sort():
+    values = np.round(RNG.normal(size=(30, 12)), 1).astype(np.float32)  # many equal ones
+    positives = RNG.random((30, 12)) < 0.15
+    for ratio in (0.0, 0.5, 2.0, 100.0, np.inf):
+        found = losses.hard_negative_weights(values, positives, ratio=ratio)
+        for row, positive, weights in zip(values, positives, found, strict=True):
+            count = int(min(np.floor(ratio * positive.sum()) if positive.any() else 0, 12))
+            hard = largest(np.where(positive, -np.inf, row), count) & ~positive
+            np.testing.assert_array_equal(weights, positive | hard)
+
+
 def test_weights_go_with_their_examples():
     values = RNG.normal(size=15).astype(np.float32)
     positives, order = RNG.random(15) < 0.2, RNG.permutation(15)

@@ -1,5 +1,7 @@
 """Rows of the index that name a loss of optax: the behaviour that the index writes down."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -82,6 +84,53 @@ def test_a12_kl_divergence():
     np.testing.assert_allclose(optax.losses.kl_divergence(log_p, SOFT), expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(optax.losses.kl_divergence(log_p, np.exp(log_p)), 0.0, atol=1e-6)
     assert np.isfinite(optax.losses.kl_divergence(log_p, HARD)).all()
+
+
+# name: (loss, targets, whether a wrong class at -inf leaves a finite loss, else NaN; None: no classes)
+AT_EDGES = {
+    "softmax_cross_entropy": (optax.softmax_cross_entropy, HARD, False),
+    "safe_softmax_cross_entropy": (optax.safe_softmax_cross_entropy, HARD, True),
+    "..._with_integer_labels": (optax.softmax_cross_entropy_with_integer_labels, LABELS, True),
+    "kl_divergence": (lambda x, t: optax.losses.kl_divergence(jax.nn.log_softmax(x), t), HARD, False),
+    "poly_loss_cross_entropy": (optax.losses.poly_loss_cross_entropy, HARD, False),
+    "multiclass_hinge_loss": (optax.losses.multiclass_hinge_loss, LABELS, False),
+    "sigmoid_binary_cross_entropy": (optax.sigmoid_binary_cross_entropy, HARD, None),
+    "sigmoid_focal_loss": (optax.sigmoid_focal_loss, HARD, None),
+    "sigmoid_focal_loss 0.5": (lambda x, t: optax.sigmoid_focal_loss(x, t, gamma=0.5), HARD, None),
+    "squared_error": (optax.squared_error, HARD, None),
+    "huber_loss": (optax.huber_loss, HARD, None),
+}
+
+
+@pytest.mark.parametrize("name", AT_EDGES)
+def test_optax_is_finite_at_the_edges(name):
+    loss, targets, _ = AT_EDGES[name]
+    first = (np.arange(4) == 0) + np.zeros((6, 1))
+    edges = np.stack([0 * first, 0 * first + 1e4, 0 * first - 1e4, 1e4 * np.sign(LOGITS), 1e4 * first, -1e4 * first])
+
+    def one(x):
+        return jax.value_and_grad(lambda x: (jnp.sum(y := loss(x, targets[: len(x)])), y), has_aux=True)(x)
+
+    @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+    def run(edges):
+        found = {kind: jax.vmap(one)(edges.astype(kind)) for kind in ("float16", "bfloat16", "float32")}
+        return found | {"empty": one(jnp.zeros((0, 4)))}
+
+    for kind, ((_, values), slope) in run(edges).items():
+        assert np.isfinite(values).all(), kind
+        assert np.isfinite(slope).all(), kind
+        assert (values.size == 0) is (kind == "empty")
+
+
+@pytest.mark.parametrize("name", [name for name, case in AT_EDGES.items() if case[2] is not None])
+def test_optax_of_classes_at_minus_infinity_and_of_one_class(name):
+    """For logits of -inf take the safe or the integer form, or our losses: see test_extreme_losses."""
+    loss, targets, finite = AT_EDGES[name]
+    values = loss(jnp.where(HARD == 1, 1.0, -jnp.inf), targets)
+    np.testing.assert_array_equal(np.isfinite(values), finite)
+    np.testing.assert_array_equal(np.isnan(values), not finite)
+    only = np.zeros(6, np.int32) if targets is LABELS else np.ones((6, 1), np.float32)
+    np.testing.assert_allclose(loss(LOGITS[:, :1], only), 0.0, atol=1e-6)
 
 
 def test_a_plus_poly_loss():

@@ -28,7 +28,10 @@ def test_tukey_against_its_definition():
 
 def test_tukey_with_a_large_c_is_half_the_square():
     r = RNG.normal(size=50).astype(np.float32)
-    np.testing.assert_allclose(losses.tukey_biweight(r, c=1e5), 0.5 * r**2, rtol=1e-6)
+    for c in (1e5, 1e30, np.inf):
+        value, slope = jax.vmap(jax.value_and_grad(lambda r, c=c: losses.tukey_biweight(r, c=c)))(r)
+        np.testing.assert_allclose(value, 0.5 * r**2, rtol=1e-6)
+        np.testing.assert_allclose(slope, r, rtol=1e-6)
 
 
 def test_tukey_is_even_and_flat_for_outliers():
