@@ -67,7 +67,8 @@ def _overview(results: Mapping[str, Any], rows: Sequence[Row], compared: Sequenc
         f"Difference of each variant to {to}: mean and 95 % interval of the paired differences; ticks below the line "
         "are the pairs. "
         '<span class="agrees">● resolved, as expected</span>; '
-        '<span class="disagrees">◆ resolved, not as expected</span>; ▲ ▼ resolved, nothing expected; <span class="open">○ not resolved</span>. '
+        '<span class="disagrees">◆ resolved, not as expected</span>; ▲ ▼ resolved, nothing expected; '
+        '<span class="open">○ not resolved</span>. '
         "An interval may leave zero out and yet be not resolved, because the verdict is corrected for the number of "
         "comparisons. An arrow marks an interval that goes on beyond the axis; a mark without a line has none." + band,
     )

@@ -234,8 +234,8 @@ def verdict(comparison: Comparison, expected_sign: int | None, adjusted_p: float
 
     Returns:
       ``"agrees"``: resolved, with the expected sign. ``"disagrees"``: resolved, with another sign; any resolved effect
-      where none was expected. ``"higher"``, ``"lower"``: resolved, without an expectation. ``"not resolved"``: all else;
-      it does not say that there is no effect.
+      where none was expected. ``"higher"``, ``"lower"``: resolved, without an expectation. ``"not resolved"``: all
+      else; it does not say that there is no effect.
 
     Raises:
       ValueError: if expected_sign is none of -1, 0, 1, None, or adjusted_p lies outside 0 to 1.

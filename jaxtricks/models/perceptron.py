@@ -1,5 +1,7 @@
 """Fully connected networks, down to logistic regression."""
 
+import math
+import math
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -57,10 +59,16 @@ class _Perceptron(nnx.Module):
         self.hidden = nnx.List([layer(i, o) for i, o in pairwise(sizes)])
         self.head = layer(sizes[-1], classes)
         self.activation = activation
-        self.dtype = dtype
+        self.inputs = sizes[0]
+        self.dtype, self.size = dtype, sizes[0]
 
     def __call__(self, image, *, train, key=None):
-        check.min_rank("image", image, 2)
+        check.rank("image", image, 4)
+        if math.prod(image.shape[1:]) != self.size:
+            raise ValueError(f"image has shape {image.shape}; allowed: [B, H, W, C] of {self.size} numbers an image.")
+        check.floating("image", image)
+        if math.prod(image.shape[1:]) != self.inputs:
+            raise ValueError(f"image has shape {image.shape}; allowed: {self.inputs} values in each.")
         x = image.astype(self.dtype).reshape(image.shape[0], -1)
         taps = {}
         for number, layer in enumerate(self.hidden, 1):

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jaxtricks import check
 from jaxtricks.keys import named
+from jaxtricks.layers.conv import check_map
 from jaxtricks.layers.norms import BatchNorm
 from jaxtricks.layers.pooling import global_average_pool
 from jaxtricks.models.functional import Model, functional
@@ -199,6 +199,7 @@ class _Plain(nnx.Module):
     def __init__(self, widths, classes, channels, parts, kernel_init, dtype, axis_name, rngs):
         _, _, pool, _, readout, head, _ = parts
         self.dtype = dtype
+        self.channels = channels
         inputs = (channels, *widths[:-1])
         self.stages = nnx.List(
             [_Stage(i, o, parts, kernel_init, dtype, axis_name, rngs) for i, o in zip(inputs, widths, strict=True)]
@@ -211,7 +212,7 @@ class _Plain(nnx.Module):
         self.head = nnx.Linear(size, classes, kernel_init=kernel_init, rngs=rngs)
 
     def __call__(self, image, *, train, key=None):
-        check.rank("image", image, 4)
+        check_map(image, self.channels, name="image")
         x = image.astype(self.dtype)
         taps = {}
         for number, stage in enumerate(self.stages, 1):

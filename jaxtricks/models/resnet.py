@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxtricks import check
+from jaxtricks.layers.conv import check_map
 from jaxtricks.layers.norms import BatchNorm
 from jaxtricks.layers.stochastic import dropout
 from jaxtricks.models.functional import Model, functional
@@ -171,6 +172,7 @@ class _ResNet(nnx.Module):
         self.stages = len(layout.blocks)
         self.dropout_rate = dropout_rate
         self.dtype = dtype
+        self.channels = channels
         inputs = width
         for number, (count, width) in enumerate(zip(layout.blocks, layout.widths, strict=True), 1):
             blocks = []
@@ -182,7 +184,7 @@ class _ResNet(nnx.Module):
         self.head = nnx.Linear(inputs, classes, kernel_init=kernel_init, dtype=dtype, rngs=rngs)
 
     def __call__(self, image, *, train, key=None):
-        check.rank("image", image, 4)
+        check_map(image, self.channels, name="image")
         x = image.astype(self.dtype)
         taps = {}
         for layer in self.stem:

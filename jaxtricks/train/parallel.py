@@ -37,6 +37,8 @@ class Plan:
             raise ValueError(f"parallel is {self.kind!r}; allowed: {', '.join(map(repr, KINDS))}.")
         if self.seeds_on not in SEEDS_ON:
             raise ValueError(f"seeds_on is {self.seeds_on!r}; allowed: {', '.join(map(repr, SEEDS_ON))}.")
+        if self.devices is not None and not (isinstance(self.devices, tuple) and self.devices):
+            raise ValueError(f"devices is {self.devices!r}; allowed: a tuple of one device or more, or None.")
         if self.seeds_on != "map" and self.kind != "jit":
             raise ValueError(f"parallel is {self.kind!r} with seeds_on {self.seeds_on!r}; allowed: parallel 'jit'.")
         if jax.process_count() > 1 and (self.kind == "pmap" or self.seeds_on == "devices"):
@@ -192,6 +194,14 @@ class Plan:
             return spread(state, first(state.key, state.step, batch, constants), needed)
 
         return step
+
+    def largest(self, number: int) -> jax.Array | int:
+        """The largest of the numbers that the processes give, here at once or, of several, an array to be read."""
+        if jax.process_count() == 1:
+            return number
+        own = np.full(len(self.mesh.local_devices), number, np.int32)
+        spread = jax.make_array_from_process_local_data(NamedSharding(self.mesh, PartitionSpec(AXIS)), own)
+        return jax.jit(jnp.max, out_shardings=self.whole)(spread)
 
     def enter(self, state: Any) -> Any:
         """The state as the compiled step takes it: a copy for each device under pmap, itself otherwise."""

@@ -1,5 +1,6 @@
 """A recipe on a dataset under a plan: model, optimiser, constants and compiled steps, made once for all seeds."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -8,11 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxtricks.data import Dataset, Feed, Split, padded, steps_per_epoch
+from jaxtricks.data import Dataset, Feed, Split, padded, readable, steps_per_epoch
+from jaxtricks.train.conflicts import RecipeWarning, conflicts
 from jaxtricks.train.parallel import Plan, read
 from jaxtricks.train.recipe import Recipe, describe
-from jaxtricks.train.state import State, averaged, create_state, zero_sums
+from jaxtricks.train.rehearsal import RecipeError, built, rehearse
+from jaxtricks.train.state import State, averaged, create_state
 from jaxtricks.train.step import make_evaluate, make_step
+from jaxtricks.train.stop import EarlyStopping
 
 EVALUATION_BATCH = 512
 FIT_IMAGES = 2048  # images that preprocessing is fitted on where they are decoded as they are read
@@ -25,16 +29,31 @@ class Program:
       recipe, dataset, plan: as in fit.
       teacher: ``(params, stats)`` of recipe.teacher, or None.
       initial: ``(params, stats)`` that every seed starts from, or None.
+      stop: names the metric that is watched, or None.
+
+    Raises:
+      RecipeError: if parts of the recipe do not fit each other or the dataset; nothing has been compiled then.
+      ValueError: likewise, if the recipe has no such metric.
     """
 
-    def __init__(self, recipe: Recipe, dataset: Dataset, plan: Plan, *, teacher: Any = None, initial: Any = None):
+    def __init__(
+        self,
+        recipe: Recipe,
+        dataset: Dataset,
+        plan: Plan,
+        *,
+        teacher: Any = None,
+        initial: Any = None,
+        stop: EarlyStopping | None = None,
+    ):
         self.recipe, self.dataset, self.plan, self.initial = recipe, dataset, plan, initial
         self.model = build_model(recipe, dataset, axis_name=plan.axis_name if recipe.bn == "all" else None)
         self.schedule = build_schedule(recipe, dataset)
-        self.tx = optax.with_extra_args_support(recipe.optimizer(self.schedule))
+        self.tx = build_optimizer(recipe, self.schedule)
 
-        images = dataset.train.images if dataset.train.resident else dataset.train.read(_spread(len(dataset.train)))
-        constants = {"preprocess": recipe.preprocess[0](images)}
+        split = dataset.train
+        images = split.images if split.resident else readable(split, _spread(len(split)))
+        constants = {"preprocess": built("preprocess[0]", recipe.preprocess[0], images)}
         if dataset.train.resident:
             constants["data"] = {"image": dataset.train.images, "label": dataset.train.labels}
         teacher_model = None
@@ -43,6 +62,21 @@ class Program:
                 raise ValueError("recipe.teacher.preprocess differs from recipe.preprocess; allowed: the same.")
             teacher_model = build_model(recipe.teacher, dataset)
             constants["teacher"] = jax.tree.map(np.asarray, teacher)
+        metrics = rehearse(
+            recipe,
+            dataset,
+            build_model(recipe, dataset),
+            self.tx,
+            constants["preprocess"],
+            parts=1 if plan.axis_name is None else plan.size,
+            teacher=teacher_model,
+            trained=teacher,
+            initial=initial,
+        )
+        if stop is not None and stop.metric not in metrics:
+            raise ValueError(f"stop.metric is {stop.metric!r}; allowed: {', '.join(map(repr, metrics))}.")
+        for conflict in conflicts(recipe, jax.eval_shape(self.model.init, jax.random.key(0))):
+            warnings.warn(str(conflict), RecipeWarning, stacklevel=3)
         self.constants = plan.put_whole(constants)
         self.prepare, self.update = make_step(
             recipe, self.model, self.tx, classes=dataset.classes, teacher=teacher_model, axis_name=plan.axis_name
@@ -50,6 +84,9 @@ class Program:
         self.step = None
         self.cost: dict[str, float | None] = {}
         self._evaluate = plan.compile_evaluate(make_evaluate(recipe, self.model))
+        self._emptied = jax.jit(
+            lambda sums, value: (jax.tree.map(jnp.zeros_like, sums), value + 0), out_shardings=plan.of_state
+        )
         self._batches: dict[int, list] = {}
 
     def create(self, seeds: tuple[int, ...]) -> State:
@@ -73,14 +110,19 @@ class Program:
             self.step = self.plan.compile_step(self.prepare, self.update, state, batch, self.constants)
             self.cost = compiled_cost(self.step)
 
-    def evaluate(self, state: State, split: Split | None, variables: Any = None) -> list[dict[str, float]]:
-        """Means of the metrics over a split, exact to the last row, one dict for each seed."""
+    def evaluate(
+        self, state: State, split: Split | None, variables: Any = None, *, each: Callable[[], None] = lambda: None
+    ) -> list[dict[str, float]]:
+        """Means of the metrics over a split, exact to the last row, one dict a seed; ``each`` is called every batch."""
         seeds = state.step.shape[0] if self.plan.stacked else 1
         if split is None:
             return [{} for _ in range(seeds)]
         variables = averaged(state) if variables is None else variables
         constants = {"preprocess": self.constants["preprocess"]}
-        sums = [read(self._evaluate(variables, batch, constants)) for batch in self._padded(split)]
+        sums = []
+        for batch in self._padded(split):
+            each()
+            sums.append(read(self._evaluate(variables, batch, constants)))
         out = []
         for i in range(seeds):
             total = {name: sum((s[name][i] if self.plan.stacked else s[name]).item() for s in sums) for name in sums[0]}
@@ -90,12 +132,9 @@ class Program:
 
     def next_epoch(self, state: State, values: list[float]) -> State:
         """The state with empty sums and the epoch's validation losses."""
-        fresh = self.plan.create(
-            lambda key: (zero_sums(), jnp.float32(0)), jax.random.split(jax.random.key(0), len(values))
-        )
         value = np.asarray(values if self.plan.stacked else values[0], np.float32)
-        value = jax.make_array_from_process_local_data(self.plan.of_state, value)
-        return state._replace(sums=fresh[0], value=value + fresh[1])
+        sums, value = self._emptied(state.sums, jax.make_array_from_process_local_data(self.plan.of_state, value))
+        return state._replace(sums=sums, value=value)
 
     def copy(self, tree: Any) -> Any:
         """Arrays of their own, which the next step does not donate."""
@@ -127,13 +166,21 @@ def build_model(recipe: Recipe, dataset: Dataset, *, axis_name: str | None = Non
 
     Returns:
       ``Model(init, apply)``.
+
+    Raises:
+      RecipeError: if it takes other arguments, or gives no model.
     """
-    return recipe.model(
+    model = built(
+        "model",
+        recipe.model,
         classes=dataset.classes,
         channels=dataset.shape[-1],
         dtype=jnp.dtype(recipe.precision.compute),
         axis_name=axis_name,
     )
+    if not (callable(getattr(model, "init", None)) and callable(getattr(model, "apply", None))):
+        raise RecipeError(f"recipe.model gives {model!r}; allowed: Model(init, apply).")
+    return model
 
 
 def total_steps(recipe: Recipe, dataset: Dataset) -> int:
@@ -158,10 +205,36 @@ def build_schedule(recipe: Recipe, dataset: Dataset) -> Callable:
 
     Returns:
       ``step -> learning rate``.
+
+    Raises:
+      RecipeError: if one of them takes other arguments, or what comes out gives no number for a step.
     """
-    schedule = recipe.schedule if recipe.warmup is None else recipe.warmup(recipe.schedule)
+    schedule = recipe.schedule if recipe.warmup is None else built("warmup", recipe.warmup, recipe.schedule)
     per_epoch = steps_per_epoch(len(dataset.train), recipe.batch)
-    return schedule(recipe.lr, steps=total_steps(recipe, dataset), steps_per_epoch=per_epoch)
+    rate = built("schedule", schedule, recipe.lr, steps=total_steps(recipe, dataset), steps_per_epoch=per_epoch)
+    found = built("schedule", jax.eval_shape, rate, jax.ShapeDtypeStruct((), jnp.int32))
+    if getattr(found, "shape", None) != ():
+        raise RecipeError(f"recipe.schedule gives {found} for a step; allowed: one number.")
+    return rate
+
+
+def build_optimizer(recipe: Recipe, schedule: Callable) -> optax.GradientTransformationExtraArgs:
+    """The recipe's optimiser, which may take the loss and the last validation loss.
+
+    Args:
+      recipe: gives ``optimizer``.
+      schedule: ``step -> learning rate``.
+
+    Returns:
+      An optax transformation.
+
+    Raises:
+      RecipeError: if it is none.
+    """
+    tx = built("optimizer", recipe.optimizer, schedule)
+    if not isinstance(tx, optax.GradientTransformation):
+        raise RecipeError(f"recipe.optimizer gives {tx!r}; allowed: an optax transformation.")
+    return optax.with_extra_args_support(tx)
 
 
 def compiled_cost(step: Any) -> dict[str, float | None]:

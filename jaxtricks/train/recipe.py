@@ -14,6 +14,8 @@ import numpy as np
 
 from jaxtricks.train.precision import FLOAT32, Precision
 
+FLOATS = ("float32", "bfloat16", "float16")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -70,16 +72,46 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and not callable(value):
                 raise TypeError(f"recipe.{name} is {value!r}; allowed: a function or None.")
+        pair = self.preprocess
+        if not (isinstance(pair, tuple) and len(pair) == 2 and all(map(callable, pair))):
+            raise TypeError(f"recipe.preprocess is {pair!r}; allowed: a tuple of two functions, fit and apply.")
+        if not (isinstance(self.gradient, tuple) and all(map(callable, self.gradient))):
+            raise TypeError(f"recipe.gradient is {self.gradient!r}; allowed: a tuple of functions.")
+        if self.teacher is not None and not isinstance(self.teacher, Recipe):
+            raise TypeError(f"recipe.teacher is {self.teacher!r}; allowed: a Recipe or None.")
+        check_precision(self.precision)
         if isinstance(self.batch, bool) or not isinstance(self.batch, int) or self.batch < 1:
             raise ValueError(f"recipe.batch is {self.batch!r}; allowed: a whole number of 1 or more.")
-        if not (isinstance(self.epochs, (int, float)) and 0 < self.epochs < float("inf")):
+        if not (_is_number(self.epochs) and 0 < self.epochs < float("inf")):
             raise ValueError(f"recipe.epochs is {self.epochs!r}; allowed: greater than 0.")
-        if not (isinstance(self.lr, (int, float)) and 0 < self.lr < float("inf")):
+        if not (_is_number(self.lr) and 0 < self.lr < float("inf")):
             raise ValueError(f"recipe.lr is {self.lr!r}; allowed: greater than 0, finite.")
         if self.bn not in ("all", "replica"):
             raise ValueError(f"recipe.bn is {self.bn!r}; allowed: 'all', 'replica'.")
-        if self.ema is not None and not 0 < self.ema < 1:
+        if self.ema is not None and not (_is_number(self.ema) and 0 < self.ema < 1):
             raise ValueError(f"recipe.ema is {self.ema!r}; allowed: greater than 0, less than 1, or None.")
+
+
+def check_precision(precision: Precision) -> None:
+    """Raise TypeError or ValueError, by the name of the field, unless a recipe can have this precision.
+
+    Args:
+      precision: of a recipe.
+    """
+    if not isinstance(precision, Precision):
+        raise TypeError(f"recipe.precision is {precision!r}; allowed: a Precision.")
+    for name in ("param", "compute", "output"):
+        value = getattr(precision, name)
+        if value not in FLOATS:
+            raise ValueError(f"recipe.precision.{name} is {value!r}; allowed: {', '.join(map(repr, FLOATS))}.")
+    if precision.scale is not None and not (_is_number(precision.scale) and 0 < precision.scale < float("inf")):
+        raise ValueError(f"recipe.precision.scale is {precision.scale!r}; allowed: greater than 0, finite, or None.")
+    if not (_is_number(precision.growth) and precision.growth >= 1):
+        raise ValueError(f"recipe.precision.growth is {precision.growth!r}; allowed: 1 or more.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def describe(value: Any) -> Any:
@@ -122,9 +154,19 @@ def describe_name(function: Callable) -> str:
     name = getattr(function, "__qualname__", type(function).__qualname__)
     module = getattr(function, "__module__", None) or type(function).__module__
     if isinstance(function, types.FunctionType) and "<" in name:
-        code = function.__code__
-        name += "#" + hashlib.sha256(code.co_code + repr(code.co_consts).encode()).hexdigest()[:8]
+        name += "#" + hashlib.sha256(_text_of_code(function.__code__)).hexdigest()[:8]
     return f"{module}.{name}"
+
+
+def _text_of_code(code: types.CodeType) -> bytes:
+    """What a function does, without addresses and orders that are others in the next process."""
+
+    def same(const):
+        if isinstance(const, types.CodeType):
+            return _text_of_code(const)
+        return sorted(map(repr, const)) if isinstance(const, frozenset) else const
+
+    return code.co_code + repr(tuple(map(same, code.co_consts))).encode()
 
 
 def _closure(function: Callable) -> dict:

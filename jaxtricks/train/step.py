@@ -39,7 +39,8 @@ def make_step(
 
     Returns:
       ``prepare(key, step, batch, constants) -> batch`` and ``update(state, batch, constants) -> (state, record)``,
-      where record holds the step's ``loss``, ``gradient_norm`` and ``bad``.
+      where record holds the step's ``loss``, ``gradient_norm`` and ``bad``, and ``held``, 1 if the optimiser held the
+      step back, where part of its state has a field ``skipped`` that counts such steps.
     """
     fitted = recipe.preprocess[1]
 
@@ -90,8 +91,8 @@ def make_step(
             }
 
         norm = optax.tree.norm(gradients)
-        finite = jnp.isfinite(norm) & jnp.isfinite(loss)
         updates, opt = tx.update(gradients, state.opt, state.params, value=state.value, loss=loss)
+        finite = all_finite(loss, norm, updates, stats)
         params = optax.apply_updates(state.params, updates)
         kept = (state.params, state.stats, state.opt)
         params, stats, opt = jax.tree.map(lambda new, old: jnp.where(finite, new, old), (params, stats, opt), kept)
@@ -111,7 +112,10 @@ def make_step(
             bad=bad,
             sums=sums,
         )
-        return state, {"loss": loss, "gradient_norm": norm, "bad": bad}
+        record = {"loss": loss, "gradient_norm": norm, "bad": bad}
+        if (count := _held(opt)) is not None:
+            record["held"] = count - _held(kept[2])
+        return state, record
 
     return prepare, update
 
@@ -143,15 +147,20 @@ def make_evaluate(recipe: Recipe, model) -> Callable:
 
 
 def fetch(batch: Batch, constants: dict[str, Any]) -> Batch:
-    """The rows themselves: those that ``batch["index"]`` names in the resident arrays, or the batch as it came."""
+    """The rows themselves: those that ``batch["index"]`` names in the resident arrays, beside what came with them."""
     if "data" not in constants:
         return dict(batch)
-    return {name: array[batch["index"]] for name, array in constants["data"].items()}
+    return {**batch, **{name: array[batch["index"]] for name, array in constants["data"].items()}}
 
 
 def to_float(image: jax.Array) -> jax.Array:
     """uint8 images as float32 in [0, 1]; floating-point images as they are."""
     return image.astype(jnp.float32) / 255 if image.dtype == jnp.uint8 else image
+
+
+def all_finite(*trees) -> jax.Array:
+    """Whether every number is finite; sums are enough to tell, and squares could overflow."""
+    return jnp.stack([jnp.isfinite(x.sum()) for x in jax.tree.leaves(trees)]).all()
 
 
 def _average(decay, step, average, fresh, finite):
@@ -160,3 +169,9 @@ def _average(decay, step, average, fresh, finite):
         return None
     decay = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
     return jax.tree.map(lambda a, f: jnp.where(finite, (a + (1 - decay) * (f - a)).astype(a.dtype), a), average, fresh)
+
+
+def _held(opt) -> jax.Array | None:
+    """Steps that the optimiser has held back, as its states count them; None where none of them does."""
+    found = optax.tree.get_all_with_path(opt, "skipped", filtering=lambda path, _: hasattr(path[-1], "tuple_name"))
+    return sum(count for _, count in found) if found else None

@@ -1,0 +1,67 @@
+"""What the losses do with hostile arguments."""
+
+from functools import partial
+
+import numpy as np
+
+from tests.faults._fuzz import Array, Case, Says
+from tests.faults.documented.common import within
+
+Loss = partial(Case, rows=True, empty="B")
+
+
+NUMBERS = Array(("B", "N"), lambda rng, shape: rng.integers(0, 9, shape), dtypes="iufbc", lead=True, edges=("zeros",))
+INFINITE_BOX = Says("finite for all boxes of finite area")
+
+DOCUMENTED = {
+    "losses.absolute_error": Loss(empty="BC", holds=within(0, np.inf)),
+    "losses.arcface_logits": Loss(empty="BD"),
+    "losses.asymmetric": Loss(empty="BC", holds=within(0, np.inf)),
+    "losses.balance_alpha": Loss({"positives": NUMBERS, "negatives": NUMBERS}, empty="BN", holds=within(0, 1)),
+    "losses.balanced_cross_entropy": Loss(options={"alpha": 0.3}, empty="BC", holds=within(0, np.inf)),
+    "losses.bce_targets": Loss(holds=within(0, 1)),
+    "losses.bi_tempered": Loss(options={"t1": 0.8, "t2": 1.3}, holds=within(0, np.inf)),
+    "losses.center": Loss(empty="BD", holds=within(0, np.inf)),
+    "losses.center_pull": Case(empty="BD", labels=Says("NaN without gradient where the label is out of range")),
+    "losses.ciou_loss": Loss(holds=within(0, np.inf), gradient=INFINITE_BOX),
+    "losses.class_weights": Case(holds=within(0, np.inf)),
+    "losses.costs_from_confusion": Case(empty="C", holds=within(0, 1)),
+    "losses.costs_from_counts": Case(holds=within(0, np.inf)),
+    "losses.diou_loss": Loss(holds=within(0, 2), gradient=INFINITE_BOX),
+    "losses.distillation": Loss(options={"temperature": 2.0}),
+    "losses.elastic_net": Case(options={"l1": 0.1, "l2": 0.1}),
+    "losses.expected_cost": Loss(holds=within(0, np.inf)),
+    "losses.expected_value": Loss(),
+    "losses.gaussian_label_distribution": Loss(
+        options={"sigma": 1.0}, holds=within(0, 1), gradient=Says("``[K]``, finite")
+    ),
+    "losses.generalized_cross_entropy": Loss(holds=within(0, 1 / 0.7)),
+    "losses.giou_loss": Loss(holds=within(0, 2), gradient=INFINITE_BOX),
+    "losses.group_sparsity": Case(),
+    "losses.hard_negative_weights": Loss(
+        empty="BN", nan=Says("NaN counts as the smallest"), inf=Says("a negative of loss -inf is never kept")
+    ),
+    "losses.iou_loss": Loss(holds=within(0, 1), gradient=INFINITE_BOX),
+    "losses.l1_penalty": Case(),
+    "losses.l2_penalty": Case(),
+    "losses.large_margin_logits": Loss(empty="BD"),
+    "losses.ldam": Loss(holds=within(0, np.inf)),
+    "losses.logit_adjusted": Loss(finite=Says("a target on it makes the loss inf")),
+    "losses.logit_regression": Loss(holds=within(0, np.inf)),
+    "losses.mad_scale": Case(empty="C", holds=within(1e-6, np.inf)),
+    "losses.ohem_weights": Loss(
+        options={"keep": 2}, nan=Says("a NaN counts as the smallest"), holds=lambda w: (w.sum(-1) == 2).all()
+    ),
+    "losses.ramp": Loss(),
+    "losses.smooth_labels_exclusive": Loss(options={"alpha": 0.1}),
+    "losses.softmax_focal": Loss(),
+    "losses.supervised_contrastive": Case(
+        empty="BD",
+        labels=Says("only equality counts, so any value is a class"),
+        gradient=Says("finite"),
+        holds=within(0, np.inf),
+    ),
+    "losses.tukey_biweight": Loss(empty="BC", holds=within(0, 4.6851**2 / 6)),
+    "losses.update_centers": Case(empty="BD", labels=Says("an example whose label is out of range is left out")),
+    "losses.weston_watkins": Loss(holds=within(0, np.inf)),
+}

@@ -1,0 +1,190 @@
+"""What everything else does with hostile arguments: preprocessing, initialisers, metrics, models, data, statistics."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxtricks import ablation, data, init, metrics, models, preprocess
+from tests.faults._fuzz import Array, Case, Key, Says
+from tests.faults.documented.common import within
+
+
+def uniform(rng, shape):
+    return rng.random(shape)
+
+
+IMAGES = Array(("B", "H", "W", "K"), uniform, edges=("zeros", "ones", "equal"), dtypes="fu")
+IMAGE = Array(("H", "W", "K"), uniform, edges=("zeros", "ones", "equal", "tiny"), dtypes="fu")
+PLAIN = Array(("H", "W", "K"), uniform, edges=("zeros", "ones", "equal", "tiny"))
+SMALL = Array((2, 3, 1), uniform, edges=("zeros", "ones", "equal", "tiny"))
+AFFINE = preprocess.Affine(Array((3,), uniform, own=True), Array((3,), lambda r, s: r.random(s) + 0.5, own=True))
+WHITENING = preprocess.Whitening(Array((2, 3, 1), uniform, own=True), Array((6, 6), own=True), Array((6, 6), own=True))
+STANDARD = partial(Case, {"stats": AFFINE, "image": Array(("H", "W", 3), uniform, edges=("zeros", "ones", "tiny"))})
+LABEL = Array(("B",), dtypes="iu", classes="C")
+SCORES = Array(("B", "C"), edges=("zeros", "equal", "high", "low", "apart"))
+LOGITS = Array(("B", "C"), dtypes="fiu", edges=("zeros", "equal", "high", "low", "apart"))
+PARAMS = {"conv": {"kernel": Array((2, 3), own=True), "bias": Array((3,), own=True)}}
+MANY = Array(("B", "N"), uniform, edges=("equal",), dtypes="fiubc", lead=True)
+SAMPLES = Array(("N",), uniform, edges=("equal",), dtypes="fiubc")
+
+
+def whole(rng, shape):
+    return rng.integers(0, 255, shape)
+
+
+def network(model, *size) -> Case:
+    """A small network at evaluation."""
+
+    def call(image):
+        return model.apply(*model.init(jax.random.key(0)), image, train=False)[0][0]
+
+    return Case({"image": Array(("B", *size, 3), uniform, edges=("zeros", "ones"))}, call=call, empty="B", deep=True)
+
+
+def never_correct(clean, hostile, at):
+    """The loss is NaN, the answer not correct, and the other rows as they were."""
+    others = np.arange(len(hostile[0])) != at[0]
+    lost = [np.isnan(x[at]) if x.dtype.kind == "f" else not x[at] for x in hostile]
+    return all(lost) and all((a[others] == b[others]).all() for a, b in zip(clean, hostile, strict=True))
+
+
+DOCUMENTED = {
+    "ablation.holm": Case(
+        {"p_values": Array(("N",), uniform, edges=("zeros", "ones"), dtypes="fiubc")},
+        host=True,
+        empty="N",
+        holds=within(0, 1),
+    ),
+    "ablation.interval": Case(
+        {"values": MANY}, empty="B", host=True, finite=Says("-inf and inf where n is 1 or all n values are equal")
+    ),
+    "ablation.paired": Case(
+        {"treated": SAMPLES, "control": SAMPLES},
+        {"resamples": 100, "confidence": 0.95},
+        call=lambda **given: tuple(vars(ablation.paired(**given)).values()),
+        host=True,
+    ),
+    "ablation.resolvable": Case(options={"n": 5, "sd": 0.9}, host=True),
+    "data.class_counts": Case({"labels": LABEL}, {"classes": 5}, host=True, labels=Says("out of range"), empty="B"),
+    "data.from_arrays": Case(
+        {
+            "x_train": Array(("N", 6, 6, 1), whole, dtypes="u"),
+            "y_train": Array(("N",), lambda rng, shape: np.arange(shape[0]) % 5, dtypes="iu"),
+            "x_test": Array(("B", 6, 6, 1), whole, dtypes="u"),
+            "y_test": Array(("B",), lambda rng, shape: np.arange(shape[0]) % 5, dtypes="iu"),
+        },
+        {"name": "arrays", "classes": 5},
+        call=lambda **given: vars(data.from_arrays(**given).train),
+        host=True,
+        right={"name": ("text",), "classes": (None,)},
+    ),
+    "data.order": Case(options={"seed": 3, "epoch": 1, "size": 9}, host=True),
+    "data.steps_per_epoch": Case(options={"size": 256, "batch": 32}, host=True),
+    "init.dirac": Case(
+        {},
+        {"groups": 1},
+        call=lambda groups: init.dirac(groups=groups)(None, (3, 3, 2, 4)),
+        gradient=False,
+    ),
+    "init.fixup": Case(
+        {"params": PARAMS}, {"inner": "conv", "last": "kernel", "branches": 3, "depth": 2}, gradient=False
+    ),
+    "init.forget_bias": Case(
+        {"kernel": Array((2, 3), own=True)},
+        {"value": 1.0},
+        call=lambda kernel, value: init.forget_bias({"hf": {"kernel": kernel, "bias": jnp.zeros(3)}}, value=value),
+        gradient=False,
+    ),
+    "init.he_normal": Case(
+        {"key": Key()},
+        {"mode": "fan_in"},
+        call=lambda key, mode: init.he_normal(mode=mode)(key, (3, 4)),
+        gradient=False,
+    ),
+    "init.lsuv": Case(
+        {"kernel": Array((3, 2), own=True), "x": Array(("B", 3), own=True)},
+        {"steps": 2},
+        call=lambda kernel, x, steps: init.lsuv(
+            {"a": {"kernel": kernel}}, ["a/kernel"], lambda p, path: x @ p["a"]["kernel"], steps=steps
+        ),
+        gradient=False,
+    ),
+    "init.patch_whitening": Case(
+        {"images": Array(("B", "H", "W", "K"), uniform, edges=("zeros", "ones"))},
+        {"window": 2, "eps": 1e-3},
+        gradient=False,
+    ),
+    "init.xavier_normal": Case({"key": Key()}, call=lambda key: init.xavier_normal()(key, (3, 4)), gradient=False),
+    "keys.named": Case({"key": Key()}, {"name": "mixup"}, gradient=False, right={"name": ("text",)}),
+    "metrics.classification": Case(
+        {"logits": SCORES, "label": LABEL},
+        call=lambda logits, label: metrics.classification((logits, {}), {"label": label}),
+        empty="B",
+        nan=Says("never correct"),
+        labels=Says("never correct", never_correct),
+        rows=True,
+    ),
+    "metrics.correct": Case(
+        {"logits": LOGITS, "labels": LABEL},
+        empty="B",
+        nan=Says("is never\ncorrect"),
+        labels=Says("is never\ncorrect", never_correct),
+        gradient=False,
+    ),
+    "models.plain": network(models.plain((4,), classes=5), "H", "W"),
+    "models.perceptron": network(models.perceptron((4,), size=64, channels=3, classes=5), 8, 8),
+    "models.resnet": network(models.resnet(models.LAYOUTS["resnet_digits"], classes=5), "H", "W"),
+    "preprocess.center_fit": Case({"images": IMAGES}, host=True),
+    "preprocess.mean_image_fit": Case({"images": IMAGES}, host=True),
+    "preprocess.min_max_fit": Case({"images": IMAGES}, host=True),
+    "preprocess.pca": Case({"stats": WHITENING, "image": SMALL}),
+    "preprocess.pca_fit": Case(
+        {"images": Array(("B", "h", "w", 1), uniform, dtypes="fu", free=True)}, {"epsilon": 0.1}, host=True
+    ),
+    "preprocess.pca_inverse": Case({"stats": WHITENING, "components": Array((6,))}),
+    "preprocess.per_image": Case({"image": PLAIN}, {"stats": ()}),
+    "preprocess.per_image_fit": Case(options={"images": ()}, host=True),
+    "preprocess.resize_center_crop": Case({"image": IMAGE}, {"shorter": 7, "size": 5}, holds=within(0, 1)),
+    "preprocess.standardize": STANDARD(),
+    "preprocess.standardize_fit": Case({"images": IMAGES}, host=True),
+    "preprocess.standardize_inverse": STANDARD(),
+    "preprocess.zca": Case({"stats": WHITENING, "image": SMALL}),
+    "preprocess.zca_fit": Case(
+        {"images": Array(("B", "h", "w", 1), uniform, dtypes="fu", free=True)}, {"epsilon": 0.1}, host=True
+    ),
+    "preprocess.zca_inverse": Case({"stats": WHITENING, "image": SMALL}),
+}
+
+# What takes files, recipes, functions or patterns rather than numbers: where what is wrong with them is tried.
+ELSEWHERE = {
+    path: names.split()
+    for path, names in {
+        "tests/ablation/test_report.py": """ablation.machine ablation.report.findings
+            ablation.report.summarise ablation.report.table ablation.report.write""",
+        "tests/ablation/test_statistics.py": "ablation.verdict",
+        "tests/ablation/test_tricks.py": """ablation.merge ablation.settings_grid ablation.variants
+            train.describe train.fingerprint""",
+        "tests/data/test_dataset.py": "data.digits data.fashion_mini data.load data.tfds_set",
+        "tests/data/test_nearest.py": "data.nearest_source",
+        "tests/experiments/test_main.py": "data.fake",
+        "tests/faults/test_r12_corrupt.py": "data.folder data.padded data.readable",
+        "tests/faults/test_r17_configurations.py": "train.fit",
+        "tests/faults/test_r20_sources.py": "data.npz data.read_npz",
+        "tests/models/test_plain.py": """models.batch_norm models.drawn models.fixed models.learned
+            models.stateless_norm""",
+        "tests/models/test_pretrained.py": "init.load_pretrained",
+        "tests/models/test_resnet.py": "models.functional",
+        "tests/optim/test_paths.py": "optim.decay_mask optim.layer_rates optim.leaf_table optim.path_mask",
+        "tests/test_init.py": "init.zero_gamma init.zero_last",
+        "tests/test_keys_and_check.py": """check.between check.boolean check.floating check.integer check.min_rank
+            check.number check.option check.positive check.rank check.same_shape check.shape""",
+        "tests/train/test_conflicts.py": "train.conflicts",
+        "tests/train/test_logs.py": "train.json_lines train.tensorboard",
+        "tests/train/test_parallel.py": "train.start",
+    }.items()
+}
+# What fit and the ablation call with what they have checked (row 17).
+WITHIN = """ablation.apply ablation.forward_cost ablation.gather ablation.run_cells train.averaged train.build_model train.build_schedule
+    train.create_state train.make_evaluate train.make_step train.total_steps""".split()

@@ -1,0 +1,61 @@
+"""Row 1: SIGKILL at a random moment of a run with crops, dropout, BN, EMA and mixup; it ends as if nothing had been."""
+
+import json
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from children import Child, unbroken
+
+MOMENTS = 0.8  # seconds of a run, from its first word, in which it is killed
+
+
+def survive(folder, kills, seed):
+    """Start and kill runs until so many kills have fallen; each run is started again until it ends.
+
+    Returns:
+      What the runs gave, and how many kills fell while a checkpoint was being written.
+    """
+    draws = random.Random(seed)
+    ends, done, saving = [], 0, 0
+    while done < kills or not ends:
+        run = folder / f"run{len(ends)}"
+        out = run.with_suffix(".json")
+        while not out.exists():
+            child = Child(folder=run, save_every=5, pause=0.02, out=out)
+            if done < kills:
+                child.until("start")
+                time.sleep(draws.uniform(0, MOMENTS))
+                if child.kill() == 0:
+                    continue  # it was faster
+                done += 1
+                saving += child.last("saving") != child.last("saved")
+            else:
+                assert child.end() == 0, child.complaint
+        ends.append(json.loads(out.read_text(encoding="utf-8")))
+    return ends, saving
+
+
+def check(ends):
+    for end in ends:
+        assert end == unbroken()
+    assert len(unbroken()["leaves"]) > 60
+
+
+def test_r01_two_kills(tmp_path, card):
+    unbroken()  # fills the cache before anything is killed
+    ends, _ = survive(tmp_path, 2, seed=0)
+    check(ends)
+    card("r01", "kills; ends bit-identical to the unbroken run", f"2; {len(ends)} of {len(ends)}")
+
+
+@pytest.mark.slow
+def test_r01_fifty_kills(tmp_path, card):
+    unbroken()  # fills the cache before anything is killed
+    with ThreadPoolExecutor() as pool:
+        chains = list(pool.map(lambda i: survive(tmp_path / str(i), 25, seed=i), range(2)))
+    ends = [end for found, _ in chains for end in found]
+    saving = sum(s for _, s in chains)
+    check(ends)
+    card("r01", "kills, of them inside a save; ends bit-identical", f"50, {saving}; {len(ends)} of {len(ends)}")
