@@ -1,5 +1,11 @@
 """Augmentation: pure functions of one image, or of the batch where examples mix.
 
+Images are floats in [0, 1], or uint8, which stands for 255ths: it is computed on in float32, and the result is rounded.
+Other floats come back in their dtype. Amounts and thresholds are in parts of the range for both; a ``fill`` or
+``value`` that is put into an image is in the units of that image, 0 to 255 for uint8.
+
+Each image has its own draw by ``each``, or all of a batch one with ``per="batch"``; mixup and cutmix say it by ``per``.
+
 A NaN in an image stays there and spreads to all that depends on it; equalize alone counts it as black. A box with a NaN
 holds no pixel, and cropping to it gives NaN; among labels a box that is not finite is not valid.
 """
@@ -18,7 +24,7 @@ from jaxtricks.augment.color import (
     luma,
 )
 from jaxtricks.augment.color_pca import ColorPCA, fit_color_pca, pca_noise, pca_shift
-from jaxtricks.augment.compose import chain, each, maybe
+from jaxtricks.augment.compose import chain, each, keyless, maybe
 from jaxtricks.augment.crop import (
     pad_crop,
     random_box,
@@ -31,6 +37,7 @@ from jaxtricks.augment.erase import cutout, erase_box, gridmask, in_box, mask_gr
 from jaxtricks.augment.flip import alternating_flip, flip_left_right, flip_up_down, random_flip
 from jaxtricks.augment.hsv import hsv_power, hsv_to_rgb, random_hsv_power, rgb_to_hsv
 from jaxtricks.augment.labels import (
+    alternating_flip_sample,
     crop_sample,
     each_sample,
     flip_sample,
@@ -74,6 +81,7 @@ __all__ = [
     "adjust_saturation",
     "adjust_sharpness",
     "alternating_flip",
+    "alternating_flip_sample",
     "apply_op",
     "augmix",
     "auto_augment",
@@ -96,8 +104,8 @@ __all__ = [
     "equalize",
     "erase_box",
     "fit_color_pca",
-    "fixed_label_noise",
     "five_crops",
+    "fixed_label_noise",
     "flip_left_right",
     "flip_sample",
     "flip_up_down",
@@ -111,6 +119,7 @@ __all__ = [
     "in_box",
     "inverse",
     "invert",
+    "keyless",
     "label_noise",
     "luma",
     "mask_boxes",

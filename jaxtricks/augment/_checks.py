@@ -3,17 +3,14 @@
 import jax.numpy as jnp
 
 from jaxtricks import check
+from jaxtricks.preprocess.levels import levels_or_floats
 
 
 def image(name: str, array, *, channels: tuple[int, ...] | None = None) -> None:
     """Raise ValueError unless the array is ``[H, W, C]``, floating point, with a pixel and an allowed C."""
-    check.rank(name, array, 3)
+    pixels(name, array)
     check.floating(name, array)
-    if 0 in jnp.shape(array):
-        raise ValueError(f"{name} has shape {jnp.shape(array)}; allowed: at least one pixel and one channel.")
-    if channels is not None and jnp.shape(array)[-1] not in channels:
-        allowed = " or ".join(map(str, channels))
-        raise ValueError(f"{name} has shape {jnp.shape(array)}; allowed: {allowed} channels, [H, W, C].")
+    _channels(name, array, channels)
 
 
 def pixels(name: str, array) -> None:
@@ -21,6 +18,40 @@ def pixels(name: str, array) -> None:
     check.rank(name, array, 3)
     if 0 in jnp.shape(array):
         raise ValueError(f"{name} has shape {jnp.shape(array)}; allowed: at least one pixel and one channel.")
+
+
+def photo(name: str, array, *, channels: tuple[int, ...] | None = None) -> None:
+    """Raise ValueError unless the array is ``[H, W, C]``, uint8 or floats, with a pixel and an allowed C."""
+    pixels(name, array)
+    levels_or_floats(name, array)
+    _channels(name, array, channels)
+
+
+def fill(name: str, value, dtype) -> None:
+    """Raise ValueError unless the value is one number that the dtype holds as it is; an array passes with its dtype."""
+    scalar(name, value)
+    if jnp.issubdtype(dtype, jnp.integer) and isinstance(value, check.NUMBERS):
+        held = jnp.iinfo(dtype)
+        if not (held.min <= value <= held.max and value == int(value)):
+            raise ValueError(f"{name} is {value!r}; allowed for {dtype}: a whole number, {held.min} to {held.max}.")
+
+
+def scalar(name: str, value) -> None:
+    """Raise ValueError unless the value is one number: of Python, of NumPy, or an array without axes."""
+    check.rank(name, value, 0)
+    check.number(name, value)
+
+
+def vector(name: str, value, length: int) -> None:
+    """Raise ValueError unless the value is an array of so many numbers."""
+    check.shape(name, value, (length,))
+    check.number(name, value)
+
+
+def matrix(name: str, value) -> None:
+    """Raise ValueError unless the value is ``[3, 3]``, numbers."""
+    check.shape(name, value, (3, 3))
+    check.number(name, value)
 
 
 def size(name: str, value) -> tuple[int, int]:
@@ -55,8 +86,17 @@ def entries(batch, *names: str) -> None:
             raise ValueError(f"batch has {sorted(batch)}; allowed: a batch with {name!r}.{hint}")
     if "image" in names:
         check.rank('batch["image"]', batch["image"], 4)
-    rows = jnp.shape(batch[names[0]])[:1]
+        if 0 in jnp.shape(batch["image"])[1:]:
+            shape = jnp.shape(batch["image"])
+            raise ValueError(f'batch["image"] has shape {shape}; allowed: at least one pixel and one channel.')
     for name in names:
-        shape = jnp.shape(batch[name])
-        if not shape or shape[:1] != rows:
+        check.min_rank(f"batch[{name!r}]", batch[name], 1)
+        shape, rows = jnp.shape(batch[name]), jnp.shape(batch[names[0]])[:1]
+        if shape[:1] != rows:
             raise ValueError(f"batch[{name!r}] has shape {shape}; allowed: {rows} first, as batch[{names[0]!r}].")
+
+
+def _channels(name: str, array, allowed: tuple[int, ...] | None) -> None:
+    if allowed is not None and jnp.shape(array)[-1] not in allowed:
+        wanted = " or ".join(map(str, allowed))
+        raise ValueError(f"{name} has shape {jnp.shape(array)}; allowed: {wanted} channels, [H, W, C].")

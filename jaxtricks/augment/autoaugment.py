@@ -1,6 +1,7 @@
 """AutoAugment: the learned policies for ImageNet and CIFAR-10, as tables."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -89,10 +90,10 @@ def auto_augment(
 
     Args:
       key: a typed key.
-      image: ``[H, W, 3]``, floating point in [0, 1].
+      image: ``[H, W, 3]``, uint8 or floats in [0, 1].
       policy: pairs of ``(operation, probability, level)``, levels 0 to 9 for strengths 0 to 1.
       ops: the table, ``{name: Op}``.
-      fill: value of what movements bring in from outside.
+      fill: value of what movements bring in from outside, in the units of the image: 0 to 255 for uint8.
       method: of the movements, ``"nearest"`` or ``"bilinear"``.
 
     Returns:
@@ -113,7 +114,7 @@ def auto_augment(
             check.between("probability", probability, 0.0, 1.0)
             check.between("level", level, 0, 9)
     table = {name: ops[name] for name in used}
-    _checks.image("image", image)
+    _checks.photo("image", image)
     image = jnp.asarray(image)
     places = jnp.array([[list(table).index(name) for name, _, _ in pair] for pair in policy])
     chances = jnp.array([[probability for _, probability, _ in pair] for pair in policy])
@@ -122,7 +123,10 @@ def auto_augment(
     row = jax.random.randint(pair_key, (), 0, len(policy))
     coins = jax.random.bernoulli(coin_key, chances[row])
     signs = jax.random.rademacher(sign_key, (2,), jnp.float32)
-    for i in range(2):
-        changed = apply_op(image, places[row, i], strengths[row, i], signs[i], ops=table, fill=fill, method=method)
-        image = jnp.where(coins[i], changed, image)
-    return image
+
+    def step(image, drawn):
+        heads, *given = drawn
+        change = partial(apply_op, ops=table, fill=fill, method=method)
+        return jax.lax.cond(heads, change, lambda x, *_: x, image, *given), None
+
+    return jax.lax.scan(step, image, (coins, places[row], strengths[row], signs))[0]

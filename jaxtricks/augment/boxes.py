@@ -17,9 +17,11 @@ def move_points(points: jax.Array, matrix: jax.Array) -> jax.Array:
       ``[..., 2]``.
 
     Raises:
-      ValueError: on a wrong shape.
+      ValueError: on a wrong shape or dtype.
     """
     check.shape("matrix", matrix, (3, 3))
+    check.number("matrix", matrix)
+    check.number("points", points)
     if jnp.shape(points)[-1:] != (2,):
         raise ValueError(f"points has shape {jnp.shape(points)}; allowed: [..., 2].")
     (a, b, e), (c, d, f), _ = matrix
@@ -38,10 +40,9 @@ def move_boxes(boxes: jax.Array, matrix: jax.Array) -> jax.Array:
       ``[..., 4]``, not cut to any frame.
 
     Raises:
-      ValueError: on a wrong shape.
+      ValueError: on a wrong shape or dtype.
     """
-    if jnp.shape(boxes)[-1:] != (4,):
-        raise ValueError(f"boxes has shape {jnp.shape(boxes)}; allowed: [..., 4].")
+    _check(boxes)
     corners = move_points(jnp.asarray(boxes)[..., jnp.array([[0, 1], [2, 1], [0, 3], [2, 3]])], matrix)
     return jnp.concatenate([corners.min(-2), corners.max(-2)], -1)
 
@@ -58,18 +59,21 @@ def cut_boxes(
       visible: the part of its area that must be more than this for a box to stay valid, 0 to 1.
 
     Returns:
-      Boxes ``[..., 4]``, zeros where not valid, and valid ``[...]``.
+      Boxes ``[..., 4]``, zeros where not valid, and valid ``[...]``. A box that is not finite is not valid.
 
     Raises:
-      ValueError: on a wrong shape, or visible outside 0 to 1.
+      ValueError: on a wrong shape or dtype, or visible outside 0 to 1.
     """
     check.between("visible", visible, 0.0, 1.0)
+    _check(boxes)
     check.shape("frame", frame, (4,))
+    check.number("frame", frame)
     check.shape("valid", valid, jnp.shape(boxes)[:-1])
+    check.boolean("valid", valid)
     x0, y0, x1, y1 = frame
     low, high = jnp.stack([x0, y0, x0, y0]), jnp.stack([x1, y1, x1, y1])
     cut = jnp.clip(boxes, _like(low, boxes), _like(high, boxes))
-    valid = valid & (_area(cut) > visible * _area(boxes))
+    valid = valid & jnp.isfinite(boxes).all(-1) & (_area(cut) > visible * _area(boxes))
     return jnp.where(valid[..., None], cut, 0), valid
 
 
@@ -83,9 +87,12 @@ def mask_boxes(masks: jax.Array) -> jax.Array:
       ``(x0, y0, x1, y1)``, float32 ``[..., 4]``.
 
     Raises:
-      ValueError: on a wrong rank.
+      ValueError: on a wrong rank or dtype, or without a pixel.
     """
     check.min_rank("masks", masks, 2)
+    check.boolean("masks", masks)
+    if 0 in jnp.shape(masks)[-2:]:
+        raise ValueError(f"masks has shape {jnp.shape(masks)}; allowed: at least one pixel.")
     masks = jnp.asarray(masks)
 
     def ends(line):
@@ -94,6 +101,12 @@ def mask_boxes(masks: jax.Array) -> jax.Array:
     (x0, x1), (y0, y1) = ends(masks.any(-2)), ends(masks.any(-1))
     boxes = jnp.stack([x0, y0, x1, y1], -1).astype(jnp.float32)
     return jnp.where(masks.any((-2, -1))[..., None], boxes, 0)
+
+
+def _check(boxes: jax.Array) -> None:
+    check.number("boxes", boxes)
+    if jnp.shape(boxes)[-1:] != (4,):
+        raise ValueError(f"boxes has shape {jnp.shape(boxes)}; allowed: [..., 4].")
 
 
 def _like(vector: jax.Array, array: jax.Array) -> jax.Array:

@@ -28,16 +28,19 @@ def class_activation(features: jax.Array, weights: jax.Array) -> jax.Array:
     check.rank("features", features, 3)
     check.floating("features", features)
     check.shape("weights", weights, jnp.shape(features)[-1:])
+    check.floating("weights", weights)
+    if 0 in jnp.shape(features):
+        raise ValueError(f"features has shape {jnp.shape(features)}; allowed: at least one place and one channel.")
     seen = jnp.maximum((features * weights[None, None, :]).sum(-1), 0)
     most = seen.max()
-    return jax.lax.stop_gradient(seen / jnp.where(most > 0, most, 1))
+    return jax.lax.stop_gradient(seen / jnp.where(most == 0, 1, most))
 
 
 def cam_box(cam: jax.Array, threshold: jax.Array | float, *, size: tuple[int, int], margin: float = 0.1) -> jax.Array:
     """The smallest box that holds all cells of a map that reach a part of its greatest value, and a margin.
 
     Args:
-      cam: ``[h, w]``, floating point, 0 or more; constant maps give the whole image.
+      cam: ``[h, w]``, floating point, 0 or more; constant maps give the whole image, one with a NaN gives NaN.
       threshold: part of the greatest value, 0 to 1.
       size: ``(height, width)`` of the image that the map covers.
       margin: added on each side, as a part of the box's own side, 0 or more; cut at the border of the image.
@@ -50,11 +53,15 @@ def cam_box(cam: jax.Array, threshold: jax.Array | float, *, size: tuple[int, in
     """
     check.rank("cam", cam, 2)
     check.floating("cam", cam)
+    if 0 in jnp.shape(cam):
+        raise ValueError(f"cam has shape {jnp.shape(cam)}; allowed: at least one cell.")
+    _checks.scalar("threshold", threshold)
     check.between("threshold", threshold, 0.0, 1.0)
     check.between("margin", margin, 0.0, float("inf"))
     height, width = _checks.size("size", size)
     cell = jnp.array([width / cam.shape[1], height / cam.shape[0]])
-    box = mask_boxes(cam >= threshold * cam.max()).reshape(2, 2) * cell[None]
+    level = threshold * cam.max()
+    box = mask_boxes(cam >= level).reshape(2, 2) * jnp.where(jnp.isnan(level), jnp.nan, cell)[None]
     extra = margin * (box[1] - box[0])
     frame = jnp.array([width, height], jnp.float32)
     return jnp.concatenate([jnp.maximum(box[0] - extra, 0), jnp.minimum(box[1] + extra, frame)])
@@ -73,7 +80,7 @@ def cam_crop(
 
     Args:
       key: a typed key.
-      image: ``[H, W, C]``, floating point.
+      image: ``[H, W, C]``, uint8 or floats.
       cam: ``[h, w]``, floating point, 0 or more, over the whole image; class_activation gives one.
       size: of the result, static: a number or ``(height, width)``.
       threshold: least and greatest part of the map's greatest value, uniform, within 0 to 1.
@@ -88,7 +95,7 @@ def cam_crop(
     Reference:
       Hu et al., See better before looking closer: weakly supervised data augmentation network, arXiv 1901.09891.
     """
-    _checks.image("image", image)
+    _checks.photo("image", image)
     _checks.interval("threshold", threshold, 0.0, 1.0)
     level = jax.random.uniform(key, minval=threshold[0], maxval=threshold[1])
     return resized_crop(image, cam_box(cam, level, size=image.shape[:2], margin=margin), size=size)

@@ -1,7 +1,8 @@
 """Images made of several, for detection and segmentation: mosaic and copy-paste. Boxes and masks follow.
 
-Entries as in labels.py with a first axis B: ``box [B, N, 4]``, ``valid [B, N]``; and whatever else is named in
-``instances``, ``[B, N, ...]``, such as the classes of the boxes. Partners are the examples before in the batch.
+Entries as in labels.py with a first axis B: ``image`` of uint8 or floats, ``box [B, N, 4]``, ``valid [B, N]``; and
+whatever else is named in ``instances``, ``[B, N, ...]``, such as the classes of the boxes. Partners are the examples
+before in the batch.
 """
 
 import jax
@@ -11,6 +12,7 @@ from jaxtricks import check
 from jaxtricks.augment import _checks
 from jaxtricks.augment.boxes import cut_boxes, mask_boxes
 from jaxtricks.augment.compose import Batch
+from jaxtricks.preprocess.levels import levels_or_floats
 
 
 def mosaic_at(
@@ -125,8 +127,10 @@ def paste_instances(
     check.between("visible", visible, 0.0, 1.0)
     count, slots = batch["valid"].shape
     check.shape('batch["mask"]', batch["mask"], (count, slots, *batch["image"].shape[1:3]))
+    check.boolean('batch["mask"]', batch["mask"])
     check.shape("chosen", chosen, (count, slots))
-    mask = batch["mask"].astype(bool)
+    check.boolean("chosen", chosen)
+    mask = batch["mask"]
     before = {name: jnp.roll(batch[name], 1, axis=0) for name in ("image", "box", *instances)}
     pasted = jnp.roll(chosen & batch["valid"], 1, axis=0)
     pasted_mask = jnp.roll(mask, 1, axis=0) & pasted[..., None, None]
@@ -180,8 +184,10 @@ def copy_paste(
 
 def _check(batch: Batch, others: tuple[str, ...]) -> None:
     _checks.entries(batch, "image", "box", "valid", *others)
-    check.floating('batch["image"]', batch["image"])
+    levels_or_floats('batch["image"]', batch["image"])
     check.shape('batch["box"]', batch["box"], (None, None, 4))
+    check.number('batch["box"]', batch["box"])
+    check.boolean('batch["valid"]', batch["valid"])
     for name in ("valid", *others):
         if batch[name].shape[1:2] != batch["box"].shape[1:2]:
             raise ValueError(

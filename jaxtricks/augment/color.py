@@ -1,6 +1,7 @@
 """Colour: torchvision's adjustments and jitter. Results are clipped to [0, 1]."""
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -8,15 +9,17 @@ import jax.numpy as jnp
 from jaxtricks import check
 from jaxtricks.augment import _checks
 from jaxtricks.augment.hsv import hsv_to_rgb, rgb_to_hsv
+from jaxtricks.preprocess.levels import in_float32
 
 LUMA = (0.2989, 0.587, 0.114)  # torchvision's weights of R, G, B
 
 
+@in_float32
 def luma(image: jax.Array) -> jax.Array:
     """Brightness of each pixel: ``0.2989 R + 0.587 G + 0.114 B``, or the only channel.
 
     Args:
-      image: ``[H, W, 3]`` or ``[H, W, 1]``, floating point.
+      image: ``[H, W, 3]`` or ``[H, W, 1]``, uint8 or floats in [0, 1].
 
     Returns:
       ``[H, W, 1]``.
@@ -30,11 +33,20 @@ def luma(image: jax.Array) -> jax.Array:
     return sum(weight * image[..., i : i + 1] for i, weight in enumerate(LUMA))
 
 
+def channelwise(reduce: Callable, image: jax.Array) -> jax.Array:
+    """The mean, least or greatest value of each channel, ``[1, 1, C]``.
+
+    By columns and then by rows: over both at once XLA takes twice as long on a CPU, and the barrier keeps it from that.
+    """
+    return reduce(jax.lax.optimization_barrier(reduce(image, 0)), 0)[None, None]
+
+
+@in_float32
 def adjust_brightness(image: jax.Array, factor: jax.Array | float) -> jax.Array:
     """Multiply: ``clip(factor * image, 0, 1)``.
 
     Args:
-      image: ``[H, W, C]``, floating point in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats in [0, 1].
       factor: 0 gives black, 1 the image; 0 or more.
 
     Returns:
@@ -47,11 +59,12 @@ def adjust_brightness(image: jax.Array, factor: jax.Array | float) -> jax.Array:
     return _blend(image, jnp.zeros_like(image), factor)
 
 
+@in_float32
 def adjust_contrast(image: jax.Array, factor: jax.Array | float) -> jax.Array:
     """Move away from the mean brightness: ``clip(factor * image + (1 - factor) * mean(luma(image)), 0, 1)``.
 
     Args:
-      image: ``[H, W, 3]`` or ``[H, W, 1]``, floating point in [0, 1].
+      image: ``[H, W, 3]`` or ``[H, W, 1]``, uint8 or floats in [0, 1].
       factor: 0 gives grey, 1 the image; 0 or more.
 
     Returns:
@@ -61,16 +74,16 @@ def adjust_contrast(image: jax.Array, factor: jax.Array | float) -> jax.Array:
       ValueError: on a wrong rank, dtype or number of channels, or a negative factor.
     """
     _checks.image("image", image, channels=(1, 3))
-    wide = jnp.promote_types(image.dtype, jnp.float32)
-    mean = luma(image.mean((0, 1), keepdims=True, dtype=wide))  # luma is linear: that of the mean is the mean of it
-    return _blend(image, jnp.broadcast_to(mean.astype(image.dtype), image.shape), factor)
+    mean = luma(channelwise(jnp.mean, image))  # luma is linear: that of the mean is the mean of it
+    return _blend(image, jnp.broadcast_to(mean, image.shape), factor)
 
 
+@in_float32
 def adjust_saturation(image: jax.Array, factor: jax.Array | float) -> jax.Array:
     """Move away from grey: ``clip(factor * image + (1 - factor) * luma(image), 0, 1)``.
 
     Args:
-      image: ``[H, W, 3]``, floating point in [0, 1]; a grey image would not change, so one channel is refused.
+      image: ``[H, W, 3]``, uint8 or floats in [0, 1]; a grey image would not change, so one channel is refused.
       factor: 0 gives a grey image, 1 the image; 0 or more.
 
     Returns:
@@ -83,11 +96,12 @@ def adjust_saturation(image: jax.Array, factor: jax.Array | float) -> jax.Array:
     return _blend(image, jnp.broadcast_to(luma(image), image.shape), factor)
 
 
+@in_float32
 def adjust_hue(image: jax.Array, shift: jax.Array | float) -> jax.Array:
     """Turn the hue: ``H <- (H + shift) mod 1`` in HSV.
 
     Args:
-      image: ``[H, W, 3]``, floating point in [0, 1]; a grey image would not change, so one channel is refused.
+      image: ``[H, W, 3]``, uint8 or floats in [0, 1]; a grey image would not change, so one channel is refused.
       shift: part of the colour circle, -0.5 to 0.5; 0 gives the image.
 
     Returns:
@@ -96,11 +110,13 @@ def adjust_hue(image: jax.Array, shift: jax.Array | float) -> jax.Array:
     Raises:
       ValueError: on a wrong rank, dtype or number of channels, or a shift outside -0.5 to 0.5.
     """
+    _checks.scalar("shift", shift)
     check.between("shift", shift, -0.5, 0.5)
     hsv = rgb_to_hsv(image)
     return hsv_to_rgb(hsv + jnp.array([shift, 0, 0], image.dtype)[None, None, :])
 
 
+@in_float32
 def color_jitter(
     key: jax.Array,
     image: jax.Array,
@@ -118,7 +134,7 @@ def color_jitter(
 
     Args:
       key: a typed key.
-      image: ``[H, W, 3]`` in [0, 1], floating point; ``[H, W, 1]`` if saturation and hue are 0.
+      image: ``[H, W, 3]``, uint8 or floats in [0, 1]; ``[H, W, 1]`` if saturation and hue are 0.
       brightness: strength, 0 or more.
       contrast: strength, 0 or more.
       saturation: strength, 0 or more.
@@ -155,6 +171,7 @@ def color_jitter(
 
 
 def _blend(image: jax.Array, other: jax.Array, factor: jax.Array | float) -> jax.Array:
+    _checks.scalar("factor", factor)
     check.between("factor", factor, 0.0, math.inf)
     factor = jnp.asarray(factor, image.dtype)
     return jnp.clip(factor * image + (1 - factor) * other, 0, 1)

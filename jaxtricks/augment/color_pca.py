@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxtricks import check
 from jaxtricks.augment import _checks
+from jaxtricks.preprocess.levels import in_float32
 
 
 class ColorPCA(NamedTuple):
@@ -35,11 +36,15 @@ def fit_color_pca(images: np.ndarray | Iterable[np.ndarray]) -> ColorPCA:
       ColorPCA, float32.
 
     Raises:
-      ValueError: if a batch is not of rank 4, the channels differ, or there is no pixel.
+      ValueError: if a batch has another rank or dtype, the channels differ, or there is no pixel.
     """
     count, total, squares = 0, 0.0, 0.0
     for batch in [images] if hasattr(images, "shape") else images:
         check.rank("images", batch, 4)
+        if jnp.result_type(batch) != jnp.uint8 and not jnp.issubdtype(jnp.result_type(batch), jnp.floating):
+            raise ValueError(f"images has dtype {batch.dtype}; allowed: uint8 or a floating-point dtype.")
+        if 0 in batch.shape[1:]:
+            raise ValueError(f"images has shape {batch.shape}; allowed: at least one pixel and one channel.")
         if count and batch.shape[-1] != len(total):
             raise ValueError(f"images has a batch of shape {batch.shape}; allowed: {len(total)} channels, as before.")
         for i in range(0, len(batch), 256):  # a part at a time in float64
@@ -54,11 +59,12 @@ def fit_color_pca(images: np.ndarray | Iterable[np.ndarray]) -> ColorPCA:
     return ColorPCA(jnp.asarray(np.maximum(values, 0), jnp.float32), jnp.asarray(vectors, jnp.float32))
 
 
+@in_float32
 def pca_shift(image: jax.Array, pca: ColorPCA, amount: jax.Array) -> jax.Array:
     r"""Add one colour to all pixels: ``clip(image + sum_i amount_i value_i vector_i, 0, 1)``.
 
     Args:
-      image: ``[H, W, C]``, floating point in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats in [0, 1].
       pca: from fit_color_pca.
       amount: of each principal colour, ``[C]``; 0 gives the image.
 
@@ -70,18 +76,21 @@ def pca_shift(image: jax.Array, pca: ColorPCA, amount: jax.Array) -> jax.Array:
     """
     _checks.image("image", image)
     channels = image.shape[-1]
-    check.shape("pca.values", pca.values, (channels,))
-    check.shape("amount", amount, (channels,))
+    _checks.vector("pca.values", pca.values, channels)
+    check.shape("pca.vectors", pca.vectors, (channels, channels))
+    check.number("pca.vectors", pca.vectors)
+    _checks.vector("amount", amount, channels)
     color = (pca.vectors * (amount * pca.values)[None, :]).sum(1)
-    return jnp.clip(image + color.astype(image.dtype)[None, None, :], 0, 1)
+    return jnp.clip(image + color[None, None, :], 0, 1)
 
 
+@in_float32
 def pca_noise(key: jax.Array, image: jax.Array, pca: ColorPCA, *, std: float = 0.1) -> jax.Array:
     """Add a random mixture of the principal colours, one draw an image: pca_shift by ``amount ~ N(0, std^2)``.
 
     Args:
       key: a typed key.
-      image: ``[H, W, C]``, floating point in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats in [0, 1].
       pca: from fit_color_pca.
       std: standard deviation of the amounts, 0 or more.
 
@@ -95,4 +104,5 @@ def pca_noise(key: jax.Array, image: jax.Array, pca: ColorPCA, *, std: float = 0
       Krizhevsky et al., ImageNet classification with deep convolutional neural networks, NeurIPS 2012, section 4.1.
     """
     check.between("std", std, 0.0, math.inf)
+    check.rank("pca.values", pca.values, 1)
     return pca_shift(image, pca, std * jax.random.normal(key, jnp.shape(pca.values)))

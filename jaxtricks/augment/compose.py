@@ -12,23 +12,51 @@ Batch = dict[str, jax.Array]
 Augment = Callable[[jax.Array, Batch], Batch]  # (key, batch) -> batch
 
 
-def each(transform: Callable[[jax.Array, jax.Array], jax.Array]) -> Augment:
-    """Turn a random function of one image into an augmentation of a batch: a key for every image, then vmap.
+def each(transform: Callable[[jax.Array, jax.Array], jax.Array], *, per: str = "sample", loop: bool = False) -> Augment:
+    """Turn a random function of one image into an augmentation of a batch.
 
     Args:
       transform: ``(key, image[H, W, C]) -> image``.
+      per: ``"sample"``, a key and so a draw for every image; or ``"batch"``, one draw for all of them. Where the
+        transform branches, as policies and maybe do, a draw for each image means that all branches are computed for all
+        images; one draw for the batch, only the branch that is drawn.
+      loop: go through the images one after another instead of all at once, so that only the branch drawn for each is
+        computed. That pays on a CPU. On a batch that is spread over devices put it inside shard_map: a loop is not
+        spread by itself.
 
     Returns:
       ``(key, batch) -> batch``; only ``batch["image"]``, ``[B, H, W, C]``, changes. It raises ValueError for images of
       another rank.
+
+    Raises:
+      ValueError: on a wrong option.
     """
+    check.option("per", per, ("sample", "batch"))
+    check.option("loop", loop, (False, True))
 
     def augment(key: jax.Array, batch: Batch) -> Batch:
         image = batch["image"]
         check.rank('batch["image"]', image, 4)
-        return {**batch, "image": jax.vmap(transform)(jax.random.split(key, image.shape[0]), image)}
+        rows = image.shape[:1]
+        keys = jax.random.split(key, rows) if per == "sample" else key
+        if loop:
+            given = jnp.broadcast_to(keys, rows), image
+            return {**batch, "image": jax.lax.map(lambda one: transform(*one), given)}
+        return {**batch, "image": jax.vmap(transform, (0 if per == "sample" else None, 0))(keys, image)}
 
     return augment
+
+
+def keyless(transform: Callable) -> Callable:
+    """Turn a function that draws nothing, of an image, a sample or a batch, into one with a key that it does not use.
+
+    Args:
+      transform: ``(data) -> data``, such as flip_left_right or ``partial(fixed_label_noise, share=0.2, classes=10)``.
+
+    Returns:
+      ``(key, data) -> data``, for each, each_sample and chain.
+    """
+    return lambda key, data: transform(data)
 
 
 def chain(**stages: Augment) -> Augment:
@@ -74,6 +102,7 @@ def maybe(probability: float, transform: Callable[[jax.Array, jax.Array], jax.Ar
 
     def apply(key: jax.Array, image: jax.Array) -> jax.Array:
         coin, draw = named(key, "maybe"), named(key, "transform")
-        return jnp.where(jax.random.bernoulli(coin, probability), transform(draw, image), image)
+        heads = jax.random.bernoulli(coin, probability)
+        return jax.lax.cond(heads, lambda image: transform(draw, image), lambda image: image, jnp.asarray(image))
 
     return apply

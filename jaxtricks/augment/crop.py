@@ -7,6 +7,8 @@ import jax.numpy as jnp
 
 from jaxtricks import check
 from jaxtricks.augment import _checks
+from jaxtricks.preprocess.levels import in_float32
+from jaxtricks.preprocess.resample import along
 
 MODES = ("constant", "edge", "reflect", "symmetric", "wrap")  # of jnp.pad; constant pads zeros
 
@@ -60,6 +62,7 @@ def random_pad_crop(key: jax.Array, image: jax.Array, *, padding: int = 4, mode:
     return pad_crop(image, offset, padding=padding, mode=mode)
 
 
+@in_float32
 def resized_crop(image: jax.Array, box: jax.Array, *, size: int | tuple[int, int]) -> jax.Array:
     r"""Cut a box out of an image and resample it, bilinear with antialiasing: PIL's crop and resize.
 
@@ -68,9 +71,10 @@ def resized_crop(image: jax.Array, box: jax.Array, *, size: int | tuple[int, int
     for pixel centres p inside the box only, centres c of the output's pixels, and s input pixels an output pixel.
 
     Args:
-      image: ``[H, W, C]``, floating point.
+      image: ``[H, W, C]``, uint8 or floats.
       box: ``(x0, y0, x1, y1)`` in pixels, ``[4]``, fractions allowed. An output pixel for which the box holds no pixel
-        of the image becomes 0: all of them where the box is empty.
+        of the image becomes 0: all of them where the box is empty. A box with a NaN gives NaN, as does
+        one that meets the image and is longer than both image and result.
       size: of the result, static: a number or ``(height, width)``.
 
     Returns:
@@ -80,14 +84,14 @@ def resized_crop(image: jax.Array, box: jax.Array, *, size: int | tuple[int, int
       ValueError: on a wrong rank, shape, dtype or size.
     """
     _checks.image("image", image)
-    check.shape("box", box, (4,))
+    _checks.vector("box", box, 4)
     height, width = _checks.size("size", size)
     x0, y0, x1, y1 = jnp.asarray(box, jnp.float32)
-    rows, columns = _weights(y0, y1, image.shape[0], height), _weights(x0, x1, image.shape[1], width)
-    wide = image.astype(jnp.promote_types(image.dtype, jnp.float32))
-    exact = jax.lax.Precision.HIGHEST  # else TF32 or bfloat16 on accelerators, an error of up to one grey level
-    wide = jnp.einsum("ih,hwc->iwc", rows, wide, precision=exact)
-    return jnp.einsum("jw,iwc->ijc", columns, wide, precision=exact).astype(image.dtype)
+    for axis, (start, stop, out) in enumerate(((y0, y1, height), (x0, x1, width))):
+        step = (stop - start) / out
+        wanted = start + (jnp.arange(out) + 0.5) * step
+        image = along(image, axis, wanted, step, (start, stop), most=image.shape[axis] / out)
+    return image
 
 
 def random_resized_crop(
@@ -102,7 +106,7 @@ def random_resized_crop(
 
     Args:
       key: a typed key.
-      image: ``[H, W, C]``, floating point.
+      image: ``[H, W, C]``, uint8 or floats.
       size: of the result, static: a number or ``(height, width)``.
       area: least and greatest part of the image's area, uniform, within 0 to 1.
       aspect: least and greatest width / height, uniform in the logarithm, greater than 0.
@@ -116,7 +120,7 @@ def random_resized_crop(
     Reference:
       Szegedy et al., Going deeper with convolutions, arXiv 1409.4842, section 6; the draw is torchvision's.
     """
-    _checks.image("image", image)
+    _checks.photo("image", image)
     box = random_box(key, image.shape[:2], area=area, aspect=aspect)
     return resized_crop(image, box, size=size)
 
@@ -178,7 +182,7 @@ def random_scaled_crop(
 
     Args:
       key: a typed key.
-      image: ``[H, W, C]``, floating point.
+      image: ``[H, W, C]``, uint8 or floats.
       scale: least and greatest side of the box as a part of the image's side, uniform, greater than 0, at most 1.
       size: of the result, static: a number or ``(height, width)``; None keeps the image's.
 
@@ -188,7 +192,7 @@ def random_scaled_crop(
     Raises:
       ValueError: on a wrong rank, dtype, size or range.
     """
-    _checks.image("image", image)
+    _checks.photo("image", image)
     _checks.interval("scale", scale, 1e-3, 1.0)
     scale_key, place_key = jax.random.split(key)
     whole = jnp.array([image.shape[1], image.shape[0]], jnp.float32)
@@ -203,14 +207,3 @@ def _largest(height: int, width: int, aspect: tuple[float, float]) -> jax.Array:
     w, h = max(1, min(width, round(height * ratio))), max(1, min(height, round(width / ratio)))
     x, y = (width - w) // 2, (height - h) // 2
     return jnp.array([x, y, x + w, y + h], jnp.float32)
-
-
-def _weights(start: jax.Array, stop: jax.Array, pixels: int, out: int) -> jax.Array:
-    """Triangle weights ``[out, pixels]`` that resample ``start`` to ``stop`` to ``out`` pixels; rows sum to 1 or 0."""
-    step = (stop - start) / out
-    center = jnp.arange(pixels) + 0.5
-    wanted = start + (jnp.arange(out) + 0.5) * step
-    near = jnp.maximum(0, 1 - jnp.abs(center[None, :] - wanted[:, None]) / jnp.maximum(step, 1))
-    near = jnp.where(((center >= start) & (center < stop))[None, :], near, 0)
-    total = near.sum(1, keepdims=True)
-    return near / jnp.where(total > 0, total, 1)

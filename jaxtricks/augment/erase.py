@@ -5,16 +5,18 @@ import jax.numpy as jnp
 
 from jaxtricks import check
 from jaxtricks.augment import _checks
+from jaxtricks.augment._random import uniform
 from jaxtricks.augment.crop import random_box
+from jaxtricks.preprocess.levels import like
 
 
 def erase_box(image: jax.Array, box: jax.Array, value: jax.Array | float) -> jax.Array:
     """Put a value in place of a box: of the pixels whose centre lies in it.
 
     Args:
-      image: ``[H, W, C]``, floating point.
+      image: ``[H, W, C]``, uint8 or floats in [0, 1].
       box: ``(x0, y0, x1, y1)`` in pixels, ``[4]``; what lies outside of the image is left out.
-      value: a scalar, or an image ``[H, W, C]``.
+      value: a scalar, or an image ``[H, W, C]``, in the units of the image: 0 to 255 for uint8.
 
     Returns:
       ``[H, W, C]`` in the dtype of image.
@@ -22,9 +24,12 @@ def erase_box(image: jax.Array, box: jax.Array, value: jax.Array | float) -> jax
     Raises:
       ValueError: on a wrong rank, shape or dtype.
     """
-    _checks.image("image", image)
+    _checks.photo("image", image)
+    check.number("value", value)
+    check.shape("value", value, () if jnp.ndim(value) == 0 else image.shape)
+    if jnp.ndim(value) == 0:
+        _checks.fill("value", value, image.dtype)
     value = jnp.asarray(value, image.dtype)
-    check.shape("value", value, () if value.ndim == 0 else image.shape)
     return jnp.where(in_box(image.shape[:2], box)[..., None], value, image)
 
 
@@ -33,7 +38,7 @@ def in_box(size: tuple[int, int], box: jax.Array) -> jax.Array:
 
     Args:
       size: ``(height, width)``.
-      box: ``(x0, y0, x1, y1)`` in pixels, ``[4]``.
+      box: ``(x0, y0, x1, y1)`` in pixels, ``[4]``. One with a NaN, or without area, holds no pixel.
 
     Returns:
       ``[height, width]``, bool.
@@ -42,7 +47,7 @@ def in_box(size: tuple[int, int], box: jax.Array) -> jax.Array:
       ValueError: on a wrong size or shape.
     """
     height, width = _checks.size("size", size)
-    check.shape("box", box, (4,))
+    _checks.vector("box", box, 4)
     x0, y0, x1, y1 = box
     x, y = jnp.arange(width)[None, :] + 0.5, jnp.arange(height)[:, None] + 0.5
     return (x >= x0) & (x < x1) & (y >= y0) & (y < y1)
@@ -61,11 +66,11 @@ def random_erasing(
 
     Args:
       key: a typed key.
-      image: ``[H, W, C]``, floating point in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats in [0, 1].
       probability: 0 to 1.
       area: least and greatest part of the image's area, uniform, within 0 to 1.
       aspect: least and greatest width / height, uniform in the logarithm.
-      fill: a number, or ``"noise"``: every value uniform in [0, 1].
+      fill: a number in the units of the image, 0 to 255 for uint8; or ``"noise"``: every value uniform over the range.
 
     Returns:
       ``[H, W, C]``; the image itself if none of ten draws of the box fits into it.
@@ -76,14 +81,18 @@ def random_erasing(
     Reference:
       Zhong et al., Random erasing data augmentation, arXiv 1708.04896.
     """
-    _checks.image("image", image)
+    _checks.photo("image", image)
     check.between("probability", probability, 0.0, 1.0)
     if isinstance(fill, str):
         check.option("fill", fill, ("noise",))
     coin_key, box_key, noise_key = jax.random.split(key, 3)
     box = random_box(box_key, image.shape[:2], area=area, aspect=aspect, otherwise="empty")
-    value = jax.random.uniform(noise_key, image.shape, image.dtype) if fill == "noise" else fill
-    return jnp.where(jax.random.bernoulli(coin_key, probability), erase_box(image, box, value), image)
+
+    def erase(image):
+        value = like(uniform(noise_key, image.shape), image.dtype) if fill == "noise" else fill
+        return erase_box(image, box, value)
+
+    return jax.lax.cond(jax.random.bernoulli(coin_key, probability), erase, lambda image: image, jnp.asarray(image))
 
 
 def cutout(key: jax.Array, image: jax.Array, *, size: int | tuple[int, int], fill: float = 0.0) -> jax.Array:
@@ -91,9 +100,9 @@ def cutout(key: jax.Array, image: jax.Array, *, size: int | tuple[int, int], fil
 
     Args:
       key: a typed key.
-      image: ``[H, W, C]``, floating point in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats in [0, 1].
       size: of the box: a number or ``(height, width)``.
-      fill: what stands in its place.
+      fill: what stands in its place, in the units of the image: 0 to 255 for uint8.
 
     Returns:
       ``[H, W, C]``.
@@ -104,7 +113,7 @@ def cutout(key: jax.Array, image: jax.Array, *, size: int | tuple[int, int], fil
     Reference:
       DeVries and Taylor, Improved regularization of convolutional neural networks with cutout, arXiv 1708.04552.
     """
-    _checks.image("image", image)
+    _checks.photo("image", image)
     height, width = _checks.size("size", size)
     center = jax.random.randint(key, (2,), 0, jnp.array([image.shape[1], image.shape[0]]))
     corner = center - jnp.array([width // 2, height // 2])
@@ -117,11 +126,11 @@ def mask_grid(
     """Erase a grid of squares: where both coordinates, counted from the offset, lie past ``keep`` of a unit.
 
     Args:
-      image: ``[H, W, C]``, floating point in [0, 1].
-      offset: ``(x, y)`` in pixels, ``[2]``: a corner of the grid.
+      image: ``[H, W, C]``, uint8 or floats in [0, 1].
+      offset: ``(x, y)`` in pixels, ``[2]``: a corner of the grid. Where it or the unit is a NaN, nothing is erased.
       unit: distance from square to square in pixels, greater than 0.
       keep: 1 - side of a square / unit, 0 to 1; of the image, ``1 - (1 - keep)^2`` stays.
-      fill: what stands in place of the squares.
+      fill: what stands in place of the squares, in the units of the image: 0 to 255 for uint8.
 
     Returns:
       ``[H, W, C]``.
@@ -129,8 +138,9 @@ def mask_grid(
     Raises:
       ValueError: on a wrong rank, shape, dtype or range.
     """
-    _checks.image("image", image)
-    check.shape("offset", offset, (2,))
+    _checks.photo("image", image)
+    _checks.vector("offset", offset, 2)
+    _checks.scalar("unit", unit)
     check.positive("unit", unit)
     check.between("keep", keep, 0.0, 1.0)
     height, width = image.shape[:2]
@@ -152,11 +162,11 @@ def gridmask(
 
     Args:
       key: a typed key.
-      image: ``[H, W, C]``, floating point in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats in [0, 1].
       unit: least and greatest distance from square to square, as a part of the shorter side, greater than 0.
       keep: 1 - side of a square / unit, 0 to 1; of the image, ``1 - (1 - keep)^2`` stays on average.
       probability: 0 to 1; the paper raises it over the epochs.
-      fill: what stands in place of the squares.
+      fill: what stands in place of the squares, in the units of the image: 0 to 255 for uint8.
 
     Returns:
       ``[H, W, C]``.
@@ -167,7 +177,7 @@ def gridmask(
     Reference:
       Chen et al., GridMask data augmentation, arXiv 2001.04086.
     """
-    _checks.image("image", image)
+    _checks.photo("image", image)
     _checks.interval("unit", unit, 1e-3, float("inf"))
     check.between("probability", probability, 0.0, 1.0)
     coin_key, unit_key, offset_key = jax.random.split(key, 3)

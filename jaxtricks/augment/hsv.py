@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxtricks import check
 from jaxtricks.augment import _checks
+from jaxtricks.preprocess.levels import in_float32
 
 
 def rgb_to_hsv(image: jax.Array) -> jax.Array:
@@ -16,7 +17,7 @@ def rgb_to_hsv(image: jax.Array) -> jax.Array:
       image: ``[H, W, 3]``, floating point in [0, 1].
 
     Returns:
-      ``[H, W, 3]``, hue in [0, 1]; hue is 0 where the pixel is grey, saturation is 0 where it is black.
+      ``[H, W, 3]``, hue in [0, 1]; hue is 0 where the pixel is grey, saturation is 0 where it is black, to 1e-18.
 
     Raises:
       ValueError: on a wrong rank, dtype or number of channels.
@@ -25,6 +26,8 @@ def rgb_to_hsv(image: jax.Array) -> jax.Array:
     r, g, b = image[..., 0], image[..., 1], image[..., 2]
     value, least = jnp.maximum(jnp.maximum(r, g), b), jnp.minimum(jnp.minimum(r, g), b)
     spread = value - least
+    # What is left below would have a square of 0, and so no gradient.
+    spread, value = (jnp.where(jnp.abs(x) < 1e-18, 0 * x, x) for x in (spread, value))
     divisor = jnp.where(spread == 0, 1, spread)
     hue = jnp.where(value == r, (g - b) / divisor, jnp.where(value == g, 2 + (b - r) / divisor, 4 + (r - g) / divisor))
     saturation = spread / jnp.where(value == 0, 1, value)
@@ -49,6 +52,7 @@ def hsv_to_rgb(image: jax.Array) -> jax.Array:
     return value - value * saturation * jnp.clip(jnp.minimum(k, 4 - k), 0, 1)
 
 
+@in_float32
 def hsv_power(
     image: jax.Array, power: jax.Array, factor: jax.Array, shift: jax.Array, hue: jax.Array | float
 ) -> jax.Array:
@@ -57,7 +61,7 @@ def hsv_power(
     ``S <- clip(factor_s * S^power_s + shift_s, 0, 1)``, V likewise, ``H <- (H + hue) mod 1``.
 
     Args:
-      image: ``[H, W, 3]``, floating point in [0, 1].
+      image: ``[H, W, 3]``, uint8 or floats in [0, 1].
       power: of saturation and value, ``[2]``, greater than 0.
       factor: of saturation and value, ``[2]``.
       shift: of saturation and value, ``[2]``.
@@ -70,13 +74,18 @@ def hsv_power(
       ValueError: on a wrong rank, shape, dtype or number of channels.
     """
     for name, argument in (("power", power), ("factor", factor), ("shift", shift)):
-        check.shape(name, argument, (2,))
+        _checks.vector(name, argument, 2)
+    _checks.scalar("hue", hue)
     hsv = rgb_to_hsv(image)
     power, factor, shift = (jnp.asarray(a, image.dtype)[None, None, :] for a in (power, factor, shift))
-    rest = jnp.clip(factor * hsv[..., 1:] ** power + shift, 0, 1)
+    rest = hsv[..., 1:]
+    none = rest <= 0  # 0 to a power has no derivative
+    raised = jnp.where(none, 0, jnp.where(none, 1, rest) ** power)
+    rest = jnp.clip(factor * raised + shift, 0, 1)
     return hsv_to_rgb(jnp.concatenate([hsv[..., :1] + hue, rest], -1))
 
 
+@in_float32
 def random_hsv_power(
     key: jax.Array,
     image: jax.Array,
@@ -90,7 +99,7 @@ def random_hsv_power(
 
     Args:
       key: a typed key.
-      image: ``[H, W, 3]``, floating point in [0, 1].
+      image: ``[H, W, 3]``, uint8 or floats in [0, 1].
       power: p >= 1; powers are uniform in the logarithm from 1/p to p, so that raising and lowering are as likely.
       factor: least and greatest, uniform.
       shift: uniform from -shift to shift, 0 to 1.

@@ -1,6 +1,6 @@
 """Geometry of a sample: boxes, masks and keypoints move with the image.
 
-A sample is a dict: ``image [H, W, C]``, floating point, and any of
+A sample is a dict: ``image [H, W, C]``, uint8 or floats, and any of
 ``box [N, 4]`` as ``(x0, y0, x1, y1)`` in pixels with ``valid [N]`` bool (a count that varies, padded to N),
 ``keypoint [..., 2]`` as ``(x, y)`` in pixels with ``visible [...]`` bool,
 ``mask [..., H, W]`` of any dtype: classes, or one mask an instance. Other entries stay as they are.
@@ -73,6 +73,8 @@ def move_labels(
     if "mask" in sample:
         mask = sample["mask"]
         check.min_rank("sample['mask']", mask, 2)
+        if 0 in mask.shape:
+            raise ValueError(f"sample['mask'] has shape {mask.shape}; allowed: one mask and one pixel, or more.")
         flat = jnp.moveaxis(mask.reshape(-1, *mask.shape[-2:]), 0, -1)
         moved = warp(flat, matrix, size=(height, width), method="nearest", fill=mask_fill)
         sample["mask"] = jnp.moveaxis(moved, -1, 0).reshape(*mask.shape[:-2], height, width)
@@ -95,7 +97,7 @@ def warp_sample(
       matrix: ``[3, 3]``, affine; combine makes one of a chain.
       size: of the result, static: a number or ``(height, width)``; None keeps the image's.
       visible: the part of its area that must be more than this for a box to stay valid, 0 to 1.
-      fill: value of image pixels that come from outside.
+      fill: value of image pixels that come from outside, in the units of the image.
       mask_fill: value of mask pixels that come from outside.
 
     Returns:
@@ -131,7 +133,7 @@ def random_affine_sample(
       scale: least and greatest factor, greater than 0.
       slope: greatest shear either way, 0 or more.
       visible: the part of its area that must be more than this for a box to stay valid, 0 to 1.
-      fill: value of image pixels that come from outside.
+      fill: value of image pixels that come from outside, in the units of the image.
       mask_fill: value of mask pixels that come from outside.
 
     Returns:
@@ -159,6 +161,31 @@ def flip_sample(sample: Sample) -> Sample:
     size = _size(sample)
     image = flip.flip_left_right(sample["image"])
     return move_labels(sample, geometry.mirroring(size), size=size) | {"image": image}
+
+
+def alternating_flip_sample(sample: Sample, *, seed: int = 0) -> Sample:
+    """Mirror a sample left to right in every second epoch, its labels with it; see alternating_flip.
+
+    ``each_sample(keyless(alternating_flip_sample))`` is an augmentation: in training a batch has what it needs.
+
+    Args:
+      sample: see above, and ``index``, the place of the image in the training set, and ``epoch``, integer scalars.
+      seed: of the coins; the same in all epochs.
+
+    Returns:
+      The sample; its image is alternating_flip's.
+
+    Raises:
+      ValueError: on a wrong shape, or if index or epoch is missing or no integer scalar.
+
+    Reference:
+      Jordan, 94% on CIFAR-10 in 3.29 seconds on a single GPU, arXiv 2404.00498.
+    """
+    for name in ("index", "epoch"):
+        if name not in sample:
+            raise ValueError(f"sample has {sorted(sample)}; allowed: a sample with {name!r}.")
+    mirrored = flip.is_mirrored(sample["index"], sample["epoch"], seed=seed)
+    return jax.tree.map(lambda new, old: jnp.where(mirrored, new, old), flip_sample(sample), dict(sample))
 
 
 def random_flip_sample(key: jax.Array, sample: Sample, *, probability: float = 0.5) -> Sample:
@@ -198,6 +225,7 @@ def crop_sample(
     Raises:
       ValueError: on a wrong shape, dtype or option.
     """
+    _size(sample)
     size = _checks.size("size", size)
     image = crop.resized_crop(sample["image"], box, size=size)
     matrix = geometry.cropping(box, size)
@@ -236,5 +264,10 @@ def random_crop_sample(
 def _size(sample: Sample) -> tuple[int, int]:
     if "image" not in sample:
         raise ValueError(f"sample has {sorted(sample)}; allowed: a sample with 'image'.")
-    _checks.image("sample['image']", sample["image"])
-    return jnp.shape(sample["image"])[:2]
+    _checks.photo("sample['image']", sample["image"])
+    size = jnp.shape(sample["image"])[:2]
+    if "mask" in sample:
+        check.min_rank("sample['mask']", sample["mask"], 2)
+        if sample["mask"].shape[-2:] != size:
+            raise ValueError(f"sample['mask'] has shape {sample['mask'].shape}; allowed: {size} last, as the image.")
+    return size

@@ -23,12 +23,12 @@ def combine(*matrices: jax.Array) -> jax.Array:
       ``[3, 3]``.
 
     Raises:
-      ValueError: if there is none, or one is not ``[3, 3]``.
+      ValueError: if there is none, or one is not ``[3, 3]`` of numbers.
     """
     if not matrices:
         raise ValueError("matrices is empty; allowed: one or more.")
     for matrix in matrices:
-        check.shape("matrix", matrix, (3, 3))
+        _checks.matrix("matrix", matrix)
     product = jnp.asarray(matrices[0])
     for matrix in matrices[1:]:
         product = jnp.matmul(matrix, product, precision=jax.lax.Precision.HIGHEST)
@@ -47,7 +47,7 @@ def inverse(matrix: jax.Array) -> jax.Array:
     Raises:
       ValueError: on a wrong shape.
     """
-    check.shape("matrix", matrix, (3, 3))
+    _checks.matrix("matrix", matrix)
     (a, b, x), (c, d, y), _ = matrix
     scale = 1 / (a * d - b * c)
     a, b, c, d = d * scale, -b * scale, -c * scale, a * scale
@@ -66,7 +66,7 @@ def translation(shift: jax.Array) -> jax.Array:
     Raises:
       ValueError: on a wrong shape.
     """
-    check.shape("shift", shift, (2,))
+    _checks.vector("shift", shift, 2)
     return _matrix(1, 0, shift[0], 0, 1, shift[1])
 
 
@@ -83,7 +83,7 @@ def rotation(angle: jax.Array | float, size: tuple[int, int]) -> jax.Array:
     Raises:
       ValueError: on a wrong rank or size.
     """
-    check.rank("angle", angle, 0)
+    _checks.scalar("angle", angle)
     radians = jnp.deg2rad(jnp.asarray(angle, jnp.float32))
     cos, sin = jnp.cos(radians), jnp.sin(radians)
     return _centered(cos, sin, -sin, cos, size)
@@ -103,8 +103,8 @@ def scaling(factor: jax.Array | float, size: tuple[int, int]) -> jax.Array:
       ValueError: on a wrong rank or size.
     """
     check.rank("factor", factor, (0, 1))
-    if jnp.ndim(factor) == 1:
-        check.shape("factor", factor, (2,))
+    check.shape("factor", factor, () if jnp.ndim(factor) == 0 else (2,))
+    check.number("factor", factor)
     x, y = jnp.broadcast_to(jnp.asarray(factor, jnp.float32), (2,))
     return _centered(x, 0, 0, y, size)
 
@@ -122,7 +122,7 @@ def shearing(slope: jax.Array, size: tuple[int, int]) -> jax.Array:
     Raises:
       ValueError: on a wrong shape or size.
     """
-    check.shape("slope", slope, (2,))
+    _checks.vector("slope", slope, 2)
     return _centered(1, slope[0], slope[1], 1, size)
 
 
@@ -154,7 +154,7 @@ def cropping(box: jax.Array, size: int | tuple[int, int]) -> jax.Array:
     Raises:
       ValueError: on a wrong shape or size.
     """
-    check.shape("box", box, (4,))
+    _checks.vector("box", box, 4)
     height, width = _checks.size("size", size)
     x0, y0, x1, y1 = jnp.asarray(box, jnp.float32)
     x, y = width / (x1 - x0), height / (y1 - y0)

@@ -11,13 +11,14 @@ from jaxtricks import check
 from jaxtricks.augment import _checks
 from jaxtricks.augment.compose import Batch
 from jaxtricks.augment.erase import in_box
+from jaxtricks.preprocess.levels import floats, levels_or_floats, like
 
 
 def mix_pairs(batch: Batch, weight: jax.Array) -> Batch:
     """Blend every example with the one before it: ``weight * x_i + (1 - weight) * x_(i-1)``, the target likewise.
 
     Args:
-      batch: ``image [B, H, W, C]`` and ``target [B, K]``, floating point, one-hot or softer; other entries stay.
+      batch: ``image [B, H, W, C]``, uint8 or floats, and ``target [B, K]``, floats, one-hot or softer; others stay.
       weight: of the example itself, 0 to 1, a scalar or ``[B]``; 1 gives the batch back.
 
     Returns:
@@ -28,14 +29,16 @@ def mix_pairs(batch: Batch, weight: jax.Array) -> Batch:
     """
     _check_soft(batch)
     _refuse(batch, "box", "mask")
+    check.number("weight", weight)
+    check.shape("weight", weight, () if jnp.ndim(weight) == 0 else batch["image"].shape[:1])
     weight = jnp.asarray(weight)
-    check.shape("weight", weight, () if weight.ndim == 0 else batch["image"].shape[:1])
 
     def blend(x):
         w = weight.astype(x.dtype).reshape((-1,) + (1,) * (x.ndim - 1))
         return w * x + (1 - w) * jnp.roll(x, 1, axis=0)
 
-    return {**batch, "image": blend(batch["image"]), "target": blend(batch["target"])}
+    image = like(blend(floats(batch["image"])), batch["image"].dtype)
+    return {**batch, "image": image, "target": blend(batch["target"])}
 
 
 def mixup(key: jax.Array, batch: Batch, *, alpha: float = 0.2, per: str = "batch") -> Batch:
@@ -43,7 +46,7 @@ def mixup(key: jax.Array, batch: Batch, *, alpha: float = 0.2, per: str = "batch
 
     Args:
       key: a typed key.
-      batch: ``image [B, H, W, C]`` and ``target [B, K]``, floating point, one-hot or softer; other entries stay.
+      batch: ``image [B, H, W, C]``, uint8 or floats, and ``target [B, K]``, floats, one-hot or softer; others stay.
       alpha: greater than 0; small values keep the weight near 0 or 1.
       per: ``"batch"``, one weight for all examples, or ``"sample"``, one for each.
 
@@ -69,8 +72,8 @@ def cut_pairs(batch: Batch, boxes: jax.Array, *, swap: bool = False) -> Batch:
     ``weight = 1 - #(pixels whose centre lies in the box) / (H W)``; a box may reach beyond the image.
 
     Args:
-      batch: ``image [B, H, W, C]`` and ``target [B, K]``, floating point; a ``mask [B, H, W]`` of classes is cut with
-        the image, and may stand in for the target. Other entries stay.
+      batch: ``image [B, H, W, C]``, uint8 or floats, and ``target [B, K]``, floats; a ``mask [B, H, W]`` of classes is
+        cut with the image, and may stand in for the target. Other entries stay.
       boxes: ``(x0, y0, x1, y1)`` in pixels, ``[4]`` for all or ``[B, 4]``.
       swap: the partners are 0 and 1, 2 and 3, ... each other's; else every example's is the one before it.
 
@@ -88,6 +91,7 @@ def cut_pairs(batch: Batch, boxes: jax.Array, *, swap: bool = False) -> Batch:
         check.shape("boxes", boxes, (4,))
         boxes = jnp.broadcast_to(boxes, (count, 4))
     check.shape("boxes", boxes, (count, 4))
+    check.number("boxes", boxes)
     inside = jax.vmap(lambda box: in_box((height, width), box))(boxes)
     weight = 1 - inside.sum((1, 2)) / (height * width)
 
@@ -110,8 +114,8 @@ def cutmix(key: jax.Array, batch: Batch, *, alpha: float = 1.0, per: str = "batc
 
     Args:
       key: a typed key.
-      batch: ``image [B, H, W, C]`` and ``target [B, K]``, floating point; a ``mask [B, H, W]`` of classes is cut with
-        the image, and may stand in for the target. Other entries stay.
+      batch: ``image [B, H, W, C]``, uint8 or floats, and ``target [B, K]``, floats; a ``mask [B, H, W]`` of classes is
+        cut with the image, and may stand in for the target. Other entries stay.
       alpha: greater than 0.
       per: ``"batch"``, one box for all; ``"sample"``, one for each; ``"pair"``, one for each two neighbours, who swap
         it, so that no pixel of the batch is lost.
@@ -148,13 +152,13 @@ def _check_cut(batch: Batch) -> None:
         _check_soft(batch)
     if "mask" in batch:
         _checks.entries(batch, "image", "mask")
-        check.floating('batch["image"]', batch["image"])
+        levels_or_floats('batch["image"]', batch["image"])
         check.shape('batch["mask"]', batch["mask"], batch["image"].shape[:3])
 
 
 def _check_soft(batch: Batch) -> None:
     _checks.entries(batch, "image", "target")
-    check.floating('batch["image"]', batch["image"])
+    levels_or_floats('batch["image"]', batch["image"])
     check.rank('batch["target"]', batch["target"], 2)
     check.floating('batch["target"]', batch["target"])
 

@@ -56,12 +56,15 @@ def gaussian_blur(image: jax.Array, sigma: jax.Array | float, *, radius: int) ->
     tiny = 1e-6  # so that sigma 0 is no division of 0 by 0
     weight = jnp.exp(-0.5 * (jnp.arange(-radius, radius + 1) / jnp.maximum(sigma, tiny)) ** 2)
     weight = (weight / weight.sum()).astype(image.dtype)
-    # Sums of shifted images, not a convolution: with a sigma for each image that would be a slow grouped one.
-    for axis in (0, 1):
+    # Sums of shifted images, not a convolution: with a sigma for each image that would be a slow grouped one. Columns and
+    # channels are one axis, so that a processor takes many values at once.
+    height, width, channels = image.shape
+    for axis, step in ((0, 1), (1, channels)):
         pads = [(radius, radius) if a == axis else (0, 0) for a in range(3)]
-        padded = jnp.pad(image, pads, mode="reflect")
-        size = image.shape[axis]
-        image = sum(weight[i] * jax.lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(2 * radius + 1))
+        padded = jnp.pad(image, pads, mode="reflect").reshape(-1, (width + 2 * radius * axis) * channels)
+        size = (height, width * channels)[axis]
+        shifted = (jax.lax.slice_in_dim(padded, i * step, i * step + size, axis=axis) for i in range(2 * radius + 1))
+        image = sum(weight[i] * part for i, part in enumerate(shifted)).reshape(height, width, channels)
     return image
 
 
@@ -141,8 +144,7 @@ def fixed_label_noise(batch: Batch, *, share: float, classes: int, seed: int = 0
         the batch has a target already: the noise comes before the one-hot encoding.
     """
     check.between("share", share, 0.0, 1.0)
-    if classes < 2:
-        raise ValueError(f"classes is {classes}; allowed: 2 or more.")
+    _checks.whole("classes", classes, least=2)
     _checks.entries(batch, "label", "index")
     for name in ("label", "index"):
         check.rank(f'batch["{name}"]', batch[name], 1)

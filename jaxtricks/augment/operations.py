@@ -10,6 +10,7 @@ from jaxtricks import check
 from jaxtricks.augment import _checks, color, pil_ops
 from jaxtricks.augment import matrix as geometry
 from jaxtricks.augment.affine import warp
+from jaxtricks.preprocess.levels import like
 
 
 class Op(NamedTuple):
@@ -151,12 +152,12 @@ def apply_op(
     """Apply one operation of a table: ``amount = low + strength (high - low)``, times the sign where it is signed.
 
     Args:
-      image: ``[H, W, C]``, floating point in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats in [0, 1].
       choice: place of the operation in the table, an integer scalar; outside, the nearest one.
       strength: 0 to 1.
       sign: 1 or -1.
       ops: the table.
-      fill: value of what movements bring in from outside.
+      fill: value of what movements bring in from outside, in the units of the image: 0 to 255 for uint8.
       method: of the movements, ``"nearest"`` or ``"bilinear"``.
 
     Returns:
@@ -165,8 +166,9 @@ def apply_op(
     Raises:
       ValueError: on a wrong rank, dtype or method, an empty table, or channels that an operation refuses.
     """
-    _checks.image("image", image)
+    _checks.photo("image", image)
     check.integer("choice", choice)
+    check.rank("choice", choice, 0)
     if not ops:
         raise ValueError("ops is empty; allowed: at least one operation.")
     image = jnp.asarray(image)
@@ -176,6 +178,8 @@ def apply_op(
     table = list(zip(ops.values(), amounts, strict=True))
     if any(op.moves for op in ops.values()):
         matrices = [lambda o=o, a=a: o.apply(a, size) if o.moves else jnp.eye(3) for o, a in table]
-        image = warp(image, jax.lax.switch(choice, matrices), method=method, fill=fill)
-    changes = [lambda x, o=o, a=a: x if o.moves else o.apply(x, a).astype(x.dtype) for o, a in table]
+        matrix = jax.lax.switch(choice, matrices)
+        moves = jnp.array([op.moves for op in ops.values()])[choice]
+        image = jax.lax.cond(moves, lambda x: warp(x, matrix, method=method, fill=fill), lambda x: x, image)
+    changes = [lambda x, o=o, a=a: x if o.moves else like(o.apply(x, a), x.dtype) for o, a in table]
     return jax.lax.switch(choice, changes, image)

@@ -1,18 +1,20 @@
-"""Point operations and sharpening as in Pillow, on floats in [0, 1]; exact where an image has whole grey levels."""
+"""Point operations and sharpening as in Pillow; exact where an image has whole grey levels."""
 
 import jax
 import jax.numpy as jnp
 
 from jaxtricks import check
 from jaxtricks.augment import _checks
-from jaxtricks.augment.color import luma
+from jaxtricks.augment.color import channelwise, luma
+from jaxtricks.preprocess.levels import floats, in_float32
 
 
+@in_float32
 def invert(image: jax.Array) -> jax.Array:
     """The negative: ``1 - image``.
 
     Args:
-      image: ``[H, W, C]``, floating point in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats in [0, 1].
 
     Returns:
       ``[H, W, C]`` in [0, 1].
@@ -24,11 +26,12 @@ def invert(image: jax.Array) -> jax.Array:
     return 1 - image
 
 
+@in_float32
 def grayscale(image: jax.Array) -> jax.Array:
     """The luma in all three channels.
 
     Args:
-      image: ``[H, W, 3]``, floating point in [0, 1]; a grey image would not change, so one channel is refused.
+      image: ``[H, W, 3]``, uint8 or floats in [0, 1]; a grey image would not change, so one channel is refused.
 
     Returns:
       ``[H, W, 3]`` in [0, 1].
@@ -40,11 +43,12 @@ def grayscale(image: jax.Array) -> jax.Array:
     return jnp.broadcast_to(luma(image), image.shape)
 
 
+@in_float32
 def solarize(image: jax.Array, threshold: jax.Array | float) -> jax.Array:
     """Invert what is bright: ``image`` below the threshold, ``1 - image`` from it on.
 
     Args:
-      image: ``[H, W, C]``, floating point in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats in [0, 1].
       threshold: 0 inverts all; more than 1, nothing.
 
     Returns:
@@ -54,14 +58,16 @@ def solarize(image: jax.Array, threshold: jax.Array | float) -> jax.Array:
       ValueError: on a wrong rank or dtype.
     """
     _checks.image("image", image)
-    return jnp.where(image < threshold, image, 1 - image)
+    _checks.scalar("threshold", threshold)
+    return jnp.where(jnp.isnan(threshold), jnp.nan, jnp.where(image < threshold, image, 1 - image))
 
 
+@in_float32
 def posterize(image: jax.Array, bits: jax.Array | int) -> jax.Array:
     """Keep the highest bits of the 8-bit grey level, the others become 0.
 
     Args:
-      image: ``[H, W, C]``, floating point in [0, 1]; rounded to 255ths.
+      image: ``[H, W, C]``, uint8 or floats in [0, 1]; rounded to 255ths.
       bits: 1 to 8, an integer; 8 keeps all levels.
 
     Returns:
@@ -71,17 +77,21 @@ def posterize(image: jax.Array, bits: jax.Array | int) -> jax.Array:
       ValueError: on a wrong rank or dtype, or bits outside 1 to 8.
     """
     check.integer("bits", bits)
+    check.rank("bits", bits, 0)
     check.between("bits", bits, 1, 8)
     _checks.image("image", image)
     dropped = 8 - jnp.asarray(bits, jnp.int32)
-    return _from_levels((_levels(image) >> dropped) << dropped, image.dtype)
+    return _from_levels((_levels(image) >> dropped) << dropped, image)
 
 
 def autocontrast(image: jax.Array) -> jax.Array:
-    """Stretch each channel to the whole range: ``(image - min) / (max - min)``; a constant channel stays.
+    """Stretch each channel to the whole range: ``(image - min) / (max - min)``; one constant to 1e-18 stays.
+
+    For uint8 ``255 (level - min) // (max - min)``: Pillow's levels, but where the quotient is whole; the floating-point
+    numbers of Pillow and torchvision may then fall one short of it.
 
     Args:
-      image: ``[H, W, C]``, floating point in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats in [0, 1].
 
     Returns:
       ``[H, W, C]`` in [0, 1].
@@ -89,12 +99,18 @@ def autocontrast(image: jax.Array) -> jax.Array:
     Raises:
       ValueError: on a wrong rank or dtype.
     """
-    _checks.image("image", image)
-    low, high = image.min((0, 1), keepdims=True), image.max((0, 1), keepdims=True)
-    flat = low == high
-    return jnp.where(flat, image, (image - low) / jnp.where(flat, 1, high - low))
+    _checks.photo("image", image)
+    dtype = jnp.result_type(image)
+    whole = dtype == jnp.uint8
+    image = jnp.asarray(image, jnp.int32) if whole else floats(image)
+    low, high = channelwise(jnp.min, image), channelwise(jnp.max, image)
+    flat = high - low < 1e-18  # the square of less is 0, and the gradient would be infinite
+    spread = jnp.where(flat, 1, high - low)
+    stretched = 255 * (image - low) // spread if whole else (image - low) / spread
+    return jnp.where(flat, image, stretched).astype(dtype)
 
 
+@in_float32
 def equalize(image: jax.Array) -> jax.Array:
     """Spread the grey levels of each channel so that all are about as frequent; Pillow's formula, to the level.
 
@@ -102,7 +118,7 @@ def equalize(image: jax.Array) -> jax.Array:
     a channel whose step is 0 stays.
 
     Args:
-      image: ``[H, W, C]``, floating point in [0, 1]; rounded to 255ths.
+      image: ``[H, W, C]``, uint8 or floats in [0, 1]; rounded to 255ths.
 
     Returns:
       ``[H, W, C]``, 255ths in [0, 1].
@@ -113,21 +129,20 @@ def equalize(image: jax.Array) -> jax.Array:
     _checks.image("image", image)
     levels = _levels(image)
     counts = jax.lax.platform_dependent(levels, tpu=_count_by_product, default=_count_by_scatter)
-    below = jnp.cumsum(counts, 1) - counts
-    step = jnp.where(counts > 0, below, 0).max(1, keepdims=True) // 255
-    table = jnp.clip((step // 2 + below) // jnp.maximum(step, 1), 0, 255)
-    table = jnp.where(step > 0, table, jnp.arange(256)[None, :])
-    channel = jnp.arange(image.shape[-1])[None, None, :]
-    return _from_levels(table[channel, levels], image.dtype)
+    # A loop over the channels, or XLA would compute the entries of the table again for every pixel.
+    table = jax.lax.map(_equalized, counts).reshape(-1)
+    place = 256 * jnp.arange(image.shape[-1])[None, None, :] + levels
+    return _from_levels(table.at[place].get(mode="clip"), image)
 
 
+@in_float32
 def adjust_sharpness(image: jax.Array, factor: jax.Array | float) -> jax.Array:
     """Move away from a smoothed image: ``clip(factor * image + (1 - factor) * smooth(image), 0, 1)``.
 
     Smooth is the mean of the 3 x 3 neighbourhood with weight 5 for the centre; border pixels stay.
 
     Args:
-      image: ``[H, W, C]``, floating point in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats in [0, 1].
       factor: 0 gives the smoothed image, 1 the image, more sharpens; 0 or more.
 
     Returns:
@@ -137,25 +152,35 @@ def adjust_sharpness(image: jax.Array, factor: jax.Array | float) -> jax.Array:
       ValueError: on a wrong rank or dtype, or a negative factor.
     """
     _checks.image("image", image)
+    _checks.scalar("factor", factor)
     check.between("factor", factor, 0.0, float("inf"))
-    height, width = image.shape[:2]
-    image = jnp.asarray(image)
+    height, width, channels = image.shape
     if height < 3 or width < 3:  # nothing but border
         return jnp.clip(image, 0, 1)
-    rows = image[:-2] + image[1:-1] + image[2:]
-    inner = image[1:-1, 1:-1]
-    smooth = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] + 4 * inner) / 13
+    flat = image.reshape(height, width * channels)  # one axis, so that a processor takes many values at once
+    rows = flat[:-2] + flat[1:-1] + flat[2:]
+    inner = flat[1:-1, channels:-channels]
+    smooth = (rows[:, : -2 * channels] + rows[:, channels:-channels] + rows[:, 2 * channels :] + 4 * inner) / 13
     moved = inner + (1 - jnp.asarray(factor, image.dtype)) * (smooth - inner)
-    return jnp.clip(image.at[1:-1, 1:-1].set(moved), 0, 1)
+    return jnp.clip(flat.at[1:-1, channels:-channels].set(moved), 0, 1).reshape(image.shape)
 
 
 def _levels(image: jax.Array) -> jax.Array:
-    """The nearest 8-bit grey levels."""
-    return jnp.clip(jnp.round(255 * jnp.asarray(image, jnp.float32)), 0, 255).astype(jnp.int32)
+    """The nearest 8-bit grey levels; black for a NaN."""
+    return jnp.clip(jnp.round(255 * jnp.nan_to_num(jnp.asarray(image, jnp.float32))), 0, 255).astype(jnp.int32)
 
 
-def _from_levels(levels: jax.Array, dtype) -> jax.Array:
-    return (levels.astype(jnp.float32) / 255).astype(dtype)
+def _from_levels(levels: jax.Array, image: jax.Array) -> jax.Array:
+    """The levels as an image like this one; NaN where that is."""
+    return jnp.where(jnp.isnan(image), jnp.nan, levels.astype(jnp.float32) / 255).astype(image.dtype)
+
+
+def _equalized(counts: jax.Array) -> jax.Array:
+    """The new level of each, ``[256]``, from the numbers of pixels."""
+    below = jnp.cumsum(counts) - counts
+    step = jnp.where(counts > 0, below, 0).max() // 255
+    table = jnp.clip((step // 2 + below) // jnp.maximum(step, 1), 0, 255)
+    return jnp.where(step > 0, table, jnp.arange(256))
 
 
 def _count_by_scatter(levels: jax.Array) -> jax.Array:

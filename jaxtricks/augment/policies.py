@@ -1,9 +1,11 @@
 """Policies that draw operations from a table: RandAugment, TrivialAugment, AugMix, 3-Augment; repeated augmentation.
 
-A policy is a function of one key and one image. ``each`` gives every image its own draw; all operations of the table
-are then computed for every image and one is kept. With one key for the batch, ``jax.vmap(policy, (None, 0))``, every
-image gets the same operation and only that one is computed.
+A policy is a function of one key and one image. ``each(policy)`` gives every image its own draw; all operations of the
+table are then computed for every image and one is kept. ``each(policy, per="batch")`` draws once for the batch, and
+``each(policy, loop=True)`` goes through the images one after another: only what is drawn is computed.
 """
+
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +14,7 @@ from jaxtricks import check
 from jaxtricks.augment import _checks, noise, pil_ops
 from jaxtricks.augment.compose import Batch
 from jaxtricks.augment.operations import MIX_OPS, RAND_OPS, WIDE_OPS, Ops, apply_op
+from jaxtricks.preprocess.levels import floats, like
 
 
 def rand_augment(
@@ -28,11 +31,11 @@ def rand_augment(
 
     Args:
       key: a typed key.
-      image: ``[H, W, 3]``, floating point in [0, 1]; ``[H, W, 1]`` with a table without ``"saturation"``.
+      image: ``[H, W, 3]``, uint8 or floats in [0, 1]; ``[H, W, 1]`` with a table without ``"saturation"``.
       count: operations, 1 or more.
       strength: 0 to 1; the paper's magnitude over 30.
       ops: the table, ``{name: Op}``.
-      fill: value of what movements bring in from outside.
+      fill: value of what movements bring in from outside, in the units of the image: 0 to 255 for uint8.
       method: of the movements, ``"nearest"`` or ``"bilinear"``.
 
     Returns:
@@ -46,10 +49,12 @@ def rand_augment(
     """
     _checks.whole("count", count, least=1)
     check.between("strength", strength, 0.0, 1.0)
-    for draw in jax.random.split(key, count):
+
+    def step(image, draw):
         choice, sign = _draw(draw, ops)
-        image = apply_op(image, choice, strength, sign, ops=ops, fill=fill, method=method)
-    return image
+        return apply_op(image, choice, strength, sign, ops=ops, fill=fill, method=method), None
+
+    return jax.lax.scan(step, jnp.asarray(image), jax.random.split(key, count))[0]
 
 
 def trivial_augment(
@@ -59,9 +64,9 @@ def trivial_augment(
 
     Args:
       key: a typed key.
-      image: ``[H, W, 3]``, floating point in [0, 1]; ``[H, W, 1]`` with a table without ``"saturation"``.
+      image: ``[H, W, 3]``, uint8 or floats in [0, 1]; ``[H, W, 1]`` with a table without ``"saturation"``.
       ops: the table, ``{name: Op}``.
-      fill: value of what movements bring in from outside.
+      fill: value of what movements bring in from outside, in the units of the image: 0 to 255 for uint8.
       method: of the movements, ``"nearest"`` or ``"bilinear"``.
 
     Returns:
@@ -97,13 +102,13 @@ def augmix(
 
     Args:
       key: a typed key.
-      image: ``[H, W, C]``, floating point in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats in [0, 1].
       severity: 0.1 to 10; strengths are uniform from 0.01 to a tenth of it.
       width: chains, 1 or more.
       depth: greatest length of a chain, 1 or more; lengths are uniform from 1.
       alpha: of both distributions, greater than 0.
       ops: the table, ``{name: Op}``.
-      fill: value of what movements bring in from outside.
+      fill: value of what movements bring in from outside, in the units of the image: 0 to 255 for uint8.
       method: of the movements, ``"nearest"`` or ``"bilinear"``.
 
     Returns:
@@ -120,7 +125,7 @@ def augmix(
     _checks.whole("width", width, least=1)
     _checks.whole("depth", depth, least=1)
     check.positive("alpha", alpha)
-    _checks.image("image", image)
+    _checks.photo("image", image)
     image = jnp.asarray(image)
     weight_key, share_key, chain_key = jax.random.split(key, 3)
     weights = jax.random.dirichlet(weight_key, jnp.full(width, alpha, jnp.float32))
@@ -135,14 +140,18 @@ def augmix(
             strength_key, draw = jax.random.split(one)
             choice, sign = _draw(draw, ops)
             strength = jax.random.uniform(strength_key, minval=0.01, maxval=severity / 10)
-            changed = apply_op(out, choice, strength, sign, ops=ops, fill=fill, method=method)
-            return jnp.where(i < length, changed, out), None
+            change = partial(apply_op, choice=choice, strength=strength, sign=sign, ops=ops, fill=fill, method=method)
+            return jax.lax.cond(i < length, change, lambda x: x, out), None
 
         return jax.lax.scan(step, image, (jnp.arange(depth), jax.random.split(step_key, depth)))[0]
 
-    chains = jax.vmap(chain)(jax.random.split(chain_key, width))
-    mixture = (weights[:, None, None, None] * chains).sum(0)
-    return jnp.clip((1 - share) * image + share * mixture, 0, 1).astype(image.dtype)
+    def add(mixture, given):  # one chain after another, so that apply_op may branch
+        weight, key = given
+        return mixture + weight * floats(chain(key)), None
+
+    whole = floats(image)
+    mixture = jax.lax.scan(add, jnp.zeros_like(whole), (weights, jax.random.split(chain_key, width)))[0]
+    return like(jnp.clip((1 - share) * whole + share * mixture, 0, 1), image.dtype)
 
 
 def three_augment(
@@ -152,7 +161,7 @@ def three_augment(
 
     Args:
       key: a typed key.
-      image: ``[H, W, 3]``, floating point in [0, 1].
+      image: ``[H, W, 3]``, uint8 or floats in [0, 1].
       threshold: of solarize.
       sigma: least and greatest standard deviation of the blur, pixels.
 
@@ -165,7 +174,7 @@ def three_augment(
     Reference:
       Touvron et al., DeiT III: revenge of the ViT, arXiv 2204.07118.
     """
-    _checks.image("image", image, channels=(3,))
+    _checks.photo("image", image, channels=(3,))
     _checks.interval("sigma", sigma, 0.0, float("inf"))
     choice_key, blur_key = jax.random.split(key)
     three = (

@@ -15,7 +15,7 @@ def multi_scale(batch: Batch, *, size: int | tuple[int, int]) -> Batch:
     """Resize a batch, antialiased, with its boxes, masks and keypoints.
 
     Args:
-      batch: ``image [B, H, W, C]``, floating point, and labels as in labels.py with a first axis B.
+      batch: ``image [B, H, W, C]``, uint8 or floats, and labels as in labels.py with a first axis B.
       size: of the result, static: a number or ``(height, width)``; pick_size or progressive_size gives it.
 
     Returns:
@@ -52,6 +52,8 @@ def pick_size(step: int, *, sizes: tuple[int, ...], every: int = 10, seed: int =
     _checks.whole("every", every, least=1)
     if not sizes:
         raise ValueError(f"sizes is {sizes!r}; allowed: at least one size.")
+    for size in sizes:
+        _checks.size("sizes", size)
     return sizes[int(np.random.default_rng([seed, step // every]).integers(len(sizes)))]
 
 

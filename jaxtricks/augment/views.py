@@ -71,7 +71,7 @@ def scale_views(
     """The centre of the image at several scales: resize_center_crop for each.
 
     Args:
-      image: ``[H, W, C]``, floating point.
+      image: ``[H, W, C]``, uint8 or floats.
       shorter: lengths of the shorter side, one a view, each at least as large as size.
       size: of a view, static: a number or ``(height, width)``.
       method: ``"bilinear"`` or ``"bicubic"``.
@@ -103,6 +103,8 @@ def merge(logits: jax.Array, *, over: str = "probability") -> jax.Array:
     check.min_rank("logits", logits, 2)
     check.floating("logits", logits)
     check.option("over", over, ("probability", "logit"))
+    if 0 in (logits.shape[0], logits.shape[-1]):
+        raise ValueError(f"logits has shape {logits.shape}; allowed: one view and one class, or more.")
     if over == "logit":
         return logits.mean(0)
     return jax.nn.logsumexp(jax.nn.log_softmax(logits), axis=0) - jnp.log(logits.shape[0])
@@ -128,7 +130,8 @@ def over_views(
     def predict_views(images: jax.Array) -> jax.Array:
         check.rank("images", images, 4)
         seen = jax.vmap(views)(images)
-        logits = predict(seen.reshape(-1, *seen.shape[2:]))
-        return merge(logits.reshape(*seen.shape[:2], -1).swapaxes(0, 1), over=over)
+        count, several = seen.shape[:2]
+        logits = predict(seen.reshape(count * several, *seen.shape[2:]))
+        return merge(logits.reshape(count, several, *logits.shape[1:]).swapaxes(0, 1), over=over)
 
     return predict_views

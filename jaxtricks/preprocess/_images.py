@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxtricks import check
@@ -16,12 +15,24 @@ def parts(images: Images) -> Iterator[np.ndarray]:
     some = False
     for batch in [images] if hasattr(images, "shape") else images:
         check.rank("images", batch, 4)
+        if 0 in batch.shape[1:]:
+            raise ValueError(f"images has shape {batch.shape}; allowed: at least one pixel and one channel.")
+        if batch.dtype != np.uint8 and not np.issubdtype(batch.dtype, np.floating):
+            raise ValueError(f"images has dtype {batch.dtype}; allowed: uint8 or a floating-point dtype.")
         for i in range(0, len(batch), 256):
             part = np.asarray(batch[i : i + 256])
             some |= part.size > 0
             yield part.astype(np.float64) / (255.0 if part.dtype == np.uint8 else 1.0)
     if not some:
         raise ValueError("images has no pixel; allowed: at least one.")
+
+
+def check_image(image: jax.Array) -> None:
+    """Raise ValueError unless the image is ``[H, W, C]``, floating point, with a pixel and a channel."""
+    check.rank("image", image, 3)
+    check.floating("image", image)
+    if 0 in image.shape:
+        raise ValueError(f"image has shape {image.shape}; allowed: at least one pixel and one channel.")
 
 
 def same_size(part: np.ndarray, total: np.ndarray) -> np.ndarray:
@@ -33,4 +44,4 @@ def same_size(part: np.ndarray, total: np.ndarray) -> np.ndarray:
 
 def device(array: np.ndarray) -> jax.Array:
     """Float32, on the device."""
-    return jnp.asarray(array, jnp.float32)
+    return jax.device_put(np.asarray(array, np.float32))  # jnp.asarray would compile the conversion

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxtricks import check
-from jaxtricks.preprocess._images import Images, device, parts, same_size
+from jaxtricks.preprocess._images import Images, check_image, device, parts, same_size
 
 
 class Affine(NamedTuple):
@@ -65,7 +65,7 @@ def min_max_fit(images: Images) -> Affine:
     low, high = np.inf, -np.inf
     for part in parts(images):
         low, high = np.minimum(low, part.min((0, 1, 2))), np.maximum(high, part.max((0, 1, 2)))
-    return Affine(device(low), device(np.where(high > low, high - low, 1)))
+    return Affine(device(low), device(np.where(high == low, 1, high - low)))
 
 
 def mean_image_fit(images: Images) -> Affine:
@@ -84,7 +84,7 @@ def mean_image_fit(images: Images) -> Affine:
     for part in parts(images):
         total = part.sum(0) if total is None else total + same_size(part, total).sum(0)
         count += len(part)
-    return Affine(device(total / count), jnp.ones_like(device(total)))
+    return Affine(device(total / count), device(np.ones_like(total)))
 
 
 def standardize(stats: Affine, image: jax.Array) -> jax.Array:
@@ -148,11 +148,11 @@ def per_image(stats: tuple[()], image: jax.Array) -> jax.Array:
       ValueError: on a wrong rank or dtype.
     """
     del stats
-    check.rank("image", image, 3)
-    check.floating("image", image)
+    check_image(image)
     wide = image.astype(jnp.promote_types(image.dtype, jnp.float32))
     centered = wide - wide.mean()
-    return (centered / jnp.maximum(wide.std(), image.size**-0.5)).astype(image.dtype)
+    variance = jnp.maximum((centered**2).mean(), 1 / image.size)  # not of the root: at 0 that has no derivative
+    return (centered * jax.lax.rsqrt(variance)).astype(image.dtype)
 
 
 def _moments(images: Images) -> tuple[np.ndarray, np.ndarray]:
@@ -167,8 +167,7 @@ def _moments(images: Images) -> tuple[np.ndarray, np.ndarray]:
 
 def _fitting(image: jax.Array, stats: Affine, name: str) -> jax.Array:
     """The named field at the rank and dtype of the image."""
-    check.rank("image", image, 3)
-    check.floating("image", image)
+    check_image(image)
     value = getattr(stats, name)
     check.shape(f"stats.{name}", value, image.shape[3 - jnp.ndim(value) :])
     return jnp.asarray(value, image.dtype).reshape((1,) * (3 - jnp.ndim(value)) + jnp.shape(value))

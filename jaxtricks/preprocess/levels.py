@@ -1,0 +1,52 @@
+"""Images of 8-bit grey levels: computed on as floats in [0, 1], and rounded back."""
+
+import functools
+import inspect
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxtricks import check
+
+
+def in_float32(function: Callable) -> Callable:
+    """Let a function of a floating-point ``image`` take uint8 too, and compute in float32 at least.
+
+    uint8 goes in as 255ths, and the result is rounded to them once: a NaN becomes 0. Narrower floats come back in their
+    dtype.
+    """
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def apply(*args, **options):
+        given = signature.bind(*args, **options)
+        dtype = levels_or_floats("image", given.arguments["image"])
+        given.arguments["image"] = floats(given.arguments["image"])
+        return like(function(*given.args, **given.kwargs), dtype)
+
+    return apply
+
+
+def levels_or_floats(name: str, array) -> jnp.dtype:
+    """The dtype of an array of uint8 or floats; ValueError for another."""
+    check.min_rank(name, array, 0)
+    dtype = jnp.result_type(array)
+    if dtype != jnp.uint8 and not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(f"{name} has dtype {dtype}; allowed: uint8 or a floating-point dtype.")
+    return dtype
+
+
+def floats(image: jax.Array) -> jax.Array:
+    """An image of uint8 or floats in float32 or wider."""
+    image = jnp.asarray(image)
+    if image.dtype == jnp.uint8:
+        return image.astype(jnp.float32) / 255
+    return image.astype(jnp.promote_types(image.dtype, jnp.float32))
+
+
+def like(image: jax.Array, dtype) -> jax.Array:
+    """An image of floats in the dtype of another: rounded to 255ths for uint8."""
+    if dtype == jnp.uint8 and image.dtype != dtype:
+        return jnp.clip(jnp.round(255 * jnp.nan_to_num(image)), 0, 255).astype(dtype)
+    return image.astype(dtype)
