@@ -8,6 +8,8 @@ import pytest
 from jaxtricks import augment, check
 from jaxtricks.keys import named
 
+INT32 = f"{-(2**31)} to {2**31 - 1}, what int32 can hold"
+
 
 def test_a_name_gives_one_key_and_another_name_another():
     key = jax.random.key(0)
@@ -66,6 +68,18 @@ def test_maybe_does_it_that_often(probability):
         (lambda: check.same_shape("x", 1.0, "y", jnp.zeros(2)), "x has shape (); allowed: the shape of y, (2,)."),
         (lambda: check.floating("x", jnp.arange(2)), "x has dtype int32; allowed: a floating-point dtype."),
         (lambda: check.integer("x", jnp.array(True)), "x has dtype bool; allowed: an integer dtype."),
+        (lambda: check.integer("x", np.array([7, 2**32 + 1])), f"x holds {2**32 + 1}; allowed: {INT32}."),
+        (lambda: check.integer("x", -(2**31) - 1), f"x holds {-(2**31) - 1}; allowed: {INT32}."),
+        (
+            lambda: check.number("x", jnp.array(1j)),
+            "x has dtype complex64; allowed: an integer or floating-point dtype.",
+        ),
+        (lambda: check.boolean("x", jnp.arange(2)), "x has dtype int32; allowed: bool."),
+        (lambda: check.rank("x", None, 1), "x is None; allowed: an array."),
+        (lambda: check.floating("x", "text"), "x is 'text'; allowed: an array."),
+        (lambda: check.same_shape("x", 1.0, "y", [2.0]), "y is [2.0]; allowed: an array."),
+        (lambda: check.between("x", "1", 0, 1), "x is '1'; allowed: 0 to 1."),
+        (lambda: check.positive("x", None), "x is None; allowed: greater than 0."),
         (lambda: check.option("x", "c", ("a", "b")), "x is 'c'; allowed: 'a', 'b'."),
         (lambda: check.between("x", 2, 0, 1), "x is 2; allowed: 0 to 1."),
         (lambda: check.between("x", float("nan"), 0, 1), "x is nan; allowed: 0 to 1."),
@@ -81,5 +95,8 @@ def test_sentences(call, sentence):
 
 def test_traced_values_pass():
     jax.jit(lambda x: check.between("x", x, 0, 1))(5.0)
+    jax.jit(lambda x: check.integer("x", x))(np.array([3]))
+    check.integer("x", np.array([], np.int64))
+    check.integer("x", np.array([2**31 - 1, -(2**31)]))
     check.between("x", 0.5, 0, 1)
     check.positive("x", 1e-9)

@@ -219,5 +219,14 @@ def class_counts(labels: Sequence[int], classes: int) -> np.ndarray:
 
     Returns:
       int64 ``[C]``.
+
+    Raises:
+      DataError: if a label is no whole number, or out of range.
     """
-    return np.bincount(np.asarray(labels), minlength=classes)
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise DataError(f"labels is {labels.dtype} {labels.shape}; allowed: whole numbers, [N].")
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if wrong.size:
+        raise DataError(f"labels[{wrong[0]}] is {labels[wrong[0]]}; allowed: 0 to {classes - 1}.")
+    return np.bincount(labels, minlength=classes)

@@ -36,9 +36,9 @@ def steps_per_epoch(size: int, batch: int) -> int:
       ``size // batch``.
 
     Raises:
-      ValueError: if not even one batch is full.
+      ValueError: if not even one batch is full, or batch is no whole number of 1 or more.
     """
-    if batch > size:
+    if not isinstance(batch, (int, np.integer)) or not 1 <= batch <= size:
         raise ValueError(f"batch is {batch}; allowed: 1 to the {size} training images.")
     return size // batch
 
