@@ -1,7 +1,6 @@
 """Fully connected networks, down to logistic regression."""
 
 import math
-import math
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -60,12 +59,10 @@ class _Perceptron(nnx.Module):
         self.head = layer(sizes[-1], classes)
         self.activation = activation
         self.inputs = sizes[0]
-        self.dtype, self.size = dtype, sizes[0]
+        self.dtype = dtype
 
     def __call__(self, image, *, train, key=None):
         check.rank("image", image, 4)
-        if math.prod(image.shape[1:]) != self.size:
-            raise ValueError(f"image has shape {image.shape}; allowed: [B, H, W, C] of {self.size} numbers an image.")
         check.floating("image", image)
         if math.prod(image.shape[1:]) != self.inputs:
             raise ValueError(f"image has shape {image.shape}; allowed: {self.inputs} values in each.")

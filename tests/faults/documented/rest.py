@@ -186,5 +186,5 @@ ELSEWHERE = {
     }.items()
 }
 # What fit and the ablation call with what they have checked (row 17).
-WITHIN = """ablation.apply ablation.forward_cost ablation.gather ablation.run_cells train.averaged train.build_model train.build_schedule
-    train.create_state train.make_evaluate train.make_step train.total_steps""".split()
+WITHIN = """ablation.apply ablation.forward_cost ablation.gather ablation.run_cells train.averaged train.build_model
+    train.build_schedule train.create_state train.make_evaluate train.make_step train.total_steps""".split()
