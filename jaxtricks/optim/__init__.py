@@ -1,6 +1,6 @@
 """Learning rates, schedules, optimisers by path, and what optax does not have."""
 
-from jaxtricks.optim.averages import ema, ema_decay, greedy_soup, lawa, soup, swa
+from jaxtricks.optim.averages import ema, ema_decay, greedy_soup, lawa, soup, swa, swa_decay
 from jaxtricks.optim.coupled import coupled_sgd
 from jaxtricks.optim.cycles import one_cycle, restarts, triangular
 from jaxtricks.optim.decays import exponential, inverse_time, natural_exponential
@@ -11,7 +11,7 @@ from jaxtricks.optim.phases import alternate, switch
 from jaxtricks.optim.rates import scaled_lr
 from jaxtricks.optim.schedules import constant, cosine, polynomial, stable_decay, step_decay, with_warmup
 from jaxtricks.optim.updates import centralize, max_norm
-from jaxtricks.optim.wrappers import lookahead, skip_spikes
+from jaxtricks.optim.wrappers import evaluate_at, lookahead, skip_spikes
 
 __all__ = [
     "accumulate",
@@ -24,6 +24,7 @@ __all__ = [
     "decay_mask",
     "ema",
     "ema_decay",
+    "evaluate_at",
     "exponential",
     "freeze",
     "greedy_soup",
@@ -46,6 +47,7 @@ __all__ = [
     "stable_decay",
     "step_decay",
     "swa",
+    "swa_decay",
     "switch",
     "triangular",
     "unfreeze_at",

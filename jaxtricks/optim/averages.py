@@ -82,6 +82,34 @@ def swa(average: Tree, tree: Tree, *, count: int | jax.Array) -> Tree:
     return _towards(average, tree, 1 / (count + 1))
 
 
+def swa_decay(step: int | jax.Array, *, start: int) -> jax.Array:
+    r"""The decay a step that makes a moving average the uniform mean of the weights from a step on.
+
+    .. math:: d_t = n / (n + 1), \quad n = \max(0, t - start)
+
+    Before ``start`` the average is the latest weights. ``Recipe(ema=partial(swa_decay, start=s))`` averages in the
+    loop, batch statistics as well as weights: ``layers.recalibrate`` is the more exact for these.
+
+    Args:
+      step: t, whole, 0 or more.
+      start: the first step whose weights count, 0 or more.
+
+    Returns:
+      A scalar, 0 to less than 1.
+
+    Raises:
+      ValueError: if start or step is negative or not whole.
+
+    Reference:
+      Izmailov et al., Averaging weights leads to wider optima and better generalization, arXiv 1803.05407.
+    """
+    for name, value in (("step", step), ("start", start)):
+        check.integer(name, value)
+        check.between(name, value, 0, float("inf"))
+    after = jnp.maximum(step - start, 0)
+    return after / (after + 1)
+
+
 def soup(trees: Sequence[Tree]) -> Tree:
     """Uniform mean of some trees: a uniform soup.
 

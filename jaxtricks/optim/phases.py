@@ -55,7 +55,8 @@ def switch(
             return new, inner, state.then
 
         def after():
-            inner = jax.lax.cond(state.count == at, lambda: then.init(params), lambda: state.then)
+            # a choice of leaves, not a branch: inside shard_map fresh zeros are of another type than a state
+            inner = jax.tree.map(lambda new, old: jnp.where(state.count == at, new, old), then.init(params), state.then)
             new, inner = then.update(updates, inner, params, **extra)
             return new, state.first, inner
 

@@ -1,5 +1,6 @@
-"""Transformations around an optimiser that remember more than it: lookahead, and skipping a spike of the loss."""
+"""Transformations around an optimiser that remember more than it: lookahead, spikes of the loss, evaluated weights."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -129,5 +130,44 @@ def skip_spikes(
         losses = state.losses.at[state.count % window].set(jnp.where(finite, loss, state.losses[state.count % window]))
         count = jnp.where(finite, optax.safe_increment(state.count), state.count)
         return new, SpikeState(losses, count, state.skipped + ~good, inner)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+class EvaluateState(NamedTuple):
+    """State of ``evaluate_at``: the weights to evaluate, like the parameters, and the state of the optimiser."""
+
+    evaluated: optax.Params
+    inner: optax.OptState
+
+
+def evaluate_at(
+    tx: optax.GradientTransformation, weights: Callable[[optax.OptState, optax.Params], optax.Params]
+) -> optax.GradientTransformationExtraArgs:
+    """An optimiser whose gradient is taken at one point, and whose result is another.
+
+    ``train.averaged``, and with it ``fit``, evaluates the weights that it names. For example
+    ``evaluate_at(optax.contrib.schedule_free(optax.sgd(rate), rate), optax.contrib.schedule_free_eval_params)``.
+
+    Args:
+      tx: the whole optimiser.
+      weights: ``(state of tx, parameters) -> weights``, called after every step.
+
+    Returns:
+      The transformation; it needs the parameters, and holds the weights beside them. Put nothing around it.
+
+    Raises:
+      ValueError: if the parameters are not given.
+    """
+    tx = optax.with_extra_args_support(tx)
+
+    def init(params) -> EvaluateState:
+        return EvaluateState(jax.tree.map(jnp.copy, params), tx.init(params))
+
+    def update(updates, state: EvaluateState, params=None, **extra):
+        if params is None:
+            raise ValueError("params is None; allowed: the parameters.")
+        updates, inner = tx.update(updates, state.inner, params, **extra)
+        return updates, EvaluateState(weights(inner, optax.apply_updates(params, updates)), inner)
 
     return optax.GradientTransformationExtraArgs(init, update)

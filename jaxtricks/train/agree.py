@@ -1,5 +1,7 @@
-"""Decisions that all processes of a run take alike."""
+"""Decisions that all processes of a run take alike, and the end of one of them, which takes none."""
 
+import os
+import sys
 from collections.abc import Callable
 
 import jax
@@ -30,3 +32,26 @@ def everywhere(good: bool) -> bool:
       The same in every process.
     """
     return good if jax.process_count() == 1 else bool(np.all(multihost_utils.process_allgather(np.int32(good))))
+
+
+def leave_on_error() -> None:
+    """Where several processes run together, let an error that nobody catches end this one as soon as it is printed.
+
+    An interpreter that ends as usual would first wait, in JAX and in threads that write a checkpoint, for the others;
+    they wait for this one, or are gone. Once it has left, a collective of theirs fails, and they end likewise.
+    """
+    if jax.process_count() > 1 and not isinstance(sys.excepthook, _Leave):
+        sys.excepthook = _Leave(sys.excepthook)
+
+
+class _Leave:
+    def __init__(self, before: Callable):
+        self.before = before
+
+    def __call__(self, *error) -> None:
+        try:
+            self.before(*error)
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(1)

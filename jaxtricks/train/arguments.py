@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxtricks.data import Dataset, steps_per_epoch
+from jaxtricks.train.checkpoint import ON_ERROR
 from jaxtricks.train.parallel import Plan
 from jaxtricks.train.recipe import Recipe
 from jaxtricks.train.stop import EarlyStopping
@@ -20,6 +21,8 @@ def check_arguments(
     teacher: Any,
     folder: str | Path | None,
     save_every: int | None,
+    asynchronous: bool,
+    on_error: str,
     stop: EarlyStopping | None,
     patience: int,
     log: tuple,
@@ -28,7 +31,7 @@ def check_arguments(
     """Raise TypeError for an argument of fit of another kind, ValueError for one out of range or that fits no other.
 
     Args:
-      recipe, dataset, plan, teacher, folder, save_every, stop, patience, log, done: as in fit.
+      recipe, dataset, plan, teacher, folder, save_every, asynchronous, on_error, stop, patience, log, done: as in fit.
     """
     for name, value, kind in (("recipe", recipe, Recipe), ("dataset", dataset, Dataset), ("plan", plan, Plan)):
         if not isinstance(value, kind):
@@ -39,6 +42,10 @@ def check_arguments(
         least = 1 if name == "save_every" else 0
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise ValueError(f"{name} is {value!r}; allowed: a whole number of {least} or more.")
+    if not isinstance(asynchronous, bool):
+        raise TypeError(f"asynchronous is {asynchronous!r}; allowed: True or False.")
+    if on_error not in ON_ERROR:
+        raise ValueError(f"on_error is {on_error!r}; allowed: {', '.join(map(repr, ON_ERROR))}.")
     for each in log if done is None else (*log, done):
         if not callable(each):
             raise TypeError(f"log or done is {each!r}; allowed: functions.")

@@ -1,6 +1,7 @@
 """Parts of a recipe that work against each other: each pair that is known to, with the reason."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -35,8 +36,8 @@ class Conflict:
 def conflicts(recipe: Recipe, variables: tuple[Any, Any]) -> tuple[Conflict, ...]:
     """What is known to go wrong with this combination of parts.
 
-    A trick is recognised by the names of the functions that the recipe is made of, decay of frozen leaves by what the
-    optimiser does to them.
+    A trick is recognised by the names of the functions that the recipe is made of, averaged weights by the optimiser's
+    state, and decay of frozen leaves by what it does to them.
 
     Args:
       recipe: the whole recipe.
@@ -70,19 +71,21 @@ def conflicts(recipe: Recipe, variables: tuple[Any, Any]) -> tuple[Conflict, ...
         "every class of smoothed targets is a positive of alpha / C to binary losses; use losses.bce_targets.",
     )
     add(
-        normalised and has("optimizer", "schedule_free", "lookahead"),
+        normalised and any(name in _states(recipe.optimizer, params) for name in AVERAGING),
         "optimizer model",
         "weights are averaged and batch statistics are not; recalibrate them (layers.recalibrate) before evaluating.",
     )
     add(
-        recipe.ema is not None and normalised and has("model", '"momentum": "0.99', '"momentum": "1'),
+        isinstance(recipe.ema, float) and normalised and _momentum(told["model"]) > recipe.ema,
         "ema model",
-        "the statistics of batch normalisation follow more slowly than the averaged weights; recalibrate them.",
+        "the statistics of batch normalisation follow more slowly than the averaged weights; recalibrate them "
+        "(layers.recalibrate), or give batch normalisation a smaller momentum.",
     )
     add(
-        has("gradient", ".sam") and recipe.precision.scale is not None,
+        has("gradient", ".sam") and "float16" in recipe.precision[:2],
         "gradient precision",
-        "SAM normalises by a gradient that loss scaling may have sent to infinity, and skips then hit both passes.",
+        "SAM divides by the norm of a float16 gradient, which overflows with a loss scale and vanishes without; "
+        "use bfloat16 or float32.",
     )
     add(
         has("gradient", ".accumulate") and normalised,
@@ -109,6 +112,12 @@ def conflicts(recipe: Recipe, variables: tuple[Any, Any]) -> tuple[Conflict, ...
     return tuple(found)
 
 
+def _momentum(model: str) -> float:
+    """The largest momentum of batch normalisation that the description of a model names; 0 if it names none."""
+    return max((float(found) for found in re.findall(r'"momentum": "([0-9.e+-]+)"', model)), default=0.0)
+
+
+AVERAGING = ("[LookaheadState]", "[ScheduleFreeState]")
 MIXING = ("mix.mixup", "mix.cutmix", "mix_pairs", "cut_pairs")
 
 
@@ -116,9 +125,19 @@ def _leaves(tree: Any) -> list:
     return jax.tree_util.tree_flatten_with_path(tree)[0]
 
 
+def _tiny(params: Any) -> Any:
+    """One number for each leaf, of the same rank."""
+    return jax.tree.map(lambda leaf: jnp.ones((1,) * len(leaf.shape)), params)
+
+
+def _states(optimizer: Callable, params: Any) -> str:
+    """The types that the state of an optimiser is made of, as text."""
+    return str(jax.tree.structure(jax.eval_shape(optimizer(optax.constant_schedule(1.0)).init, _tiny(params))))
+
+
 def _decayed_though_frozen(optimizer: Callable, params: Any) -> list[str]:
     """Leaves whose update is not zero and yet the same for a gradient and its opposite, on numbers of the same rank."""
-    tiny = jax.tree.map(lambda leaf: jnp.ones((1,) * len(leaf.shape)), params)
+    tiny = _tiny(params)
     tx = optax.with_extra_args_support(optimizer(optax.constant_schedule(1.0)))
     state = tx.init(tiny)
     given = {"value": jnp.float32(1), "loss": jnp.float32(1)}

@@ -30,6 +30,7 @@ class Program:
       teacher: ``(params, stats)`` of recipe.teacher, or None.
       initial: ``(params, stats)`` that every seed starts from, or None.
       stop: names the metric that is watched, or None.
+      beside: the program of another stage of the run, whose arrays of the dataset serve this one too, or None.
 
     Raises:
       RecipeError: if parts of the recipe do not fit each other or the dataset; nothing has been compiled then.
@@ -45,6 +46,7 @@ class Program:
         teacher: Any = None,
         initial: Any = None,
         stop: EarlyStopping | None = None,
+        beside: "Program | None" = None,
     ):
         self.recipe, self.dataset, self.plan, self.initial = recipe, dataset, plan, initial
         self.model = build_model(recipe, dataset, axis_name=plan.axis_name if recipe.bn == "all" else None)
@@ -54,7 +56,7 @@ class Program:
         split = dataset.train
         images = split.images if split.resident else readable(split, _spread(len(split)))
         constants = {"preprocess": built("preprocess[0]", recipe.preprocess[0], images)}
-        if dataset.train.resident:
+        if dataset.train.resident and beside is None:
             constants["data"] = {"image": dataset.train.images, "label": dataset.train.labels}
         teacher_model = None
         if recipe.teacher is not None:
@@ -78,6 +80,8 @@ class Program:
         for conflict in conflicts(recipe, jax.eval_shape(self.model.init, jax.random.key(0))):
             warnings.warn(str(conflict), RecipeWarning, stacklevel=3)
         self.constants = plan.put_whole(constants)
+        if beside is not None and "data" in beside.constants:
+            self.constants["data"] = beside.constants["data"]
         self.prepare, self.update = make_step(
             recipe, self.model, self.tx, classes=dataset.classes, teacher=teacher_model, axis_name=plan.axis_name
         )
@@ -87,21 +91,20 @@ class Program:
         self._emptied = jax.jit(
             lambda sums, value: (jax.tree.map(jnp.zeros_like, sums), value + 0), out_shardings=plan.of_state
         )
-        self._batches: dict[int, list] = {}
+        self._batches: dict[int, list] = {} if beside is None else beside._batches
 
     def create(self, seeds: tuple[int, ...]) -> State:
         """The state of these seeds before the first step."""
-        keys = jnp.stack([jax.random.key(seed) for seed in seeds])
+        return self.plan.create(self.fresh, jnp.stack([jax.random.key(seed) for seed in seeds]))
 
-        def create(key):
-            state = create_state(self.recipe, self.model, self.tx, key)
-            if self.initial is None:
-                return state
-            params, stats = jax.tree.map(jnp.asarray, self.initial)
-            average = None if state.ema is None else (params, stats)
-            return state._replace(params=params, stats=stats, opt=self.tx.init(params), ema=average)
-
-        return self.plan.create(create, keys)
+    def fresh(self, key: jax.Array) -> State:
+        """The state of one key before the first step; pure."""
+        state = create_state(self.recipe, self.model, self.tx, key)
+        if self.initial is None:
+            return state
+        params, stats = jax.tree.map(jnp.asarray, self.initial)
+        average = None if state.ema is None else (params, stats)
+        return state._replace(params=params, stats=stats, opt=self.tx.init(params), ema=average)
 
     def compile(self, state: State, feed: Feed) -> None:
         """Compile the step for this state and the batches of this feed, unless that was done."""

@@ -40,7 +40,7 @@ class Recipe:
       gradient: functions from value_and_grad to value_and_grad, the first innermost: accumulation, SAM.
       precision: dtypes of parameters, computation and output.
       bn: ``"all"``, batch statistics over the whole batch, or ``"replica"``, over each device's part.
-      ema: decay a step of the averaged weights that are evaluated, or None.
+      ema: decay a step of the averaged weights that are evaluated, with a warm-up, or ``step -> decay``, or None.
       teacher: recipe of a network whose logits arrive as ``batch["teacher"]``, or None.
     """
 
@@ -61,7 +61,7 @@ class Recipe:
     gradient: tuple[Callable, ...] = ()
     precision: Precision = field(default=FLOAT32)
     bn: str = "all"
-    ema: float | None = None
+    ema: float | Callable | None = None
     teacher: "Recipe | None" = None
 
     def __post_init__(self):
@@ -88,8 +88,8 @@ class Recipe:
             raise ValueError(f"recipe.lr is {self.lr!r}; allowed: greater than 0, finite.")
         if self.bn not in ("all", "replica"):
             raise ValueError(f"recipe.bn is {self.bn!r}; allowed: 'all', 'replica'.")
-        if self.ema is not None and not (_is_number(self.ema) and 0 < self.ema < 1):
-            raise ValueError(f"recipe.ema is {self.ema!r}; allowed: greater than 0, less than 1, or None.")
+        if not (self.ema is None or callable(self.ema) or (_is_number(self.ema) and 0 < self.ema < 1)):
+            raise ValueError(f"recipe.ema is {self.ema!r}; allowed: greater than 0, less than 1, a function, or None.")
 
 
 def check_precision(precision: Precision) -> None:

@@ -60,17 +60,17 @@ def rehearse(
 
     params, stats = variables = _variables("model", model, recipe, key)
     if recipe.init is not None:
-        _alike("recipe.init gives", _traced("init", recipe.init, params), params)
+        alike("recipe.init gives", _traced("init", recipe.init, params), params)
     if initial is not None:
-        _alike("initial holds", initial, variables)
+        alike("initial holds", initial, variables)
     if teacher is not None:
         known = _variables("teacher.model", teacher, recipe.teacher, key)
-        _alike("teacher holds", trained, known)
+        alike("teacher holds", trained, known)
         (logits, _), _ = _output("teacher.model", teacher, *known, batch, train=False)
         batch["teacher"] = logits
 
     out, after = _output("model", model, params, stats, batch, train=True)
-    _alike("recipe.model gives statistics", after, stats)
+    alike("recipe.model gives statistics", after, stats)
     logits, target = out[0], batch.get("target")
     if target is not None and len(target.shape) == len(getattr(logits, "shape", ())) == 2:
         _is_array("model gives logits, which", logits, target.shape)
@@ -175,12 +175,12 @@ def _gradients(recipe: Recipe, model, tx: optax.GradientTransformation, params, 
         if not isinstance(found, tuple) or len(found) != 2:
             raise RecipeError(f"recipe.gradient gives {_say(found)}; allowed: ((loss, (stats, sums)), gradients).")
         gradients = found[1]
-        _alike("recipe.gradient gives", gradients, params)
+        alike("recipe.gradient gives", gradients, params)
     number = jax.ShapeDtypeStruct((), jnp.float32)
     update = lambda g, s, p, n: tx.update(g, s, p, value=n, loss=n)  # noqa: E731
     state = _traced("optimizer", tx.init, params)
     found = _traced("optimizer", update, gradients, state, params, number)
-    _alike("recipe.optimizer gives updates", found[0], params)
+    alike("recipe.optimizer gives updates", found[0], params)
 
 
 def built(field: str, function: Callable, *args: Any, **options: Any) -> Any:
@@ -229,8 +229,13 @@ def _is_rows(name: str, value: Tree, batch: Shapes) -> Tree:
     return value
 
 
-def _alike(what: str, found: Tree, wanted: Tree) -> None:
-    """Raise RecipeError at the first leaf that is missing, too much, or of another shape or dtype."""
+def alike(what: str, found: Tree, wanted: Tree) -> None:
+    """Raise RecipeError at the first leaf that is missing, too much, or of another shape or dtype.
+
+    Args:
+      what: has the leaves, for the message.
+      found, wanted: trees of arrays or shapes.
+    """
     found, wanted = _leaves(found), _leaves(wanted)
     for path in {**wanted, **found}:
         have, want = (_say(leaves[path]) if path in leaves else "nothing" for leaves in (found, wanted))

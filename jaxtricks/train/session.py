@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,12 +11,13 @@ import jax
 import numpy as np
 
 from jaxtricks.data import Feed
+from jaxtricks.train.agree import leave_on_error
 from jaxtricks.train.checkpoint import Checkpoints
 from jaxtricks.train.flight import AHEAD, Flight
 from jaxtricks.train.logs import Log
 from jaxtricks.train.parallel import read
-from jaxtricks.train.program import Program, total_steps
-from jaxtricks.train.recipe import describe, fingerprint
+from jaxtricks.train.program import Program
+from jaxtricks.train.recipe import describe
 from jaxtricks.train.signals import Interrupted, Signals
 from jaxtricks.train.state import State, averaged
 from jaxtricks.train.stop import EarlyStopping
@@ -33,13 +35,15 @@ class Run:
       seed: of initial weights, order and draws.
       variables: ``(params, stats)``, the averaged ones where the recipe has an EMA.
       state: the whole state at the end.
-      history: a record for each epoch.
+      history: a record for each epoch; its ``corrupt`` counts the unreadable records that this process has met, in this
+        epoch and in those before it since the run was started or resumed.
       test: metrics on the test set, read once at the end; empty where it was not asked for.
       seconds: of the loop, without compiling.
       step_ms: mean time of a training step, input included, shared evenly where seeds ran together.
       wait_percent: share of the training time spent waiting for input.
       skipped: steps that were not applied because loss or gradient was not finite.
-      cost: of the compiled step: ``train_flops`` and ``peak_bytes`` of one step, None where the backend does not tell.
+      cost: of the compiled step, the last stage's: ``train_flops`` and ``peak_bytes`` of one step, None where the
+        backend does not tell.
     """
 
     seed: int
@@ -58,10 +62,11 @@ class Session:
     """Trains the seeds that step together.
 
     Args:
-      program: what they share.
+      stages: what they share, ``(last step, program)`` of each stage.
       seeds: of the runs.
+      identity: what tells this run from others.
       folder: of their checkpoints, or None; a run found there goes on.
-      save_every, stop, patience, log: as in fit.
+      save_every, asynchronous, on_error, stop, patience, log: as in fit.
       signals: tells whether one was received.
       watchdog: hears of every step.
 
@@ -71,33 +76,43 @@ class Session:
 
     def __init__(
         self,
-        program: Program,
+        stages: Sequence[tuple[int, Program]],
         seeds: tuple[int, ...],
         *,
+        identity: str,
         folder: str | None,
         save_every: int | None,
+        asynchronous: bool,
+        on_error: str,
         stop: EarlyStopping | None,
         patience: int,
         log: tuple[Log, ...],
         signals: Signals,
         watchdog: Watchdog,
     ):
-        self.program, self.recipe, self.plan, self.dataset = program, program.recipe, program.plan, program.dataset
+        leave_on_error()
+        self.stages, self.identity = tuple(stages), identity
+        self.total, program = self.stages[-1]
+        self.recipe, self.plan, self.dataset = program.recipe, program.plan, program.dataset
         self.seeds, self.save_every, self.patience = seeds, save_every, patience
         self.log, self.signals, self.watchdog = log, signals, watchdog
         part = (jax.process_index(), jax.process_count())
         self.feed = Feed(self.dataset.train, seeds, self.recipe.batch, stacked=self.plan.stacked, part=part)
-        self.total = total_steps(self.recipe, self.dataset)
         self.say = {"seeds": list(seeds), "epochs": self.recipe.epochs, "steps": self.total}
         self.done, self.history = 0, []
         self.trained, self.taken = 0.0, 0
-        self.state = program.create(seeds)
+        self.program = self._program_of(0)
+        self.state = self.program.create(seeds)
         self.stop, self.best = stop, None if stop is None else program.copy(averaged(self.state))
-        self.checkpoints = None if folder is None else Checkpoints(folder)
-        if self.checkpoints is not None:
+        self.checkpoints = None
+        if folder is not None:
+            self.checkpoints = Checkpoints(folder, asynchronous=asynchronous, on_error=on_error)
             self._resume()
-        watchdog.beat("compiling the step", patience=PATIENCE)
-        program.compile(self.state, self.feed)
+        self.program = self._program_of(self._recorded)
+        for end, program in self.stages:
+            if end >= self._recorded:
+                watchdog.beat("compiling the step", patience=PATIENCE)
+                program.compile(self.state, self.feed)
 
     def runs(self, *, test: bool) -> list[Run]:
         """Train to the end, epoch by epoch.
@@ -109,6 +124,7 @@ class Session:
         self._tell(kind="start", step=self.done, **self.say)
         began = time.perf_counter()
         while (last := self._recorded) < self.total and not self._judged()[1]:
+            self.program = self._program_of(last + 1)
             self._train(min(last + self.feed.steps_per_epoch, self.total))
             self._close_epoch()
         seconds = (time.perf_counter() - began) / len(self.seeds)
@@ -127,6 +143,10 @@ class Session:
             ours = pick(variables), pick(self.state), own, tests[i]
             out.append(Run(seed, *ours, seconds, step_ms, wait, skipped, self.program.cost))
         return out
+
+    def _program_of(self, step: int) -> Program:
+        """Of the stage that takes this step."""
+        return next(program for end, program in self.stages if step <= end)
 
     @property
     def _recorded(self) -> int:
@@ -149,6 +169,8 @@ class Session:
                 batch = self.plan.put_rows(batch)
                 state, record = self.program.step(state, batch, self.program.constants)
                 self.done, self.taken = self.done + 1, self.taken + 1
+                if self.checkpoints is not None:
+                    self.checkpoints.check()
                 agree = several and self.done % AGREE == 0
                 signal = self.plan.largest(self.signals.received) if agree else 0
                 flight.add(self.done, record, batch["index"], signal=signal)
@@ -169,7 +191,7 @@ class Session:
         sums = _per_seed(self.state.sums, self.plan.stacked)
         scores = self._evaluate(self.dataset.validation)
         rate = float(self.program.schedule(self.done - 1))
-        common = {"step": self.done, "seconds": self.spent, "lr": rate, **self.speed}
+        common = {"step": self.done, "seconds": self.spent, "lr": rate, "corrupt": len(self.feed.corrupt), **self.speed}
         for seed, s, v in zip(self.seeds, sums, scores, strict=True):
             loss = float(s["loss"]) / int(s["count"]) if s["count"] else math.nan
             validation = {f"validation_{name}": value for name, value in v.items()}
@@ -218,7 +240,7 @@ class Session:
     def _resume(self) -> None:
         stop = None if self.stop is None else describe(self.stop)
         train = len(self.dataset.train)
-        self.wanted = {"recipe": fingerprint(self.recipe), "seeds": list(self.seeds), "train": train, "stop": stop}
+        self.wanted = {"recipe": self.identity, "seeds": list(self.seeds), "train": train, "stop": stop}
         if self.checkpoints.latest() is not None:
             self.watchdog.beat("restoring a checkpoint", patience=PATIENCE)
             tree, meta = self.checkpoints.restore(self._tree(self.state), wanted=self.wanted)

@@ -75,12 +75,17 @@ def zero_sums() -> dict[str, jax.Array]:
 
 
 def averaged(state: State) -> tuple[Tree, Tree]:
-    """The variables to evaluate: the moving average where there is one.
+    """The variables to evaluate: the moving average where there is one, else what the optimiser names, else its own.
 
     Args:
-      state: of a run.
+      state: of a run. An optimiser names weights by a field ``evaluated`` of its state, as ``optim.evaluate_at`` does.
 
     Returns:
       ``(params, stats)``.
     """
-    return state.ema if state.ema is not None else (state.params, state.stats)
+    if state.ema is not None:
+        return state.ema
+    named = optax.tree.get_all_with_path(
+        state.opt, "evaluated", filtering=lambda path, _: hasattr(path[-1], "tuple_name")
+    )
+    return (named[0][1] if named else state.params), state.stats

@@ -70,8 +70,8 @@ def make_step(
         scale = 1.0 if state.scale is None else state.scale.value
 
         def objective(params, stats, batch: Batch):
-            out, stats = model.apply(params, stats, batch["image"], train=True, key=batch["key"])
-            each = recipe.loss(params, out, batch)
+            (logits, taps), stats = model.apply(params, stats, batch["image"], train=True, key=batch["key"])
+            each = recipe.loss(params, (put_out(logits, recipe), taps), batch)
             rows = batch["image"].shape[:1]
             if each.shape != rows:
                 raise ValueError(f"recipe.loss returned shape {each.shape}; allowed: {rows}, one value an example.")
@@ -136,9 +136,9 @@ def make_evaluate(recipe: Recipe, model) -> Callable:
         valid = batch["valid"]
         batch = fetch(batch, constants)
         image = jax.vmap(recipe.preprocess[1], (None, 0))(constants["preprocess"], to_float(batch["image"]))
-        out, _ = model.apply(*variables, image, train=False)
+        (logits, taps), _ = model.apply(*variables, image, train=False)
         sums = {"count": valid.sum(dtype=jnp.int32)}
-        for name, each in recipe.metrics(out, batch).items():
+        for name, each in recipe.metrics((put_out(logits, recipe), taps), batch).items():
             dtype = jnp.int32 if each.dtype == jnp.bool else jnp.float32
             sums[name] = jnp.where(valid, each.astype(dtype), 0).sum(dtype=dtype)
         return sums
@@ -158,16 +158,21 @@ def to_float(image: jax.Array) -> jax.Array:
     return image.astype(jnp.float32) / 255 if image.dtype == jnp.uint8 else image
 
 
+def put_out(logits: Any, recipe: Recipe) -> Any:
+    """What the network gave, an array or a tree of them, in the output precision of the recipe."""
+    return jax.tree.map(lambda x: x.astype(recipe.precision.output), logits)
+
+
 def all_finite(*trees) -> jax.Array:
     """Whether every number is finite; sums are enough to tell, and squares could overflow."""
     return jnp.stack([jnp.isfinite(x.sum()) for x in jax.tree.leaves(trees)]).all()
 
 
 def _average(decay, step, average, fresh, finite):
-    """The moving average after a step; it starts as a short one, so that the first weights are soon forgotten."""
+    """The average after a step; with a fixed decay it starts as a short one, so that the first weights soon go."""
     if decay is None:
         return None
-    decay = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
+    decay = decay(step) if callable(decay) else jnp.minimum(decay, (1.0 + step) / (10.0 + step))
     return jax.tree.map(lambda a, f: jnp.where(finite, (a + (1 - decay) * (f - a)).astype(a.dtype), a), average, fresh)
 
 

@@ -252,6 +252,27 @@ def test_plateau_reduces_after_patience_bad_values(patience, reduced_after):
     assert seen == [1.0] * (reduced_after - 1) + [0.5]
 
 
+@pytest.mark.parametrize("cooldown", [0, 2])
+def test_plateau_rests_for_its_cooldown(cooldown):
+    """Torch's ReduceLROnPlateau with one bad value less to bear, which is what optax's patience means."""
+    values = [3.0, 2.0, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5, 1.0, 1.5, 1.5, 1.5]
+    tx = optax.contrib.reduce_on_plateau(factor=0.5, patience=2, cooldown=cooldown, rtol=1e-6)
+    state, seen = tx.init(jnp.float32(0)), []
+    for value in values:
+        update, state = tx.update(jnp.float32(1), state, value=jnp.float32(value))
+        seen.append(float(update))
+    best, bad, rest, scale, expected = np.inf, 0, 0, 1.0, []
+    for value in values:
+        best, bad = (value, 0) if value < best else (best, bad + 1)
+        if rest:
+            rest, bad = rest - 1, 0
+        if bad == 2:
+            scale, rest, bad = scale / 2, cooldown, 0
+        expected.append(scale)
+    assert seen == expected
+    assert (seen[-1], len(set(seen))) == {0: (0.0625, 5), 2: (0.125, 4)}[cooldown]
+
+
 def test_gradient_noise_has_the_variance_of_the_paper():
     tx = optax.add_noise(eta=0.5, gamma=0.55, key=jax.random.key(0))
     zeros = jnp.zeros(20_000)

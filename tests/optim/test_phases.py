@@ -3,6 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.sharding import AxisType
+from jax.sharding import PartitionSpec as P
 
 from jaxtricks import optim
 
@@ -93,6 +95,29 @@ def test_eager_jit_and_vmap_agree(name):
     close(five(START), jax.jit(five)(START))
     many = jax.vmap(five)(jax.tree.map(lambda p: jnp.stack([p, 2 * p]), START))
     close(five(START), jax.tree.map(lambda x: x[0], many))
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_each_device_may_have_a_state_of_its_own(name):
+    """As with one seed a device; there, a branch with fresh zeros is of another type than one with a state."""
+    tx, mesh = TRANSFORMS[name], jax.make_mesh((2,), ("seed",), axis_types=(AxisType.Auto,))
+    params = jax.tree.map(lambda p: jnp.stack([p, 2 * p]), START)
+    state = jax.vmap(tx.init)(params)
+
+    def one(params, state):
+        new = tx.update(params, *jax.tree.map(lambda x: x[0], (state, params)))
+        return jax.tree.map(lambda x: x[None], new)
+
+    def own(params, state):
+        return one(jax.tree.map(lambda x: x[0], params), state)
+
+    spread = jax.jit(jax.shard_map(own, mesh=mesh, in_specs=P("seed"), out_specs=P("seed")))
+    together = jax.vmap(tx.update)
+    states = [state, state]
+    for _ in range(4):
+        ours, states[0] = spread(params, states[0])
+        theirs, states[1] = together(params, states[1], params)
+        close(ours, theirs)
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)

@@ -10,7 +10,7 @@ import optax
 import pytest
 from small import recipe
 
-from jaxtricks import data, optim
+from jaxtricks import data, optim, train
 from jaxtricks.models import Model
 from jaxtricks.train import Plan, create_state, fit, make_step
 
@@ -172,3 +172,42 @@ def test_statistics_are_averaged_with_the_weights_and_sam_counts_one_pass():
     found = [float(tree) for tree in jax.tree.leaves(run.state.ema)]
     np.testing.assert_allclose(found, average, rtol=1e-6)
     assert float(run.state.stats["bn"]["mean"]) == 4
+
+
+@pytest.mark.parametrize(
+    "precision", [train.FLOAT32, train.BFLOAT16, train.FLOAT16, train.Precision(output="bfloat16")]
+)
+def test_the_policy_sets_parameters_computation_and_output(precision):
+    """Half precision is what convolutions compute in; parameters, statistics, the loss and its gradient are not."""
+    seen = {}
+
+    def loss(params, out, batch):
+        seen["logits"], seen["stage"] = out[0].dtype, out[1]["stage1"].dtype
+        return optax.softmax_cross_entropy(out[0].astype(jnp.float32), batch["target"])
+
+    def optimizer(schedule):
+        def look(updates, params):
+            seen["gradient"] = {x.dtype for x in jax.tree.leaves(updates)}
+            return updates
+
+        return optax.chain(optax.stateless(look), optax.sgd(0.1))
+
+    settings = recipe(loss=loss, optimizer=optimizer, precision=precision)
+    source = data.fake(train=32, test=8, shape=(8, 8, 3))
+    model = train.build_model(settings, source)
+    batch = {"image": jnp.asarray(source.train.images), "label": jnp.asarray(source.train.labels)}
+    prepare, update = make_step(settings, model, optimizer(None), classes=10)
+    constants = {"preprocess": settings.preprocess[0](source.train.images)}
+
+    def step(key):
+        state = create_state(settings, model, optimizer(None), key)
+        return update(state, prepare(key, state.step, batch, constants), constants)
+
+    state, record = jax.eval_shape(step, jax.random.key(0))
+    assert seen == {
+        "logits": jnp.dtype(precision.output),
+        "stage": jnp.dtype(precision.compute),
+        "gradient": {jnp.dtype("float32")},
+    }
+    kept = (state.params, state.stats, state.opt, state.ema, record["loss"], record["gradient_norm"])
+    assert {x.dtype for x in jax.tree.leaves(kept)} == {jnp.dtype("float32")}

@@ -22,16 +22,21 @@ def alone():
     return fit(recipe(), dataset(), seeds=(3,), plan=ONE)[0]
 
 
+@pytest.fixture(scope="module")
+def barely_moved():
+    return fit(recipe(epochs=0.1), dataset(), seeds=(3,), plan=ONE, test=False)[0]
+
+
 @pytest.mark.parametrize("kind", ["jit", "shard_map", "pmap"])
-def test_twenty_steps_do_not_depend_on_devices(alone, kind):
+def test_twenty_steps_do_not_depend_on_devices(alone, barely_moved, kind):
     run = fit(recipe(), dataset(), seeds=(3,), plan=Plan(kind=kind))[0]
     assert int(run.state.step) == int(alone.state.step) == 20
     assert Plan(kind=kind).size == 4
     for part in ("params", "stats", "ema"):
         ours, theirs = flat(getattr(run.state, part)), flat(getattr(alone.state, part))
         assert np.abs(ours - theirs).max() < 2e-4, part
-    moved = flat(fit(recipe(epochs=0.1), dataset(), seeds=(3,), plan=ONE)[0].state.params)
-    assert np.abs(moved - flat(alone.state.params)).max() > 0.02  # the tolerance is far below what training does
+    moved = np.abs(flat(barely_moved.state.params) - flat(alone.state.params)).max()
+    assert moved > 0.02  # the tolerance is far below what training does
     losses = [[r["train_loss"] for r in each.history] for each in (run, alone)]
     np.testing.assert_allclose(*losses, rtol=1e-4)
     assert run.test["accuracy"] == pytest.approx(alone.test["accuracy"], abs=0.021)  # one of 50 images

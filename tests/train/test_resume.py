@@ -7,6 +7,8 @@ from small import dataset, recipe
 
 from jaxtricks.train import CheckpointMismatchError, Checkpoints, Plan, fit, session
 
+ONE = Plan(devices=(jax.devices()[0],))
+
 
 class Stopped(Exception):
     pass
@@ -29,19 +31,21 @@ def same(a, b):
 
 @pytest.fixture(scope="module")
 def unbroken():
-    return fit(recipe(), dataset(), seeds=(3,))[0]
+    return fit(recipe(), dataset(), seeds=(3,), plan=ONE)[0]
 
 
 @pytest.mark.parametrize(("step", "every"), [(3, 2), (8, None), (9, 4), (17, 1)])
 def test_resumed_is_unbroken_bit_for_bit(unbroken, tmp_path, monkeypatch, step, every):
     monkeypatch.setattr(session, "PROGRESS", 0.0)
     with pytest.raises(Stopped):
-        fit(recipe(), dataset(), seeds=(3,), folder=tmp_path, save_every=every, log=[stop_at(step)])
-    run = fit(recipe(), dataset(), seeds=(3,), folder=tmp_path, save_every=every)[0]
+        fit(recipe(), dataset(), seeds=(3,), plan=ONE, folder=tmp_path, save_every=every, log=[stop_at(step)])
+    run = fit(recipe(), dataset(), seeds=(3,), plan=ONE, folder=tmp_path, save_every=every)[0]
     same(run.state, unbroken.state)
     assert run.test == unbroken.test
     assert [r["train_loss"] for r in run.history] == [r["train_loss"] for r in unbroken.history]
-    again = fit(recipe(), dataset(), seeds=(3,), folder=tmp_path)[0]  # finished: nothing is trained, all is there
+    again = fit(recipe(), dataset(), seeds=(3,), plan=ONE, folder=tmp_path)[
+        0
+    ]  # finished: nothing is trained, all is there
     same(again.state, unbroken.state)
 
 

@@ -1,0 +1,99 @@
+"""Which weights are evaluated: the run's, a moving or uniform average, or what the optimiser names."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from small import recipe
+
+from jaxtricks import data, optim
+from jaxtricks.models import Model
+from jaxtricks.train import Plan, averaged, fit
+
+ONE = Plan(devices=(jax.devices()[0],))
+SOURCE = data.fake(train=128, test=8, shape=(4, 4, 1))
+
+
+def weight(*, classes, channels, dtype, axis_name):
+    """One weight w; the loss of every image is (w - 1)^2 / 2, so that the gradient is w - 1."""
+
+    def apply(params, stats, image, *, train, key=None):
+        out = jnp.broadcast_to(params["w"], (image.shape[0], 10)) + 0 * image.mean((1, 2, 3))[:, None]
+        return (out, {}), stats
+
+    return Model(lambda key: ({"w": jnp.float32(3)}, {}), apply)
+
+
+def trained(**changes):
+    settings = {
+        "model": weight,
+        "loss": lambda params, out, batch: 0.5 * (out[0][:, 0] - 1) ** 2,
+        "metrics": lambda out, batch: {"loss": out[0][:, 0]},
+        "preprocess": (lambda images: np.float32(0), lambda stats, image: image),
+        "optimizer": lambda schedule: optax.sgd(0.1),
+        "augment": None,
+        "mix": None,
+        "ema": None,
+        "epochs": 2.0,
+    }
+    return fit(recipe(**(settings | changes)), SOURCE, plan=ONE)[0]
+
+
+def path():
+    """The weight after each of eight steps of plain SGD."""
+    return 1 + 2 * 0.9 ** np.arange(1, 9)
+
+
+@pytest.mark.parametrize(
+    ("ema", "expected"),
+    [
+        (None, path()[-1]),
+        (partial(optim.swa_decay, start=5), path()[5:].mean()),
+        (partial(optim.swa_decay, start=0), path().mean()),
+        (partial(optim.swa_decay, start=100), path()[-1]),
+    ],
+)
+def test_uniform_average_from_a_step_on(ema, expected):
+    run = trained(ema=ema)
+    assert float(averaged(run.state)[0]["w"]) == pytest.approx(expected, rel=1e-5)
+    assert run.test["loss"] == pytest.approx(expected, rel=1e-5)
+    assert float(run.state.params["w"]) == pytest.approx(path()[-1], rel=1e-5)
+
+
+def test_schedule_free_trains_at_one_point_and_is_evaluated_at_another():
+    def optimizer(schedule):
+        inner = optax.contrib.schedule_free(optax.sgd(0.1), 0.1, b1=0.9)
+        return optim.evaluate_at(inner, optax.contrib.schedule_free_eval_params)
+
+    run = trained(optimizer=optimizer)
+    x = y = z = 3.0
+    for step in range(8):  # z takes the steps, x is the mean of z, the gradient is taken between them
+        z = z - 0.1 * (y - 1)
+        x = x + (z - x) / (step + 1)
+        y = 0.1 * z + 0.9 * x
+    assert abs(x - y) > 1e-3
+    assert float(run.state.params["w"]) == pytest.approx(y, rel=1e-5)
+    assert float(averaged(run.state)[0]["w"]) == pytest.approx(x, rel=1e-5)
+    assert run.test["loss"] == pytest.approx(x, rel=1e-5)
+
+
+def test_a_moving_average_is_evaluated_before_what_the_optimiser_names():
+    run = trained(optimizer=lambda schedule: optim.evaluate_at(optax.sgd(0.1), lambda state, params: params), ema=0.5)
+    assert averaged(run.state) is run.state.ema
+    assert float(run.state.opt.evaluated["w"]) == pytest.approx(path()[-1], rel=1e-5)
+
+
+def test_evaluate_at_needs_the_parameters():
+    tx = optim.evaluate_at(optax.sgd(0.1), lambda state, params: params)
+    with pytest.raises(ValueError, match="params is None"):
+        tx.update({"w": jnp.ones(2)}, tx.init({"w": jnp.ones(2)}))
+
+
+def test_the_decay_of_a_uniform_average():
+    np.testing.assert_allclose([optim.swa_decay(t, start=3) for t in (0, 3, 4, 5, 13)], [0, 0, 1 / 2, 2 / 3, 10 / 11])
+    for option in ({"step": -1, "start": 0}, {"step": 0, "start": -1}):
+        with pytest.raises(ValueError, match="allowed: 0 to inf"):
+            optim.swa_decay(option.pop("step"), **option)
