@@ -2,6 +2,7 @@
 
 from jaxtricks.ablation.cells import TEACHER_SEED, Cells, forward_cost, gather, machine, run_cells
 from jaxtricks.ablation.progress import Display
+from jaxtricks.ablation.search import best_rates, rate_trials
 from jaxtricks.ablation.statistics import Comparison, holm, interval, paired, resolvable, verdict
 from jaxtricks.ablation.tricks import Ladder, SilentTrickError, Trick, apply, merge
 from jaxtricks.ablation.variants import MODES, Setting, Variant, settings_grid, variants
@@ -18,6 +19,7 @@ __all__ = [
     "Trick",
     "Variant",
     "apply",
+    "best_rates",
     "forward_cost",
     "gather",
     "holm",
@@ -25,6 +27,7 @@ __all__ = [
     "machine",
     "merge",
     "paired",
+    "rate_trials",
     "resolvable",
     "run_cells",
     "settings_grid",

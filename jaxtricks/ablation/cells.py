@@ -38,6 +38,10 @@ class Cells:
         self.dataset = dataset
         self.data = [dataset.name, len(dataset.train), len(dataset.validation or ()), len(dataset.test), *dataset.shape]
 
+    def of(self, variant: Variant) -> "Cells":
+        """The cells of a row, which may have data of its own, in the same folder."""
+        return self if variant.data is None else Cells(self.folder.parent, variant.dataset(self.dataset))
+
     def path(self, recipe: Recipe, seed: int) -> Path:
         """The file of a cell; another recipe, dataset, seed or version of the package is another file."""
         name = fingerprint([describe(recipe), self.data, version("jaxtricks")])
@@ -97,30 +101,32 @@ def run_cells(
       plan: where the steps run.
       log: as in fit; each record also has ``variant`` and ``rung``, its number from 1.
     """
-    todo = [(n, v, cells.missing(v.recipe, seeds)) for n, v in enumerate(variants, 1)]  # before any process writes
-    for number, variant, missing in todo:
-        if not missing:
-            continue
+    rows = [(number, variant, cells.of(variant)) for number, variant in enumerate(variants, 1)]
+    todo = {}  # before any process writes; what two rows share is trained once
+    for number, variant, own in rows:
+        if missing := own.missing(variant.recipe, seeds):
+            todo.setdefault(own.path(variant.recipe, missing[0]), (number, variant, own, missing))
+    for number, variant, own, missing in todo.values():
         recipe = variant.recipe
 
         def say(record, name=variant.name, number=number):
             for each in log:
                 each({**record, "variant": name, "rung": number})
 
-        def keep(run, recipe=recipe):
-            cells.put(recipe, run.seed, cell_of(run))
+        def keep(run, recipe=recipe, own=own):
+            own.put(recipe, run.seed, cell_of(run))
 
         say({"kind": "rung", "seeds": list(missing)})
         try:
             teacher = None
             if recipe.teacher is not None:
-                teacher = cells.teacher(recipe.teacher, plan, lambda r, say=say: say({**r, "part": "teacher"}))
-            fit(recipe, cells.dataset, seeds=missing, plan=plan, teacher=teacher, log=(say,), done=keep)
+                teacher = own.teacher(recipe.teacher, plan, lambda r, say=say: say({**r, "part": "teacher"}))
+            fit(recipe, own.dataset, seeds=missing, plan=plan, teacher=teacher, log=(say,), done=keep)
         except (FloatingPointError, RuntimeError, ValueError) as error:
             message = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
             say({"kind": "failed", "error": message})
-            for seed in cells.missing(recipe, missing):
-                cells.put(recipe, seed, {"seed": seed, "error": message})
+            for seed in own.missing(recipe, missing):
+                own.put(recipe, seed, {"seed": seed, "error": message})
 
 
 def cell_of(run: Run) -> dict:
@@ -213,7 +219,8 @@ def gather(
     dataset, first = cells.dataset, variants[0].recipe
     rows = []
     for variant in variants:
-        found = [(seed, cells.get(variant.recipe, seed)) for seed in seeds]
+        own = cells.of(variant)
+        found = [(seed, own.get(variant.recipe, seed)) for seed in seeds]
         good = [cell for _, cell in found if cell is not None and "error" not in cell]
         costs = [cell["cost"] for cell in good]
         step_ms = float(np.median([cell["step_ms"] for cell in good])) if good else None
@@ -227,14 +234,14 @@ def gather(
                 "cells": good,
                 "failed": [cell for _, cell in found if cell is not None and "error" in cell],
                 "cost": {
-                    **forward_cost(variant.recipe, dataset),
+                    **forward_cost(variant.recipe, own.dataset),
                     "train_flops": costs[0]["train_flops"] if costs else None,
                     "peak_bytes": costs[0]["peak_bytes"] if costs else None,
                     "step_ms": step_ms,
                     "batch": variant.recipe.batch,
                     "epoch_seconds": None
                     if step_ms is None
-                    else step_ms * (len(dataset.train) // variant.recipe.batch) / 1000,
+                    else step_ms * (len(own.dataset.train) // variant.recipe.batch) / 1000,
                 },
             }
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from jaxtricks.ablation.tricks import Ladder, Trick, apply
+from jaxtricks.data import Dataset
 from jaxtricks.train import Recipe
 
 MODES = ("stack", "add-one", "leave-one-out", "pairwise")
@@ -12,15 +13,17 @@ MODES = ("stack", "add-one", "leave-one-out", "pairwise")
 
 @dataclass(frozen=True)
 class Setting:
-    """Circumstances under which a whole table is measured, such as a share of wrong labels or a batch size.
+    """Circumstances under which a whole table is measured, such as a share of wrong labels, or few images.
 
     Fields:
       change: ``Recipe -> Recipe`` that makes them from the baseline, or None for the baseline as it is.
       ladder: the tricks that are measured there.
+      data: ``Dataset -> Dataset`` that makes its data from the experiment's, or None for the same.
     """
 
     change: Callable[[Recipe], Recipe] | None
     ladder: Ladder
+    data: Callable[[Dataset], Dataset] | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Variant:
       reference: name of the row it is compared with, or None.
       expected: sign that the paper leads to expect of that difference, or None.
       paper: what the paper reports.
+      data: ``Dataset -> Dataset`` that makes its data from the experiment's, or None for the same.
     """
 
     name: str
@@ -42,6 +46,11 @@ class Variant:
     reference: str | None
     expected: int | None
     paper: str | None
+    data: Callable[[Dataset], Dataset] | None = None
+
+    def dataset(self, given: Dataset) -> Dataset:
+        """What the row is trained and tested on, from the data of the experiment."""
+        return given if self.data is None else self.data(given)
 
 
 def variants(baseline: Recipe, ladder: Ladder, *, mode: str = "stack") -> list[Variant]:
@@ -114,7 +123,12 @@ def settings_grid(baseline: Recipe, settings: Mapping[str, Setting], *, mode: st
         if setting.change is not None:
             base = apply(baseline, (name,), {name: Trick(setting.change)})
         rows += [
-            replace(row, name=f"{name}: {row.name}", reference=row.reference and f"{name}: {row.reference}")
+            replace(
+                row,
+                name=f"{name}: {row.name}",
+                reference=row.reference and f"{name}: {row.reference}",
+                data=setting.data,
+            )
             for row in variants(base, setting.ladder, mode=mode)
         ]
     return rows

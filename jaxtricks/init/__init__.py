@@ -2,17 +2,19 @@
 
 from jaxtricks.init.changes import fixup, forget_bias, lsuv, zero_gamma, zero_last
 from jaxtricks.init.kernels import dirac, he_normal, patch_whitening, xavier_normal
-from jaxtricks.init.pretrained import PretrainedMismatchError, load_pretrained
+from jaxtricks.init.pretrained import PretrainedMismatchError, from_pretrained, load_pretrained, save_pretrained
 
 __all__ = [
     "PretrainedMismatchError",
     "dirac",
     "fixup",
     "forget_bias",
+    "from_pretrained",
     "he_normal",
     "load_pretrained",
     "lsuv",
     "patch_whitening",
+    "save_pretrained",
     "xavier_normal",
     "zero_gamma",
     "zero_last",

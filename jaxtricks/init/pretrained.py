@@ -2,11 +2,13 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxtricks.init._tensors import Header, opened
 
@@ -78,6 +80,52 @@ def load_pretrained(
 
         params, stats = (jax.tree.map_with_path(load, tree) for tree in variables)
     return params, stats
+
+
+def from_pretrained(build: Callable, path: str | os.PathLike, *, skip: Sequence[str] = (), **options: Any) -> Any:
+    """A network whose fresh weights are those of a file: a recipe's ``model`` for fine-tuning.
+
+    ``replace(recipe, model=partial(init.from_pretrained, recipe.model, "resnet50.npz", skip=("^head/",)))`` starts each
+    seed from the file, with a head of its own. A recipe's description holds the path, not what the file holds.
+
+    Args:
+      build: ``(**options) -> Model`` of a residual network.
+      path, skip: as for ``load_pretrained``; what skip takes is drawn afresh.
+      options: for build.
+
+    Returns:
+      The Model that build gives, with another ``init``; errors of ``load_pretrained`` are raised there.
+    """
+    model = build(**options)
+    return model._replace(init=lambda key: load_pretrained(model.init(key), path, skip=skip))
+
+
+def save_pretrained(variables: tuple[Tree, Tree], path: str | os.PathLike, *, pooled: bool = False) -> None:
+    """Write parameters and batch statistics of a residual network with torchvision's and timm's names.
+
+    What ``load_pretrained`` reads, and torch as ``{name: torch.from_numpy(array)}``: kernels are transposed to
+    ``[out, in, height, width]`` and ``[out, in]``. The file is there whole or not at all.
+
+    Args:
+      variables: ``(params, stats)`` of a ``models.resnet``.
+      path: an ``.npz`` file.
+      pooled: whether shortcuts average first, ``d=True``: timm counts that layer too.
+
+    Raises:
+      ValueError: if the file has another suffix, or a leaf belongs to no tensor of a ResNet.
+    """
+    path = Path(path)
+    if path.suffix != ".npz":
+        raise ValueError(f"path is {str(path)!r}; allowed: a file with the suffix .npz.")
+    leaves = {_path(keys): np.asarray(leaf) for tree in variables for keys, leaf in jax.tree.leaves_with_path(tree)}
+    names = torch_names(leaves, pooled=pooled)
+    if odd := sorted(set(leaves) - set(names)):
+        raise ValueError(f"variables has {odd[0]!r} ({len(odd)} such); allowed: leaves of a ResNet.")
+    part = path.with_suffix(f".{os.getpid()}.part.npz")
+    np.savez(
+        part, **{names[p]: leaf.transpose(TO_TORCH.get(leaf.ndim, range(leaf.ndim))) for p, leaf in leaves.items()}
+    )
+    part.replace(path)
 
 
 def torch_names(paths: Iterable[str], *, pooled: bool) -> dict[str, str]:

@@ -60,6 +60,7 @@ def resnet(
     c: bool = False,
     d: bool = False,
     dropout_rate: float = 0.0,
+    frozen_bn: bool = False,
     kernel_init: Callable = HE_NORMAL,
     dtype: jnp.dtype = jnp.float32,
     axis_name: str | None = None,
@@ -74,6 +75,8 @@ def resnet(
       c: ResNet-C: three 3x3 convolutions instead of the large one of the stem.
       d: ResNet-D: average pooling and a 1x1 convolution of stride 1 in the shortcut that halves the resolution.
       dropout_rate: before the classifier, 0 to 1.
+      frozen_bn: use and keep the running statistics of every batch normalisation in training too, as in fine-tuning;
+        gamma and beta are trained all the same.
       kernel_init: of every convolution and of the classifier.
       dtype: of the computation; parameters, normalisation and logits are float32.
       axis_name: mesh axis over which batch statistics are averaged, inside shard_map and pmap.
@@ -104,7 +107,7 @@ def resnet(
     if d and not strided:
         raise ValueError("d is True; allowed: only with two or more stages; it changes the shortcuts that halve.")
     conv = partial(nnx.Conv, use_bias=False, kernel_init=kernel_init, dtype=dtype)
-    norm = partial(BatchNorm, axis_name=axis_name)
+    norm = partial(BatchNorm, frozen=True) if frozen_bn else partial(BatchNorm, axis_name=axis_name)
     return functional(
         partial(_ResNet, layout, classes, channels, b, c, d, dropout_rate, kernel_init, conv, norm, dtype)
     )

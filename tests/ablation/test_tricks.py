@@ -3,6 +3,7 @@
 import io
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,8 +12,8 @@ import pytest
 from rich.console import Console
 from small import recipe
 
-from jaxtricks import ablation, augment
-from jaxtricks.ablation import Display, SilentTrickError, Trick, variants
+from jaxtricks import ablation, augment, data
+from jaxtricks.ablation import Display, SilentTrickError, Trick, cells, variants
 from jaxtricks.train import describe, fingerprint
 
 
@@ -186,3 +187,40 @@ def test_merged_tricks_with_opposite_signs_expect_nothing():
     assert ablation.merge(LADDER, {"both": ("fast", "smooth")})["both"].expected is None
     assert ablation.merge(LADDER, {"both": ("smooth", "same")})["both"].expected == 1
     assert ablation.merge({"same": LADDER["same"]}, {"both": ("same",)})["both"].expected == 0
+
+
+COSTS = {"step_ms": 1000.0, "cost": {"train_flops": None, "peak_bytes": None}}
+
+
+def test_a_setting_may_have_data_of_its_own(tmp_path, monkeypatch):
+    """Its rows are trained on it, their cells are others, and what two rows share is trained once."""
+    source, trained = data.fake(train=40, test=8, shape=(4, 4, 1)), []
+
+    def fit(recipe, dataset, *, seeds, done, **_):
+        trained.append((recipe.batch, len(dataset.train), seeds))
+        for seed in seeds:
+            done(SimpleNamespace(seed=seed))
+
+    settings = {
+        "few": ablation.Setting(None, {"fast": LADDER["fast"]}, lambda d: d.subset(20)),
+        "all": ablation.Setting(None, {"fast": LADDER["fast"]}),
+        "again": ablation.Setting(None, {"smooth": LADDER["smooth"]}, lambda d: d.subset(20)),
+    }
+    rows = ablation.settings_grid(recipe(), settings)
+    assert [len(row.dataset(source).train) for row in rows] == [20, 20, 40, 40, 20, 20]
+    held = ablation.Cells(tmp_path, source)
+    paths = [held.of(row).path(row.recipe, 0) for row in rows]
+    assert paths[0] == paths[4]
+    assert len(set(paths)) == 5
+    assert {path.parent for path in paths} == {tmp_path / "cells"}
+    monkeypatch.setattr(cells, "fit", fit)
+    monkeypatch.setattr(cells, "cell_of", lambda run: {"seed": run.seed} | COSTS)
+    monkeypatch.setattr(cells, "forward_cost", lambda recipe, dataset: {"macs": len(dataset.train)})
+    ablation.run_cells(rows, ablation.Cells(tmp_path, source), seeds=(3, 4), plan=None)
+    assert [size for _, size, _ in trained] == [20, 20, 40, 40, 20]
+    assert all(seeds == (3, 4) for _, _, seeds in trained)
+    about = dict.fromkeys(("title", "command", "mode", "model"), "") | {"sd_assumed": {}, "resolvable": 1.0}
+    found = ablation.gather(rows, held, seeds=(3, 4), **about)["rows"]
+    assert [[cell["seed"] for cell in row["cells"]] for row in found] == [[3, 4]] * 6
+    assert [row["cost"]["macs"] for row in found] == [20, 20, 40, 40, 20, 20]
+    assert [row["cost"]["epoch_seconds"] for row in found] == [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]  # batches of 32

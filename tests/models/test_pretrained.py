@@ -497,3 +497,48 @@ def test_what_to_install_is_said(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors", None)
     with pytest.raises(ImportError, match=r"pip install 'jaxtricks\[weights\]'"):
         init.load_pretrained(FRESH, tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize(("layout", "switches"), [(BASIC, ""), (BASIC, "cd"), (BOTTLENECK, "b"), (BOTTLENECK, "bcd")])
+def test_what_is_saved_has_torch_s_names_and_comes_back(tmp_path, layout, switches):
+    tensors = tensors_of(layout, switches)
+    tensors = {name: array for name, array in tensors.items() if not name.endswith("num_batches_tracked")}
+    model, path = build(layout, switches), tmp_path / "again.npz"
+    loaded = init.load_pretrained(shapes(model), save(tmp_path / "given.npz", tensors))
+    init.save_pretrained(loaded, path, pooled="d" in switches)
+    with np.load(path, allow_pickle=False) as found:
+        assert set(found) == set(tensors)
+        for name, array in tensors.items():
+            np.testing.assert_array_equal(found[name], np.asarray(array, np.float32))
+    again = init.load_pretrained(shapes(model), path)
+    jax.tree.map(np.testing.assert_array_equal, again, loaded)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["again.npz", "given.npz"]
+
+
+@pytest.mark.parametrize(
+    ("name", "odd", "words"),
+    [("x.safetensors", {}, "path is .*; allowed: a file with the suffix .npz"), ("x.npz", {"extra": 1}, "'extra'")],
+)
+def test_what_cannot_be_saved_is_named(tmp_path, name, odd, words):
+    params, stats = build(SPOT).init(jax.random.key(0))
+    with pytest.raises(ValueError, match=words):
+        init.save_pretrained(({**params, **jax.tree.map(jnp.float32, odd)}, stats), tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_starts_from_a_file_under_a_head_of_its_own(tmp_path):
+    path = tmp_path / "weights.npz"
+    init.save_pretrained(build(SPOT, classes=3).init(jax.random.key(7)), path)
+    wanted = init.load_pretrained(shapes(build(SPOT, classes=3)), path)
+    fresh = partial(build, SPOT)
+    model = init.from_pretrained(fresh, path, skip=("^head/",), classes=5)
+    params, stats = model.init(jax.random.key(1))
+    head = fresh(classes=5).init(jax.random.key(1))[0]["head"]
+    jax.tree.map(np.testing.assert_array_equal, params["head"], head)
+    rest = {name: tree for name, tree in params.items() if name != "head"}
+    jax.tree.map(np.testing.assert_array_equal, (rest, stats), ({k: wanted[0][k] for k in rest}, wanted[1]))
+    image = jnp.ones((2, 8, 8, 3))
+    ours, theirs = (m.apply(params, stats, image, train=False)[0][0] for m in (model, fresh(classes=5)))
+    np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(init.PretrainedMismatchError, match=r"fc\.weight"):
+        jax.eval_shape(init.from_pretrained(fresh, path, classes=5).init, jax.random.key(1))

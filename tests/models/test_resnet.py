@@ -177,3 +177,25 @@ def test_paths_have_no_trailing_value_and_only_text_keys():
     assert "head/kernel" in paths
     assert not any(p.endswith("value") for p in paths)
     assert set(stats["stem"]["0"]["bn"]) == {"mean", "var"}
+
+
+def test_frozen_statistics_are_those_of_evaluation_and_gamma_is_trained():
+    frozen, plain = (resnet(MINI, classes=3, channels=1, frozen_bn=still) for still in (True, False))
+    params, stats = plain.init(jax.random.key(0))
+    stats = jax.tree.map(lambda s: 0.5 * s + 0.02, stats)
+    image = jax.random.uniform(jax.random.key(1), (4, 16, 16, 1))
+
+    @jax.jit
+    def loss(params):
+        (logits, _), after = frozen.apply(params, stats, image, train=True)
+        return (logits**2).sum(), (logits, after)
+
+    gradients, (logits, after) = jax.grad(loss, has_aux=True)(params)
+    jax.tree.map(np.testing.assert_array_equal, after, stats)
+    expected = plain.apply(params, stats, image, train=False)[0][0]
+    np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-5)
+    assert np.abs(gradients["stage1"]["0"]["last_bn"]["scale"]).max() > 0
+    # the network that is not frozen differs from both
+    other, moved = plain.apply(params, stats, image, train=True)
+    assert np.abs(other[0] - logits).max() > 1e-2
+    assert np.abs(moved["stem"]["0"]["bn"]["mean"] - stats["stem"]["0"]["bn"]["mean"]).max() > 1e-3
