@@ -18,15 +18,15 @@ TIMEOUT = 600
 
 
 class Child:
-    """A process that runs child.py with these options; it is killed if it lasts too long.
+    """A process that runs child.py with these options, or another script; it is killed if it lasts too long.
 
     Attributes:
       said: the words and numbers read so far.
       complaint: what it wrote to standard error, once it has ended.
     """
 
-    def __init__(self, script: str = "child.py", env: dict | None = None, **options):
-        command = [sys.executable, HERE / script]
+    def __init__(self, script: str = "child.py", arguments: tuple = (), env: dict | None = None, **options):
+        command = [sys.executable, HERE / script, *map(str, arguments)]
         for name, value in options.items():
             if value is not None:
                 command += [f"--{name.replace('_', '-')}", str(value)]
@@ -88,10 +88,16 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
+def pair(second: dict | None = None, **options) -> list[Child]:
+    """Two processes of one run, the second with other options besides."""
+    options |= {"port": free_port(), "processes": 2}
+    return [Child(**options, index=0), Child(**options | (second or {}), index=1)]
+
+
 @functools.cache
 def unbroken() -> dict:
     """What the run gives that nothing stops: the digest of every leaf, the losses and the test."""
     with tempfile.TemporaryDirectory() as folder:
-        child = Child(folder=f"{folder}/run", save_every=5, out=f"{folder}/out")
+        child = Child(out=f"{folder}/out")
         assert child.end() == 0, child.complaint
         return json.loads(Path(folder, "out").read_text(encoding="utf-8"))

@@ -2,16 +2,16 @@
 
 import os
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import small
 
-from jaxtricks import data
+from jaxtricks import data, models
 from jaxtricks.models import Model
-from jaxtricks.train import Recipe, session
+from jaxtricks.train import Recipe, Run, fit, session
 
 
 def network(*, classes, channels, dtype=jnp.float32, axis_name=None) -> Model:
@@ -41,9 +41,23 @@ def recipe(**changes) -> Recipe:
     return small.recipe(**({"model": network, "epochs": 1.5} | changes))
 
 
+LAYOUT = models.Layout((1,), (4,), bottleneck=False, stem=(5, 1), pool=False)
+
+
+def residual(**changes) -> Recipe:
+    """The same with the smallest residual network, convolutions and batch normalisation."""
+    return small.recipe(**({"model": partial(models.resnet, LAYOUT, dropout_rate=0.3), "epochs": 1.5} | changes))
+
+
 def dataset() -> data.Dataset:
     """256 images for 8 steps an epoch, and some held out."""
     return data.fake(train=290, test=50, shape=(8, 8, 3)).hold_out(0.1)
+
+
+@cache
+def whole() -> Run:
+    """What the run gives that nothing stops."""
+    return fit(recipe(), dataset())[0]
 
 
 @contextmanager

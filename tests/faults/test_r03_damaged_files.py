@@ -13,7 +13,7 @@ from jaxtricks.train import CheckpointCorruptError, Checkpoints, CheckpointWarni
 
 DAMAGES = {
     "truncated": lambda path: os.truncate(path, path.stat().st_size // 2),
-    "one byte short": lambda path: os.truncate(path, path.stat().st_size - 1),
+    "without its last byte": lambda path: os.truncate(path, path.stat().st_size - 1),
     "emptied": lambda path: os.truncate(path, 0),
     "deleted": lambda path: path.unlink(),
     "longer": lambda path: os.truncate(path, path.stat().st_size + 1),

@@ -8,9 +8,10 @@ from concurrent.futures import wait
 import jax
 import numpy as np
 import pytest
+import runs
 from shelves import fill, limited, restore, same, state
 
-from jaxtricks.train import Checkpoints, CheckpointSaveError, CheckpointWarning, manifest
+from jaxtricks.train import Checkpoints, CheckpointSaveError, CheckpointWarning, fit, manifest
 
 NEXT = {
     "check": lambda c: c.check(),
@@ -116,3 +117,29 @@ def test_r06_a_save_that_works_says_nothing(tmp_path):
         fill(tmp_path, 1, 2, 3, asynchronous=True)
     assert Checkpoints(tmp_path).steps() == [2, 3]
     assert restore(tmp_path) == (3, [])
+
+
+def test_r06_a_run_that_saves_beside_its_steps(tmp_path, monkeypatch):
+    """The second save fails: told by the third at the latest, or a warning and the run goes on; then it is resumed."""
+    taken, saves, options = [], [], {"save_every": 2, "asynchronous": True}
+
+    def fails(folder, real=manifest.write):
+        saves.append(folder.name)
+        if len(saves) == 2:
+            raise OSError("no room")
+        real(folder)
+
+    monkeypatch.setattr(manifest, "write", fails)
+    with pytest.raises(CheckpointSaveError, match=r"step 4 was not saved .* newest whole step is 2.*no room"):
+        with runs.every_step(taken.append) as log:
+            fit(runs.recipe(), runs.dataset(), folder=tmp_path / "raise", log=[log], **options)
+    assert 4 <= taken[-1] <= 6
+    saves.clear()
+    with pytest.warns(CheckpointWarning, match="step 4 was not saved") as told:
+        run = fit(runs.recipe(), runs.dataset(), folder=tmp_path / "warn", on_error="warn", **options)[0]
+    assert len(told) == 1
+    assert saves == ["2", "4", "6", "8", "10", "12"]
+    runs.same(run.state, runs.whole().state)
+    for folder in ("raise", "warn"):
+        saves[:] = ["none fails"] * 2
+        runs.same(fit(runs.recipe(), runs.dataset(), folder=tmp_path / folder, **options)[0].state, runs.whole().state)

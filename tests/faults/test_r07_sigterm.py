@@ -9,8 +9,8 @@ import time
 from dataclasses import replace
 
 import pytest
-from children import Child, free_port, unbroken
-from runs import dataset, interrupted_at, recipe, same
+from children import Child, free_port, pair, unbroken
+from runs import dataset, interrupted_at, recipe, same, whole
 
 from jaxtricks import data
 from jaxtricks.train import Checkpoints, EarlyStopping, Interrupted, Plan, fit
@@ -22,7 +22,6 @@ HANDLED = (signal.SIGTERM, signal.SIGINT)
 @pytest.mark.parametrize("number", HANDLED, ids=lambda n: n.name)
 def test_r07_a_signal_between_steps(tmp_path, number):
     before = [signal.getsignal(n) for n in HANDLED]
-    whole = fit(recipe(), dataset())[0]
     said = []
     with pytest.raises(Interrupted) as caught, interrupted_at(3, number) as log:
         fit(recipe(), dataset(), folder=tmp_path, log=[log, said.append])
@@ -35,8 +34,8 @@ def test_r07_a_signal_between_steps(tmp_path, number):
     assert not [t for t in threading.enumerate() if t.name.startswith("jaxtricks-signals")]
     run = fit(recipe(), dataset(), folder=tmp_path, log=[said.append])[0]
     assert [r["step"] for r in said if r["kind"] == "start"] == [0, 3]
-    same(run.state, whole.state)
-    assert run.test == whole.test
+    same(run.state, whole().state)
+    assert run.test == whole().test
 
 
 def test_r07_without_a_folder_and_with_seeds_together():
@@ -107,19 +106,20 @@ def interrupt(folder, times, **options):
                 heard += 1
                 saved = child.last("interrupted")
                 assert saved == child.last("saved") == max(child.last("start"), child.last("step") + 1)
-            else:
-                assert status == 0, child.complaint
+            else:  # it was faster; where the signal came after the run, it ended the process as it would any other
+                assert status == 0 or (status == -signal.SIGTERM and child.last("end") == 60), child.complaint
         ends.append(json.loads(out.read_text(encoding="utf-8")))
     return ends
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [pytest.param(1, id="short"), pytest.param(20, id="full", marks=pytest.mark.slow)])
 def test_r07_a_process_of_its_own(tmp_path, times, card):
     ends = interrupt(tmp_path, times)
     assert all(end == unbroken() for end in ends)
     card("r07", "SIGTERMs with exit 143, no step lost; ends bit-identical", f"{times}; {len(ends)} of {len(ends)}")
 
 
+@pytest.mark.slow
 def test_r07_a_process_that_has_joined_jax_distributed(tmp_path, card):
     """Its notifier of preemptions, which takes SIGTERM and does nothing, is out of force."""
     ends = interrupt(tmp_path, 1, port=free_port(), processes=1)
@@ -129,13 +129,12 @@ def test_r07_a_process_that_has_joined_jax_distributed(tmp_path, card):
 
 @pytest.mark.slow
 def test_r07_a_signal_to_one_of_two_processes_ends_both_after_the_same_step(tmp_path, card):
-    port = free_port()
-    pair = [Child(folder=tmp_path / "run", pause=0.02, port=port, processes=2, index=i) for i in (0, 1)]
-    for child in pair:
+    children = pair(folder=tmp_path / "run", pause=0.02)
+    for child in children:
         child.until("step")
     time.sleep(0.3)
-    pair[1].send(signal.SIGTERM)
-    assert [child.end() for child in pair] == [143, 143], [child.complaint for child in pair]
-    taken = [child.last("step") + 1 for child in pair]
-    assert taken[0] == taken[1] == pair[0].last("interrupted") == pair[0].last("saved")
+    children[1].send(signal.SIGTERM)
+    assert [child.end() for child in children] == [143, 143], [child.complaint for child in children]
+    taken = [child.last("step") + 1 for child in children]
+    assert taken[0] == taken[1] == children[0].last("interrupted") == children[0].last("saved")
     card("r07", "SIGTERM to one of two processes: both saved and ended after step", f"{taken[0]} and {taken[1]}")

@@ -29,7 +29,8 @@ def strike(folder, times):
         time.sleep(draws.uniform(0, SAVE) if i else 0)
         child.send(second)
         began = time.monotonic()
-        assert child.end() in (128 + second, 143)  # 143: it had ended by the first
+        # 143: it had ended by the first, or, as the last one says, was about to, its own handlers gone again
+        assert child.end() in (128 + second, 143, -second)
         assert time.monotonic() - began < 10
         cut += child.last("saved") < child.last("saving")
     child = Child(folder=folder / "run", out=out)
@@ -38,7 +39,7 @@ def strike(folder, times):
     return cut, json.loads(out.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("times", [2, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [pytest.param(1, id="short"), pytest.param(12, id="full", marks=pytest.mark.slow)])
 def test_r08_a_second_signal_during_the_save(tmp_path, times, card):
     unbroken()
     cut, end = strike(tmp_path, times)

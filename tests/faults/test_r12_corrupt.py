@@ -1,14 +1,17 @@
 """Row 12: unreadable records are replaced within their batch and counted, up to a share; an evaluation names them."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import runs
 from PIL import Image
 
 from jaxtricks import data
 from jaxtricks.data import DataError, Feed, Split, order
 from jaxtricks.data.files import ImageFiles, decode
+from jaxtricks.train import fit
 
 SIZE, BATCH, STEPS = 400, 16, 25  # an epoch of 25 steps; 1 % is 4 records
 
@@ -108,7 +111,7 @@ def test_a_batch_keeps_size_and_order_and_every_substitute_has_its_own_label(spl
     for row, reason in feed.corrupt.items():
         assert f"{row:03}.png cannot be read as an image" in reason
     card(
-        "12",
+        "r12",
         f"{len(DAMAGED)} of {SIZE} records unreadable, two epochs",
         f"{len(feed.corrupt)} counted, 50 of 50 batches full",
     )
@@ -150,6 +153,18 @@ def test_beyond_the_share_the_error_counts_and_names(split, workers):
         next(given)
     with pytest.raises(DataError):
         next(given)
+
+
+def test_the_record_of_an_epoch_counts_them(files, card):
+    labels = (np.arange(SIZE) % 10).astype(np.int32)
+    source = runs.dataset()
+    source = replace(source, train=Split(ImageFiles(files, 8), labels))
+    history = fit(runs.recipe(epochs=2.0), source)[0].history
+    epoch = data.order(0, 0, SIZE)[: 12 * 32]  # 12 steps of 32
+    assert [record["corrupt"] for record in history] == [len(set(epoch) & set(DAMAGED)), len(DAMAGED)]
+    card(
+        "r12", f"a run of two epochs with {len(DAMAGED)} unreadable records", f"ends; its record counts {len(DAMAGED)}"
+    )
 
 
 def test_when_nothing_is_readable_the_search_for_substitutes_ends(tmp_path):
@@ -235,7 +250,7 @@ def test_a_truncated_file_is_never_other_pixels(form, step, card):
     found = [outcome(raw[:length], want) for length in range(0, len(raw), step)]
     assert "other pixels" not in found
     assert found.count("refused") > 0.95 * len(found)
-    card("12", f"{form} cut off at {len(found)} lengths", f"{found.count('refused')} refused, 0 silent")
+    card("r12", f"{form} cut off at {len(found)} lengths", f"{found.count('refused')} refused, 0 silent")
 
 
 def test_a_flipped_bit_of_a_png_is_never_other_pixels(card):
@@ -245,7 +260,7 @@ def test_a_flipped_bit_of_a_png_is_never_other_pixels(card):
     found = [outcome(flipped(raw, bit // 8, bit % 8), want) for bit in bits]
     assert "other pixels" not in found
     assert found.count("refused") > 0.9 * len(found)
-    card("12", f"one bit of a PNG flipped, {len(found)} places", f"{found.count('refused')} refused, 0 silent")
+    card("r12", f"one bit of a PNG flipped, {len(found)} places", f"{found.count('refused')} refused, 0 silent")
 
 
 @pytest.mark.parametrize(("name", "words"), [("gone.png", r"FileNotFoundError.*gone\.png"), ("", "IsADirectoryError")])

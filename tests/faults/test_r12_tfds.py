@@ -94,7 +94,7 @@ def test_a_flipped_bit_is_left_out_of_the_training_set_with_a_warning(copy, card
     colours = np.concatenate([batch["image"][:, 0, 0, 0] for batch in batches]).astype(int)
     np.testing.assert_array_equal(np.concatenate([batch["label"] for batch in batches]), colours % 10)
     assert len(set(colours)) == TRAIN - 3  # of those left one is cut off
-    card("12", "one bit flipped in 2 of 230 ArrayRecord records", "2 left out by name, 0 silent")
+    card("r12", "one bit flipped in 2 of 230 ArrayRecord records", "2 left out by name, 0 silent")
 
 
 @pytest.mark.parametrize(("part", "count", "words"), [("train", 3, "3 of 230"), ("test", 1, "1 of 4")])

@@ -236,7 +236,7 @@ def test_hostile_archives_and_images_are_refused_in_little_memory(tmp_path, card
     assert {str(path) for path in tmp_path.rglob("*")} == before
     assert sorted(os.listdir(tmp_path.parent)) == outside
     worst = max(grown for _, grown in found.values())
-    card("20", f"{len(wanted)} hostile archives and images", f"all refused, nothing ran, at most {worst:.0f} MiB more")
+    card("r20", f"{len(wanted)} hostile archives and images", f"all refused, nothing ran, at most {worst:.0f} MiB more")
 
 
 def test_pil_would_start_a_program_for_postscript():

@@ -60,6 +60,7 @@ DOCUMENTED = {
     ),
     "optim.ema": Case({"average": TREE, "tree": TREE}, {"decay": 0.9}, gradient=False, empty="CD"),
     "optim.ema_decay": Case(options={"per_epoch": 0.9, "steps_per_epoch": 10}, host=True, holds=within(0, 1)),
+    "optim.evaluate_at": transform(lambda: optim.evaluate_at(SGD, lambda state, params: params)),
     "optim.exponential": schedule(optim.exponential, factor=0.9, begin=0),
     "optim.freeze": transform(lambda: optim.freeze(SGD, "bias")),
     "optim.greedy_soup": Case(
@@ -103,6 +104,7 @@ DOCUMENTED = {
     "optim.stable_decay": schedule(optim.stable_decay, begin=0, decay=0.2, end=0.1),
     "optim.step_decay": schedule(optim.step_decay, {"fractions": ((),)}, begin=0, fractions=(0.25, 0.5), factor=0.1),
     "optim.swa": Case({"average": TREE, "tree": TREE}, {"count": 3}, gradient=False, empty="CD"),
+    "optim.swa_decay": Case(options={"step": 7, "start": 3}, host=True, holds=within(0, 1)),
     "optim.switch": transform(lambda at: optim.switch(at, SGD, optax.sgd(0.1)), at=1),
     "optim.triangular": schedule(optim.triangular, epochs=2.0, low=0.1, shrink=0.5),
     "optim.unfreeze_at": transform(lambda: optim.unfreeze_at(SGD, {"bias": 1})),

@@ -163,6 +163,7 @@ ELSEWHERE = {
     for path, names in {
         "tests/ablation/test_report.py": """ablation.machine ablation.report.findings
             ablation.report.summarise ablation.report.table ablation.report.write""",
+        "tests/ablation/test_search.py": "ablation.best_rates ablation.rate_trials",
         "tests/ablation/test_statistics.py": "ablation.verdict",
         "tests/ablation/test_tricks.py": """ablation.merge ablation.settings_grid ablation.variants
             train.describe train.fingerprint""",
@@ -174,7 +175,7 @@ ELSEWHERE = {
         "tests/faults/test_r20_sources.py": "data.npz data.read_npz",
         "tests/models/test_plain.py": """models.batch_norm models.drawn models.fixed models.learned
             models.stateless_norm""",
-        "tests/models/test_pretrained.py": "init.load_pretrained",
+        "tests/models/test_pretrained.py": "init.from_pretrained init.load_pretrained init.save_pretrained",
         "tests/models/test_resnet.py": "models.functional",
         "tests/optim/test_paths.py": "optim.decay_mask optim.layer_rates optim.leaf_table optim.path_mask",
         "tests/test_init.py": "init.zero_gamma init.zero_last",
