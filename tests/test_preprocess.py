@@ -200,7 +200,7 @@ PCA_STATS = preprocess.pca_fit(IMAGES, epsilon=0.01)
         (lambda: preprocess.resize_center_crop(IMAGE, shorter=4, size=2.5), "size"),
         (lambda: preprocess.resize_center_crop(IMAGE, shorter=0, size=2), "shorter"),
         (lambda: preprocess.resize_center_crop(IMAGE[:0]), "image"),
-        (lambda: preprocess.resize_center_crop(IMAGES[0]), "image"),
+        (lambda: preprocess.resize_center_crop(IMAGES[0].astype(np.int32)), "image"),
         (lambda: preprocess.resize_center_crop(IMAGE, method="nearest"), "method"),
     ],
 )

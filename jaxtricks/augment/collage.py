@@ -1,8 +1,8 @@
 """Images made of several, for detection and segmentation: mosaic and copy-paste. Boxes and masks follow.
 
-Entries as in labels.py with a first axis B: ``image`` of uint8 or floats, ``box [B, N, 4]``, ``valid [B, N]``; and
-whatever else is named in ``instances``, ``[B, N, ...]``, such as the classes of the boxes. Partners are the examples
-before in the batch.
+Entries as in labels.py with a first axis B: ``image`` of uint8 or floats, ``box [B, N, 4]``, ``valid [B, N]``; where
+there are keypoints, ``keypoint [B, N, ..., 2]`` with ``visible [B, N, ...]``; and whatever else is named in
+``instances``, ``[B, N, ...]``, such as the classes of the boxes. Partners are the examples before in the batch.
 """
 
 import jax
@@ -53,7 +53,7 @@ def mosaic_at(
             out = jnp.where(here, moved, out)
         return out
 
-    boxes, valid = [], []
+    boxes, valid, points, seen = [], [], [], []
     for i in range(4):
         left, top = i % 2 == 0, i < 2
         offset = jnp.stack([x - width * left, y - height * top] * 2, 1)
@@ -64,8 +64,15 @@ def mosaic_at(
         box, good = cut(moved, jnp.roll(batch["valid"], i, axis=0), jnp.stack(frame, 1))
         boxes.append(box)
         valid.append(good)
+        if "keypoint" in batch:
+            low, high, by = (_for_points(a, batch) for a in (jnp.stack(frame[:2], 1), jnp.stack(frame[2:], 1), offset))
+            place = jnp.roll(batch["keypoint"], i, axis=0) + by
+            points.append(place)
+            seen.append(jnp.roll(batch["visible"], i, axis=0) & ((place >= low) & (place < high)).all(-1))
     out = {"box": jnp.concatenate(boxes, 1), "valid": jnp.concatenate(valid, 1)}
     out |= {name: pixels(batch[name]) for name in ("image", "mask") if name in batch}
+    if "keypoint" in batch:
+        out |= {"keypoint": jnp.concatenate(points, 1), "visible": jnp.concatenate(seen, 1)}
     for name in instances:
         out[name] = jnp.concatenate([jnp.roll(batch[name], i, axis=0) for i in range(4)], 1)
     return {**batch, **out}
@@ -146,6 +153,12 @@ def paste_instances(
     }
     boxes = jnp.concatenate([box, before["box"]], 1)
     out["box"] = jnp.where(out["valid"][..., None], boxes, 0)
+    if "keypoint" in batch:
+        hidden = jax.vmap(lambda c, p: c.at[p[..., 1], p[..., 0]].get(mode="fill", fill_value=False))
+        own = batch["visible"] & ~hidden(cover, jnp.floor(batch["keypoint"]).astype(jnp.int32))
+        theirs = jnp.roll(batch["visible"], 1, axis=0) & pasted.reshape(count, slots, *(1,) * (own.ndim - 2))
+        points = jnp.concatenate([batch["keypoint"], jnp.roll(batch["keypoint"], 1, axis=0)], 1)
+        out |= {"keypoint": points, "visible": jnp.concatenate([own, theirs], 1)}
     return {**batch, **out} | {name: jnp.concatenate([batch[name], before[name]], 1) for name in instances}
 
 
@@ -182,12 +195,23 @@ def copy_paste(
     return paste_instances(batch, chosen, visible=visible, instances=instances)
 
 
+def _for_points(pairs: jax.Array, batch: Batch) -> jax.Array:
+    """The first two of each row, ``[B, ...]``, with the axes of the keypoints."""
+    return pairs[:, :2].reshape(-1, *(1,) * (batch["keypoint"].ndim - 2), 2)
+
+
 def _check(batch: Batch, others: tuple[str, ...]) -> None:
+    if "keypoint" in batch:
+        others = ("keypoint", "visible", *others)
     _checks.entries(batch, "image", "box", "valid", *others)
     levels_or_floats('batch["image"]', batch["image"])
     check.shape('batch["box"]', batch["box"], (None, None, 4))
     check.number('batch["box"]', batch["box"])
     check.boolean('batch["valid"]', batch["valid"])
+    if "keypoint" in batch:
+        check.number('batch["keypoint"]', batch["keypoint"])
+        check.boolean('batch["visible"]', batch["visible"])
+        check.shape('batch["keypoint"]', batch["keypoint"], (*jnp.shape(batch["visible"]), 2))
     for name in ("valid", *others):
         if batch[name].shape[1:2] != batch["box"].shape[1:2]:
             raise ValueError(

@@ -17,7 +17,7 @@ def rgb_to_hsv(image: jax.Array) -> jax.Array:
       image: ``[H, W, 3]``, floating point in [0, 1].
 
     Returns:
-      ``[H, W, 3]``, hue in [0, 1]; hue is 0 where the pixel is grey, saturation is 0 where it is black, to 1e-18.
+      ``[H, W, 3]``, hue in [0, 1); hue is 0 where the pixel is grey, saturation is 0 where it is black, to 1e-18.
 
     Raises:
       ValueError: on a wrong rank, dtype or number of channels.
@@ -31,7 +31,9 @@ def rgb_to_hsv(image: jax.Array) -> jax.Array:
     divisor = jnp.where(spread == 0, 1, spread)
     hue = jnp.where(value == r, (g - b) / divisor, jnp.where(value == g, 2 + (b - r) / divisor, 4 + (r - g) / divisor))
     saturation = spread / jnp.where(value == 0, 1, value)
-    return jnp.stack([_turn(hue / 6), saturation, value], -1)
+    hue = _turn(hue / 6)
+    hue = jnp.where(hue >= 1, hue - 1, hue)  # a hair below 0 is rounded to 1
+    return jnp.stack([hue, saturation, value], -1)
 
 
 def hsv_to_rgb(image: jax.Array) -> jax.Array:

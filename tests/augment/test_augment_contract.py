@@ -1,6 +1,6 @@
 """What holds for every augmentation: a table of calls, and the properties that each must have."""
 
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 
 import jax
@@ -69,6 +69,8 @@ FIXED_RGB = {
     "grayscale": augment.grayscale,
     "hsv_power": lambda x: augment.hsv_power(x, jnp.full(2, 0.5), jnp.full(2, 1.2), jnp.full(2, 0.1), 0.1),
 }
+POLICIES = ("rand_augment", "rand_augment_rgb", "trivial_augment", "auto_augment", "augmix")
+LEVELS_OFF = {"autocontrast": 1.01, **dict.fromkeys(POLICIES, 2.01)}  # truncated; rounded after each operation
 MOVES_ANYTHING = {"random_flip", "random_pad_crop", "flip_left_right", "flip_up_down", "pad_crop"}  # of any dtype
 
 
@@ -82,20 +84,26 @@ CHANNELS["augmix"] = (3,)  # seconds to compile
 table = pytest.mark.parametrize("name", TABLE)
 
 
+@cache
+def jitted(name):
+    """Compiled once for each shape, whichever test comes first."""
+    return jax.jit(TABLE[name])
+
+
 @table
 def test_whatever_the_image_the_result_is_finite_and_in_range(name):
     """Constant, black, white, one pixel, one column."""
-    for channels in CHANNELS[name]:
-        images = [np.full((7, 9, channels), value, np.float32) for value in (0.0, 0.3, 1.0)]
-        images += [RNG.random((*shape, channels), dtype=np.float32) for shape in ((1, 1), (8, 1), (7, 9))]
-        run = jax.jit(TABLE[name])
-        for image in images:
-            for key in jax.random.split(KEY, 3):
-                out = np.asarray(run(key, image))
-                assert out.ndim == 3
-                assert np.isfinite(out).all()
-                assert out.min() >= -1e-6
-                assert out.max() <= 1 + 1e-6
+    images = [np.full((7, 9, 3), value, np.float32) for value in (0.0, 0.3, 1.0)]
+    images += [RNG.random((*shape, 3), dtype=np.float32) for shape in ((1, 1), (8, 1), (7, 9))]
+    if 1 in CHANNELS[name]:
+        images += [np.full((1, 8, 1), 0.3, np.float32), RNG.random((1, 8, 1), dtype=np.float32)]
+    for image in images:
+        for key in jax.random.split(KEY, 3):
+            out = np.asarray(jitted(name)(key, image))
+            assert out.ndim == 3
+            assert np.isfinite(out).all()
+            assert out.min() >= -1e-6
+            assert out.max() <= 1 + 1e-6
 
 
 @table
@@ -105,7 +113,7 @@ def test_a_batch_is_its_singles_and_a_key_repeats(name):
     batch = {"image": jnp.asarray(images), "label": jnp.arange(3)}
     out = jax.jit(augment.each(TABLE[name]))(KEY, batch)
     keys = jax.random.split(KEY, 3)
-    for i, run in enumerate((TABLE[name], jax.jit(TABLE[name]))):  # eager = jit = vmap
+    for i, run in enumerate((TABLE[name], jitted(name))):  # eager = jit = vmap
         single = run(keys[i], batch["image"][i])
         np.testing.assert_allclose(out["image"][i], single, atol=1e-5)
     np.testing.assert_array_equal(out["label"], batch["label"])
@@ -119,13 +127,22 @@ def test_the_dtype_is_kept(name, dtype):
 
 
 @table
-def test_integers_are_refused_or_moved_as_they_are(name):
-    """uint8 would be taken for values far beyond [0, 1]; a crop or a flip does not read them."""
-    image = RNG.integers(0, 256, (7, 9, 3)).astype(np.uint8)
+def test_uint8_stands_for_255ths_and_is_rounded(name):
+    image = np.random.default_rng(1).integers(0, 256, (7, 9, 3)).astype(np.uint8)
+    for key in jax.random.split(KEY, 2):
+        levels = jitted(name)(key, image)
+        floats = np.asarray(jitted(name)(key, image / np.float32(255)))
+        assert levels.dtype == jnp.uint8
+        assert np.abs(np.asarray(levels, float) - 255 * floats).max() < LEVELS_OFF.get(name, 0.51)
+
+
+@table
+def test_other_integers_are_refused_or_moved_as_they_are(name):
+    image = RNG.integers(0, 256, (7, 9, 3)).astype(np.int32)
     if name in MOVES_ANYTHING:
-        assert TABLE[name](KEY, image).dtype == jnp.uint8
+        assert TABLE[name](KEY, image).dtype == jnp.int32
     else:
-        with pytest.raises(ValueError, match=r"image.* has dtype uint8"):
+        with pytest.raises(ValueError, match=r"^image has dtype int32"):
             TABLE[name](KEY, image)
 
 
@@ -139,9 +156,9 @@ def test_a_batch_is_no_image(name):
 def test_something_changes(name):
     """No trick does nothing: over some keys, the image changes."""
     image = jnp.asarray(RNG.random((7, 9, 3), dtype=np.float32))
-    out = jax.jit(jax.vmap(TABLE[name], (0, None)))(jax.random.split(KEY, 8), image)
-    assert out.shape[1:] != image.shape or (np.asarray(out) != np.asarray(image)).any()
-    assert (np.asarray(out) != np.asarray(out[:1])).any(), "and not always alike"
+    out = np.stack([jitted(name)(key, image) for key in jax.random.split(KEY, 8)])
+    assert out.shape[1:] != image.shape or (out != np.asarray(image)).any()
+    assert (out != out[:1]).any(), "and not always alike"
 
 
 MAGNITUDES = {  # (image, magnitude) -> image: the identity at 0, and further away the larger

@@ -88,6 +88,38 @@ def test_mosaic_draws_its_point():
     assert len(set(x[0])) > 1, "each image draws its own"
 
 
+POINTS = RNG.uniform(1, [W - 1, H - 1], (B, N, 3, 2)).astype(np.float32)
+VISIBLE = RNG.random((B, N, 3)) < 0.8
+WITH_POINTS = BATCH | {"keypoint": jnp.asarray(POINTS), "visible": jnp.asarray(VISIBLE)}
+
+
+def test_mosaic_keypoints_are_on_the_canvas():
+    center = jnp.asarray(RNG.integers(6, 15, (B, 2)))
+    out = jax.jit(augment.mosaic_at)(WITH_POINTS | {"mask": CLASSES["mask"]}, center)
+    for b, i, n, k in np.ndindex(B, 4, N, 3):
+        corner = np.asarray(center[b]) - [W if i % 2 == 0 else 0, H if i < 2 else 0]
+        place, slot = POINTS[b - i, n, k] + corner, i * N + n
+        np.testing.assert_allclose(out["keypoint"][b, slot, k], place, atol=1e-4)
+        inside = (place >= 0).all() and (place < [W, H]).all()
+        assert bool(out["visible"][b, slot, k]) == bool(VISIBLE[b - i, n, k] and inside)
+    assert 0.1 < np.asarray(out["visible"]).mean() < 0.6
+
+
+def test_pasted_instances_bring_their_keypoints_and_hide_others():
+    chosen = jnp.asarray(RNG.random((B, N)) < 0.7)
+    out = jax.jit(augment.paste_instances)(WITH_POINTS, chosen)
+    np.testing.assert_array_equal(out["keypoint"], np.concatenate([POINTS, np.roll(POINTS, 1, 0)], 1))
+    hidden = 0
+    for b, n, k in np.ndindex(B, N, 3):
+        pasted = [m for m in range(N) if chosen[b - 1, m] and BATCH["valid"][b - 1, m]]
+        x, y = POINTS[b, n, k].astype(int)
+        covered = any(bool(BATCH["mask"][b - 1, m, y, x]) for m in pasted)
+        hidden += bool(VISIBLE[b, n, k] and covered)
+        assert bool(out["visible"][b, n, k]) == bool(VISIBLE[b, n, k] and not covered)
+        assert bool(out["visible"][b, N + n, k]) == bool(VISIBLE[b - 1, n, k] and n in pasted)
+    assert hidden >= 2, "the draw hides some"
+
+
 @pytest.mark.parametrize("visible", [0.0, 0.5])
 def test_pasting_equals_the_loop(visible):
     chosen = jnp.asarray(RNG.random((B, N)) < 0.7)
@@ -152,6 +184,8 @@ def without(name):
         (lambda: augment.mosaic(KEY, CLASSES | {"valid": jnp.ones((B, 3), bool)}), "^batch..valid"),
         (lambda: augment.mosaic(KEY, CLASSES, visible=-1.0), "^visible "),
         (lambda: augment.copy_paste(KEY, without("mask")), "^batch has"),
+        (lambda: augment.mosaic(KEY, CLASSES | {"keypoint": WITH_POINTS["keypoint"]}), "^batch has"),
+        (lambda: augment.copy_paste(KEY, WITH_POINTS | {"visible": jnp.ones((B, N, 2), bool)}), "^batch..keypoint"),
         (lambda: augment.copy_paste(KEY, CLASSES), "^batch..mask"),
         (lambda: augment.copy_paste(KEY, BATCH, probability=2.0), "^probability "),
         (lambda: augment.paste_instances(BATCH, jnp.ones((B, 3), bool)), "^chosen "),

@@ -150,7 +150,7 @@ def jitter(image=IMAGE, **options):
 @pytest.mark.parametrize(
     ("call", "name"),
     [
-        (lambda: augment.adjust_brightness(LEVELS, 1.0), "image"),
+        (lambda: augment.adjust_brightness(LEVELS.astype(np.int32), 1.0), "image"),
         (lambda: augment.adjust_brightness(IMAGE, -0.1), "factor"),
         (lambda: augment.adjust_contrast(IMAGE[..., :2], 1.0), "image"),
         (lambda: augment.adjust_saturation(GREY, 1.0), "image"),

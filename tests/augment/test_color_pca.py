@@ -64,7 +64,7 @@ def test_grey_images_have_one_colour():
         (lambda: augment.fit_color_pca([IMAGES, IMAGES[..., :1]]), "images"),
         (lambda: augment.pca_noise(jax.random.key(0), jnp.ones((2, 2, 1)), FITTED), "pca.values"),
         (lambda: augment.pca_noise(jax.random.key(0), jnp.ones((2, 2, 3)), FITTED, std=-1.0), "std"),
-        (lambda: augment.pca_noise(jax.random.key(0), IMAGES[0], FITTED), "image"),
+        (lambda: augment.pca_noise(jax.random.key(0), IMAGES[0].astype(np.int32), FITTED), "image"),
         (lambda: augment.pca_shift(jnp.ones((2, 2, 3)), FITTED, jnp.ones(2)), "amount"),
     ],
 )

@@ -148,7 +148,7 @@ def test_random_scaled_crop_keeps_size_and_draws_its_scale():
         (lambda: augment.pad_crop(RAMP, jnp.zeros(2, int), padding=-1), "padding"),
         (lambda: augment.pad_crop(RAMP, jnp.zeros(2, int), padding=1, mode="zeros"), "mode"),
         (lambda: augment.random_pad_crop(jax.random.key(0), RAMP, padding=1.5), "padding"),
-        (lambda: augment.resized_crop(RAMP.astype(np.uint8), jnp.zeros(4), size=2), "image"),
+        (lambda: augment.resized_crop(RAMP.astype(np.int32), jnp.zeros(4), size=2), "image"),
         (lambda: augment.resized_crop(RAMP, jnp.zeros(3), size=2), "box"),
         (lambda: augment.resized_crop(RAMP, jnp.zeros(4), size=0), "size"),
         (lambda: augment.resized_crop(RAMP, jnp.zeros(4), size=(2, 3, 4)), "size"),

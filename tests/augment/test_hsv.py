@@ -31,6 +31,13 @@ def test_conversions_of_special_colours(rgb):
     np.testing.assert_allclose(augment.hsv_to_rgb(hsv), pixel, atol=1e-6)
 
 
+def test_the_circle_of_hues_is_open():
+    """A red with a hair of blue: its hue is just below a whole turn, which is 0."""
+    image = jnp.array([[[1.0, 0.0, 1e-30], [1.0, 0.0, 0.01]]])
+    np.testing.assert_array_equal(augment.rgb_to_hsv(image)[0, 0], [0, 1, 1])
+    np.testing.assert_allclose(augment.rgb_to_hsv(image)[0, 1, 0], 1 - 0.01 / 6, atol=1e-6)
+
+
 def test_power_by_hand():
     """S = 0.5, V = 0.64: S <- 1.2 * 0.25 + 0.1, V <- 0.5 * 0.8 - 0.1; the hue by a tenth of the circle."""
     pixel = jnp.array(colorsys.hsv_to_rgb(0.3, 0.5, 0.64), jnp.float32).reshape(1, 1, 3)

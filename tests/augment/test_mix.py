@@ -177,7 +177,7 @@ def without(name):
         (BATCH | {"target": BATCH["label"]}, {}, "^batch..target"),
         (BATCH | {"target": jnp.zeros((5, 6), int)}, {}, "^batch..target"),
         (BATCH | {"target": jnp.zeros((4, 6))}, {}, "^batch..target"),
-        (BATCH | {"image": jnp.zeros((5, 2, 2, 1), jnp.uint8)}, {}, "^batch..image"),
+        (BATCH | {"image": jnp.zeros((5, 2, 2, 1), jnp.int32)}, {}, "^batch..image"),
         (BATCH | {"image": jnp.zeros((5, 2, 2))}, {}, "^batch..image"),
         (BATCH | {"box": jnp.zeros((5, 2, 4))}, {}, "^batch has 'box'"),
         (BATCH, {"alpha": 0.0}, "^alpha"),

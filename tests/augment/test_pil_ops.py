@@ -135,14 +135,14 @@ def test_gradients():
 @pytest.mark.parametrize(
     ("call", "name"),
     [
-        (lambda: augment.invert(PICTURES["noise"]), "image"),
+        (lambda: augment.invert(PICTURES["noise"].astype(np.int32)), "image"),
         (lambda: augment.grayscale(np.ones((2, 2, 1), np.float32)), "image"),
         (lambda: augment.solarize(np.ones((2, 2), np.float32), 0.5), "image"),
         (lambda: augment.posterize(floats(PICTURES["tiny"]), 0), "bits"),
         (lambda: augment.posterize(floats(PICTURES["tiny"]), 9), "bits"),
         (lambda: augment.posterize(floats(PICTURES["tiny"]), 2.5), "bits"),
-        (lambda: augment.autocontrast(PICTURES["noise"]), "image"),
-        (lambda: augment.equalize(PICTURES["noise"]), "image"),
+        (lambda: augment.autocontrast(PICTURES["noise"].astype(np.int32)), "image"),
+        (lambda: augment.equalize(PICTURES["noise"].astype(bool)), "image"),
         (lambda: augment.adjust_sharpness(floats(PICTURES["tiny"]), -1.0), "factor"),
     ],
 )
