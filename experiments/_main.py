@@ -15,7 +15,7 @@ import jax
 import tyro
 from rich.console import Console
 
-from experiments import _tricks
+from experiments import _search, _tricks
 from jaxtricks import ablation, data, models, optim, train
 from jaxtricks.ablation import Cells, Display, Ladder, Setting, Trick, report
 from jaxtricks.ablation.progress import work
@@ -105,7 +105,9 @@ def main(
     title: str,
     mode: str = "stack",
     dataset: Callable[[data.Dataset], data.Dataset] | None = None,
+    begin: Callable[[train.Recipe, data.Dataset, data.Dataset], train.Recipe] | None = None,
     also: Callable[[Path], None] | None = None,
+    factors: tuple[float, ...] = (),
 ) -> None:
     """Run an experiment from the command line; exit status 2 for what was typed wrong.
 
@@ -117,11 +119,15 @@ def main(
       title: of the report.
       mode: how the tricks are combined unless the command line says otherwise.
       dataset: what the experiment makes of the data it is given, or None.
+      begin: ``(baseline, data as given, data of the experiment) -> baseline``: makes what the rows need before they are
+        built, such as weights to start from; or None.
       also: makes what the experiment shows beside the table, into the folder it is given; or None.
+      factors: of each row's own learning rate, which are tried before the rows are compared; none if empty.
     """
     options = tyro.cli(Options, prog=f"python -m experiments.{name}", description=sys.modules["__main__"].__doc__)
     try:
-        run(name, options, baseline, ladder, presets, title=title, mode=mode, dataset=dataset, also=also)
+        given = {"dataset": dataset, "begin": begin, "also": also, "factors": factors}
+        run(name, options, baseline, ladder, presets, title=title, mode=mode, **given)
     except (UsageError, data.DataError, ablation.SilentTrickError) as error:
         Console(stderr=True).print(f"{name}: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
@@ -130,7 +136,20 @@ def main(
         sys.exit(130)
 
 
-def run(name, options: Options, baseline, ladder, presets, *, title, mode="stack", dataset=None, also=None):
+def run(
+    name,
+    options: Options,
+    baseline,
+    ladder,
+    presets,
+    *,
+    title,
+    mode="stack",
+    dataset=None,
+    begin=None,
+    also=None,
+    factors=(),
+):
     """What main does once the command line is read; returns the results."""
     began = time.perf_counter()
     setting = settle(options, presets)
@@ -152,6 +171,7 @@ def run(name, options: Options, baseline, ladder, presets, *, title, mode="stack
     dataset = data.load(setting.data, size=options.size)
     if options.images is not None:
         dataset = dataset.subset(options.images)
+    given = dataset
     if change is not None:
         dataset = change(dataset)
     dataset = dataset.hold_out(setting.held_out)
@@ -165,6 +185,8 @@ def run(name, options: Options, baseline, ladder, presets, *, title, mode="stack
         ),
         precision=PRECISIONS[options.precision],
     )
+    if begin is not None:
+        recipe = begin(recipe, given, dataset)
     seeds = tuple(range(setting.seeds))
     try:
         plan = train.Plan(kind=options.parallel, seeds_on=setting.seeds_on)
@@ -174,12 +196,11 @@ def run(name, options: Options, baseline, ladder, presets, *, title, mode="stack
         rows = (ablation.settings_grid if several else ablation.variants)(recipe, ladder, mode=mode)
         costs = {}
         for row in rows:  # every recipe is built once before anything is trained
+            own = row.dataset(dataset)
             plan.check_batch(row.recipe.batch, bn=row.recipe.bn)
-            data.steps_per_epoch(len(dataset.train), row.recipe.batch)
-            train.build_schedule(row.recipe, dataset)
-            costs[row.name] = work(
-                row.recipe.epochs, len(dataset.train), ablation.forward_cost(row.recipe, dataset)["macs"]
-            )
+            data.steps_per_epoch(len(own.train), row.recipe.batch)
+            train.build_schedule(row.recipe, own)
+            costs[row.name] = work(row.recipe.epochs, len(own.train), ablation.forward_cost(row.recipe, own)["macs"])
     except ValueError as error:
         raise UsageError(f"{error} Use --only to choose the tricks.") from error
 
@@ -197,14 +218,16 @@ def run(name, options: Options, baseline, ladder, presets, *, title, mode="stack
     say(f"batch {recipe.batch}, learning rate {recipe.lr:g}, {recipe.epochs:g} epochs, {device}")
     say(f"Smallest effect that {len(seeds)} seeds resolve (80 % power): {resolvable:.1f} points,")
     say(f"if paired differences spread by {setting.sd:g} points ({setting.sd_from}).")
-    todo = [(row.name, costs[row.name], len(cells.missing(row.recipe, seeds))) for row in rows]
+    logs = [train.json_lines(cells.folder.parent / "log.jsonl")]
+    if factors:
+        rows = _search.tuned(rows, cells, factors=factors, costs=costs, plan=plan, log=logs, console=console)
+    todo = [(row.name, costs[row.name], len(cells.of(row).missing(row.recipe, seeds))) for row in rows]
     teachers = {id(r.recipe.teacher): r.recipe.teacher for r in rows if r.recipe.teacher is not None}
     unseen = [t for t in teachers.values() if cells.missing(t, (ablation.TEACHER_SEED,))]
     extra = sum(work(t.epochs, len(dataset.train), ablation.forward_cost(t, dataset)["macs"]) for t in unseen)
     kept = len(rows) * len(seeds) - sum(n for _, _, n in todo)
     if kept:
         say(f"{kept} cells are there already, in {cells.folder}.")
-    logs = [train.json_lines(cells.folder.parent / "log.jsonl")]
     if options.tensorboard:
         logs.append(train.tensorboard(cells.folder.parent / "tensorboard"))
     with Display(todo, len(rows), teacher=extra, console=console) as display:

@@ -5,9 +5,10 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from experiments import _tricks as t
-from jaxtricks import losses
+from jaxtricks import losses, optim
 from jaxtricks.train import Recipe
 
 
@@ -55,6 +56,39 @@ def beside(params, out, batch, *, first, second, weight):
 def contrast(params, out, batch, *, temperature):
     """The supervised contrastive loss of the features."""
     return losses.supervised_contrastive(out[1]["features"], batch["label"], temperature=temperature)
+
+
+def centred(params, out, batch, *, first, weight):
+    """A loss, the center loss with a weight, and what moves the centres."""
+    features, labels, centers = out[1]["features"], batch["label"], params["centers"]
+    pulled = weight * losses.center(features, labels, centers) + losses.center_pull(features, labels, centers)
+    return first(params, out, batch) + pulled
+
+
+def with_centers(model, **given):
+    """A network whose parameters hold a centre for each class besides, at 0."""
+    made = model(**given)
+
+    def init(key):
+        params, stats = made.init(key)
+        return {**params, "centers": jnp.zeros_like(params["head"]["kernel"].T)}, stats
+
+    return made._replace(init=init)
+
+
+def centers_apart(schedule, *, first, rate):
+    """Plain SGD for the centres, the optimiser that was there for the rest."""
+    return optim.by_path({"^centers$": optax.sgd(rate), "": first(schedule)})
+
+
+def centers(recipe: Recipe, *, weight: float, rate: float = 0.5) -> Recipe:
+    """The center loss beside the recipe's own."""
+    return replace(
+        recipe,
+        model=partial(with_centers, recipe.model),
+        loss=partial(centred, first=recipe.loss, weight=weight),
+        optimizer=partial(centers_apart, first=recipe.optimizer, rate=rate),
+    )
 
 
 def objective(recipe: Recipe, *, how, **given) -> Recipe:

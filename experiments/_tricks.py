@@ -59,6 +59,11 @@ def low_precision(recipe: Recipe) -> Recipe:
     return replace(recipe, precision=train.BFLOAT16)
 
 
+def in_precision(recipe: Recipe, *, precision: train.Precision) -> Recipe:
+    """Another precision."""
+    return replace(recipe, precision=precision)
+
+
 def tweak(recipe: Recipe, **switches: bool) -> Recipe:
     """One or more of the ResNet's switches b, c and d."""
     return replace(recipe, model=partial(recipe.model, **switches))

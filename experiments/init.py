@@ -17,7 +17,7 @@ Through 20 layers of 256 ReLU units the variance of the activations ends at 1.5e
 1.5 with He, 3.3e-7 with orthogonal and 0.35 with orthogonal times sqrt 2 (results/init/signal.png).
 
 Measured with the command below, 4 paired seeds, 3,500 training images of fashion_mini, 4 epochs, on two cores of an
-Intel Xeon (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline of the
+AMD EPYC (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline of the
 same setting, verdicts after Holm's correction over all rows. The first table (signal.md, signal.png) is made beside
 it. The whole report: results/init.
 

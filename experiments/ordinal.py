@@ -6,7 +6,7 @@ stands in the place of accuracy is 100 minus the mean absolute error in degrees:
 distributions (arXiv 1611.01731) spread the target over neighbouring classes; regressions train the expected angle.
 
 Measured with the command below, 4 paired seeds, 3,506 training images of fashion_mini, turned, 8 epochs, on two cores
-of an Intel Xeon (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline,
+of an AMD EPYC (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline,
 verdicts after Holm's correction over all rows. The whole report: results/ordinal.
 
     python -m experiments.ordinal

@@ -7,8 +7,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
+import traces
 
 from experiments import _main, _tricks
 from experiments.bag_of_tricks import LADDER, MERGED, PRESETS
@@ -16,6 +18,7 @@ from jaxtricks import ablation, data, models, train
 from jaxtricks.ablation import SilentTrickError, Trick
 
 ROOT = Path(__file__).parents[2]
+ONE = train.Plan(devices=(jax.devices()[0],))
 SHORT = {"data": "fake", "model": "resnet_digits", "epochs": 1.0, "batch": 8, "seeds": 2}
 
 
@@ -24,7 +27,7 @@ def options(tmp_path, **changes):
 
 
 def run(tmp_path, monkeypatch, **changes):
-    monkeypatch.setattr(_main, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(_main, "CACHE", jax.config.jax_compilation_cache_dir)
     return _main.run("bag_of_tricks", options(tmp_path, **changes), _tricks.standard, LADDER, PRESETS, title="Test")
 
 
@@ -65,25 +68,26 @@ def test_what_is_typed_wrong_is_answered_in_a_sentence_and_exit_2(arguments, wor
     assert "Traceback" not in said
 
 
+@pytest.mark.slow  # CI runs the whole ladder by the README's command and looks at its traces instead (traces.py)
 def test_every_rung_changes_the_trace_of_the_loss():
     # leave nothing to chance: every trick alone, against the baseline, on the same draws
-    source = data.fake(train=128, test=16)
-    layout = models.LAYOUTS["resnet_mini"]
+    source = data.fake(train=128, test=16, shape=(8, 8, 3))
+    layout = models.LAYOUTS["resnet_digits"]._replace(widths=(4, 8))
     base = _tricks.standard(
         augmented=_tricks.augmentation(source),
         model=partial(models.resnet, layout),
         lr=0.05,
-        batch=16,
-        epochs=2,
+        batch=8,
+        epochs=1,
     )
     traces = {}
     teacher = None
     for row in ablation.variants(base, LADDER, mode="add-one"):
         recipe = row.recipe
         if recipe.teacher is not None:
-            teacher = train.fit(recipe.teacher, source, test=False)[0].variables
+            teacher = train.fit(recipe.teacher, source, plan=ONE, test=False)[0].variables
         given = teacher if recipe.teacher is not None else None
-        history = train.fit(recipe, source, teacher=given, test=False)[0].history
+        history = train.fit(recipe, source, plan=ONE, teacher=given, test=False)[0].history
         traces[row.name] = [r["train_loss"] for r in history]
     assert len(traces) == 1 + len(LADDER)
     for name, trace in traces.items():
@@ -101,9 +105,11 @@ def test_paired_seeds_share_every_draw_that_a_trick_does_not_touch():
         batch=64,
         epochs=4,
     )
-    first = [train.fit(r, source, test=False)[0].history[0]["train_loss"] for r in (base, _tricks.cosine(base))]
+    first = [
+        train.fit(r, source, plan=ONE, test=False)[0].history[0]["train_loss"] for r in (base, _tricks.cosine(base))
+    ]
     assert first[0] == first[1]
-    other = train.fit(base, source, seeds=(1,), test=False)[0].history[0]["train_loss"]
+    other = train.fit(base, source, seeds=(1,), plan=ONE, test=False)[0].history[0]["train_loss"]
     assert other != first[0]
 
 
@@ -120,6 +126,8 @@ def test_ladder_on_fake_writes_the_report_and_resumes(tmp_path, monkeypatch, cap
     assert "<script" not in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "distillation" in (out / "report.md").read_text()
+    assert traces.idle(results) == []
+    assert traces.idle({"rows": [results["rows"][0], {**results["rows"][0], "name": "same", "reference": "baseline"}]})
     cells = sorted((out / "cells").glob("*-seed*.json"))
     assert len(cells) == 4 * 2 + 1  # and the teacher
     stamps = {c: c.stat().st_mtime_ns for c in cells}
@@ -134,7 +142,7 @@ def test_ladder_on_fake_writes_the_report_and_resumes(tmp_path, monkeypatch, cap
 
 def test_a_failed_cell_is_told_and_tried_again(tmp_path, monkeypatch):
     broken = {"burst": Trick(lambda r: replace(r, lr=1e30))}
-    monkeypatch.setattr(_main, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(_main, "CACHE", jax.config.jax_compilation_cache_dir)
     results = _main.run("x", options(tmp_path, epochs=4.0), _tricks.standard, broken, PRESETS_BARE, title="Test")
     assert [len(r["cells"]) for r in results["rows"]] == [2, 0]
     assert "NonFiniteError" in results["rows"][1]["failed"][0]["error"]

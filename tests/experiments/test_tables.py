@@ -2,6 +2,8 @@
 
 import importlib
 import re
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -10,17 +12,58 @@ import numpy as np
 import optax
 import pytest
 
-from experiments import _main, _objectives, _ordinal, _tricks
-from jaxtricks import ablation, augment, data, train
+from experiments import _augment, _finetune, _main, _objectives, _ordinal, _tricks
+from jaxtricks import ablation, augment, data, init, train
 from jaxtricks.ablation import Setting
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(p.stem for p in (ROOT / "experiments").glob("[a-z]*.py"))
 MODULES = {name: importlib.import_module(f"experiments.{name}") for name in NAMES}
 TABLES = {name: module for name, module in MODULES.items() if hasattr(module, "PRESETS")}
-BASELINES = {"ordinal": _ordinal.baseline, "losses": _objectives.bare}
+
+
+def with_weights(**given):
+    """The baseline of finetune, which knows its weights by name."""
+    recipe = _tricks.modern(**given)
+    return replace(recipe, model=partial(_finetune.network, recipe.model, weights="untrained"))
+
+
+BASELINES = {
+    "ordinal": _ordinal.baseline,
+    "losses": _objectives.bare,
+    "augment": _objectives.bare,
+    "recipes": _tricks.standard,
+    "finetune": with_weights,
+    "optimizers": _objectives.bare,
+    "regularizers": _objectives.bare,
+    "schedules": MODULES["schedules"].constant,
+}
 SOURCE = data.fake(train=128, test=16)
-SOURCES = {"ordinal": data.fake(train=128, test=16, classes=13)}
+SOURCES = {
+    "ordinal": data.fake(train=128, test=16, classes=13),
+    "augment": _augment.tinted(data.load("digits").subset(130)),
+}
+TRACED = {"finetune": "little, similar"}  # the other settings have the same rows from other weights
+SHARED = {"little, different: from scratch", "much, different: from scratch"}  # they know no source
+
+
+@pytest.fixture(scope="module", autouse=True)
+def untrained_weights(tmp_path_factory):
+    """Weights and images of both sources where finetune looks for them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_main, "CACHE", tmp_path_factory.mktemp("cache") / "xla")
+        preset = MODULES["finetune"].PRESETS["quick"]
+        given = {"lr": preset.lr, "batch": preset.batch, "epochs": preset.epochs, "augmented": None}
+        recipe = with_weights(model=_main.network(preset.model, SOURCE), **given)
+        variables = recipe.model(classes=4, channels=3).init(jax.random.key(0))
+        for name in ("similar", "different"):
+            path = _finetune.weights_of(recipe, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            init.save_pretrained(variables, path)
+            for images in _finetune.NEIGHBOURS:
+                drawn = {"images": SOURCE.train.images[:8], "labels": np.arange(8) % 4, "classes": 10}
+                np.savez(_finetune.borrowed_of(recipe, name, images), **drawn)
+        yield
 
 
 def table(module):
@@ -60,14 +103,14 @@ def test_every_row_is_a_change_that_can_be_traced(name):
     assert len({row.name for row in found}) == len(found)
     seen = set()
     for row in found:
-        told = train.fingerprint(row.recipe)
-        assert told not in seen, f"{row.name} is a row that is there already"
+        told = train.fingerprint([row.recipe, row.data])
+        assert told not in seen or row.name in SHARED, f"{row.name} is a row that is there already"
         seen.add(told)
-        if row.recipe.teacher is None:
+        if row.recipe.teacher is None and row.name.startswith(TRACED.get(name, "")):
             assert step_shapes(row.recipe, SOURCES.get(name, SOURCE))[1]["loss"].shape == ()
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", [name for name in TABLES if name != "recipes"])
 def test_the_docstring_names_command_and_figures(name):
     text = " ".join(TABLES[name].__doc__.split())
     assert f"python -m experiments.{name}" in text
@@ -113,3 +156,60 @@ def test_ordinal_accuracy_loses_a_point_for_each_degree():
     found = _ordinal.error_in_degrees((logits, {}), {"label": jnp.array([0, 1, 11])})
     np.testing.assert_allclose(found["loss"], [0.5, 0.1, 1.0], atol=1e-5)
     np.testing.assert_allclose(found["accuracy"], [0.95, 0.99, 0.9], atol=1e-5)
+
+
+def test_grey_images_are_tinted_each_in_its_colour():
+    grey, tinted = data.load("digits").subset(130), SOURCES["augment"]
+    assert _augment.tinted(tinted) is tinted
+    levels, colored = (d.train.images.astype(float) for d in (grey, tinted))
+    np.testing.assert_array_equal(tinted.train.labels, grey.train.labels)
+    bright = levels[..., 0] > 100
+    hue = np.stack(
+        [
+            (image / np.maximum(level, 1))[mask].mean(0)
+            for image, level, mask in zip(colored, levels, bright, strict=True)
+        ]
+    )
+    for image, level, color, mask in zip(colored, levels, hue, bright, strict=True):
+        np.testing.assert_allclose(image[mask], (level * color)[mask], atol=1.5)
+    assert hue.std(0).min() > 0.1
+    assert hue.min() > 0.28
+
+
+def test_stages_draw_by_their_names_alone():
+    """Adding one does not shift the draws of the others."""
+    stages = {"crop": augment.each(augment.random_pad_crop), "flip": augment.each(augment.random_flip)}
+    base = _objectives.bare(augmented=None, model=_main.NETWORKS["plain_mini"], lr=0.1, batch=8, epochs=1)
+    once = _augment.augmented(base, **stages)
+    twice = _augment.augmented(_augment.augmented(base, crop=stages["crop"]), flip=stages["flip"])
+    reverse = _augment.augmented(once, nothing=lambda key, batch: batch)
+    batch = {"image": jnp.asarray(SOURCE.train.images[:16] / np.float32(255))}
+    wanted = augment.chain(**stages)(jax.random.key(3), batch)["image"]
+    for recipe in (once, twice, reverse):
+        np.testing.assert_array_equal(recipe.augment(jax.random.key(3), batch)["image"], wanted)
+    with pytest.raises(ValueError, match=r"^stages are crop; allowed: none of crop, flip"):
+        _augment.augmented(once, crop=stages["crop"])
+    with pytest.raises(ValueError, match=r"^recipe\.augment is "):
+        _augment.augmented(replace(base, augment=lambda key, batch: batch), **stages)
+
+
+def test_fixres_trains_small_and_then_tunes_all_but_the_convolutions():
+    base = _objectives.bare(augmented=None, model=_main.NETWORKS["resnet_digits"], lr=0.1, batch=16, epochs=4)
+    small = _augment.smaller(base, size=11)
+    batch = {"image": jnp.asarray(SOURCE.train.images[:4] / np.float32(255))}
+    assert small.augment(jax.random.key(0), batch)["image"].shape == (4, 11, 11, 3)
+    assert step_shapes(small, SOURCE)[1]["loss"].shape == ()
+    tuned = _augment.fix_resolution(small, epochs=1, lr=0.01)
+    assert (tuned.augment, tuned.epochs, tuned.lr) == (None, 1, 0.01)
+    params, _ = train.build_model(tuned, SOURCE).init(jax.random.key(0))
+    tx = tuned.optimizer(optax.constant_schedule(0.1))
+    updates, _ = tx.update(jax.tree.map(jnp.ones_like, params), tx.init(params), params)
+    moved = {path: bool((leaf != 0).any()) for path, leaf in leaves(updates)}
+    assert {path for path, change in moved.items() if change} == {
+        path for path in moved if path.startswith("head/") or "/bn/" in path or "/last_bn/" in path
+    }
+    assert len(set(moved.values())) == 2
+
+
+def leaves(tree):
+    return [("/".join(k.key for k in path), leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]]

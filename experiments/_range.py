@@ -1,0 +1,54 @@
+"""The learning rate range test on a recipe: its step, whose rate is an argument, and the drawing of what it saw."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import matplotlib
+import numpy as np
+import optax
+from matplotlib.figure import Figure
+
+from jaxtricks import data, train
+from jaxtricks.analysis.lr_range import RangeTest
+
+
+def stepper(recipe: train.Recipe, dataset: data.Dataset, *, seed: int) -> tuple[Callable[[Any, float], Any], Any]:
+    """``(state, rate) -> (state, loss)`` of a recipe on its own batches, on one device, and the state to start from."""
+    model = train.build_model(recipe, dataset)
+    feed = data.Feed(dataset.train, (seed,), recipe.batch)
+    resident = dataset.train.resident
+    images = dataset.train.images if resident else data.readable(dataset.train, np.arange(min(512, len(dataset.train))))
+    constants = {"preprocess": recipe.preprocess[0](images)}
+    if resident:
+        constants["data"] = {"image": jnp.asarray(images), "label": jnp.asarray(dataset.train.labels)}
+
+    @jax.jit
+    def one(state, rate, batch, constants):
+        tx = optax.with_extra_args_support(recipe.optimizer(lambda _: rate))
+        prepare, update = train.make_step(recipe, model, tx, classes=dataset.classes)
+        state, record = update(state, prepare(state.key, state.step, batch, constants), constants)
+        return state, record["loss"]
+
+    def step(state, rate):
+        number = int(state.step)
+        return one(state, jnp.float32(rate), next(feed.steps(number, number + 1)), constants)
+
+    tx = optax.with_extra_args_support(recipe.optimizer(optax.constant_schedule(0.0)))
+    return step, train.create_state(recipe, model, tx, jax.random.key(seed))
+
+
+def draw(test: RangeTest, suggestions: dict[str, float], *, title: str) -> Figure:
+    """Loss and its average by rate, with the suggestions."""
+    with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+        axes = figure.subplots()
+        axes.semilogx(test.rates, test.losses, ".", color="0.75", label="loss of a batch")
+        axes.semilogx(test.rates, test.smoothed, color="C0", label="smoothed")
+        for number, (name, rate) in enumerate(suggestions.items(), 1):
+            axes.axvline(rate, color=f"C{number}", linestyle="--", label=f"{name}: {rate:.2g}")
+        top = 1.2 * test.smoothed[: len(test.smoothed) // 2 + 1].max()
+        axes.set(title=title, xlabel="learning rate", ylabel="training loss", ylim=(0, top))
+        axes.legend(frameon=False, loc="lower left")
+    return figure

@@ -1,0 +1,163 @@
+"""The parts of the fine-tuning experiment: its tasks, what is trained once, and what each way leaves alone."""
+
+from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from experiments import _finetune, _main, _tricks
+from jaxtricks import data, models, train
+
+GIVEN = data.fake(train=400, test=40, shape=(8, 8, 1))
+ONE = train.Plan(devices=(jax.devices()[0],))
+
+
+def baseline(**changes):
+    given = {"augmented": None, "model": partial(models.resnet, models.LAYOUTS["resnet_digits"])}
+    return replace(_tricks.modern(**given, lr=0.05, batch=16, epochs=1), **changes)
+
+
+def flat(tree):
+    paths = jax.tree.leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf) for path, leaf in paths}
+
+
+def test_the_target_and_its_similar_source_share_no_class():
+    target, similar = _finetune.target(GIVEN), _finetune.sources(GIVEN)["similar"]
+    assert (target.classes, similar.classes) == (5, 5)
+    for made, first in ((target, 0), (similar, 1)):
+        for label in range(5):
+            rows = GIVEN.train.labels == first + 2 * label
+            np.testing.assert_array_equal(made.train.images[made.train.labels == label], GIVEN.train.images[rows])
+        assert len(made.test) == 20
+
+
+def test_the_different_source_has_the_shape_of_the_target():
+    given = data.fake(train=20, test=20, shape=(14, 14, 3))
+    made = _finetune.like(data.digits(), given.shape)
+    assert made.shape == (14, 14, 3)
+    assert made.classes == 10
+    np.testing.assert_array_equal(made.train.images[..., 0], made.train.images[..., 2])
+    small = data.digits().train.images.astype(float).mean((1, 2, 3))
+    np.testing.assert_allclose(made.train.images.mean((1, 2, 3)), small, atol=12)  # linear resizing keeps the mean
+    assert _finetune.sources(data.fashion_mini().subset(100))["different"].name == "digits"
+
+
+def test_few_images_come_often():
+    target = _finetune.target(GIVEN)
+    made = _finetune.few(target, images=50)
+    assert len(made.train) == _finetune.ROWS
+    images, counts = np.unique(made.train.images.reshape(len(made.train), -1), axis=0, return_counts=True)
+    assert len(images) == 50
+    assert counts.min() == counts.max() == _finetune.ROWS // 50
+    np.testing.assert_array_equal(np.bincount(made.train.labels), _finetune.ROWS // 5)
+    assert made.name != target.name
+
+
+@pytest.fixture
+def begun(tmp_path, monkeypatch):
+    """A baseline whose sources were not trained, but written where it looks for them; and how often they were."""
+    trained = []
+
+    def fit(recipe, source, **_):
+        trained.append((source.name, recipe.epochs))
+        model = train.build_model(recipe, source)
+        return [SimpleNamespace(variables=model.init(jax.random.key(len(trained))))]
+
+    monkeypatch.setattr(_main, "CACHE", tmp_path / "xla")
+    monkeypatch.setattr(_finetune, "NEIGHBOURS", {50: 2})
+    monkeypatch.setattr(train, "fit", fit)
+    monkeypatch.setattr(
+        _finetune, "sources", lambda given: {"similar": _finetune.classes_of(given, np.arange(1, 10, 2))}
+    )
+    target = _finetune.target(GIVEN)
+    recipe = _finetune.begin(baseline(), GIVEN, target)
+    again = _finetune.begin(baseline(), GIVEN, target)
+    assert train.fingerprint(recipe) == train.fingerprint(again)
+    return recipe, target, trained
+
+
+def test_sources_are_trained_once_and_their_nearest_images_kept(begun):
+    recipe, target, trained = begun
+    assert trained == [("fake, classes 1 3 5 7 9", _finetune.PRETRAINING)]
+    assert "/" not in recipe.model.keywords["weights"]  # so that cells are the same on another machine
+    with np.load(_finetune.borrowed_of(recipe, "similar", 50)) as found:
+        assert 2 <= len(found["labels"]) <= 100
+        rows = [(GIVEN.train.images == image).all((1, 2, 3)).argmax() for image in found["images"]]
+        np.testing.assert_array_equal(GIVEN.train.labels[rows], 2 * found["labels"] + 1)
+    fresh, started = (
+        flat(train.build_model(_tricks.part(recipe, source=source), target).init(jax.random.key(9))[0])
+        for source in (None, "similar")
+    )
+    same = {path for path in fresh if fresh[path].std() > 0 and np.array_equal(fresh[path], started[path])}
+    assert same == {"head/kernel"}
+
+
+WAYS = {  # what it does, what it leaves alone, and whether statistics stay
+    "linear probe": (partial(_finetune.only, last=1, lr=1.0), {"stem", "stage1", "stage2"}, True),
+    "last stage": (partial(_finetune.only, last=2, lr=1.0), {"stem", "stage1"}, True),
+    "rates by layer": (partial(_finetune.by_layer, decay=0.5), set(), None),
+    "unfreezing": (partial(_finetune.unfreezing, share=0.9), {"stem"}, None),  # let go at steps 28, 56 and 84 of 93
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_each_way_moves_what_it_says_and_keeps_the_rest(begun, name):
+    change, kept, still = WAYS[name]
+    recipe, target, _ = begun
+    changed = change(_tricks.part(recipe, source="similar"))
+    assert changed.model.keywords.get("frozen_bn") == still
+    shapes, _ = jax.eval_shape(train.build_model(changed, target).init, jax.random.key(0))
+    params = jax.tree.map(lambda leaf: jnp.ones(leaf.shape), shapes)
+    tx = changed.optimizer(optax.constant_schedule(0.01))
+
+    @jax.jit
+    def steps(params):
+        def step(_, carry):
+            updates, state = tx.update(jax.tree.map(jnp.ones_like, params), carry[1], carry[0])
+            return optax.apply_updates(carry[0], updates), state
+
+        return jax.lax.fori_loop(0, 60, step, (params, tx.init(params)))[0]
+
+    after = flat(steps(params))
+    moved = {path.split("/")[0] for path, leaf in after.items() if (leaf != 1).any()}
+    assert moved == {"stem", "stage1", "stage2", "head"} - kept
+    if name == "rates by layer":
+        near, far = (1 - after[f"stage{n}/0/last_bn/bias"].mean() for n in (2, 1))
+        assert near / far == pytest.approx(2, rel=0.1)
+
+
+def test_two_heads_share_a_batch(begun):
+    """The objective is the mean over the target's images, and the mean over as many of the source's in their head."""
+    recipe, target, _ = begun
+    changed = _finetune.co_training(_tricks.part(recipe, source="similar"), images=50, weight=0.5)
+    rows = {
+        "image": jnp.asarray(target.train.images[:6] / np.float32(255)),
+        "label": jnp.asarray(target.train.labels[:6]),
+    }
+    batch = changed.augment(jax.random.key(0), {**rows, "index": jnp.arange(6)})
+    assert {name: value.shape[0] for name, value in batch.items()} == {"image": 12, "label": 12, "index": 12}
+    np.testing.assert_array_equal(batch["image"][:6], rows["image"])
+    np.testing.assert_array_equal(batch["label"] >= 5, np.arange(12) >= 6)
+    for image, label in zip(batch["image"][6:], batch["label"][6:], strict=True):
+        row = np.abs(GIVEN.train.images / np.float32(255) - np.asarray(image)).sum((1, 2, 3)).argmin()
+        assert GIVEN.train.labels[row] == 2 * (int(label) - 5) + 1
+
+    model = train.build_model(changed, target)
+    params, stats = model.init(jax.random.key(1))
+    batch["target"] = jax.nn.one_hot(batch["label"], 5)
+    out, _ = model.apply(params, stats, batch["image"], train=False)
+    losses = changed.loss(params, out, batch)
+    logits, others = np.asarray(out[0], np.float64), np.asarray(out[1]["source"], np.float64)
+    own = np.log(np.exp(logits).sum(1)) - logits[np.arange(12), np.asarray(batch["label"]) % 5]
+    second = np.log(np.exp(others).sum(1)) - others[np.arange(12), np.asarray(batch["label"]) % 5]
+    expected = own[:6].mean() + 0.5 * second[6:].mean()
+    np.testing.assert_allclose(losses.mean(), expected, rtol=1e-5)
+    plain = train.build_model(_tricks.part(recipe, source="similar"), target)
+    first = {name: tree for name, tree in params.items() if name != "source"}
+    np.testing.assert_array_equal(plain.apply(first, stats, batch["image"], train=False)[0][0], out[0])

@@ -1,0 +1,31 @@
+"""The search of learning rates as an experiment runs it: seeds of its own, kept as cells, told in a table."""
+
+import json
+
+import jax
+
+from experiments import _main, _search, _tricks
+from jaxtricks.ablation import Trick
+
+PRESETS = {"quick": _main.Preset(data="digits", model="logistic", seeds=2, epochs=1, batch=16, lr=0.05)}
+LADDER = {"cosine": Trick(_tricks.cosine)}
+FACTORS = (0.02, 1.0)
+
+
+def test_rows_are_compared_at_the_rates_that_were_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(_main, "CACHE", jax.config.jax_compilation_cache_dir)
+    given = {"title": "Test", "mode": "add-one", "factors": FACTORS}
+    options = _main.Options(out=tmp_path, images=100)
+    results = _main.run("x", options, _tricks.standard, LADDER, PRESETS, **given)
+    assert not set(_search.SEEDS) & {0, 1}
+    assert [row["name"] for row in results["rows"]] == ["baseline", "cosine"]
+    assert all(sorted(cell["seed"] for cell in row["cells"]) == [0, 1] for row in results["rows"])
+    found = [json.loads(path.read_text())["seed"] for path in (tmp_path / "cells").glob("*.json")]
+    assert {seed: found.count(seed) for seed in set(found)} == {100: 4, 101: 4, 0: 2, 1: 2}
+    assert results["recipe"]["baseline"]["lr"] in ("0.05", "0.001")
+    head, _, first, second = (tmp_path / "rates.md").read_text().splitlines()
+    assert head == "| row | rate: held-out accuracy, % | chosen |"
+    for name, line in (("baseline", first), ("cosine", second)):
+        rate = float(results["recipe"][name]["lr"])
+        assert line.startswith(f"| {name} | 0.001: ")
+        assert f"| {rate:.3g}" in line
