@@ -176,9 +176,10 @@ def apply_op(
     amounts = [(op.low + strength * (op.high - op.low)) * (sign if op.signed else 1) for op in ops.values()]
     amounts = [jnp.asarray(amount, jnp.float32) for amount in amounts]
     table = list(zip(ops.values(), amounts, strict=True))
+    choice = jnp.clip(choice, 0, len(ops) - 1)
     if any(op.moves for op in ops.values()):
-        matrices = [lambda o=o, a=a: o.apply(a, size) if o.moves else jnp.eye(3) for o, a in table]
-        matrix = jax.lax.switch(choice, matrices)
+        # all of them, for inside shard_map a branch with a constant matrix is of another type than one with a drawn one
+        matrix = jnp.stack([o.apply(a, size) if o.moves else jnp.eye(3) for o, a in table])[choice]
         moves = jnp.array([op.moves for op in ops.values()])[choice]
         image = jax.lax.cond(moves, lambda x: warp(x, matrix, method=method, fill=fill), lambda x: x, image)
     changes = [lambda x, o=o, a=a: x if o.moves else like(o.apply(x, a), x.dtype) for o, a in table]

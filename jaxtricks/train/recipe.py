@@ -118,7 +118,7 @@ def describe(value: Any) -> Any:
     """A recipe, or any part of one, as nested text: equal for two values if they are made of the same parts.
 
     Functions are told apart by module, name and what they closed over, partials by their arguments, arrays by a
-    digest; a lambda or a nested function without a closure by its code as well.
+    digest; a lambda or a nested function without a closure by its code as well. A compiled function is the function.
 
     Args:
       value: a recipe, function, array, number, container of these.
@@ -151,6 +151,7 @@ def describe(value: Any) -> Any:
 
 def describe_name(function: Callable) -> str:
     """``module.name`` of a function, with a digest of its code where the name does not tell it apart."""
+    function = _bare(function)
     name = getattr(function, "__qualname__", type(function).__qualname__)
     module = getattr(function, "__module__", None) or type(function).__module__
     if isinstance(function, types.FunctionType) and "<" in name:
@@ -169,7 +170,15 @@ def _text_of_code(code: types.CodeType) -> bytes:
     return code.co_code + repr(tuple(map(same, code.co_consts))).encode()
 
 
+def _bare(function: Callable) -> Callable:
+    """The function inside what ``jax.jit`` or ``jax.custom_jvp`` made of it, which knows of files and lines."""
+    while not isinstance(function, types.FunctionType) and callable(getattr(function, "__wrapped__", None)):
+        function = function.__wrapped__
+    return function
+
+
 def _closure(function: Callable) -> dict:
+    function = _bare(function)
     if not isinstance(function, types.FunctionType):
         own = getattr(function, "__dict__", None) or {}
         return {k: describe(v) for k, v in own.items()} if not isinstance(function, types.ModuleType) else {}

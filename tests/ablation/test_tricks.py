@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -105,6 +106,8 @@ def test_description_tells_recipes_apart_and_the_same_ones_not():
     ]
     assert len({fingerprint(r) for r in [base, *different]}) == len(different) + 1
     assert describe({"a": (1, jnp.float32(2))}) == {"a": ["1", "float32:2.0"]}
+    for wrapped in (jax.nn.relu, jax.nn.silu, jnp.tanh):  # compiled, with derivatives of their own: nothing of a file
+        assert describe(wrapped).endswith(f".{wrapped.__name__}")
 
 
 @pytest.mark.parametrize(

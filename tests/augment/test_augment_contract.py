@@ -146,6 +146,22 @@ def test_other_integers_are_refused_or_moved_as_they_are(name):
             TABLE[name](KEY, image)
 
 
+@pytest.mark.parametrize("loop", [False, True])
+@table
+def test_each_is_traced_on_a_part_of_the_batch_a_device(name, loop):
+    """Inside shard_map keys and images differ by device, and so must all branches of what is drawn."""
+    mesh = jax.make_mesh((2,), ("data",), axis_types=(jax.sharding.AxisType.Auto,), devices=jax.devices()[:2])
+    rows = jax.sharding.PartitionSpec("data")
+
+    def part(keys, images):
+        return augment.each(TABLE[name], loop=loop)(keys[0], {"image": images})["image"]
+
+    spread = jax.shard_map(part, mesh=mesh, in_specs=(rows, rows), out_specs=rows)
+    for dtype in (jnp.float32, jnp.uint8):
+        images = jax.ShapeDtypeStruct((4, 7, 9, 3), dtype)
+        assert jax.eval_shape(spread, jax.random.split(KEY, 2), images).dtype == dtype
+
+
 @table
 def test_a_batch_is_no_image(name):
     with pytest.raises(ValueError, match=r"^image has shape \(2, 7, 9, 3\)"):

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AxisType
+from jax.sharding import PartitionSpec as P
 from PIL import Image, ImageEnhance, ImageOps
 from scipy import ndimage, stats
 
@@ -217,3 +219,16 @@ def test_repeat_batch():
 def test_bad_input_is_named(call, name):
     with pytest.raises(ValueError, match=f"^{name} "):
         call()
+
+
+@pytest.mark.parametrize("policy", [augment.rand_augment, augment.auto_augment])
+def test_one_image_on_each_device(policy):
+    """Inside shard_map a constant is of another type than what is drawn, also in the branches of a switch."""
+    mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,))
+    spread = jax.shard_map(
+        lambda key, image: policy(key[0], image[0])[None], mesh=mesh, in_specs=P("data"), out_specs=P("data")
+    )
+    images = jnp.stack([IMAGE, IMAGE[::-1]])
+    out = jax.jit(spread)(KEYS[:2], images)
+    for i in range(2):
+        np.testing.assert_allclose(out[i], jax.jit(policy)(KEYS[i], images[i]), atol=1e-6)
