@@ -114,6 +114,16 @@ def test_whitening_inverse():
     np.testing.assert_allclose(preprocess.zca_inverse(zca, preprocess.zca(zca, IMAGE)), IMAGE, atol=1e-5)
 
 
+def test_what_does_not_vary_needs_an_epsilon():
+    flat = FLOATS.copy()
+    flat[:, 0, 0, 0] = 0.5
+    for fit in (preprocess.pca_fit, preprocess.zca_fit):
+        with pytest.raises(ValueError, match=r"^epsilon is 0; allowed: greater than 0, for 1 of \d+ directions"):
+            fit(flat, epsilon=0.0)
+    assert np.isfinite(preprocess.zca_fit(flat, epsilon=1e-6).forward).all()
+    assert np.isfinite(preprocess.pca_fit(flat, epsilon=0.0, components=3).forward).all()
+
+
 def test_few_components_keep_what_varies_most():
     """Images on a line: one component gives them back."""
     line = RNG.random((50, 1, 1, 1)) * np.linspace(0.2, 1, 12).reshape(1, 2, 2, 3)

@@ -174,13 +174,13 @@ def apply_op(
     image = jnp.asarray(image)
     size = image.shape[:2]
     amounts = [(op.low + strength * (op.high - op.low)) * (sign if op.signed else 1) for op in ops.values()]
-    amounts = [jnp.asarray(amount, jnp.float32) for amount in amounts]
+    amounts = [jnp.asarray(amount, jnp.float32) + 0 * choice for amount in amounts]  # differ by device as choice does
     table = list(zip(ops.values(), amounts, strict=True))
     choice = jnp.clip(choice, 0, len(ops) - 1)
     if any(op.moves for op in ops.values()):
         # all of them, for inside shard_map a branch with a constant matrix is of another type than one with a drawn one
         matrix = jnp.stack([o.apply(a, size) if o.moves else jnp.eye(3) for o, a in table])[choice]
-        moves = jnp.array([op.moves for op in ops.values()])[choice]
+        moves = jnp.stack([choice == i for i, op in enumerate(ops.values()) if op.moves]).any()
         image = jax.lax.cond(moves, lambda x: warp(x, matrix, method=method, fill=fill), lambda x: x, image)
     changes = [lambda x, o=o, a=a: x if o.moves else like(o.apply(x, a), x.dtype) for o, a in table]
     return jax.lax.switch(choice, changes, image)

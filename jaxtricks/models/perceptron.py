@@ -66,7 +66,7 @@ class _Perceptron(nnx.Module):
         check.floating("image", image)
         if math.prod(image.shape[1:]) != self.inputs:
             raise ValueError(f"image has shape {image.shape}; allowed: {self.inputs} values in each.")
-        x = image.astype(self.dtype).reshape(image.shape[0], -1)
+        x = image.astype(self.dtype).reshape(image.shape[0], self.inputs)
         taps = {}
         for number, layer in enumerate(self.hidden, 1):
             x = taps[f"hidden{number}"] = self.activation(layer(x))

@@ -67,6 +67,9 @@ def resnet(
 ) -> Model:
     """A residual network whose output is ``(logits, taps)``.
 
+    What is not finite in an image may be lost on its way: on a CPU, XLA compiles maxima and averages after ReLU so
+    that they can pass over a NaN. The training step's guard therefore looks at gradients and statistics too.
+
     Args:
       layout: one of ``LAYOUTS``, or your own.
       classes: number of classes, C >= 1.

@@ -31,8 +31,8 @@ def pca_fit(images: Images, *, epsilon: float, components: int | None = None) ->
 
     Args:
       images: ``[N, H, W, C]`` or batches of these, all of one size. Memory grows as D^2, time as D^3.
-      epsilon: 0 or more, in units of the eigenvalues (of images in [0, 1]); keeps noise from being blown up. With 0, a
-        component that does not vary becomes infinite.
+      epsilon: 0 or more, in units of the eigenvalues (of images in [0, 1]); keeps noise from being blown up. Greater
+        than 0 if a component that is kept does not vary.
       components: K, 1 to D; None keeps all.
 
     Returns:
@@ -45,6 +45,7 @@ def pca_fit(images: Images, *, epsilon: float, components: int | None = None) ->
     kept = len(values) if components is None else components
     if isinstance(kept, bool) or not isinstance(kept, int) or not 1 <= kept <= len(values):
         raise ValueError(f"components is {components!r}; allowed: 1 to {len(values)}, or None.")
+    _check_rank(values[:kept], values, epsilon)
     vectors, scale = vectors[:, :kept], scale[:kept]
     return Whitening(device(mean), device(vectors / scale), device((vectors * scale).T))
 
@@ -54,8 +55,8 @@ def zca_fit(images: Images, *, epsilon: float) -> Whitening:
 
     Args:
       images: ``[N, H, W, C]`` or batches of these, all of one size. Memory grows as D^2, time as D^3.
-      epsilon: 0 or more, in units of the eigenvalues v (of images in [0, 1]); with 0, a direction that does not vary
-        becomes infinite.
+      epsilon: 0 or more, in units of the eigenvalues v (of images in [0, 1]); greater than 0 if a direction does
+        not vary.
 
     Returns:
       Whitening to ``[D]``, which is the image again.
@@ -63,7 +64,8 @@ def zca_fit(images: Images, *, epsilon: float) -> Whitening:
     Raises:
       ValueError: if a batch is not of rank 4, sizes differ, there is no pixel, or on a wrong epsilon.
     """
-    mean, _, vectors, scale = _spectrum(images, epsilon)
+    mean, values, vectors, scale = _spectrum(images, epsilon)
+    _check_rank(values, values, epsilon)
     return Whitening(device(mean), device(vectors / scale @ vectors.T), device(vectors * scale @ vectors.T))
 
 
@@ -149,6 +151,12 @@ def _spectrum(images: Images, epsilon: float):
     values, vectors = np.linalg.eigh(squares / count - np.outer(mean, mean))
     values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
     return mean, values, vectors, np.sqrt(values + epsilon)
+
+
+def _check_rank(kept, values, epsilon: float) -> None:
+    still = int((kept <= len(values) * np.finfo(np.float64).eps * values[0]).sum())
+    if epsilon == 0 and still:
+        raise ValueError(f"epsilon is 0; allowed: greater than 0, for {still} of {len(kept)} directions do not vary.")
 
 
 def _matmul(row: jax.Array, matrix: jax.Array) -> jax.Array:
