@@ -6,7 +6,8 @@ Batches ``[128, 224, 224, 3]``, stored as uint8 and as float32, on all cores of 
 both, Kornia on float32, albumentations on uint8; a row compares what is stored alike. Functions of an amount have one
 for the whole batch on both sides; random ones draw for each image on both, except that Kornia's policies draw one
 operation a batch. A peer goes the fastest of three ways, measured first: the whole batch in a call, image after image,
-or images over as many threads as there are cores. Ours are compiled, and policies go through the images in a loop.
+or images over as many threads as there are cores. Ours are compiled, the batch spread over one device a core; policies go
+through the images in a loop on each.
 
 Where a function has no chance in it, that both sides give about the same is checked before the clock starts. They are
 timed in turns, and a ratio, our time by theirs, is the median over the turns, with its quartiles. The ImageNet chain
@@ -32,11 +33,12 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 import tyro
+from jax.sharding import NamedSharding, PartitionSpec
 
 from benchmarks import _augment_peers as peers
 from benchmarks import train_step
 from benchmarks.losses import keep_memory
-from jaxtricks import ablation, augment, preprocess
+from jaxtricks import ablation, augment, preprocess, train
 
 Call = Callable[[], object]
 CHAIN, MIXING = "ImageNet chain", ("mixup", "cutmix")
@@ -118,7 +120,7 @@ def ours(size: int) -> dict[str, Callable]:
     }
     fixed = {name: augment.each(augment.keyless(f)) for name, f in same.items()}
     random = {name: augment.each(f) for name, f in drawn.items()}
-    policies = {name: augment.each(f, loop=True) for name, f in looped.items()}
+    policies = {name: on_each_device(augment.each(f, loop=True)) for name, f in looped.items()}
     erasing = partial(augment.random_erasing, probability=0.25)
     chain = augment.chain(
         crop=random["random_resized_crop"],
@@ -138,10 +140,23 @@ def scaled(image: jax.Array) -> jax.Array:
 
 
 def our_side(function: Callable, batch: dict[str, np.ndarray]) -> Call:
-    """A call, compiled."""
-    batch, key = jax.tree.map(jnp.asarray, batch), jax.random.key(0)
-    compiled = jax.jit(lambda key, batch: function(key, batch)["image"])
-    return lambda: jax.block_until_ready(compiled(key, batch))
+    """A call, compiled, on a batch that is spread over the devices, one a core on a CPU, as in training."""
+    mesh = jax.make_mesh((len(jax.devices()),), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    rows = NamedSharding(mesh, PartitionSpec("data"))
+    spread, key = jax.device_put(batch, rows), jax.random.key(0)
+    compiled = jax.jit(lambda key, batch: function(key, batch)["image"], out_shardings=rows)
+    return lambda: jax.block_until_ready(compiled(key, spread))
+
+
+def on_each_device(function: Callable) -> Callable:
+    """What goes through the images in a loop, which the compiler does not spread, on each device's part of them."""
+    mesh = jax.make_mesh((len(jax.devices()),), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    rows = PartitionSpec("data")
+
+    def part(key, batch):
+        return function(jax.random.fold_in(key, jax.lax.axis_index("data")), batch)
+
+    return jax.shard_map(part, mesh=mesh, in_specs=(PartitionSpec(), rows), out_specs=rows)
 
 
 def their_ways(peer: peers.Peer, name: str, images: np.ndarray, pool: ThreadPoolExecutor) -> dict[str, Call]:
@@ -246,6 +261,7 @@ def step_seconds(size: int) -> tuple[float, str]:
 
 def main(options: Options) -> dict:
     """Measure, print, and give back the figures."""
+    train.start()
     kept = keep_memory()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     torch.set_num_threads(cores)

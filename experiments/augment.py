@@ -2,7 +2,32 @@
 
 Grey images are tinted first, each in a colour of its own, so that augmentations of colour have something to act on.
 
-MEASURED
+Measured with the command below, 4 paired seeds, 880 training images of cifar10.npz, 24 epochs, on two cores of an AMD
+EPYC (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline of the same
+setting, verdicts after Holm's correction over all rows. The run is short for a network of this size: without
+augmentation its training loss still falls (0.95 at the end), so that little is gained by seeing fewer images alike.
+Policies, and the rows on top of crops and flips: not run. The whole report: results/augment.
+
+    python -m experiments.augment --preset full --data cifar10.npz --images 1000
+
+                          expected  test %  difference, 95 %
+    alone: baseline                  46.91
+    alone: crop              +       43.92  -2.99 [-3.38, -2.59]  disagrees
+    alone: flip              +       46.87  -0.04 [-0.87, +0.79]  not resolved
+    alone: resized crop      +       40.12  -6.79 [-7.77, -5.80]  disagrees
+    alone: scaled crop       +       41.23  -5.68 [-6.79, -4.57]  disagrees
+    alone: affine            +       43.21  -3.70 [-5.15, -2.25]  disagrees
+    alone: noise                     45.72  -1.19 [-2.29, -0.09]  not resolved
+    alone: blur                      45.00  -1.91 [-2.62, -1.21]  lower
+    alone: wrong targets     +       46.23  -0.69 [-1.91, +0.54]  not resolved
+    alone: color jitter      +       46.07  -0.84 [-1.73, +0.04]  not resolved
+    alone: HSV power         +       40.89  -6.02 [-8.19, -3.85]  disagrees
+    alone: PCA noise         +       46.76  -0.15 [-1.44, +1.13]  not resolved
+    alone: erasing           +       46.53  -0.38 [-0.87, +0.11]  not resolved
+    alone: cutout            +       44.03  -2.88 [-3.23, -2.52]  disagrees
+    alone: GridMask          +       42.69  -4.22 [-5.30, -3.15]  disagrees
+    alone: mixup             +       47.27  +0.36 [+0.10, +0.61]  not resolved
+    alone: CutMix            +       44.17  -2.74 [-3.51, -1.97]  disagrees
 """
 
 from functools import partial

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 
 import pytest
@@ -29,3 +30,14 @@ def card():
                 file.write(json.dumps({"row": row, "what": what, "figure": figure}) + "\n")
 
     return write
+
+
+@pytest.fixture(autouse=True)
+def interruptible():
+    """SIGINT as in the foreground; a shell starts what runs in the background, and so its children, with it ignored."""
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    if ignored:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
