@@ -34,7 +34,7 @@ def card():
 
 @pytest.fixture(autouse=True)
 def interruptible():
-    """SIGINT as in the foreground; a shell starts what runs in the background, and so its children, with it ignored."""
+    """SIGINT as in the foreground; a shell starts what is in the background, and so its children, with it ignored."""
     ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     if ignored:
         signal.signal(signal.SIGINT, signal.default_int_handler)
