@@ -6,8 +6,8 @@ Batches ``[128, 224, 224, 3]``, stored as uint8 and as float32, on all cores of 
 both, Kornia on float32, albumentations on uint8; a row compares what is stored alike. Functions of an amount have one
 for the whole batch on both sides; random ones draw for each image on both, except that Kornia's policies draw one
 operation a batch. A peer goes the fastest of three ways, measured first: the whole batch in a call, image after image,
-or images over as many threads as there are cores. Ours are compiled, the batch spread over one device a core; policies go
-through the images in a loop on each.
+or images over as many threads as there are cores. Ours are compiled, the batch spread over one device a core, and
+policies go through the images in a loop on each.
 
 Where a function has no chance in it, that both sides give about the same is checked before the clock starts. They are
 timed in turns, and a ratio, our time by theirs, is the median over the turns, with its quartiles. The ImageNet chain
