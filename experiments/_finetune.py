@@ -12,11 +12,13 @@ import optax
 from experiments import _main
 from experiments import _tricks as t
 from jaxtricks import augment, data, init, optim, train
+from jaxtricks.ablation import Setting
 from jaxtricks.keys import named
 from jaxtricks.train import Recipe
 
 PRETRAINING = 5.0  # times the epochs of the baseline
 ROWS = 1500  # of an epoch, whatever the images: each comes as often as it takes
+SHARES = {50: 0.2, 1500: 1.0}  # by the number of target images: of the source's learning rate
 NEIGHBOURS = {50: 10, 1500: 5}  # by the number of target images: of each, so many source images
 
 
@@ -59,7 +61,10 @@ def like(dataset: data.Dataset, shape: tuple[int, int, int]) -> data.Dataset:
 
 
 def begin(recipe: Recipe, given: data.Dataset, dataset: data.Dataset) -> Recipe:
-    """The baseline, which from now on knows where the weights of both sources lie; they are trained if need be."""
+    """The baseline, which from now on knows where the weights of both sources lie; they are trained if need be.
+
+    They are kept in the cache folder, as npz files with torchvision's names.
+    """
     longer = replace(recipe, epochs=PRETRAINING * recipe.epochs)
     sizes = [given.name, len(given.train), len(dataset.train), *given.shape]
     recipe = replace(recipe, model=partial(network, recipe.model, weights=train.fingerprint([longer, sizes])))
@@ -113,6 +118,12 @@ def case(recipe: Recipe, *, source: str, lr: float) -> Recipe:
     return replace(t.part(recipe, source=source), lr=lr * recipe.lr)
 
 
+def setting(ladder, source: str, images: int) -> Setting:
+    """A source and an amount of target images, with the tricks that ``ladder`` gives for them."""
+    change = partial(case, source=source, lr=SHARES[images])
+    return Setting(change, ladder(source, images), partial(few, images=images))
+
+
 def from_scratch(recipe: Recipe, *, lr: float) -> Recipe:
     """Fresh weights, and a learning rate for them."""
     return replace(t.part(recipe, source=None), lr=lr * recipe.lr)
@@ -160,7 +171,10 @@ def unfrozen(schedule, *, optimizer, at):
 
 
 def co_training(recipe: Recipe, *, images: int, weight: float) -> Recipe:
-    """Beside every batch as many of the nearest source images, with a head and a loss of their own."""
+    """Beside every batch as many of the source images nearest to the target's, with a head and a loss of their own.
+
+    Nearest by the source's own features. Ge and Yu, arXiv 1702.08690.
+    """
     path = borrowed_of(recipe, recipe.model.keywords["source"], images)
     with np.load(path, allow_pickle=False) as found:
         chosen, labels, classes = (found[name] for name in ("images", "labels", "classes"))

@@ -9,6 +9,7 @@ import optax
 
 from experiments import _tricks as t
 from jaxtricks import losses, optim
+from jaxtricks.ablation import Trick
 from jaxtricks.train import Recipe
 
 
@@ -104,3 +105,18 @@ def auxiliary(recipe: Recipe, *, second, weight: float) -> Recipe:
 def bare(**given) -> Recipe:
     """A baseline without augmentation, which can learn its training images by heart, wrong labels included."""
     return replace(t.modern(**given), augment=None)
+
+
+def trick(how, loss, expected=None, paper=None) -> Trick:
+    """A trick that is another loss."""
+    return Trick(partial(objective, how=how, loss=loss), expected, paper)
+
+
+def robust(expected) -> dict[str, Trick]:
+    """Losses that bound what one example can do, with the parameters that experiments.losses chose."""
+    return {
+        "ramp": trick(on_labels, partial(mean_ramp, s=-1.0), expected, "Collobert et al. 2006"),
+        "Tukey": trick(on_residuals, partial(losses.tukey_biweight, c=1.5), expected, "arXiv 1505.06606"),
+        "bi-tempered": trick(on_targets, partial(losses.bi_tempered, t1=0.5, t2=2.0), expected, "arXiv 1906.03361"),
+        "GCE": trick(on_targets, partial(losses.generalized_cross_entropy, q=0.7), expected, "arXiv 1805.07836"),
+    }

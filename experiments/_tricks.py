@@ -7,6 +7,7 @@ import numpy as np
 import optax
 
 from jaxtricks import augment, data, init, layers, losses, metrics, models, optim, preprocess, train
+from jaxtricks.ablation import Trick
 from jaxtricks.train import Recipe
 
 
@@ -119,6 +120,11 @@ def standard(*, augmented, model, lr, batch, epochs, weight_decay=1e-4) -> Recip
 def part(recipe: Recipe, **parts) -> Recipe:
     """Another part of the model: its activation, normalisation, pooling, initialisation."""
     return replace(recipe, model=partial(recipe.model, **parts))
+
+
+def swap(expected=None, paper=None, **parts) -> Trick:
+    """A trick that is another part of the model."""
+    return Trick(partial(part, **parts), expected, paper)
 
 
 def start(recipe: Recipe, *, change) -> Recipe:

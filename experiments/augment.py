@@ -50,69 +50,18 @@ from functools import partial
 from experiments import _augment as a
 from experiments import _objectives as o
 from experiments._main import Preset, main
-from jaxtricks import augment
-from jaxtricks.ablation import Setting, Trick
+from jaxtricks.ablation import Setting
 
-
-def stage(name, function, paper=None, expected=1, *, loop=False, **options):
-    """A trick that is one stage: a random function of an image."""
-    each = augment.each(partial(function, **options), loop=loop)
-    return {name: Trick(partial(a.augmented, **{name: each}), expected, paper)}
-
-
-def mix(name, function, paper, expected=1, **options):
-    return {name: Trick(partial(a.mixed, how=partial(function, **options)), expected, paper)}
-
-
-CROP = stage("crop", augment.random_pad_crop, "arXiv 1512.03385", padding=4)
-FLIP = stage("flip", augment.random_flip, "arXiv 1512.03385")
-COLOR = {
-    **stage("color jitter", augment.color_jitter, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1),
-    **stage("HSV power", augment.random_hsv_power, "arXiv 1406.6909"),
-    **stage("PCA noise", augment.pca_noise, "Krizhevsky et al. 2012", pca=a.CIFAR10_COLORS),
-}
-ERASED = {
-    **stage("erasing", augment.random_erasing, "arXiv 1708.04896"),
-    **stage("cutout", a.half_cutout, "arXiv 1708.04552"),
-    **stage("GridMask", augment.gridmask, "arXiv 2001.04086"),
-}
-MIXED = {
-    **mix("mixup", augment.mixup, "arXiv 1710.09412", alpha=0.2),
-    **mix("CutMix", augment.cutmix, "arXiv 1905.04899"),
-}
-POLICIES = {
-    **stage("RandAugment", augment.rand_augment, "arXiv 1909.13719", loop=True),
-    **stage("TrivialAugment", augment.trivial_augment, "arXiv 2103.10158", loop=True),
-    **stage("AutoAugment", augment.auto_augment, "arXiv 1805.09501", loop=True, policy=augment.CIFAR10_POLICY),
-    **stage("AugMix", augment.augmix, "arXiv 1912.02781", None, loop=True),
-    **stage("3-Augment", augment.three_augment, "arXiv 2204.07118", loop=True),
-}
-OTHERS = {
-    **stage("resized crop", a.resized_crop, "arXiv 1409.4842", area=(0.3, 1.0)),
-    **stage("scaled crop", augment.random_scaled_crop),
-    **stage("affine", augment.random_affine, angle=15.0, shift=0.1, scale=(0.9, 1.1), slope=0.1),
-    **stage("noise", augment.gaussian_noise, None, None, std=0.05),
-    **stage("blur", augment.random_blur, None, None, sigma=(0.1, 1.0)),
-    **mix("wrong targets", augment.label_noise, "arXiv 1605.00055", probability=0.1),
-}
-
-
-def together(*names):
-    """Several tricks as one row."""
-    return {", ".join(names): Trick(partial(a.together, tricks=tuple(EVERYTHING[name] for name in names)))}
-
-
-EVERYTHING = {**CROP, **FLIP, **OTHERS, **COLOR, **ERASED, **MIXED, **POLICIES}
-STACKED = {name: EVERYTHING[name] for name in ("color jitter", "cutout", "mixup", "CutMix", "TrivialAugment", "AugMix")}
+STACKED = ("color jitter", "cutout", "mixup", "CutMix", "TrivialAugment", "AugMix")
 LADDER = {
-    "alone": Setting(None, EVERYTHING),
+    "alone": Setting(None, a.EVERYTHING),
     "on crop, flip": Setting(
-        partial(a.together, tricks=(EVERYTHING["crop"], EVERYTHING["flip"])),
+        partial(a.together, tricks=(a.EVERYTHING["crop"], a.EVERYTHING["flip"])),
         {
-            **STACKED,
-            **together("color jitter", "PCA noise"),
-            **together("color jitter", "cutout", "CutMix"),
-            **together("TrivialAugment", "erasing", "CutMix"),
+            **{name: a.EVERYTHING[name] for name in STACKED},
+            **a.several("color jitter", "PCA noise"),
+            **a.several("color jitter", "cutout", "CutMix"),
+            **a.several("TrivialAugment", "erasing", "CutMix"),
         },
     ),
 }

@@ -2,17 +2,14 @@
 
 The target is every other class (of Fashion-MNIST: T-shirt, pullover, coat, shirt, bag). The similar source is the
 other classes; the different one is handwritten digits, or Fashion-MNIST where the target is something else. Each
-source is trained once, for five times the epochs, and its weights kept as an npz file with torchvision's names in the
-cache folder; the network is the experiment's own with a fresh head (``init.from_pretrained``). Both amounts of data
-take as many steps: each of the 50 images comes 30 times an epoch.
+source is trained once, for five times the epochs. Both amounts of data take as many steps: each of the 50 images comes
+30 times an epoch.
 
 The baseline of a case trains all layers: with 50 images at a fifth of the source's rate, which of a fifth, 1 and 5
 times was the best on held-out images of the similar case (seeds 100, 101); with 1,500 at the source's own, since a
 fifth was worse on held-out images than from scratch. No other rate was searched. From scratch and the linear probe
 take the source's own rate in every case. The probe and the last stage, as "BN frozen", keep all batch statistics.
-Rates by layer fall by 0.7 a stage towards the input; gradual unfreezing starts with the head and has let go of all
-after a third of the run. Co-training (Ge and Yu) puts beside each batch as many of the source's images that lie
-nearest to the target's by the source's own features, with a head and a loss of their own.
+Co-training (Ge and Yu) puts beside each batch as many of the source's images that lie nearest to the target's.
 
 Measured with the command below, 4 paired seeds, 50 or 1,500 of the 1,750 training images of five classes of
 fashion_mini, 4 epochs, on two cores of an AMD EPYC (jax 0.10.2) that other jobs shared, so that no times are given;
@@ -61,14 +58,12 @@ from functools import partial
 from experiments import _finetune as f
 from experiments import _tricks as t
 from experiments._main import Preset, main
-from jaxtricks.ablation import Setting, Trick
-
-SHARES = {50: 0.2, 1500: 1.0}  # of the source's learning rate, by the number of images
+from jaxtricks.ablation import Trick
 
 
 def ladder(source, images):
     """Ways to go on from a source's weights; the baseline trains all layers at one rate."""
-    own = 1 / SHARES[images]
+    own = 1 / f.SHARES[images]
     return {
         "from scratch": Trick(partial(f.from_scratch, lr=own), -1 if source == "similar" else None),
         "linear probe": Trick(partial(f.only, last=1, lr=own), None),
@@ -80,16 +75,11 @@ def ladder(source, images):
     }
 
 
-def setting(source, images):
-    change = partial(f.case, source=source, lr=SHARES[images])
-    return Setting(change, ladder(source, images), partial(f.few, images=images))
-
-
 SETTINGS = {
-    "little, similar": setting("similar", 50),
-    "little, different": setting("different", 50),
-    "much, similar": setting("similar", 1500),
-    "much, different": setting("different", 1500),
+    "little, similar": f.setting(ladder, "similar", 50),
+    "little, different": f.setting(ladder, "different", 50),
+    "much, similar": f.setting(ladder, "similar", 1500),
+    "much, different": f.setting(ladder, "different", 1500),
 }
 PRESETS = {
     "quick": Preset("fashion_mini", "resnet_mini", seeds=4, epochs=4, batch=16, lr=0.05, seeds_on="devices"),

@@ -3,7 +3,7 @@
 A layer whose units start equal stays so: each unit gets the same gradient, of rank 1 for ever; all at zero, it is 0
 and only the last bias learns. The classifier by itself may start at zero, and so may logistic regression: its
 gradient does not pass through its own weights, and the features differ already. On digits, one hidden layer of 32 tanh
-units, ten epochs (the same command makes it; rank of the gradient of the hidden kernel, 256 images):
+units, ten epochs (signal.md, by the same command; rank of the gradient of the hidden kernel, 256 images):
 
     start                              first step  after training  test %
     hidden layer, all zero                  0             0          5.8
@@ -17,9 +17,8 @@ Through 20 layers of 256 ReLU units the variance of the activations ends at 1.5e
 1.5 with He, 3.3e-7 with orthogonal and 0.35 with orthogonal times sqrt 2 (results/init/signal.png).
 
 Measured with the command below, 4 paired seeds, 3,500 training images of fashion_mini, 4 epochs, on two cores of an
-AMD EPYC (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline of the
-same setting, verdicts after Holm's correction over all rows. The first table (signal.md, signal.png) is made beside
-it. The whole report: results/init.
+AMD EPYC (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline of the same
+setting, verdicts after Holm's correction over all rows. The whole report: results/init.
 
     python -m experiments.init
 
@@ -31,7 +30,7 @@ it. The whole report: results/init.
     no norm: Xavier uniform      0       76.45  +0.10 [-1.03, +1.23]  not resolved
     no norm: He, fan in          +       76.51  +0.16 [-1.11, +1.42]  not resolved
     no norm: He, fan out         +       77.00  +0.65 [-0.18, +1.48]  not resolved
-    no norm: He uniform          +       76.35  -0.00 [-1.02, +1.02]  not resolved
+    no norm: He uniform          +       76.35   0.00 [-1.02, +1.02]  not resolved
     no norm: orthogonal                  76.90  +0.55 [-1.91, +3.01]  not resolved
     no norm: Dirac                       76.67  +0.32 [-0.32, +0.96]  not resolved
     no norm: classifier zero             73.63  -2.72 [-5.70, +0.27]  not resolved

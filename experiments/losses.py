@@ -54,30 +54,15 @@ from experiments._main import Preset, main
 from jaxtricks import losses
 from jaxtricks.ablation import Setting, Trick
 
-
-def trick(how, loss, expected=None, paper=None):
-    return Trick(partial(o.objective, how=how, loss=loss), expected, paper)
-
-
-def robust(expected):
-    """Losses that bound what one example can do."""
-    return {
-        "ramp": trick(o.on_labels, partial(o.mean_ramp, s=-1.0), expected, "Collobert et al. 2006"),
-        "Tukey": trick(o.on_residuals, partial(losses.tukey_biweight, c=1.5), expected, "arXiv 1505.06606"),
-        "bi-tempered": trick(o.on_targets, partial(losses.bi_tempered, t1=0.5, t2=2.0), expected, "arXiv 1906.03361"),
-        "GCE": trick(o.on_targets, partial(losses.generalized_cross_entropy, q=0.7), expected, "arXiv 1805.07836"),
-    }
-
-
 ALTERNATIVES = {
-    "binary": trick(o.on_classes, optax.sigmoid_binary_cross_entropy),
-    "focal": trick(o.on_targets, losses.softmax_focal, None, "arXiv 1708.02002"),
-    "poly": trick(o.on_targets, optax.losses.poly_loss_cross_entropy, None, "arXiv 2204.12511"),
-    "asymmetric": trick(o.on_classes, losses.asymmetric, None, "arXiv 2009.14119"),
-    "hinge": trick(o.on_labels, optax.losses.multiclass_hinge_loss),
-    "Weston-Watkins": trick(o.on_labels, losses.weston_watkins),
-    "squared": trick(o.on_probabilities, optax.squared_error),
-    "absolute": trick(o.on_probabilities, losses.absolute_error),
+    "binary": o.trick(o.on_classes, optax.sigmoid_binary_cross_entropy),
+    "focal": o.trick(o.on_targets, losses.softmax_focal, None, "arXiv 1708.02002"),
+    "poly": o.trick(o.on_targets, optax.losses.poly_loss_cross_entropy, None, "arXiv 2204.12511"),
+    "asymmetric": o.trick(o.on_classes, losses.asymmetric, None, "arXiv 2009.14119"),
+    "hinge": o.trick(o.on_labels, optax.losses.multiclass_hinge_loss),
+    "Weston-Watkins": o.trick(o.on_labels, losses.weston_watkins),
+    "squared": o.trick(o.on_probabilities, optax.squared_error),
+    "absolute": o.trick(o.on_probabilities, losses.absolute_error),
     "smoothing": Trick(t.smoothing, 1, "arXiv 1512.00567"),
     "L-Softmax": Trick(
         partial(o.objective, how=o.on_angles, logits=partial(losses.large_margin_logits, margin=2, blend=5.0)),
@@ -90,9 +75,9 @@ ALTERNATIVES = {
     ),
 }
 LADDER = {
-    "clean": Setting(None, {**ALTERNATIVES, **robust(None)}),
-    "20 % wrong": Setting(partial(t.wrong_labels, share=0.2), {"smoothing": Trick(t.smoothing, None), **robust(1)}),
-    "40 % wrong": Setting(partial(t.wrong_labels, share=0.4), {"smoothing": Trick(t.smoothing, None), **robust(1)}),
+    "clean": Setting(None, {**ALTERNATIVES, **o.robust(None)}),
+    "20 % wrong": Setting(partial(t.wrong_labels, share=0.2), {"smoothing": Trick(t.smoothing, None), **o.robust(1)}),
+    "40 % wrong": Setting(partial(t.wrong_labels, share=0.4), {"smoothing": Trick(t.smoothing, None), **o.robust(1)}),
 }
 PRESETS = {
     "quick": Preset("fashion_mini", "perceptron", seeds=4, epochs=20, batch=32, lr=0.05, seeds_on="devices"),

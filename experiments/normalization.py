@@ -49,11 +49,7 @@ from flax import nnx
 from experiments import _tricks as t
 from experiments._main import Preset, main
 from jaxtricks import layers, models
-from jaxtricks.ablation import Setting, Trick
-
-
-def trick(expected=None, paper=None, **parts):
-    return Trick(partial(t.part, **parts), expected, paper)
+from jaxtricks.ablation import Setting
 
 
 def each(module, **options):
@@ -61,21 +57,21 @@ def each(module, **options):
 
 
 def ghost(groups):
-    return {"ghost": trick(None, "arXiv 1705.08741", norm=partial(models.batch_norm, groups=groups))}
+    return {"ghost": t.swap(None, "arXiv 1705.08741", norm=partial(models.batch_norm, groups=groups))}
 
 
 def ladder(small):
     """Without normalisation less is expected; without a batch, more where the batch is small."""
     better = 1 if small else None
     return {
-        "none": trick(norm=None),
-        "layer": trick(better, "arXiv 1803.08494", norm=each(nnx.LayerNorm)),
-        "instance": trick(norm=each(nnx.InstanceNorm)),
-        "group": trick(better, "arXiv 1803.08494", norm=each(nnx.GroupNorm, num_groups=4)),
-        "group, standardised kernels": trick(
+        "none": t.swap(norm=None),
+        "layer": t.swap(better, "arXiv 1803.08494", norm=each(nnx.LayerNorm)),
+        "instance": t.swap(norm=each(nnx.InstanceNorm)),
+        "group": t.swap(better, "arXiv 1803.08494", norm=each(nnx.GroupNorm, num_groups=4)),
+        "group, standardised kernels": t.swap(
             better, "arXiv 1903.10520", norm=each(nnx.GroupNorm, num_groups=4), kernel=layers.standardize_weight
         ),
-        "local response": trick(norm=t.response_norm),
+        "local response": t.swap(norm=t.response_norm),
     }
 
 

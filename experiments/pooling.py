@@ -27,15 +27,10 @@ from flax import nnx
 from experiments import _tricks as t
 from experiments._main import Preset, main
 from jaxtricks import layers, models
-from jaxtricks.ablation import Trick
 
 HALF = {"window_shape": (2, 2), "strides": (2, 2)}
 OVERLAPPING = {"window_shape": (3, 3), "strides": (2, 2), "padding": ((1, 1), (1, 1))}
 TWO = {"window": 2, "strides": 2}
-
-
-def trick(expected=None, paper=None, **parts):
-    return Trick(partial(t.part, **parts), expected, paper)
 
 
 def positive(pool):
@@ -44,18 +39,18 @@ def positive(pool):
 
 
 LADDER = {
-    "average": trick(pool=models.fixed(partial(nnx.avg_pool, **HALF))),
-    "overlapping": trick(None, "Krizhevsky et al. 2012", pool=models.fixed(partial(nnx.max_pool, **OVERLAPPING))),
-    "L2": trick(pool=models.fixed(partial(layers.lp_pool, p=2.0, **TWO))),
-    "stochastic": trick(
+    "average": t.swap(pool=models.fixed(partial(nnx.avg_pool, **HALF))),
+    "overlapping": t.swap(None, "Krizhevsky et al. 2012", pool=models.fixed(partial(nnx.max_pool, **OVERLAPPING))),
+    "L2": t.swap(pool=models.fixed(partial(layers.lp_pool, p=2.0, **TWO))),
+    "stochastic": t.swap(
         1,
         "arXiv 1301.3557",
         pool=models.drawn(positive(layers.stochastic_pool), positive(layers.stochastic_pool_mean)),
     ),
-    "blur": trick(1, "arXiv 1904.11486", pool=models.fixed(layers.blur_pool)),
-    "read out: maximum": trick(readout=models.fixed(t.global_max)),
-    "read out: GeM": trick(None, "arXiv 1711.02512", readout=models.learned(layers.GeM)),
-    "read out: pyramid": trick(None, "arXiv 1406.4729", readout=models.fixed(layers.spatial_pyramid_pool)),
+    "blur": t.swap(1, "arXiv 1904.11486", pool=models.fixed(layers.blur_pool)),
+    "read out: maximum": t.swap(readout=models.fixed(t.global_max)),
+    "read out: GeM": t.swap(None, "arXiv 1711.02512", readout=models.learned(layers.GeM)),
+    "read out: pyramid": t.swap(None, "arXiv 1406.4729", readout=models.fixed(layers.spatial_pyramid_pool)),
 }
 PRESETS = {
     "quick": Preset("fashion_mini", "plain_mini", seeds=6, epochs=6, batch=16, lr=0.05, seeds_on="devices"),

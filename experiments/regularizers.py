@@ -22,7 +22,7 @@ setting, verdicts after Holm's correction over all rows. The whole report: resul
     plain: DisturbLabel             +       81.63  -1.30 [-2.37, -0.23]  not resolved
     plain: no decay                 -       83.27  +0.33 [-1.01, +1.67]  not resolved
     plain: decay 1e-3                       82.58  -0.36 [-2.16, +1.44]  not resolved
-    plain: decay 1e-3, by turns             82.93  +0.00 [-1.30, +1.30]  not resolved
+    plain: decay 1e-3, by turns             82.93   0.00 [-1.30, +1.30]  not resolved
     plain: decoupled decay                  83.13  +0.20 [-0.80, +1.20]  not resolved
     plain: L1 penalty                       83.22  +0.29 [-1.11, +1.70]  not resolved
     plain: max norm 1               +       81.44  -1.49 [-2.68, -0.31]  not resolved
@@ -46,10 +46,6 @@ from jaxtricks import augment, layers, optim
 from jaxtricks.ablation import Setting, Trick
 
 
-def layer(paper=None, **parts):
-    return Trick(partial(t.part, **parts), 1, paper)
-
-
 def trick(change, expected=None, paper=None, **options):
     return Trick(partial(change, **options), expected, paper)
 
@@ -59,8 +55,8 @@ def decay(tx, expected=None, paper=None, **options):
 
 
 PLAIN = {
-    "dropout": layer("Srivastava et al. 2014", head=r.drawn(layers.dropout, rate=0.2)),
-    "DropBlock": layer("arXiv 1810.12890", after=r.drawn(layers.drop_block, rate=0.1, block=3)),
+    "dropout": t.swap(1, "Srivastava et al. 2014", head=r.drawn(layers.dropout, rate=0.2)),
+    "DropBlock": t.swap(1, "arXiv 1810.12890", after=r.drawn(layers.drop_block, rate=0.1, block=3)),
     "classifier noise": trick(r.wrapped, how=r.noisy_classifier, std=0.5),
     "DisturbLabel": trick(r.part, 1, "arXiv 1605.00055", mix=partial(augment.label_noise, probability=0.1)),
     "no decay": decay(optim.coupled_sgd, -1, weight_decay=0.0),
@@ -79,7 +75,7 @@ PLAIN = {
 }
 RESIDUAL = {
     "stochastic depth": trick(r.wrapped, 1, "arXiv 1603.09382", how=r.stochastic_depth, rate=0.2),
-    "dropout": layer("Srivastava et al. 2014", dropout_rate=0.2),
+    "dropout": t.swap(1, "Srivastava et al. 2014", dropout_rate=0.2),
 }
 LADDER = {"plain": Setting(None, PLAIN), "residual": Setting(partial(r.residual, layout="resnet_mini"), RESIDUAL)}
 PRESETS = {

@@ -37,17 +37,14 @@ setting, verdicts after Holm's correction over all rows. The whole report: resul
     warm-up: stable, then linear          +       80.18  +3.93 [-0.02, +7.88]  not resolved
 """
 
-import math
 from dataclasses import replace
-from functools import partial
 
+from experiments import _schedules as s
 from experiments import _tricks as t
 from experiments._main import Preset, main
 from jaxtricks import optim
-from jaxtricks.ablation import Setting, Trick
+from jaxtricks.ablation import Setting
 from jaxtricks.train import Recipe
-
-END = 0.01
 
 
 def constant(**given) -> Recipe:
@@ -55,46 +52,21 @@ def constant(**given) -> Recipe:
     return replace(t.standard(**given), schedule=optim.constant)
 
 
-def change(recipe, *, schedule, each=None):
-    """Another schedule; ``each`` gives the options that depend on the number of epochs."""
-    return replace(recipe, schedule=partial(schedule, **({} if each is None else each(recipe.epochs))))
-
-
-def trick(schedule, expected=1, paper=None, each=None, **options):
-    return Trick(partial(change, schedule=partial(schedule, **options), each=each), expected, paper)
-
-
-def exponent(epochs):
-    return {"factor": END ** (1 / epochs)}
-
-
-def logarithm(epochs):
-    return {"rate": -math.log(END) / epochs}
-
-
-def hyperbola(epochs):
-    return {"rate": (1 / END - 1) / epochs}
-
-
-def cycle(epochs):
-    return {"epochs": epochs / 2}
-
-
 FALLING = {
-    "three steps": trick(optim.step_decay, 1, "arXiv 1512.03385"),
-    "two steps, late": trick(optim.step_decay, fractions=(0.5, 0.8)),
-    "exponential": trick(optim.exponential, each=exponent),
-    "exponential by epochs": trick(optim.natural_exponential, each=logarithm, staircase=True),
-    "one over time": trick(optim.inverse_time, each=hyperbola),
-    "linear": trick(optim.polynomial),
-    "quadratic": trick(optim.polynomial, power=2.0),
-    "cosine": trick(optim.cosine, 1, "arXiv 1608.03983"),
-    "restarts": trick(optim.restarts, 1, "arXiv 1608.03983", cycles=2),
-    "stable, then linear": trick(optim.stable_decay, 1, "arXiv 2404.06395"),
+    "three steps": s.trick(optim.step_decay, 1, "arXiv 1512.03385"),
+    "two steps, late": s.trick(optim.step_decay, fractions=(0.5, 0.8)),
+    "exponential": s.trick(optim.exponential, each=s.exponent),
+    "exponential by epochs": s.trick(optim.natural_exponential, each=s.logarithm, staircase=True),
+    "one over time": s.trick(optim.inverse_time, each=s.hyperbola),
+    "linear": s.trick(optim.polynomial),
+    "quadratic": s.trick(optim.polynomial, power=2.0),
+    "cosine": s.trick(optim.cosine, 1, "arXiv 1608.03983"),
+    "restarts": s.trick(optim.restarts, 1, "arXiv 1608.03983", cycles=2),
+    "stable, then linear": s.trick(optim.stable_decay, 1, "arXiv 2404.06395"),
 }
 RISING = {
-    "one cycle": trick(optim.one_cycle, 1, "arXiv 1708.07120"),
-    "triangular": trick(optim.triangular, 1, "arXiv 1506.01186", each=cycle),
+    "one cycle": s.trick(optim.one_cycle, 1, "arXiv 1708.07120"),
+    "triangular": s.trick(optim.triangular, 1, "arXiv 1506.01186", each=s.cycle),
 }
 LADDER = {
     "no warm-up": Setting(None, {**FALLING, **RISING}),

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments._gallery.parts import Call, Panel
+from experiments._gallery.parts import Call, Panel, points
 from jaxtricks import losses
 
 ONE_HOT = np.eye(3, dtype=np.float32)[0]
@@ -259,7 +259,7 @@ TARGETS = (
         ylabel="target",
         slope="",
     ),
-    Panel(
+    points(
         "Ages as distributions",
         {
             f"age {v:g}, sigma {s:g}": Call(
@@ -270,8 +270,6 @@ TARGETS = (
         x=AGES,
         xlabel="age, years",
         ylabel="target",
-        whole=True,
-        style="o-",
     ),
     Panel(
         "Distance of two such distributions",
@@ -331,14 +329,12 @@ DISTILLATION = (
         ylabel="loss above its least",
         ylim=(-0.5, 16),
     ),
-    Panel(
+    points(
         "What the teacher says, softened",
         {f"temperature {t:g}": Call(jax.nn.softmax, lambda f, place, t=t: f((6 - place) / t)) for t in TEMPERATURES},
         x=np.arange(6.0),
         xlabel="class; its logit is 6 less its number",
         ylabel="target",
-        whole=True,
-        style="o-",
     ),
 )
 
@@ -406,15 +402,13 @@ FEATURES = (
         },
         xlabel="feature less the centre of its class",
     ),
-    Panel(
+    points(
         "A centre on its way to its class",
         {f"rate {r:g}": partial(losses.update_centers, rate=r) for r in (0.1, 0.5, 1.0)},
         at=on_its_way,
         x=np.arange(13),
         xlabel="batches, eight examples of the class in each",
         ylabel="place; the features are at 1",
-        whole=True,
-        style="o-",
     ),
 )
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments._gallery.parts import Call
-from experiments._gallery.rows import FRAME, amounts, centred, draws, first, labelled
+from experiments._gallery.rows import FRAME, amounts, centred, draws, first, labelled, six_draws
 from experiments._gallery.sheets import SIZE
 from jaxtricks import augment
 
@@ -113,6 +113,8 @@ MOVEMENTS = (
     ),
 )
 
+# A sheet of boxes about the centre.
+about_centre = partial(amounts, values=(1.0, 0.85, 0.7, 0.5, 0.3, 0.15), label="{:.0%} of a side")
 OFFSETS = ((16, 16), (0, 0), (0, 32), (32, 0), (32, 32), (8, 24))
 CROPS = (
     amounts(
@@ -132,15 +134,13 @@ CROPS = (
         "The window moves by up to 16 pixels each way.",
         partial(augment.random_pad_crop, padding=16),
     ),
-    amounts(
+    about_centre(
         "Crop and resize",
         "A box about the centre, resampled to the size of the image.",
         partial(augment.resized_crop, size=SIZE),
-        (1.0, 0.85, 0.7, 0.5, 0.3, 0.15),
-        "{:.0%} of a side",
         at=lambda f, photos, share: f(photos.image, centred(share)),
     ),
-    draws(
+    six_draws(
         "Random resized crop",
         "The box that each key draws, of 8 to 100 % of the area, and the crop that it becomes.",
         {
@@ -150,8 +150,6 @@ CROPS = (
             ),
             "crop": partial(augment.random_resized_crop, size=SIZE),
         },
-        values=6,
-        before=None,
     ),
     draws(
         "Random scaled crop",
@@ -234,12 +232,10 @@ FOLLOW = (
         ANGLES,
         "{:g}°",
     ),
-    amounts(
+    about_centre(
         "Crop a sample",
         "A box about the centre, resampled; a label that leaves the frame is not valid any more.",
         partial(augment.crop_sample, size=SIZE),
-        (1.0, 0.85, 0.7, 0.5, 0.3, 0.15),
-        "{:.0%} of a side",
         at=lambda f, photos, share: f(photos.sample, centred(share)),
     ),
     labelled(

@@ -80,6 +80,9 @@ class Panel:
         return {label: called(curve, self.at) for label, curve in self.curves.items()}
 
 
+points = functools.partial(Panel, whole=True, style="o-")  # the values at some numbers, joined by lines
+
+
 @dataclass(frozen=True)
 class Sheet:
     """Pictures in rows: photographs, changed by each of some values.

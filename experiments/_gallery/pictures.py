@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments._gallery.parts import Call
-from experiments._gallery.rows import amounts, centred, draws, first, mixed
+from experiments._gallery.rows import amounts, centred, draws, first, first_of, mixed, six_draws
 from experiments._gallery.sheets import SIZE
 from experiments._gallery.sheets import photos as taken
 from jaxtricks import augment
@@ -196,12 +196,10 @@ MIXING = (
         "target",
         at=lambda f, photos, weight: jax.tree.map(lambda entry: entry[1], f(photos.soft, weight)),
     ),
-    draws(
+    six_draws(
         "Mixup",
         "Six draws of the flowers' partner; a small alpha keeps the weight near 0 or 1.",
         {f"alpha {a:g}": Call(partial(augment.mixup, alpha=a), mixed(1)) for a in (0.2, 1.0)},
-        values=6,
-        before=None,
         label="target",
     ),
     amounts(
@@ -228,13 +226,8 @@ MIXING = (
         "{} pixels",
         at=lambda f, photos, place: first(f(four(photos), jnp.broadcast_to(place, (4, 2)))),
     ),
-    draws(
-        "Random mosaic",
-        "The point is drawn from the middle half of the image.",
-        augment.mosaic,
-        at=lambda f, photos, key: first(f(key, four(photos))),
-        before=None,
-        values=6,
+    six_draws(
+        "Random mosaic", "The point is drawn from the middle half of the image.", augment.mosaic, at=first_of(four)
     ),
     amounts(
         "Paste instances",
@@ -244,13 +237,11 @@ MIXING = (
         ("none", "the first", "the second", "both"),
         at=lambda f, photos, chosen: first(f(two(photos), jnp.stack([jnp.zeros(2, bool), chosen]))),
     ),
-    draws(
+    six_draws(
         "Copy-paste",
         "Each instance of the other photograph is pasted with probability 0.5.",
         augment.copy_paste,
-        at=lambda f, photos, key: first(f(key, two(photos))),
-        before=None,
-        values=6,
+        at=first_of(two),
     ),
     draws(
         "Label noise",

@@ -30,6 +30,11 @@ def mixed(examples: Any) -> Callable:
     return lambda f, photos, value: jax.tree.map(lambda entry: entry[examples], f(value, photos.soft))
 
 
+def first_of(examples: Callable) -> Callable:
+    """The first example of what a function of a key and a batch makes of these examples."""
+    return lambda f, photos, key: first(f(key, examples(photos)))
+
+
 def first(batch: dict) -> dict:
     """The first example of a batch."""
     return jax.tree.map(lambda entry: entry[0], batch)
@@ -40,7 +45,9 @@ def centred(share: jax.Array | float) -> jax.Array:
     return SIZE / 2 + SIZE / 2 * share * np.array([-1.0, -1, 1, 1], np.float32)
 
 
-# A sheet over a range of amounts; of the original and five draws, the same keys in every row; of draws on a sample.
+# A sheet over a range of amounts; of the original and five draws, the same keys in every row; of six draws, without the
+# original; of draws on a sample.
 amounts = partial(Sheet, at=amount)
 draws = partial(Sheet, at=draw, before=lambda photos: photos.image)
+six_draws = partial(Sheet, at=draw, values=6)
 labelled = partial(Sheet, at=draw_sample, before=lambda photos: photos.sample)

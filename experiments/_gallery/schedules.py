@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments._gallery.parts import Call, Panel
+from experiments._gallery.parts import Call, Panel, points
 from jaxtricks import augment, optim
 
 EPOCHS, PER_EPOCH = 30, 10
@@ -177,15 +177,14 @@ REACTIVE = (
         ylabel="loss, factor",
         ylim=(-0.05, 1.05),
     ),
-    panel(
+    points(
         "Learning rate by the size of the batch",
         {rule: partial(optim.scaled_lr, 0.1, rule=rule) for rule in ("linear", "sqrt", "none")},
         x=2 ** np.arange(5, 13),
         at=on_host,
-        whole=True,
-        style="o-",
         xlabel="images in a step",
         ylabel="learning rate, 0.1 at 256",
+        slope="",
         log="xy",
     ),
     panel(

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 NAMES = sorted(p.stem for p in (ROOT / "experiments").glob("[a-z]*.py"))
 MODULES = {name: importlib.import_module(f"experiments.{name}") for name in NAMES}
 TABLES = {name: module for name, module in MODULES.items() if hasattr(module, "PRESETS")}
+RESULTS = ROOT / "experiments/results"
 
 
 def with_weights(**given):
@@ -117,6 +118,22 @@ def test_the_docstring_names_command_and_figures(name):
     assert re.search(r"\d paired seeds|\d seeds", text)
     assert "two cores of an" in text
     assert len(re.findall(r"[+-]\d+\.\d\d \[[+-]\d+\.\d\d, [+-]\d+\.\d\d\]", text)) >= 3
+
+
+@pytest.mark.parametrize("name", [name for name in TABLES if (RESULTS / f"{name}/report.md").exists()])
+def test_the_docstring_holds_every_row_of_the_report(name):
+    """Variant, expected, accuracy, difference with interval, verdict; the report has the number of seeds, too."""
+    report = (RESULTS / f"{name}/report.md").read_text(encoding="utf-8").split("## Papers")[0]
+    lines = {" ".join(line.split()) for line in TABLES[name].__doc__.splitlines()}
+    count = 0
+    for line in report.splitlines():
+        cells = [cell.replace("\\", "").replace("\N{MINUS SIGN}", "-").strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 7 and cells[0] not in ("variant", "---"):
+            variant, expected, accuracy, difference, _, verdict, _ = cells
+            told = (variant, expected, accuracy, difference, verdict)
+            assert " ".join(" ".join(cell for cell in told if cell != "\N{EN DASH}").split()) in lines
+            count += 1
+    assert count > 3
 
 
 def test_a_setting_is_measured_against_itself():
