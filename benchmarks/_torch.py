@@ -1,4 +1,4 @@
-"""The same residual networks in PyTorch, as a peer to measure against: timm's where it is installed, else these."""
+"""The same residual networks in PyTorch, as a peer to measure against."""
 
 import torch
 from torch import nn

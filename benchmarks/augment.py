@@ -17,7 +17,6 @@ the process, as in benchmarks/losses.py.
 """
 
 import json
-import os
 import platform
 import statistics
 import sys
@@ -37,6 +36,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from benchmarks import _augment_peers as peers
 from benchmarks import train_step
+from benchmarks._figures import chosen, in_turns, write
 from benchmarks.losses import keep_memory
 from jaxtricks import ablation, augment, preprocess, train
 
@@ -195,19 +195,6 @@ def check_same(name: str, peer: str, mine: np.ndarray, theirs: np.ndarray) -> No
     assert (apart > 0.03).mean() < 0.03, f"{name} differs from {peer} at {100 * (apart > 0.03).mean():.1f} %"
 
 
-def in_turns(calls: list[Call], turns: int) -> list[list[float]]:
-    """Seconds of each call, one after another, another one first in every turn."""
-    times: list[list[float]] = [[] for _ in calls]
-    for turn in range(-1, turns):
-        for i in range(len(calls)):
-            place = (i + turn) % len(calls)
-            began = time.perf_counter()
-            calls[place]()
-            if turn >= 0:
-                times[place].append(time.perf_counter() - began)
-    return times
-
-
 def measure(name, function, batch, found: dict[str, peers.Peer], options: Options, pool) -> dict:
     """The figures of one operation on one kind of storage."""
     images = batch["image"]
@@ -263,7 +250,8 @@ def main(options: Options) -> dict:
     """Measure, print, and give back the figures."""
     train.start()
     kept = keep_memory()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    machine = ablation.machine()
+    cores = machine["cores"]
     torch.set_num_threads(cores)
     rng, classes = np.random.default_rng(0), 1000
     coarse = rng.integers(0, 256, (options.batch, options.size // 8, options.size // 8, 3), dtype=np.uint8)
@@ -274,14 +262,12 @@ def main(options: Options) -> dict:
     target = np.eye(classes, dtype=np.float32)[labels]
     found = {name: peers.PEERS[name](options.size, labels, classes) for name in options.peers}
     table = ours(options.size)
-    chosen = [name for name in table if not options.only or any(part in name for part in options.only)]
-    if not chosen:
-        raise SystemExit(f"--only is {options.only}; allowed: parts of {', '.join(table)}.")
+    names = chosen(table, options.only)
     print(f"batch {options.batch}, {options.size} px, {options.turns} turns, {cores} cores; images/s, then our time by")
     print(f"{'':38s}  {'  '.join(f'{name} {peer.version}'.rjust(22) for name, peer in found.items())}")
     figures = {
         "command": " ".join(["python -m benchmarks.augment", *sys.argv[1:]]),
-        "machine": ablation.machine() | {"system": platform.platform()},
+        "machine": machine | {"system": platform.platform()},
         "versions": {"torch": torch.__version__} | {name: peer.version for name, peer in found.items()},
         "batch": options.batch,
         "size": options.size,
@@ -290,32 +276,28 @@ def main(options: Options) -> dict:
         "operations": {},
     }
     with ThreadPoolExecutor(cores, initializer=partial(torch.set_num_threads, 1)) as pool:
-        for name in chosen:
+        for name in names:
             row = figures["operations"][name] = {}
             for images in (levels, levels / np.float32(255)):
                 batch = {"image": images, "target": target}
                 dtype = images.dtype.name
                 row[dtype] = measure(name, table[name], batch, found, options, pool)
                 print(told(name, dtype, row[dtype]), flush=True)
-            write(figures, options.out)
-    if options.step and CHAIN in chosen:
+            keep(figures, options.out)
+    if options.step and CHAIN in names:
         seconds, which = step_seconds(options.size)
         chain = figures["operations"][CHAIN]
         share = {dtype: 1 / row["jaxtricks"]["images_per_second"] / seconds for dtype, row in chain.items()}
         figures["step"] = {"which": which, "images_per_second": 1 / seconds, "chain_share": share}
         print(f"{which}: {1 / seconds:.1f} images/s; the chain takes {100 * share['uint8']:.1f} % of its time")
-        write(figures, options.out)
+        keep(figures, options.out)
     return figures
 
 
-def write(figures: dict, out: Path | None) -> None:
+def keep(figures: dict, out: Path | None) -> None:
     """Put the figures into a file, beside the operations that are there."""
-    if out is None:
-        return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    before = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {"operations": {}}
-    merged = before | figures | {"operations": before["operations"] | figures["operations"]}
-    out.write_text(json.dumps(merged, indent=1) + "\n", encoding="utf-8")
+    before = json.loads(out.read_text(encoding="utf-8")) if out is not None and out.exists() else {"operations": {}}
+    write(before | figures | {"operations": before["operations"] | figures["operations"]}, out)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,11 @@
 
     python -m benchmarks.guard --out benchmarks/results/guard.json
 
-Both steps run in one process, in turns whose order alternates; without the guard the step does not compute the norm of
-the gradient either. The ratio is the median over the turns of the two times of a turn, with its 95 % interval from
-resampled turns; processor time is that of all threads, which other work on the machine disturbs less.
+Both steps run in one process, in turns whose order alternates. The ratio is the median over the turns of the two times
+of a turn, with its 95 % interval from resampled turns; processor time is that of all threads, which other work on the
+machine disturbs less.
 """
 
-import json
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ import jax
 import numpy as np
 import tyro
 
+from benchmarks._figures import write
 from experiments import _tricks
 from jaxtricks import ablation, data, models, train
 from jaxtricks.train import step as guarded
@@ -74,8 +74,7 @@ def without(update):
 
     def unguarded(state, batch, constants):
         with mock.patch.object(guarded, "all_finite", return_value=np.True_):
-            state, record = update(state, batch, constants)
-        return state, {"loss": record["loss"], "bad": record["bad"]}
+            return update(state, batch, constants)
 
     return unguarded
 
@@ -128,9 +127,7 @@ def main(options: Options) -> dict:
                 f"  {clock:9s} {f['with_ms']:8.2f} ms with, {f['without_ms']:8.2f} without:"
                 f" {100 * (f['ratio'] - 1):+.2f} % [{100 * (low - 1):+.2f}, {100 * (high - 1):+.2f}]"
             )
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    write(figures, options.out)
     return figures
 
 

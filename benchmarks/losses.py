@@ -13,12 +13,9 @@ temporaries of a loss lie within those of the whole step, and alone they would b
 """
 
 import ctypes
-import json
-import os
 import platform
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -34,6 +31,7 @@ import torch.nn.functional as F
 import tyro
 
 from benchmarks import _torch_losses as formulas
+from benchmarks._figures import chosen, in_turns, write
 from jaxtricks import ablation, losses
 
 LIMIT = 1.2
@@ -236,18 +234,6 @@ def check_same(name: str, ours: Callable, theirs: Callable) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3 * np.abs(b).max(), err_msg=name)
 
 
-def in_turns(ours: Callable, theirs: Callable, turns: int) -> tuple[list[float], list[float]]:
-    """Seconds of each call, the two sides alternately, each first in every other turn."""
-    sides: tuple[tuple[Callable, list[float]], ...] = ((ours, []), (theirs, []))
-    for turn in range(-3, turns):
-        for run, times in sides if turn % 2 else sides[::-1]:
-            began = time.perf_counter()
-            run()
-            if turn >= 0:
-                times.append(time.perf_counter() - began)
-    return sides[0][1], sides[1][1]
-
-
 def keep_memory() -> bool:
     """Let glibc's malloc neither map large blocks apart nor give memory back; whether it was there to be told."""
     try:
@@ -261,16 +247,14 @@ def keep_memory() -> bool:
 def main(options: Options) -> dict:
     """Measure, print, and give back the figures."""
     kept = keep_memory() if options.keep_memory else False
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    machine = ablation.machine()
+    cores = machine["cores"]
     torch.set_num_threads(cores)
     arrays, table = inputs(options), cases()
-    chosen = [name for name in table if not options.only or any(part in name for part in options.only)]
-    if not chosen:
-        raise SystemExit(f"--only is {options.only}; allowed: parts of {', '.join(table)}.")
     print(f"batch {options.batch}, {options.classes} classes, {options.turns} turns, {cores} cores")
     print(f"{'':34s} {'jax ms':>8s} {'peer ms':>8s} {'ratio':>6s}  quartiles     peer")
     rows = {}
-    for name in chosen:
+    for name in chosen(table, options.only):
         case = table[name]
         given = [arrays[key] for key in case.inputs]
         ours = jax_side(case.ours, given)
@@ -279,7 +263,7 @@ def main(options: Options) -> dict:
         else:
             theirs = torch_side(case.theirs, given)
             check_same(name, ours, theirs)
-        a, b = in_turns(ours, theirs, options.turns)
+        a, b = in_turns([ours, theirs], options.turns, warm=3)
         low, ratio, high = statistics.quantiles([x / y for x, y in zip(a, b, strict=True)], n=4)
         rows[name] = {
             "peer": case.peer if case.theirs else "optax.softmax_cross_entropy",
@@ -297,14 +281,12 @@ def main(options: Options) -> dict:
         )
     figures = {
         "command": " ".join(["python -m benchmarks.losses", *sys.argv[1:]]),
-        "machine": ablation.machine() | {"system": platform.platform()},
+        "machine": machine | {"system": platform.platform()},
         "versions": {"optax": optax.__version__, "torch": torch.__version__},
         "memory_kept": kept,
         "losses": rows,
     }
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    write(figures, options.out)
     return figures
 
 

@@ -5,7 +5,6 @@
 Prints the time a seed takes for each way, and the ratio to the first; each way runs in turn, on the same recipe.
 """
 
-import json
 import statistics
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 import jax
 import tyro
 
+from benchmarks._figures import write
 from experiments import _tricks
 from jaxtricks import ablation, data, models, train
 
@@ -67,9 +67,7 @@ def main(options: Options) -> dict:
     print(f"{options.model}, batch {options.batch}, {options.seeds} seeds, {len(jax.devices())} devices")
     for way, value in median.items():
         print(f"  {way:8s} {value:8.2f} ms a step and seed   {ratios[way]:.2f} x map")
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    write(figures, options.out)
     return figures
 
 

@@ -7,8 +7,6 @@ PyTorch: channels last, autocast for bfloat16, ``torch.compile`` where it works 
 timed in turns, and the ratio is the median over the turns.
 """
 
-import json
-import os
 import platform
 import statistics
 import sys
@@ -24,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
+from benchmarks._figures import write
 from experiments import _tricks
 from jaxtricks import ablation, data, models, train
 from jaxtricks.train.program import Program
@@ -107,7 +106,7 @@ def torch_side(options: Options) -> tuple[Callable[[int], float], str]:
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cpu":
-        torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+        torch.set_num_threads(ablation.machine()["cores"])
     torch.backends.cudnn.benchmark = True
     on = {letter: letter in options.tweaks for letter in "bcd"}
     network = _torch.resnet(models.LAYOUTS[options.model], classes=options.classes, **on)
@@ -204,9 +203,7 @@ def main(options: Options) -> dict:
         print(f"  MFU {100 * figures['mfu']:.1f} % of {peak / 1e12:.0f} TFLOP/s measured in a bfloat16 matrix product")
     if costs["bytes_per_image"]:
         print(f"  {costs['bytes_per_image'] / 1e6:.1f} MB moved an image, as XLA counts")
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    write(figures, options.out)
     return figures
 
 

@@ -1,5 +1,6 @@
 """One training step and one evaluation step, as pure functions. Neither knows a trick by name."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -39,8 +40,8 @@ def make_step(
 
     Returns:
       ``prepare(key, step, batch, constants) -> batch`` and ``update(state, batch, constants) -> (state, record)``,
-      where record holds the step's ``loss``, ``gradient_norm`` and ``bad``, and ``held``, 1 if the optimiser held the
-      step back, where part of its state has a field ``skipped`` that counts such steps.
+      where record holds the step's ``loss`` and ``bad``, and ``held``, 1 if the optimiser held the step back, where
+      part of its state has a field ``skipped`` that counts such steps.
     """
     fitted = recipe.preprocess[1]
 
@@ -90,9 +91,8 @@ def make_step(
                 "count": sums["count"] * jax.lax.axis_size(axis_name),
             }
 
-        norm = optax.tree.norm(gradients)
         updates, opt = tx.update(gradients, state.opt, state.params, value=state.value, loss=loss)
-        finite = all_finite(loss, norm, updates, stats)
+        finite = all_finite(loss, gradients, updates, stats)
         params = optax.apply_updates(state.params, updates)
         kept = (state.params, state.stats, state.opt)
         params, stats, opt = jax.tree.map(lambda new, old: jnp.where(finite, new, old), (params, stats, opt), kept)
@@ -112,7 +112,7 @@ def make_step(
             bad=bad,
             sums=sums,
         )
-        record = {"loss": loss, "gradient_norm": norm, "bad": bad}
+        record = {"loss": loss, "bad": bad}
         if (count := _held(opt)) is not None:
             record["held"] = count - _held(kept[2])
         return state, record
@@ -164,8 +164,11 @@ def put_out(logits: Any, recipe: Recipe) -> Any:
 
 
 def all_finite(*trees) -> jax.Array:
-    """Whether every number is finite; sums are enough to tell, and squares could overflow."""
-    return jnp.stack([jnp.isfinite(x.sum()) for x in jax.tree.leaves(trees)]).all()
+    """Whether every number is finite. Sums tell, where squares could overflow: one for each shape, not for each leaf."""
+    of_shape = defaultdict(list)
+    for leaf in jax.tree.leaves(trees):
+        of_shape[leaf.shape].append(leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32)))
+    return jnp.isfinite(sum(sum(leaves).sum() for leaves in of_shape.values()))
 
 
 def _average(decay, step, average, fresh, finite):
