@@ -4,6 +4,7 @@ An operation of ``whole`` takes a batch: it has one amount for all, or Kornia's 
 draws for what it is given, so a batch goes through it image after image. A peer that is not installed has none.
 """
 
+import importlib
 import importlib.util
 import os
 from collections.abc import Callable, Mapping
@@ -13,9 +14,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-_OPS = torch.library.Library("torchvision", "FRAGMENT")  # a torchvision without its compiled operations imports only so
-for _name in ("nms", "qnms"):
-    _OPS.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+try:
+    importlib.import_module("torchvision")
+except (ImportError, RuntimeError):  # one without its compiled operations imports only once they are defined
+    _OPS = torch.library.Library("torchvision", "FRAGMENT")
+    for _name in ("nms", "qnms"):
+        _OPS.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ANGLE, SHIFT, FACTOR, SLOPE = 25.0, (10, -6), 1.25, 0.2

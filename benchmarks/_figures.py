@@ -1,17 +1,33 @@
-"""What the benchmarks have in common: turns that alternate, a choice of rows, a file of figures."""
+"""What the benchmarks have in common: memory that stays, turns that alternate, a choice of rows, a file of figures."""
 
 import json
+import os
+import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+KEPT = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
+PAUSE = 0.02  # seconds, in which threads that wait for more work of the other side go to sleep
 
-def in_turns(calls: list[Callable], turns: int, *, warm: int = 1) -> list[list[float]]:
+
+def keep_memory() -> None:
+    """Start the program again where freed memory stays with the process, unless it does: glibc reads that at the start.
+
+    Without it each call may ask the system for its memory anew, which takes longer than much of what is measured, and
+    more or less of it by where the blocks happen to lie.
+    """
+    if any(os.environ.get(name) != value for name, value in KEPT.items()):
+        os.execve(sys.executable, sys.orig_argv, os.environ | KEPT)
+
+
+def in_turns(calls: list[Callable], turns: int, *, warm: int = 3) -> list[list[float]]:
     """Seconds of each call, one after another, another one first in every turn; the first turns are not counted."""
     times: list[list[float]] = [[] for _ in calls]
     for turn in range(-warm, turns):
         for i in range(len(calls)):
             place = (i + turn) % len(calls)
+            time.sleep(PAUSE)
             began = time.perf_counter()
             calls[place]()
             if turn >= 0:

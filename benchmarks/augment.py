@@ -13,7 +13,7 @@ Where a function has no chance in it, that both sides give about the same is che
 timed in turns, and a ratio, our time by theirs, is the median over the turns, with its quartiles. The ImageNet chain
 is random resized crop, flip, colour jitter, PCA noise, random erasing of a quarter of the images, and standardisation;
 its share of a ResNet-50 step at the same size is of a step measured in this run. Memory that a side frees stays with
-the process, as in benchmarks/losses.py.
+the process, as in benchmarks/losses.py, and before each call there is a pause.
 """
 
 import json
@@ -36,8 +36,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from benchmarks import _augment_peers as peers
 from benchmarks import train_step
-from benchmarks._figures import chosen, in_turns, write
-from benchmarks.losses import keep_memory
+from benchmarks._figures import chosen, in_turns, keep_memory, write
 from jaxtricks import ablation, augment, preprocess, train
 
 Call = Callable[[], object]
@@ -249,7 +248,6 @@ def step_seconds(size: int) -> tuple[float, str]:
 def main(options: Options) -> dict:
     """Measure, print, and give back the figures."""
     train.start()
-    kept = keep_memory()
     machine = ablation.machine()
     cores = machine["cores"]
     torch.set_num_threads(cores)
@@ -272,7 +270,6 @@ def main(options: Options) -> dict:
         "batch": options.batch,
         "size": options.size,
         "turns": options.turns,
-        "memory_kept": kept,
         "operations": {},
     }
     with ThreadPoolExecutor(cores, initializer=partial(torch.set_num_threads, 1)) as pool:
@@ -301,4 +298,5 @@ def keep(figures: dict, out: Path | None) -> None:
 
 
 if __name__ == "__main__":
+    keep_memory()
     main(tyro.cli(Options, description=__doc__))

@@ -12,7 +12,6 @@ Memory that a side frees stays with the process (``--no-keep-memory`` leaves tha
 temporaries of a loss lie within those of the whole step, and alone they would be asked of the system at every call.
 """
 
-import ctypes
 import platform
 import statistics
 import sys
@@ -31,7 +30,7 @@ import torch.nn.functional as F
 import tyro
 
 from benchmarks import _torch_losses as formulas
-from benchmarks._figures import chosen, in_turns, write
+from benchmarks._figures import chosen, in_turns, keep_memory, write
 from jaxtricks import ablation, losses
 
 LIMIT = 1.2
@@ -234,19 +233,8 @@ def check_same(name: str, ours: Callable, theirs: Callable) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3 * np.abs(b).max(), err_msg=name)
 
 
-def keep_memory() -> bool:
-    """Let glibc's malloc neither map large blocks apart nor give memory back; whether it was there to be told."""
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return False
-    trim_threshold, mmap_max, arena_max = -1, -4, -8
-    return all(mallopt(option, value) for option, value in ((trim_threshold, 2**31 - 1), (mmap_max, 0), (arena_max, 1)))
-
-
 def main(options: Options) -> dict:
     """Measure, print, and give back the figures."""
-    kept = keep_memory() if options.keep_memory else False
     machine = ablation.machine()
     cores = machine["cores"]
     torch.set_num_threads(cores)
@@ -263,7 +251,7 @@ def main(options: Options) -> dict:
         else:
             theirs = torch_side(case.theirs, given)
             check_same(name, ours, theirs)
-        a, b = in_turns([ours, theirs], options.turns, warm=3)
+        a, b = in_turns([ours, theirs], options.turns)
         low, ratio, high = statistics.quantiles([x / y for x, y in zip(a, b, strict=True)], n=4)
         rows[name] = {
             "peer": case.peer if case.theirs else "optax.softmax_cross_entropy",
@@ -283,7 +271,7 @@ def main(options: Options) -> dict:
         "command": " ".join(["python -m benchmarks.losses", *sys.argv[1:]]),
         "machine": machine | {"system": platform.platform()},
         "versions": {"optax": optax.__version__, "torch": torch.__version__},
-        "memory_kept": kept,
+        "memory_kept": options.keep_memory,
         "losses": rows,
     }
     write(figures, options.out)
@@ -291,4 +279,7 @@ def main(options: Options) -> dict:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Options, description=__doc__))
+    given = tyro.cli(Options, description=__doc__)
+    if given.keep_memory:
+        keep_memory()
+    main(given)

@@ -158,10 +158,13 @@ def decayed(schedule, *, optimizer, layers, decay):
 
 
 def unfreezing(recipe: Recipe, *, share: float) -> Recipe:
-    """The head from the start, then one part after another, all of them after a share of the run."""
+    """The head from the start, then one part after another, all of them after a share of the run.
+
+    However short the run is, the head alone takes the first step.
+    """
     parts = layers(recipe)[-2::-1]
     steps = recipe.epochs * (ROWS // recipe.batch)
-    at = {pattern: round(share * steps * n / len(parts)) for n, pattern in enumerate(parts, 1)}
+    at = {pattern: max(1, round(share * steps * n / len(parts))) for n, pattern in enumerate(parts, 1)}
     return replace(recipe, optimizer=partial(unfrozen, optimizer=recipe.optimizer, at=at))
 
 

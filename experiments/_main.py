@@ -18,7 +18,7 @@ from rich.console import Console
 from experiments import _search, _tricks
 from jaxtricks import ablation, data, models, optim, train
 from jaxtricks.ablation import Cells, Display, Ladder, Setting, Trick, report
-from jaxtricks.ablation.progress import work
+from jaxtricks.ablation.progress import tasks, work
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "jaxtricks" / "xla"
 NETWORKS = {name: partial(models.resnet, layout) for name, layout in models.LAYOUTS.items()}
@@ -128,12 +128,12 @@ def main(
     try:
         given = {"dataset": dataset, "begin": begin, "also": also, "factors": factors}
         run(name, options, baseline, ladder, presets, title=title, mode=mode, **given)
-    except (UsageError, data.DataError, ablation.SilentTrickError) as error:
+    except (UsageError, data.DataError) as error:
         Console(stderr=True).print(f"{name}: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, train.Interrupted) as stopped:
         Console(stderr=True).print("Stopped. The same command goes on with the cells that are missing.")
-        sys.exit(130)
+        sys.exit(stopped.code if isinstance(stopped, train.Interrupted) else 130)
 
 
 def run(
@@ -153,6 +153,11 @@ def run(
     """What main does once the command line is read; returns the results."""
     began = time.perf_counter()
     setting = settle(options, presets)
+    seeds = tuple(range(setting.seeds))
+    if factors and set(seeds) & set(_search.SEEDS):
+        raise UsageError(
+            f"--seeds is {len(seeds)}; allowed: 1 to {min(_search.SEEDS)}; the search of the rates has the next."
+        )
     mode = options.mode or mode
     several = isinstance(next(iter(ladder.values())), Setting)
     if several:
@@ -187,22 +192,25 @@ def run(
     )
     if begin is not None:
         recipe = begin(recipe, given, dataset)
-    seeds = tuple(range(setting.seeds))
     try:
         plan = train.Plan(kind=options.parallel, seeds_on=setting.seeds_on)
     except ValueError as error:
         raise UsageError(str(error)) from error
+    hint = "Use --only to choose the tricks."
     try:
         rows = (ablation.settings_grid if several else ablation.variants)(recipe, ladder, mode=mode)
-        costs = {}
-        for row in rows:  # every recipe is built once before anything is trained
-            own = row.dataset(dataset)
+    except ValueError as error:
+        raise UsageError(f"{error} {hint}") from error
+    costs = {}
+    for row in rows:  # every recipe is built once before anything is trained
+        own = row.dataset(dataset)
+        try:
             plan.check_batch(row.recipe.batch, bn=row.recipe.bn)
             data.steps_per_epoch(len(own.train), row.recipe.batch)
             train.build_schedule(row.recipe, own)
-            costs[row.name] = work(row.recipe.epochs, len(own.train), ablation.forward_cost(row.recipe, own)["macs"])
-    except ValueError as error:
-        raise UsageError(f"{error} Use --only to choose the tricks.") from error
+            costs[row.name] = work(row.recipe, own)
+        except ValueError as error:
+            raise UsageError(f"{row.name}: {error} {hint}" if row.tricks else str(error)) from error
 
     out = options.out if options.out is not None else Path("runs") / name
     try:
@@ -221,16 +229,13 @@ def run(
     logs = [train.json_lines(cells.folder.parent / "log.jsonl")]
     if factors:
         rows = _search.tuned(rows, cells, factors=factors, costs=costs, plan=plan, log=logs, console=console)
-    todo = [(row.name, costs[row.name], len(cells.of(row).missing(row.recipe, seeds))) for row in rows]
-    teachers = {id(r.recipe.teacher): r.recipe.teacher for r in rows if r.recipe.teacher is not None}
-    unseen = [t for t in teachers.values() if cells.missing(t, (ablation.TEACHER_SEED,))]
-    extra = sum(work(t.epochs, len(dataset.train), ablation.forward_cost(t, dataset)["macs"]) for t in unseen)
-    kept = len(rows) * len(seeds) - sum(n for _, _, n in todo)
+    todo = tasks(cells.todo(rows, seeds), costs)
+    kept = sum(len(seeds) - len(cells.of(row).missing(row.recipe, seeds)) for row in rows)
     if kept:
         say(f"{kept} cells are there already, in {cells.folder}.")
     if options.tensorboard:
         logs.append(train.tensorboard(cells.folder.parent / "tensorboard"))
-    with Display(todo, len(rows), teacher=extra, console=console) as display:
+    with Display(todo, len(rows), console=console) as display:
         ablation.run_cells(rows, cells, seeds=seeds, plan=plan, log=(display.log, *logs))
     results = ablation.gather(
         rows,

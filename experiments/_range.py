@@ -6,23 +6,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import matplotlib
-import numpy as np
 import optax
 from matplotlib.figure import Figure
 
 from jaxtricks import data, train
-from jaxtricks.analysis.lr_range import RangeTest
+from jaxtricks.analysis import RangeTest
 
 
 def stepper(recipe: train.Recipe, dataset: data.Dataset, *, seed: int) -> tuple[Callable[[Any, float], Any], Any]:
     """``(state, rate) -> (state, loss)`` of a recipe on its own batches, on one device, and the state to start from."""
+    if recipe.teacher is not None:
+        raise ValueError("recipe.teacher is a Recipe; allowed: None, for a range test trains no teacher.")
     model = train.build_model(recipe, dataset)
     feed = data.Feed(dataset.train, (seed,), recipe.batch)
-    resident = dataset.train.resident
-    images = dataset.train.images if resident else data.readable(dataset.train, np.arange(min(512, len(dataset.train))))
-    constants = {"preprocess": recipe.preprocess[0](images)}
-    if resident:
-        constants["data"] = {"image": jnp.asarray(images), "label": jnp.asarray(dataset.train.labels)}
+    constants = jax.tree.map(jnp.asarray, train.build_constants(recipe, dataset))
 
     @jax.jit
     def one(state, rate, batch, constants):

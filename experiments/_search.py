@@ -7,8 +7,9 @@ import jax
 
 from jaxtricks import ablation
 from jaxtricks.ablation import Display
+from jaxtricks.ablation.progress import tasks
 
-SEEDS = (100, 101)  # no comparison has them
+SEEDS = (100, 101)  # no comparison that follows a search has them
 
 
 def tuned(rows, cells, *, factors, costs, plan, log, console) -> list[ablation.Variant]:
@@ -16,10 +17,11 @@ def tuned(rows, cells, *, factors, costs, plan, log, console) -> list[ablation.V
     say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     trials = ablation.rate_trials(rows, factors=factors)
     work = [costs[row.name] for row in rows for _ in factors]
-    todo = [(t.name, w, len(cells.of(t).missing(t.recipe, SEEDS))) for t, w in zip(trials, work, strict=True)]
+    costs = {trial.name: each for trial, each in zip(trials, work, strict=True)}
+    todo = tasks(cells.todo(trials, SEEDS, test=False), costs)
     say(f"First {len(factors)} learning rates for each row, with seeds {SEEDS[0]} and {SEEDS[1]}, on held-out images.")
     with Display(todo, len(trials), console=console) as display:
-        ablation.run_cells(trials, cells, seeds=SEEDS, plan=plan, log=(display.log, *log))
+        ablation.run_cells(trials, cells, seeds=SEEDS, plan=plan, test=False, log=(display.log, *log))
     rows, told = ablation.best_rates(rows, cells, factors=factors, seeds=SEEDS)
     for each in told:
         edge = ", at the edge of what was tried" if each["edge"] else ""

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from experiments import _tricks as t
 from jaxtricks import data, init, models, train
-from jaxtricks.analysis.signal import gradient_rank, variance_by_depth
+from jaxtricks.analysis import gradient_rank, variance_by_depth
 
 zeros, constant, normal = jax.nn.initializers.zeros, jax.nn.initializers.constant, jax.nn.initializers.normal
 STARTS = {  # name: (hidden layers, initialiser of every kernel, change of the parameters)

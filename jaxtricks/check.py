@@ -4,6 +4,7 @@ chex raises AssertionError, which ``python -O`` and callers treat as a bug of ou
 so these raise ValueError (TypeError for a wrong type).
 """
 
+import operator
 from collections.abc import Iterable
 
 import jax.numpy as jnp
@@ -97,6 +98,18 @@ def positive(name: str, value) -> None:
     """Raise ValueError unless ``value > 0``, for Python and NumPy numbers; arrays pass unseen."""
     if _is_number(name, value, "greater than 0") and not value > 0:
         raise ValueError(f"{name} is {value!r}; allowed: greater than 0.")
+
+
+def whole(name: str, value, *, least: int = 0) -> int:
+    """The value as a Python int; ValueError unless it is a whole number (no boolean, no array) of ``least`` or more."""
+    allowed = f"a whole number of {least} or more"
+    try:
+        number = operator.index(value)
+    except TypeError as error:  # of a traced array JAX tells which it is
+        raise ValueError(f"{name} is {value!r}; allowed: {allowed}.") from error
+    if isinstance(value, bool) or number < least:
+        raise ValueError(f"{name} is {value!r}; allowed: {allowed}.")
+    return number
 
 
 def _is_number(name: str, value, allowed: str) -> bool:

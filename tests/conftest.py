@@ -1,4 +1,4 @@
-"""Strict JAX on four forced CPU devices, compiling each program once a machine."""
+"""Strict JAX on four forced CPU devices, compiling each program once a machine and user."""
 
 import os
 import tempfile
@@ -10,6 +10,8 @@ os.environ.setdefault("NPROC", "8")  # threads: more than four devices can hold 
 
 import jax
 
+CACHE = Path(tempfile.gettempdir()) / f"jaxtricks-test-cache-{os.getuid()}"
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
-jax.config.update("jax_compilation_cache_dir", str(Path(tempfile.gettempdir()) / "jaxtricks-test-cache"))
+jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

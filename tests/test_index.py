@@ -1,6 +1,7 @@
 """The index of tricks in the README is true: every symbol is there, and every public trick is in it."""
 
 import importlib
+import inspect
 import re
 from pathlib import Path
 
@@ -15,6 +16,7 @@ ROWS = [
     if re.match(r"\| [A-Z]\w*\+? ", line)
 ]
 SYMBOLS = [(row[0], symbol) for row in ROWS for symbol in re.findall(r"`([\w.*]+)`", row[2])]
+ARXIV = r"\b\d{4}\.\d{4,5}\b"
 LEAVES = ("losses", "layers", "augment", "optim", "init", "preprocess", "metrics", "models")
 
 
@@ -23,7 +25,7 @@ def resolve(symbol):
     if first not in ("jax", "optax", "flax"):
         symbol = f"jaxtricks.{symbol}"
     parts = symbol.split(".")
-    for cut in range(len(parts), 0, -1):
+    for cut in range(len(parts) - 1, 0, -1):  # a symbol is no module, though a module may bear its name
         try:
             value = importlib.import_module(".".join(parts[:cut]))
         except ImportError:
@@ -55,6 +57,20 @@ def test_experiments_are_there():
     for row in ROWS:
         for name in re.findall(r"`(\w+)`", row[4]):
             assert (ROOT / "experiments" / f"{name}.py").is_file(), row
+
+
+CITING = [row for row in ROWS if "arXiv" in row[3]]
+BY_EXPERIMENT = ("FixRes", "bf16", "weights that an optimiser names")  # tricks that are an option of something general
+
+
+@pytest.mark.parametrize("row", CITING, ids=lambda row: f"{row[0]}-{row[1]}")
+def test_papers_are_those_of_the_docstrings(row):
+    """Each arXiv number stands in the reference of one of the row's symbols; of another library's, in an experiment."""
+    symbols = re.findall(r"`([\w.*]+)`", row[2])
+    texts = [(inspect.getdoc(resolve(symbol)) or "").partition("Reference:")[2] for symbol in symbols]
+    if row[1].startswith(BY_EXPERIMENT) or all(re.match(r"(jax|optax|flax)\.", symbol) for symbol in symbols):
+        texts += [(ROOT / f"experiments/{name}.py").read_text("utf-8") for name in re.findall(r"`(\w+)`", row[4])]
+    assert set(re.findall(ARXIV, row[3])) <= set(re.findall(ARXIV, " ".join(texts)))
 
 
 @pytest.mark.parametrize("leaf", LEAVES)

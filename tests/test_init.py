@@ -71,6 +71,13 @@ def test_dirac_of_groups_of_a_matrix_and_with_a_rest():
     np.testing.assert_array_equal(jax.jit(init.dirac(), static_argnums=1)(KEY, (3, 2, 2)).sum(0), np.eye(2))
 
 
+def test_patch_whitening_multiplies_in_full_precision():
+    """Accelerators would halve the digits of float32 matrices, and with them those of the small variances."""
+    program = jax.make_jaxpr(partial(init.patch_whitening, window=2, eps=0.1))(jnp.ones((1, 4, 4, 1)))
+    products = [equation for equation in program.eqns if equation.primitive.name == "dot_general"]
+    assert [equation.params["precision"] for equation in products] == [(jax.lax.Precision.HIGHEST,) * 2]
+
+
 def test_patch_whitening_makes_responses_white():
     images = jax.random.uniform(KEY, (200, 7, 6, 2))
     images = images + jnp.roll(images, 1, axis=2) * 0.7  # neighbours are correlated
@@ -192,6 +199,7 @@ def test_lsuv_gives_every_layer_unit_variance(bias, steps, tolerance):
         (lambda: init.patch_whitening(jnp.ones((1, 4, 4, 1), int), window=2, eps=0.1), "images"),
         (lambda: init.patch_whitening(jnp.ones((0, 4, 4, 1)), window=2, eps=0.1), "images"),
         (lambda: init.patch_whitening(jnp.ones((1, 4, 4, 1)), window=5, eps=0.1), "window"),
+        (lambda: init.patch_whitening(jnp.ones((1, 4, 4, 1)), window=1.5, eps=0.1), "window"),
         (lambda: init.patch_whitening(jnp.ones((1, 4, 4, 1)), window=2, eps=0.0), "eps"),
         (lambda: init.zero_gamma({"bn": {"scale": jnp.ones(2)}}), "pattern"),
         (lambda: init.zero_last(PARAMS, "classifier"), "pattern"),

@@ -69,6 +69,30 @@ def test_fit_of_a_stream_or_of_floats_is_the_same(fit):
                 np.testing.assert_allclose(np.abs(got), np.abs(expected), rtol=1e-2, atol=2e-3)
 
 
+@pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
+@pytest.mark.parametrize("channels", [(3, 1), (1, 3)])
+def test_batches_of_other_channels_are_refused(fit, channels):
+    batches = [IMAGES[:4, ..., :c] for c in channels]
+    with pytest.raises(ValueError, match=rf"^images has .*; allowed: {channels[0]} channels, as before"):
+        fit(batches)
+    with pytest.raises(ValueError, match=r"^images has .*; allowed: 3 channels, as before"):
+        fit([IMAGES[:4], IMAGES[:0, ..., :1]])
+
+
+def test_whole_numbers_of_numpy_are_those_of_python():
+    few, eight = preprocess.pca_fit(IMAGES, epsilon=0.1, components=2), np.int64(8)
+    np.testing.assert_array_equal(preprocess.pca_fit(IMAGES, epsilon=0.1, components=np.int64(2)).forward, few.forward)
+    for size, same in ((6, np.int8(6)), ((6, 5), (np.int64(6), np.uint8(5)))):
+        expected = preprocess.resize_center_crop(IMAGE, shorter=8, size=size)
+        np.testing.assert_array_equal(preprocess.resize_center_crop(IMAGE, shorter=eight, size=same), expected)
+
+
+def test_images_of_bfloat16_are_floating_point():
+    low = jnp.asarray(FLOATS, jnp.bfloat16)
+    stats = preprocess.standardize_fit([np.asarray(low)])
+    np.testing.assert_allclose(stats.shift, np.asarray(low, np.float64).mean((0, 1, 2)), rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["center", "standardize", "min max", "mean image"])
 def test_standardize_inverse(name):
     stats = FITS[name](IMAGES)

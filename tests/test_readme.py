@@ -1,4 +1,4 @@
-"""The README's example runs, and its commands are those that CI runs."""
+"""The README's example runs, its options exist, and CI runs its first commands."""
 
 import re
 from pathlib import Path
@@ -12,6 +12,7 @@ from tests.faults import __main__ as card
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 def test_the_example_runs_and_has_a_gradient():
@@ -35,6 +36,17 @@ def test_options_in_the_readme_exist():
     known = {f"--{name.replace('_', '-')}" for name in fields}
     used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - {"--help"}
     assert used <= known, used - known
+
+
+def test_ci_runs_the_first_commands():
+    """From the folder of the repository, and with options of its own."""
+    block = re.search(r"(?m)(?:^    .+\n)+", README)[0]
+    commands = [line.split("#")[0].strip() for line in block.splitlines()]
+    assert len(commands) == 2
+    lines = [line.replace("python -m pip install -q", "pip install") for line in CI.splitlines()]
+    where = [next((n for n, line in enumerate(lines) if f"{line} ".startswith(f"{c} ")), None) for c in commands]
+    assert None not in where, dict(zip(commands, where, strict=True))
+    assert where == sorted(where)
 
 
 def test_first_command_is_the_quick_preset():

@@ -1,7 +1,8 @@
 """The ablation machine: tricks, the recipes that they make, cells, paired statistics, report."""
 
-from jaxtricks.ablation.cells import TEACHER_SEED, Cells, forward_cost, gather, machine, run_cells
+from jaxtricks.ablation.cells import TEACHER_SEED, Cells, machine, run_cells
 from jaxtricks.ablation.progress import Display
+from jaxtricks.ablation.results import forward_cost, gather
 from jaxtricks.ablation.search import best_rates, rate_trials
 from jaxtricks.ablation.statistics import Comparison, holm, interval, paired, resolvable, verdict
 from jaxtricks.ablation.tricks import Ladder, SilentTrickError, Trick, apply, merge

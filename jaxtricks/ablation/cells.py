@@ -5,42 +5,69 @@ import os
 import platform
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxtricks.ablation.variants import Variant
-from jaxtricks.analysis.cost import count_macs, count_parameters
-from jaxtricks.data import Dataset
-from jaxtricks.train import Plan, Recipe, Run, build_model, describe, fingerprint, fit
+from jaxtricks.data import Dataset, Split
+from jaxtricks.data.dataset import Subset
+from jaxtricks.train import Plan, Recipe, Run, describe, fingerprint, fit
+from jaxtricks.train.agree import everywhere, of_first
 from jaxtricks.train.parallel import read
 
 TEACHER_SEED = 0
+FAILURES = (FloatingPointError, RuntimeError, ValueError)  # of a cell, after which the others go on
+
+
+class Todo(NamedTuple):
+    """A row of which cells are missing.
+
+    Fields:
+      number: of the row, from 1.
+      variant: the row.
+      cells: its cells.
+      seeds: those that are missing.
+      teacher: recipe of the teacher that must be trained first, or None.
+    """
+
+    number: int
+    variant: Variant
+    cells: "Cells"
+    seeds: tuple[int, ...]
+    teacher: Recipe | None
 
 
 class Cells:
     """The cells in one folder.
 
+    Where several processes run together, what the first of them finds in its folder decides for all.
+
     Args:
       folder: made if missing.
-      dataset: what every cell trains on; its name, sizes and classes are part of a cell's name.
+      dataset: what every cell trains on; its name, classes and contents are part of a cell's name. Of images that are
+        decoded when they are read, the labels stand for the contents.
     """
 
     def __init__(self, folder: str | Path, dataset: Dataset):
         self.folder = Path(folder).expanduser().absolute() / "cells"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.dataset = dataset
-        self.data = [dataset.name, len(dataset.train), len(dataset.validation or ()), len(dataset.test), *dataset.shape]
+        splits = [_contents(split) for split in (dataset.train, dataset.validation, dataset.test)]
+        self.data = fingerprint([dataset.name, dataset.classes, dataset.shape, splits])
+        self._others: dict[Callable, Cells] = {}
 
     def of(self, variant: Variant) -> "Cells":
         """The cells of a row, which may have data of its own, in the same folder."""
-        return self if variant.data is None else Cells(self.folder.parent, variant.dataset(self.dataset))
+        if variant.data is None:
+            return self
+        if variant.data not in self._others:
+            self._others[variant.data] = Cells(self.folder.parent, variant.dataset(self.dataset))
+        return self._others[variant.data]
 
     def path(self, recipe: Recipe, seed: int) -> Path:
         """The file of a cell; another recipe, dataset, seed or version of the package is another file."""
@@ -54,10 +81,28 @@ class Cells:
         except (FileNotFoundError, json.JSONDecodeError):
             return None
 
-    def missing(self, recipe: Recipe, seeds: Iterable[int]) -> tuple[int, ...]:
-        """The seeds whose cell is missing or failed."""
-        cells = {seed: self.get(recipe, seed) for seed in seeds}
-        return tuple(seed for seed, cell in cells.items() if cell is None or "error" in cell)
+    def missing(self, recipe: Recipe, seeds: Iterable[int], *, test: bool = True) -> tuple[int, ...]:
+        """The seeds whose cell is missing or failed, or lacks the test set's figures where they are asked for."""
+
+        def lacks(seed):
+            cell = self.get(recipe, seed)
+            return cell is None or "error" in cell or (test and not cell.get("tested", True))
+
+        return tuple(seed for seed in seeds if of_first(lambda seed=seed: lacks(seed)))
+
+    def todo(self, variants: Sequence[Variant], seeds: Sequence[int], *, test: bool = True) -> list[Todo]:
+        """The rows of which cells are missing; what two rows share, or their teachers, is in the first only."""
+        found, teachers = {}, set()
+        for number, variant in enumerate(variants, 1):
+            own, recipe, teacher = self.of(variant), variant.recipe, variant.recipe.teacher
+            missing = own.missing(recipe, seeds, test=test)
+            if missing and own.path(recipe, missing[0]) not in found:
+                if teacher is not None and (own._weights(teacher) in teachers or own._taught(teacher)):
+                    teacher = None
+                if teacher is not None:
+                    teachers.add(own._weights(teacher))
+                found[own.path(recipe, missing[0])] = Todo(number, variant, own, missing, teacher)
+        return list(found.values())
 
     def put(self, recipe: Recipe, seed: int, cell: dict) -> None:
         """Write a cell, in the first process only; a reader never sees half of it."""
@@ -67,21 +112,39 @@ class Cells:
             part.write_text(json.dumps(cell, indent=1), encoding="utf-8")
             part.replace(path)
 
-    def teacher(self, recipe: Recipe, plan: Plan, log: Callable[[dict], None]) -> Any:
-        """``(params, stats)`` of a teacher, trained once and kept beside the cells."""
-        path = self.path(recipe, TEACHER_SEED).with_suffix(".npz")
-        if path.is_file() and not self.missing(recipe, (TEACHER_SEED,)):
+    def teacher(self, recipe: Recipe, plan: Plan, log: Callable[[dict], None], *, test: bool = True) -> Any:
+        """``(params, stats)`` of a teacher, trained once and kept beside the cells, by every process."""
+        path = self._weights(recipe)
+        if self._taught(recipe):
             with np.load(path, allow_pickle=False) as archive:
                 tree = unflatten_dict(dict(archive), sep="/")
             return tree["params"], tree.get("stats", {})
-        (run,) = fit(recipe, self.dataset, seeds=(TEACHER_SEED,), plan=replace(plan, seeds_on="map"), log=(log,))
-        if jax.process_index() == 0:
-            flat = flatten_dict(dict(zip(("params", "stats"), run.variables, strict=True)), sep="/")
-            part = path.with_suffix(f".{os.getpid()}.part.npz")
-            np.savez(part, **{name: read(array) for name, array in flat.items()})
-            part.replace(path)
+        plan = replace(plan, seeds_on="map")
+        (run,) = fit(recipe, self.dataset, seeds=(TEACHER_SEED,), plan=plan, log=(log,), test=test)
+        variables = jax.tree.map(read, run.variables)
+        flat = flatten_dict(dict(zip(("params", "stats"), variables, strict=True)), sep="/")
+        part = path.with_suffix(f".{jax.process_index()}-{os.getpid()}.part.npz")
+        np.savez(part, **flat)
+        part.replace(path)
         self.put(recipe, TEACHER_SEED, cell_of(run))
-        return jax.tree.map(read, run.variables)
+        return variables
+
+    def _weights(self, teacher: Recipe) -> Path:
+        return self.path(teacher, TEACHER_SEED).with_suffix(".npz")
+
+    def _taught(self, teacher: Recipe) -> bool:
+        """Whether every process has the weights, and the first one the cell."""
+        return everywhere(self._weights(teacher).is_file()) and not self.missing(teacher, (TEACHER_SEED,), test=False)
+
+
+def _contents(split: Split | None) -> list:
+    """What tells two splits apart: labels, and images where they are an array, or which records were taken."""
+    if split is None:
+        return []
+    images, taken = split.images, []
+    while isinstance(images, Subset):
+        images, taken = images.records, [*taken, images.index]
+    return [split.labels, split.images if split.resident else taken]
 
 
 def run_cells(
@@ -90,43 +153,56 @@ def run_cells(
     *,
     seeds: Sequence[int],
     plan: Plan,
+    test: bool = True,
     log: Iterable[Callable[[dict], None]] = (),
 ) -> None:
     """Train every cell that is missing; a cell that fails leaves its error, and the others go on.
+
+    Seeds that step together fail together. Without its teacher no seed of a row is started.
 
     Args:
       variants: the rows.
       cells: where they lie.
       seeds: the same for every row, so that differences are paired.
       plan: where the steps run.
-      log: as in fit; each record also has ``variant`` and ``rung``, its number from 1.
+      test: whether the test set is read; trials that choose something leave it alone.
+      log: as in fit; each record also has ``variant`` and ``rung``, its number from 1. Besides, ``"rung"`` with the
+        seeds that a row is to train, and ``"failed"`` with those that failed and the error.
     """
-    rows = [(number, variant, cells.of(variant)) for number, variant in enumerate(variants, 1)]
-    todo = {}  # before any process writes; what two rows share is trained once
-    for number, variant, own in rows:
-        if missing := own.missing(variant.recipe, seeds):
-            todo.setdefault(own.path(variant.recipe, missing[0]), (number, variant, own, missing))
-    for number, variant, own, missing in todo.values():
-        recipe = variant.recipe
+    for number, variant, own, missing, _ in cells.todo(variants, seeds, test=test):
+        recipe, teacher, kept = variant.recipe, None, set()
 
         def say(record, name=variant.name, number=number):
             for each in log:
                 each({**record, "variant": name, "rung": number})
 
-        def keep(run, recipe=recipe, own=own):
+        def keep(run, recipe=recipe, own=own, kept=kept):
             own.put(recipe, run.seed, cell_of(run))
+            kept.add(run.seed)
+
+        def fail(error, failed, recipe=recipe, own=own, say=say):
+            message = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            say({"kind": "failed", "seeds": list(failed), "error": message})
+            for seed in failed:
+                own.put(recipe, seed, {"seed": seed, "error": message})
 
         say({"kind": "rung", "seeds": list(missing)})
-        try:
-            teacher = None
-            if recipe.teacher is not None:
-                teacher = own.teacher(recipe.teacher, plan, lambda r, say=say: say({**r, "part": "teacher"}))
-            fit(recipe, own.dataset, seeds=missing, plan=plan, teacher=teacher, log=(say,), done=keep)
-        except (FloatingPointError, RuntimeError, ValueError) as error:
-            message = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-            say({"kind": "failed", "error": message})
-            for seed in own.missing(recipe, missing):
-                own.put(recipe, seed, {"seed": seed, "error": message})
+        if recipe.teacher is not None:
+            try:
+                teach = lambda record, say=say: say({**record, "part": "teacher"})  # noqa: E731
+                teacher = own.teacher(recipe.teacher, plan, teach, test=test)
+            except FAILURES as error:
+                fail(error, missing)
+                continue
+        while missing:
+            try:
+                fit(recipe, own.dataset, seeds=missing, plan=plan, teacher=teacher, test=test, log=(say,), done=keep)
+                break
+            except FAILURES as error:
+                missing = tuple(seed for seed in missing if seed not in kept)
+                failed = plan.groups(missing)[0][1] if missing else ()
+                fail(error, failed)
+                missing = missing[len(failed) :]
 
 
 def cell_of(run: Run) -> dict:
@@ -134,6 +210,7 @@ def cell_of(run: Run) -> dict:
     percent = lambda value: None if value is None else 100 * value  # noqa: E731
     return {
         "seed": run.seed,
+        "tested": bool(run.test),
         "test_accuracy": percent(run.test.get("accuracy")),
         "test_loss": run.test.get("loss"),
         "validation_accuracy": percent(run.history[-1].get("validation_accuracy")),
@@ -172,105 +249,3 @@ def machine() -> dict:
         "python": platform.python_version(),
         "platform": jax.default_backend(),
     }
-
-
-def forward_cost(recipe: Recipe, dataset: Dataset) -> dict[str, int]:
-    """What one image costs, from shapes alone: nothing is computed.
-
-    Args:
-      recipe: gives the model.
-      dataset: gives the shape of an image and the number of classes.
-
-    Returns:
-      ``macs``, multiply-accumulates of the network's forward pass, and ``parameters``.
-    """
-    model = build_model(recipe, dataset)
-    params, stats = jax.eval_shape(model.init, jax.random.key(0))
-    image = jax.ShapeDtypeStruct((1, *dataset.shape), jnp.float32)
-    macs = count_macs(lambda p, s, x: model.apply(p, s, x, train=False), params, stats, image)
-    return {"macs": macs, "parameters": count_parameters(params)}
-
-
-def gather(
-    variants: Sequence[Variant],
-    cells: Cells,
-    *,
-    title: str,
-    command: str,
-    mode: str,
-    seeds: Sequence[int],
-    model: str,
-    sd_assumed: dict,
-    resolvable: float,
-) -> dict:
-    """Every cell there is, as the one dict that the report is made from.
-
-    Args:
-      variants: the rows.
-      cells: where their cells lie.
-      title, command, mode, model: as text, for the reader.
-      seeds: those that were asked for; a cell that is missing stays missing.
-      sd_assumed: ``value`` and ``from`` of the spread of paired differences that was assumed before the run.
-      resolvable: the smallest effect that follows from it, in points.
-
-    Returns:
-      Plain values, fit for JSON; accuracies in percent.
-    """
-    dataset, first = cells.dataset, variants[0].recipe
-    rows = []
-    for variant in variants:
-        own = cells.of(variant)
-        found = [(seed, own.get(variant.recipe, seed)) for seed in seeds]
-        good = [cell for _, cell in found if cell is not None and "error" not in cell]
-        costs = [cell["cost"] for cell in good]
-        step_ms = float(np.median([cell["step_ms"] for cell in good])) if good else None
-        rows.append(
-            {
-                "name": variant.name,
-                "tricks": list(variant.tricks),
-                "reference": variant.reference,
-                "expected": variant.expected,
-                "paper": variant.paper,
-                "cells": good,
-                "failed": [cell for _, cell in found if cell is not None and "error" in cell],
-                "cost": {
-                    **forward_cost(variant.recipe, own.dataset),
-                    "train_flops": costs[0]["train_flops"] if costs else None,
-                    "peak_bytes": costs[0]["peak_bytes"] if costs else None,
-                    "step_ms": step_ms,
-                    "batch": variant.recipe.batch,
-                    "epoch_seconds": None
-                    if step_ms is None
-                    else step_ms * (len(own.dataset.train) // variant.recipe.batch) / 1000,
-                },
-            }
-        )
-    return {
-        "title": title,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": command,
-        "machine": machine(),
-        "versions": {name: version(name) for name in ("jaxtricks", "jax", "flax", "optax", "numpy")},
-        "data": {
-            "name": dataset.name,
-            "train": len(dataset.train),
-            "validation": len(dataset.validation or ()),
-            "test": len(dataset.test),
-            "classes": dataset.classes,
-            "shape": list(dataset.shape),
-        },
-        "mode": mode,
-        "seeds": list(seeds),
-        "model": model,
-        "epochs": first.epochs,
-        "batch": first.batch,
-        "sd_assumed": sd_assumed,
-        "resolvable": resolvable,
-        "rows": rows,
-        "recipe": {v.name: {k: _short(value) for k, value in describe(v.recipe).items()} for v in variants},
-    }
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text.replace("jaxtricks.", "")

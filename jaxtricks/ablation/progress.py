@@ -2,53 +2,83 @@
 
 import sys
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from jaxtricks.ablation.cells import Todo
+from jaxtricks.ablation.results import forward_cost
+from jaxtricks.data import Dataset
+from jaxtricks.train import Recipe
 
-def work(epochs: float, images: int, macs: int) -> float:
+
+class Task(NamedTuple):
+    """What is to be done for a row.
+
+    Fields:
+      variant: its name.
+      work: of one seed.
+      seeds: how many are missing.
+      teacher: work of the teacher that it trains first.
+    """
+
+    variant: str
+    work: float
+    seeds: int
+    teacher: float = 0.0
+
+
+def work(recipe: Recipe, dataset: Dataset) -> float:
     """The size of a run: images that it sees times multiply-accumulates of one."""
-    return epochs * images * macs
+    return recipe.epochs * len(dataset.train) * forward_cost(recipe, dataset)["macs"]
+
+
+def tasks(todo: Sequence[Todo], costs: Mapping[str, float]) -> list[Task]:
+    """The tasks of the rows to do, from the work of one seed of each row by name."""
+    return [
+        Task(
+            row.variant.name,
+            costs[row.variant.name],
+            len(row.seeds),
+            0.0 if row.teacher is None else work(row.teacher, row.cells.dataset),
+        )
+        for row in todo
+    ]
 
 
 class Display:
     """Shows rung, seed, epoch, images a second and time left; hand ``log`` to ``run_cells``.
 
     The time left is the work that is left, in images times multiply-accumulates, at the speed of the work done so far;
-    compiling is part of it.
+    compiling is part of it. What failed counts as done.
 
     Args:
-      todo: work of every cell that is missing, in the order in which they run: ``(variant, work of one seed, seeds)``.
+      todo: what is missing, from ``tasks``.
       rungs: number of variants.
-      teacher: work of a teacher that is missing.
       console: where to; standard error if None.
     """
 
     def __init__(
         self,
-        todo: Sequence[tuple[str, float, int]],
+        todo: Sequence[Task],
         rungs: int,
         *,
-        teacher: float = 0.0,
         console: Console | None = None,
     ):
         self.console = console if console is not None else Console(file=sys.stderr)
-        self.work = {name: each for name, each, _ in todo}
-        self.teacher = teacher
+        self.work = {task.variant: task.work for task in todo}
+        self.teachers = {task.variant: task.teacher for task in todo}
         self.last: dict[int, dict[str, Any]] = {}
-        self.total = teacher + sum(each * seeds for _, each, seeds in todo)
+        self.total = sum(task.teacher + task.work * task.seeds for task in todo)
         self.rungs = rungs
         self.done = 0.0
         self.began = time.perf_counter()
         self.bar = None
         if self.console.is_terminal:
-            text = TextColumn("{task.description}", table_column=None)
-            self.bar = Progress(
-                text, BarColumn(bar_width=24), TextColumn("{task.percentage:3.0f} %"), console=self.console
-            )
+            columns = TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.percentage:3.0f} %")
+            self.bar = Progress(*columns, console=self.console)
             self.task = self.bar.add_task("starting", total=self.total or 1.0)
 
     def __enter__(self) -> "Display":
@@ -60,23 +90,20 @@ class Display:
         if self.bar is not None:
             self.bar.stop()
 
-    @property
-    def log(self) -> Callable[[dict[str, Any]], None]:
-        """The function that takes the records."""
-        return self._log
-
     def _left(self, done: float) -> str:
         if done <= 0:
             return "?"
         left = (self.total - done) * (time.perf_counter() - self.began) / done
         return f"{int(left) // 60}:{int(left) % 60:02d}"
 
-    def _log(self, record: dict[str, Any]) -> None:
+    def log(self, record: dict[str, Any]) -> None:
+        """Take a record of ``run_cells``."""
         name, kind = record["variant"], record["kind"]
         teacher = record.get("part") == "teacher"
-        each = self.teacher if teacher else self.work.get(name, 0.0)
+        each = (self.teachers if teacher else self.work).get(name, 0.0)
         head = f"[{record['rung']}/{self.rungs}] {name}" + (" (its teacher)" if teacher else "")
         if kind == "failed":
+            self.done += self.teachers.pop(name, 0.0) + each * len(record["seeds"])
             self._print(f"{head}  failed: {record['error']}")
         elif kind == "rung" and self.bar is not None:
             self.bar.update(self.task, description=f"{head}  compiling")
@@ -92,6 +119,8 @@ class Display:
             self.last[record["seed"]] = record
         elif kind == "end":
             self.done += each * len(record["seeds"])
+            if teacher:
+                self.teachers.pop(name, None)
             for seed in record["seeds"]:
                 last = self.last[seed]
                 accuracy = last.get("validation_accuracy")

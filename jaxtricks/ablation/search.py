@@ -8,6 +8,7 @@ from itertools import pairwise
 from jaxtricks import check
 from jaxtricks.ablation.cells import Cells
 from jaxtricks.ablation.variants import Variant
+from jaxtricks.train.agree import of_first
 
 
 def rate_trials(rows: Sequence[Variant], *, factors: Sequence[float]) -> list[Variant]:
@@ -61,8 +62,8 @@ def best_rates(
     for row in rows:
         tried = [next(trials).recipe for _ in factors]
         scores = [_score(recipe, cells.of(row), seeds) for recipe in tried]
-        best = max(range(len(tried)), key=lambda i: -math.inf if scores[i] is None else scores[i])
-        recipe = row.recipe if scores[best] is None else tried[best]
+        best = of_first(lambda scores=scores: _best(scores))
+        recipe = row.recipe if best < 0 else tried[best]
         chosen.append(replace(row, recipe=recipe))
         told.append(
             {
@@ -70,10 +71,16 @@ def best_rates(
                 "rates": [r.lr for r in tried],
                 "accuracies": scores,
                 "rate": recipe.lr,
-                "edge": scores[best] is not None and best in (0, len(tried) - 1),
+                "edge": best in (0, len(tried) - 1),
             }
         )
     return chosen, told
+
+
+def _best(scores: Sequence[float | None]) -> int:
+    """The place of the highest score, the first of equal ones; -1 if there is none."""
+    best = max(range(len(scores)), key=lambda i: -math.inf if scores[i] is None else scores[i])
+    return -1 if scores[best] is None else best
 
 
 def _score(recipe, cells: Cells, seeds: Sequence[int]) -> float | None:

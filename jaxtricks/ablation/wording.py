@@ -80,10 +80,19 @@ def about(results: Mapping[str, Any]) -> dict[str, str]:
     return {
         "created": results["created"][:16].replace("T", " "),
         "data": f"{data['name']}, {data['train']:,} training, {data['validation']:,} validation and {data['test']:,} "
-        f"test images of {shape}, {data['classes']} classes",
+        f"test images of {shape}, {data['classes']} classes{_own_data(results)}",
         "runs": f"{results['model']}, {results['epochs']:g} epochs, batch {results['batch']}, mode {results['mode']}, "
         f"seeds {', '.join(map(str, results['seeds']))}",
     }
+
+
+def _own_data(results: Mapping[str, Any]) -> str:
+    """What the rows train on, where not all of them train on the data of the experiment."""
+    found = [row.get("data") or results["data"] for row in results["rows"]]
+    if not any(row.get("data") for row in results["rows"]):
+        return ""
+    sets = dict.fromkeys(f"{each['name']} ({each['train']:,} training images an epoch)" for each in found)
+    return f"; the rows train on {'; '.join(sets)}"
 
 
 def made_with(results: Mapping[str, Any]) -> dict[str, str]:

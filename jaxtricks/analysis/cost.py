@@ -29,12 +29,19 @@ def count_parameters(params: Any) -> int:
     """Numbers in a tree of arrays.
 
     Args:
-      params: any pytree of arrays.
+      params: any pytree of arrays, or of ``jax.ShapeDtypeStruct``.
 
     Returns:
       The sum of the leaves' sizes.
+
+    Raises:
+      ValueError: if a leaf is neither.
     """
-    return sum(leaf.size for leaf in jax.tree.leaves(params))
+    leaves = jax.tree.leaves(params)
+    for leaf in leaves:
+        if not hasattr(leaf, "size"):
+            raise ValueError(f"params holds {leaf!r}; allowed: arrays.")
+    return sum(leaf.size for leaf in leaves)
 
 
 def _macs(jaxpr) -> int:

@@ -67,8 +67,7 @@ def lr_range_test(
     check.positive("low", low)
     if not low < high < math.inf:
         raise ValueError(f"high is {high!r}; allowed: greater than low, {low!r}, and finite.")
-    check.integer("steps", steps)
-    check.between("steps", steps, 6, math.inf)
+    steps = check.whole("steps", steps, least=6)
     if not 0 <= decay < 1:
         raise ValueError(f"decay is {decay!r}; allowed: 0 to less than 1.")
     if not ratio > 1:
@@ -95,15 +94,18 @@ def middle(test: RangeTest, *, steps: int, end: int = 5) -> tuple[np.ndarray, np
     Args:
       test: of ``lr_range_test``.
       steps: as there.
-      end: how many of the last are left out, 0 or more.
+      end: how many of the last are left out, a whole number of 0 or more.
 
     Returns:
       ``(rates, smoothed losses)``.
 
     Raises:
-      ValueError: if fewer than two are left.
+      ValueError: if fewer than two are left, test is not as described, or steps or end is out of range.
     """
-    check.between("end", end, 0, math.inf)
+    for name, values in zip(test._fields, test, strict=True):
+        check.rank(f"test.{name}", values, 1)
+        check.same_shape(f"test.{name}", values, "test.rates", test.rates)
+    steps, end = check.whole("steps", steps), check.whole("end", end)
     chosen = slice(steps // 10, len(test.rates) - end)
     rates, losses = test.rates[chosen], test.smoothed[chosen]
     if len(rates) < 2:
@@ -165,7 +167,10 @@ def valley(rates: np.ndarray, losses: np.ndarray) -> float:
 
 
 def _curve(rates, losses) -> tuple[np.ndarray, np.ndarray]:
-    rates, losses = np.asarray(rates, np.float64), np.asarray(losses, np.float64)
+    rates, losses = np.asarray(rates), np.asarray(losses)
+    check.number("rates", rates)
+    check.number("losses", losses)
+    rates, losses = rates.astype(np.float64), losses.astype(np.float64)
     check.rank("rates", rates, 1)
     check.same_shape("losses", losses, "rates", rates)
     if len(rates) < 2 or not (rates[0] > 0 and (np.diff(rates) > 0).all() and np.isfinite(rates[-1])):

@@ -1,6 +1,5 @@
 """Sizes and receptive fields of stacks of convolutions and pools, along one axis."""
 
-import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -57,9 +56,9 @@ def output_size(
       The number of outputs, 1 or more.
 
     Raises:
-      ValueError: if a number lies outside its range, or the window does not fit.
+      ValueError: if one is no whole number in its range, or the window does not fit.
     """
-    check.between("size", size, 1, math.inf)
+    check.whole("size", size, least=1)
     _check_window(Window(kernel, stride, padding, dilation))
     room = size + 2 * padding - dilation * (kernel - 1) - 1
     if room < 0:
@@ -85,7 +84,7 @@ def receptive_field(layers: Iterable[Window]) -> ReceptiveField:
       Size, stride and first input; 1, 1, 0 without layers.
 
     Raises:
-      ValueError: if a number lies outside its range.
+      ValueError: if one is no whole number in its range.
 
     Reference:
       Araujo et al., Computing receptive fields of convolutional neural networks, Distill, 2019.
@@ -101,7 +100,5 @@ def receptive_field(layers: Iterable[Window]) -> ReceptiveField:
 
 
 def _check_window(window: Window) -> None:
-    check.between("kernel", window.kernel, 1, math.inf)
-    check.between("stride", window.stride, 1, math.inf)
-    check.between("padding", window.padding, 0, math.inf)
-    check.between("dilation", window.dilation, 1, math.inf)
+    for name, value, least in zip(window._fields, window, (1, 1, 0, 1), strict=True):
+        check.whole(name, value, least=least)

@@ -50,15 +50,14 @@ def variance_by_depth(
       Two variances a layer, float32.
 
     Raises:
-      ValueError: if depth, width or batch is less than 1.
+      ValueError: if depth, width or batch is no whole number of 1 or more.
 
     Reference:
       Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010; He et al.,
       arXiv 1502.01852.
     """
     for name, value in (("depth", depth), ("width", width), ("batch", batch)):
-        if value < 1:
-            raise ValueError(f"{name} is {value}; allowed: 1 or more.")
+        check.whole(name, value, least=1)
     inputs, grads, weights = jax.random.split(key, 3)
     kernels = jax.vmap(lambda k: initializer(k, (width, width), jnp.float32))(jax.random.split(weights, depth))
 
@@ -94,7 +93,7 @@ def gradient_rank(gradient: jax.Array, *, tolerance: float = 1e-3) -> jax.Array:
       tolerance: share of the largest singular value, 0 to 1.
 
     Returns:
-      int32, 0 to min(M, N).
+      int32, 0 to min(M, N); -1 where the matrix holds a number that is not finite.
 
     Raises:
       ValueError: if gradient is no matrix, no floating point, or tolerance lies outside 0 to 1.
@@ -103,4 +102,5 @@ def gradient_rank(gradient: jax.Array, *, tolerance: float = 1e-3) -> jax.Array:
     check.floating("gradient", gradient)
     check.between("tolerance", tolerance, 0.0, 1.0)
     values = jnp.linalg.svd(gradient, compute_uv=False)
-    return (values > tolerance * values.max(initial=0)).sum(dtype=jnp.int32)
+    rank = (values > tolerance * values.max(initial=0)).sum(dtype=jnp.int32)
+    return jnp.where(jnp.isfinite(gradient).all(), rank, -1)

@@ -56,19 +56,13 @@ def matrix(name: str, value) -> None:
 
 def size(name: str, value) -> tuple[int, int]:
     """``(height, width)`` of a size given as one whole number or as a pair of them."""
-    pair = (value, value) if isinstance(value, int) else value
-    right = isinstance(pair, tuple | list) and len(pair) == 2 and all(isinstance(n, int) and n > 0 for n in pair)
-    if isinstance(value, bool) or not right:
-        raise ValueError(
-            f"{name} is {value!r}; allowed: a whole number of 1 or more, or a pair (height, width) of them."
-        )
-    return tuple(pair)
-
-
-def whole(name: str, value, *, least: int) -> None:
-    """Raise ValueError unless the value is a whole Python number of ``least`` or more."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} is {value!r}; allowed: a whole number of {least} or more.")
+    pair = value if isinstance(value, tuple | list) else (value, value)
+    try:
+        height, width = (check.whole(name, side, least=1) for side in pair)
+    except ValueError as error:
+        allowed = "a whole number of 1 or more, or a pair (height, width) of them"
+        raise ValueError(f"{name} is {value!r}; allowed: {allowed}.") from error
+    return height, width
 
 
 def interval(name: str, value, low: float, high: float) -> None:
@@ -94,6 +88,13 @@ def entries(batch, *names: str) -> None:
         shape, rows = jnp.shape(batch[name]), jnp.shape(batch[names[0]])[:1]
         if shape[:1] != rows:
             raise ValueError(f"batch[{name!r}] has shape {shape}; allowed: {rows} first, as batch[{names[0]!r}].")
+
+
+def partners(batch) -> None:
+    """Raise ValueError unless the batch has two images or more: one alone would be its own partner."""
+    shape = jnp.shape(batch["image"])
+    if shape[0] < 2:
+        raise ValueError(f'batch["image"] has shape {shape}; allowed: 2 examples or more, for each needs a partner.')
 
 
 def _channels(name: str, array, allowed: tuple[int, ...] | None) -> None:

@@ -1,7 +1,8 @@
 """Noise for whole images: the numbers of jax.random, by its own generator.
 
 On a CPU jax.random runs the rounds of Threefry in a loop, which is slow for as many numbers as an image has; here they
-are written out. Keys of other generators go to jax.random.
+are written out. Keys of other generators go to jax.random, as do all where ``jax_threefry_partitionable`` is off: the
+numbers are others then.
 """
 
 import math
@@ -14,7 +15,7 @@ ROTATIONS = (13, 15, 26, 6), (17, 29, 16, 24)  # of Threefry-2x32; twenty rounds
 
 def uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """jax.random.uniform: float32 in [0, 1)."""
-    if not _is_threefry(key):
+    if not _is_written_out(key):
         return jax.random.uniform(key, shape)
     bits = (_bits(key, shape) >> 9) | jnp.uint32(0x3F800000)  # 1 to 2
     return jax.lax.bitcast_convert_type(bits, jnp.float32) - 1
@@ -22,16 +23,17 @@ def uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
 def normal(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """jax.random.normal: float32, of mean 0 and variance 1."""
-    if not _is_threefry(key):
+    if not _is_written_out(key):
         return jax.random.normal(key, shape)
     low = -1 + 2.0**-24
     return math.sqrt(2) * jax.lax.erf_inv(jnp.maximum(low, (1 - low) * uniform(key, shape) + low))
 
 
-def _is_threefry(key: jax.Array) -> bool:
+def _is_written_out(key: jax.Array) -> bool:
     return (
         jnp.issubdtype(getattr(key, "dtype", None), jax.dtypes.prng_key)
         and str(jax.random.key_impl(key)) == "threefry2x32"
+        and jax.config.jax_threefry_partitionable
     )
 
 

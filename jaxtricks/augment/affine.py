@@ -5,6 +5,7 @@ The fill is in the units of the image: 0 to 255 for uint8, a class for a mask of
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 from jaxtricks import check
 from jaxtricks.augment import _checks
 from jaxtricks.augment import matrix as geometry
+from jaxtricks.preprocess.levels import rounded
 from jaxtricks.preprocess.resample import along, stored
 
 METHODS = ("bilinear", "nearest")
@@ -182,10 +184,9 @@ def _resample(image, back: Callable, size: tuple[int, int], method: str, fill: f
         place = stored(places, v)
         moved = image.reshape(-1, image.shape[2]).at[place].get(mode="clip")
         return jnp.where((place >= 0)[..., None], moved, jnp.asarray(fill, image.dtype))
-    x, y = stored(lambda v: back(u[None, :], v[:, None]), v)
-    wide = image.astype(jnp.promote_types(image.dtype, jnp.float32))
-    moved = jnp.where(_inside(image, x, y)[..., None], _bilinear(wide, x, y), jnp.asarray(fill, wide.dtype))
-    return _rounded(moved, image.dtype)
+    place, right, down = stored(partial(_corners, image), stored(lambda v: back(u[None, :], v[:, None]), v))
+    moved = _bilinear(image, place, right[..., None], down[..., None])
+    return rounded(jnp.where((place >= 0)[..., None], moved, jnp.asarray(fill, moved.dtype)), image.dtype)
 
 
 def _stretch(image, matrix: jax.Array, method: str, fill: float) -> jax.Array:
@@ -195,32 +196,33 @@ def _stretch(image, matrix: jax.Array, method: str, fill: float) -> jax.Array:
     if method == "nearest":
         return _resample(image, lambda u, v: (a * u + e + 0 * v, d * v + f + 0 * u), (height, width), method, fill)
     x, y = a * (jnp.arange(width) + 0.5) + e, d * (jnp.arange(height) + 0.5) + f
-    image = jnp.asarray(image)
-    moved = image.astype(jnp.promote_types(image.dtype, jnp.float32))
-    for axis, places in enumerate((y, x)):
+    image = moved = jnp.asarray(image)
+    for axis, places in ((1, x), (0, y)):
         moved = along(moved, axis, places, 1.0, (0, image.shape[axis]), most=1.0)
     inside = _inside(image, x[None, :], y[:, None])
-    return _rounded(jnp.where(inside[..., None], moved, jnp.asarray(fill, moved.dtype)), image.dtype)
+    return rounded(jnp.where(inside[..., None], moved, jnp.asarray(fill, moved.dtype)), image.dtype)
 
 
 def _inside(image: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
     return (x >= 0) & (x < image.shape[1]) & (y >= 0) & (y < image.shape[0])
 
 
-def _rounded(image: jax.Array, dtype) -> jax.Array:
-    return (jnp.round(image) if dtype == jnp.uint8 else image).astype(dtype)
+def _corners(image: jax.Array, places: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Of each place the upper left of the four pixels about it, or -1 outside; how far it lies right and down of it."""
+    (x, y), (height, width, _) = places, image.shape
+    column, row = (jnp.clip(jnp.floor(p - 0.5), 0, max(n - 2, 0)) for p, n in ((x, width), (y, height)))
+    first = jnp.where(_inside(image, x, y), row * width + column, -1).astype(jnp.int32)
+    right, down = (jnp.clip(p - 0.5 - near, 0, 1) for p, near in ((x, column), (y, row)))  # beyond the border as on it
+    return first, right, down
 
 
-def _at(image: jax.Array, row: jax.Array, column: jax.Array) -> jax.Array:
-    """The pixels at whole places ``[h, w]``, those of the border beyond it."""
-    row = jnp.clip(row, 0, image.shape[0] - 1).astype(jnp.int32)
-    column = jnp.clip(column, 0, image.shape[1] - 1).astype(jnp.int32)
-    return image.at[row, column].get(mode="clip")
-
-
-def _bilinear(image: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
-    column, row = jnp.floor(x - 0.5), jnp.floor(y - 0.5)
-    right, down = (x - 0.5 - column)[..., None], (y - 0.5 - row)[..., None]
-    above = (1 - right) * _at(image, row, column) + right * _at(image, row, column + 1)
-    below = (1 - right) * _at(image, row + 1, column) + right * _at(image, row + 1, column + 1)
-    return (1 - down) * above + down * below
+def _bilinear(image: jax.Array, first: jax.Array, right: jax.Array, down: jax.Array) -> jax.Array:
+    """The mean of four pixels, float32 or wider."""
+    height, width, channels = image.shape
+    flat, dtype = image.reshape(-1, channels), jnp.promote_types(image.dtype, jnp.float32)
+    aside, below = min(width - 1, 1), width * min(height - 1, 1)
+    above, left, under, last = (
+        flat.at[first + offset].get(mode="clip").astype(dtype) for offset in (0, aside, below, below + aside)
+    )
+    above, under = above + right * (left - above), under + right * (last - under)
+    return above + down * (under - above)

@@ -2,7 +2,8 @@
 
 Entries as in labels.py with a first axis B: ``image`` of uint8 or floats, ``box [B, N, 4]``, ``valid [B, N]``; where
 there are keypoints, ``keypoint [B, N, ..., 2]`` with ``visible [B, N, ...]``; and whatever else is named in
-``instances``, ``[B, N, ...]``, such as the classes of the boxes. Partners are the examples before in the batch.
+``instances``, ``[B, N, ...]``, such as the classes of the boxes. Partners are the examples before in the batch,
+which has two or more; a mosaic of two or three holds an example twice.
 """
 
 import jax
@@ -32,7 +33,7 @@ def mosaic_at(
       The batch with 4 N boxes and instances an image.
 
     Raises:
-      ValueError: if an entry is missing or of a wrong shape or dtype.
+      ValueError: if an entry is missing or of a wrong shape or dtype, or of fewer than two examples.
     """
     _check(batch, instances)
     count, height, width = batch["image"].shape[:3]
@@ -99,7 +100,8 @@ def mosaic(
       The batch with 4 N boxes and instances an image.
 
     Raises:
-      ValueError: if an entry is missing or of a wrong shape or dtype, or on a wrong range.
+      ValueError: if an entry is missing or of a wrong shape or dtype, or of fewer than two examples, or on a wrong
+        range.
 
     Reference:
       Bochkovskiy et al., YOLOv4: optimal speed and accuracy of object detection, arXiv 2004.10934.
@@ -128,7 +130,8 @@ def paste_instances(
       that of what is left.
 
     Raises:
-      ValueError: if an entry is missing or of a wrong shape or dtype, or visible outside 0 to 1.
+      ValueError: if an entry is missing or of a wrong shape or dtype, or of fewer than two examples, or visible outside
+        0 to 1.
     """
     _check(batch, ("mask", *instances))
     check.between("visible", visible, 0.0, 1.0)
@@ -144,8 +147,9 @@ def paste_instances(
     cover = pasted_mask.any(1)
     left = mask & ~cover[:, None]
     area, area_left = mask.sum((2, 3)), left.sum((2, 3))
-    valid = batch["valid"] & (area_left > visible * area)
-    box = jnp.where((area_left == area)[..., None], batch["box"], mask_boxes(left))
+    whole = area_left == area
+    valid = batch["valid"] & (whole | (area_left > visible * area))
+    box = jnp.where(whole[..., None], batch["box"], mask_boxes(left))
     out = {
         "image": jnp.where(cover[..., None], before["image"], batch["image"]),
         "mask": jnp.concatenate([left, pasted_mask], 1),
@@ -154,8 +158,7 @@ def paste_instances(
     boxes = jnp.concatenate([box, before["box"]], 1)
     out["box"] = jnp.where(out["valid"][..., None], boxes, 0)
     if "keypoint" in batch:
-        hidden = jax.vmap(lambda c, p: c.at[p[..., 1], p[..., 0]].get(mode="fill", fill_value=False))
-        own = batch["visible"] & ~hidden(cover, jnp.floor(batch["keypoint"]).astype(jnp.int32))
+        own = batch["visible"] & ~jax.vmap(_covered)(cover, batch["keypoint"])
         theirs = jnp.roll(batch["visible"], 1, axis=0) & pasted.reshape(count, slots, *(1,) * (own.ndim - 2))
         points = jnp.concatenate([batch["keypoint"], jnp.roll(batch["keypoint"], 1, axis=0)], 1)
         out |= {"keypoint": points, "visible": jnp.concatenate([own, theirs], 1)}
@@ -184,7 +187,8 @@ def copy_paste(
       The batch with 2 N instances an image: its own, and those pasted.
 
     Raises:
-      ValueError: if an entry is missing or of a wrong shape or dtype, or a part lies outside 0 to 1.
+      ValueError: if an entry is missing or of a wrong shape or dtype, or of fewer than two examples, or a part lies
+        outside 0 to 1.
 
     Reference:
       Ghiasi et al., Simple copy-paste is a strong data augmentation method for instance segmentation, arXiv 2012.07177.
@@ -193,6 +197,14 @@ def copy_paste(
     _check(batch, ("mask", *instances))
     chosen = jax.random.bernoulli(key, probability, batch["valid"].shape)
     return paste_instances(batch, chosen, visible=visible, instances=instances)
+
+
+def _covered(cover: jax.Array, points: jax.Array) -> jax.Array:
+    """Which places ``[N, ..., 2]`` lie in a pixel that is True in ``cover [H, W]``; none outside of it."""
+    x, y = points[..., 0], points[..., 1]
+    inside = (x >= 0) & (x < cover.shape[1]) & (y >= 0) & (y < cover.shape[0])
+    column, row = (jnp.where(inside, jnp.floor(place), 0).astype(jnp.int32) for place in (x, y))
+    return inside & cover.at[row, column].get(mode="clip")
 
 
 def _for_points(pairs: jax.Array, batch: Batch) -> jax.Array:
@@ -204,6 +216,7 @@ def _check(batch: Batch, others: tuple[str, ...]) -> None:
     if "keypoint" in batch:
         others = ("keypoint", "visible", *others)
     _checks.entries(batch, "image", "box", "valid", *others)
+    _checks.partners(batch)
     levels_or_floats('batch["image"]', batch["image"])
     check.shape('batch["box"]', batch["box"], (None, None, 4))
     check.number('batch["box"]', batch["box"])

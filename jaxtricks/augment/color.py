@@ -9,12 +9,11 @@ import jax.numpy as jnp
 from jaxtricks import check
 from jaxtricks.augment import _checks
 from jaxtricks.augment.hsv import hsv_to_rgb, rgb_to_hsv
-from jaxtricks.preprocess.levels import in_float32
+from jaxtricks.preprocess.levels import in_float32, rounded
 
 LUMA = (0.2989, 0.587, 0.114)  # torchvision's weights of R, G, B
 
 
-@in_float32
 def luma(image: jax.Array) -> jax.Array:
     """Brightness of each pixel: ``0.2989 R + 0.587 G + 0.114 B``, or the only channel.
 
@@ -27,10 +26,12 @@ def luma(image: jax.Array) -> jax.Array:
     Raises:
       ValueError: on a wrong rank, dtype or number of channels.
     """
-    _checks.image("image", image, channels=(1, 3))
+    _checks.photo("image", image, channels=(1, 3))
+    image = jnp.asarray(image)
     if image.shape[-1] == 1:
         return image
-    return sum(weight * image[..., i : i + 1] for i, weight in enumerate(LUMA))
+    wide = image.astype(jnp.promote_types(image.dtype, jnp.float32))
+    return rounded(sum(weight * wide[..., i : i + 1] for i, weight in enumerate(LUMA)), image.dtype)
 
 
 def channelwise(reduce: Callable, image: jax.Array) -> jax.Array:

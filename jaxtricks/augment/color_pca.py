@@ -1,7 +1,6 @@
 """The principal colours of a training set, and noise along them (AlexNet's, "fancy PCA")."""
 
 import math
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import jax
@@ -10,6 +9,7 @@ import numpy as np
 
 from jaxtricks import check
 from jaxtricks.augment import _checks
+from jaxtricks.preprocess._images import Images, device, parts
 from jaxtricks.preprocess.levels import in_float32
 
 
@@ -25,7 +25,7 @@ class ColorPCA(NamedTuple):
     vectors: jax.Array
 
 
-def fit_color_pca(images: np.ndarray | Iterable[np.ndarray]) -> ColorPCA:
+def fit_color_pca(images: Images) -> ColorPCA:
     """Eigenvalues and eigenvectors of the covariance of the channels over all pixels, on the host, in float64.
 
     Args:
@@ -39,24 +39,12 @@ def fit_color_pca(images: np.ndarray | Iterable[np.ndarray]) -> ColorPCA:
       ValueError: if a batch has another rank or dtype, the channels differ, or there is no pixel.
     """
     count, total, squares = 0, 0.0, 0.0
-    for batch in [images] if hasattr(images, "shape") else images:
-        check.rank("images", batch, 4)
-        if jnp.result_type(batch) != jnp.uint8 and not jnp.issubdtype(jnp.result_type(batch), jnp.floating):
-            raise ValueError(f"images has dtype {batch.dtype}; allowed: uint8 or a floating-point dtype.")
-        if 0 in batch.shape[1:]:
-            raise ValueError(f"images has shape {batch.shape}; allowed: at least one pixel and one channel.")
-        if count and batch.shape[-1] != len(total):
-            raise ValueError(f"images has a batch of shape {batch.shape}; allowed: {len(total)} channels, as before.")
-        for i in range(0, len(batch), 256):  # a part at a time in float64
-            part = np.asarray(batch[i : i + 256])
-            pixels = part.reshape(-1, part.shape[-1]) / (255.0 if part.dtype == np.uint8 else 1.0)
-            pixels = pixels.astype(np.float64, copy=False)
-            count, total, squares = count + len(pixels), total + pixels.sum(0), squares + pixels.T @ pixels
-    if not count:
-        raise ValueError("images has no pixel; allowed: at least one.")
+    for part in parts(images):
+        pixels = part.reshape(-1, part.shape[-1])
+        count, total, squares = count + len(pixels), total + pixels.sum(0), squares + pixels.T @ pixels
     mean = total / count
     values, vectors = np.linalg.eigh(squares / count - np.outer(mean, mean))
-    return ColorPCA(jnp.asarray(np.maximum(values, 0), jnp.float32), jnp.asarray(vectors, jnp.float32))
+    return ColorPCA(device(np.maximum(values, 0)), device(vectors))
 
 
 @in_float32

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxtricks import check
 from jaxtricks.augment import _checks
-from jaxtricks.preprocess.levels import in_float32
+from jaxtricks.preprocess.levels import rounded
 from jaxtricks.preprocess.resample import along
 
 MODES = ("constant", "edge", "reflect", "symmetric", "wrap")  # of jnp.pad; constant pads zeros
@@ -19,7 +19,7 @@ def pad_crop(image: jax.Array, offset: jax.Array, *, padding: int, mode: str = "
     Args:
       image: ``[H, W, C]``, any dtype.
       offset: top and left of the window in the padded image, integers ``[2]``, 0 to 2 padding; ``padding`` twice
-        gives the image back. A value outside is moved to the nearest one inside, as by lax.dynamic_slice.
+        gives the image back. A value outside is moved to the nearest one inside.
       padding: pixels added on each side, 0 or more.
       mode: of jnp.pad; ``"constant"`` pads zeros.
 
@@ -32,10 +32,12 @@ def pad_crop(image: jax.Array, offset: jax.Array, *, padding: int, mode: str = "
     _checks.pixels("image", image)
     check.shape("offset", offset, (2,))
     check.integer("offset", offset)
-    _checks.whole("padding", padding, least=0)
+    padding = check.whole("padding", padding, least=0)
     check.option("mode", mode, MODES)
     padded = jnp.pad(image, ((padding, padding), (padding, padding), (0, 0)), mode=mode)
-    top, left = offset
+    offset = jnp.asarray(offset)
+    last = min(2 * padding, jnp.iinfo(offset.dtype).max)
+    top, left = jnp.clip(offset, 0, last).astype(jnp.int32)  # -1 would be the far end
     return jax.lax.dynamic_slice(padded, (top, left, 0), image.shape)
 
 
@@ -57,12 +59,11 @@ def random_pad_crop(key: jax.Array, image: jax.Array, *, padding: int = 4, mode:
     Reference:
       He et al., Deep residual learning for image recognition, arXiv 1512.03385, section 4.2.
     """
-    _checks.whole("padding", padding, least=0)
+    padding = check.whole("padding", padding, least=0)
     offset = jax.random.randint(key, (2,), 0, 2 * padding + 1)
     return pad_crop(image, offset, padding=padding, mode=mode)
 
 
-@in_float32
 def resized_crop(image: jax.Array, box: jax.Array, *, size: int | tuple[int, int]) -> jax.Array:
     r"""Cut a box out of an image and resample it, bilinear with antialiasing: PIL's crop and resize.
 
@@ -83,15 +84,16 @@ def resized_crop(image: jax.Array, box: jax.Array, *, size: int | tuple[int, int
     Raises:
       ValueError: on a wrong rank, shape, dtype or size.
     """
-    _checks.image("image", image)
+    _checks.photo("image", image)
     _checks.vector("box", box, 4)
     height, width = _checks.size("size", size)
     x0, y0, x1, y1 = jnp.asarray(box, jnp.float32)
-    for axis, (start, stop, out) in enumerate(((y0, y1, height), (x0, x1, width))):
+    moved = image
+    for axis, start, stop, out in ((1, x0, x1, width), (0, y0, y1, height)):  # Pillow's order, and the faster one
         step = (stop - start) / out
         wanted = start + (jnp.arange(out) + 0.5) * step
-        image = along(image, axis, wanted, step, (start, stop), most=image.shape[axis] / out)
-    return image
+        moved = along(moved, axis, wanted, step, (start, stop), most=moved.shape[axis] / out)
+    return rounded(moved, jnp.result_type(image))
 
 
 def random_resized_crop(
@@ -154,7 +156,7 @@ def random_box(
     height, width = _checks.size("size", size)
     _checks.interval("area", area, 0.0, 1.0)
     _checks.interval("aspect", aspect, 1e-3, 1e3)
-    _checks.whole("tries", tries, least=1)
+    tries = check.whole("tries", tries, least=1)
     check.option("otherwise", otherwise, ("center", "empty"))
     area_key, aspect_key, place_key = jax.random.split(key, 3)
     pixels = jax.random.uniform(area_key, (tries,), minval=area[0], maxval=area[1]) * height * width

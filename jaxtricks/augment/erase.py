@@ -8,6 +8,7 @@ from jaxtricks.augment import _checks
 from jaxtricks.augment._random import uniform
 from jaxtricks.augment.crop import random_box
 from jaxtricks.preprocess.levels import like
+from jaxtricks.preprocess.resample import stored
 
 
 def erase_box(image: jax.Array, box: jax.Array, value: jax.Array | float) -> jax.Array:
@@ -29,8 +30,14 @@ def erase_box(image: jax.Array, box: jax.Array, value: jax.Array | float) -> jax
     check.shape("value", value, () if jnp.ndim(value) == 0 else image.shape)
     if jnp.ndim(value) == 0:
         _checks.fill("value", value, image.dtype)
-    value = jnp.asarray(value, image.dtype)
-    return jnp.where(in_box(image.shape[:2], box)[..., None], value, image)
+    image, value = jnp.asarray(image), jnp.asarray(value, image.dtype)
+    height, width, channels = image.shape
+    rows, columns = _spans((height, width), box)
+    # One axis of columns and channels, so that a processor takes many values at once.
+    columns = stored(lambda place: columns[place // channels], jnp.arange(width * channels))
+    value = value.reshape(height, -1) if value.ndim else value
+    erased = jnp.where(rows[:, None] & columns[None, :], value, image.reshape(height, -1))
+    return erased.reshape(image.shape)
 
 
 def in_box(size: tuple[int, int], box: jax.Array) -> jax.Array:
@@ -46,11 +53,16 @@ def in_box(size: tuple[int, int], box: jax.Array) -> jax.Array:
     Raises:
       ValueError: on a wrong size or shape.
     """
-    height, width = _checks.size("size", size)
+    rows, columns = _spans(_checks.size("size", size), box)
+    return rows[:, None] & columns[None, :]
+
+
+def _spans(size: tuple[int, int], box: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Rows and columns whose centre lies in a box."""
     _checks.vector("box", box, 4)
     x0, y0, x1, y1 = box
-    x, y = jnp.arange(width)[None, :] + 0.5, jnp.arange(height)[:, None] + 0.5
-    return (x >= x0) & (x < x1) & (y >= y0) & (y < y1)
+    y, x = (jnp.arange(n) + 0.5 for n in size)
+    return (y >= y0) & (y < y1), (x >= x0) & (x < x1)
 
 
 def random_erasing(
@@ -85,6 +97,8 @@ def random_erasing(
     check.between("probability", probability, 0.0, 1.0)
     if isinstance(fill, str):
         check.option("fill", fill, ("noise",))
+    else:
+        _checks.fill("fill", fill, jnp.result_type(image))
     coin_key, box_key, noise_key = jax.random.split(key, 3)
     box = random_box(box_key, image.shape[:2], area=area, aspect=aspect, otherwise="empty")
 
@@ -108,13 +122,14 @@ def cutout(key: jax.Array, image: jax.Array, *, size: int | tuple[int, int], fil
       ``[H, W, C]``.
 
     Raises:
-      ValueError: on a wrong rank, dtype or size.
+      ValueError: on a wrong rank, dtype, size or fill.
 
     Reference:
       DeVries and Taylor, Improved regularization of convolutional neural networks with cutout, arXiv 1708.04552.
     """
     _checks.photo("image", image)
     height, width = _checks.size("size", size)
+    _checks.fill("fill", fill, jnp.result_type(image))
     center = jax.random.randint(key, (2,), 0, jnp.array([image.shape[1], image.shape[0]]))
     corner = center - jnp.array([width // 2, height // 2])
     return erase_box(image, jnp.concatenate([corner, corner + jnp.array([width, height])]), fill)
@@ -136,13 +151,14 @@ def mask_grid(
       ``[H, W, C]``.
 
     Raises:
-      ValueError: on a wrong rank, shape, dtype or range.
+      ValueError: on a wrong rank, shape, dtype, range or fill.
     """
     _checks.photo("image", image)
     _checks.vector("offset", offset, 2)
     _checks.scalar("unit", unit)
     check.positive("unit", unit)
     check.between("keep", keep, 0.0, 1.0)
+    _checks.fill("fill", fill, jnp.result_type(image))
     height, width = image.shape[:2]
     x, y = jnp.arange(width) + 0.5 - offset[0], jnp.arange(height) + 0.5 - offset[1]
     hole_x, hole_y = ((place / unit - jnp.floor(place / unit)) >= keep for place in (x, y))
@@ -172,7 +188,7 @@ def gridmask(
       ``[H, W, C]``.
 
     Raises:
-      ValueError: on a wrong rank, dtype or range.
+      ValueError: on a wrong rank, dtype, range or fill.
 
     Reference:
       Chen et al., GridMask data augmentation, arXiv 2001.04086.

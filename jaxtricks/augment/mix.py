@@ -2,6 +2,8 @@
 
 A batch is in random order, so its neighbour is as good a partner as any; and where the batch is spread over devices,
 ``roll`` by one moves one example from each device to the next instead of shuffling all of them.
+One example alone would be its own partner and stay what it is: a batch of fewer than two is refused, also where each
+device mixes a part of its own.
 """
 
 import jax
@@ -25,10 +27,12 @@ def mix_pairs(batch: Batch, weight: jax.Array) -> Batch:
       The batch with new images and targets.
 
     Raises:
-      ValueError: if an entry is missing, has a wrong rank or dtype, or the batch has boxes or masks, which do not mix.
+      ValueError: if an entry is missing, has a wrong rank or dtype, the batch has fewer than two examples, or boxes,
+        keypoints or masks, which do not mix.
     """
     _check_soft(batch)
-    _refuse(batch, "box", "mask")
+    _refuse(batch, "box", "keypoint", "mask", "visible")
+    _checks.partners(batch)
     check.number("weight", weight)
     check.shape("weight", weight, () if jnp.ndim(weight) == 0 else batch["image"].shape[:1])
     weight = jnp.asarray(weight)
@@ -54,7 +58,8 @@ def mixup(key: jax.Array, batch: Batch, *, alpha: float = 0.2, per: str = "batch
       The batch with new images and targets.
 
     Raises:
-      ValueError: if an entry is missing (one-hot comes first), has a wrong rank or dtype, or an option is wrong.
+      ValueError: if an entry is missing (one-hot comes first), has a wrong rank or dtype, an option is wrong, or
+        mix_pairs refuses the batch.
 
     Reference:
       Zhang et al., mixup: beyond empirical risk minimization, arXiv 1710.09412.
@@ -81,7 +86,8 @@ def cut_pairs(batch: Batch, boxes: jax.Array, *, swap: bool = False) -> Batch:
       The batch with new images, targets and masks.
 
     Raises:
-      ValueError: if an entry is missing, has a wrong rank or dtype, swap meets an odd batch, or the batch has boxes.
+      ValueError: if an entry is missing, has a wrong rank or dtype, swap meets an odd batch, the batch has fewer than
+        two examples, or boxes or keypoints, which do not mix.
     """
     _check_cut(batch)
     count, height, width = batch["image"].shape[:3]
@@ -124,7 +130,8 @@ def cutmix(key: jax.Array, batch: Batch, *, alpha: float = 1.0, per: str = "batc
       The batch with new images, targets and masks.
 
     Raises:
-      ValueError: if an entry is missing (one-hot comes first), has a wrong rank or dtype, or an option is wrong.
+      ValueError: if an entry is missing (one-hot comes first), has a wrong rank or dtype, an option is wrong, or
+        cut_pairs refuses the batch.
 
     Reference:
       Yun et al., CutMix: regularization strategy to train strong classifiers with localizable features,
@@ -147,13 +154,14 @@ def cutmix(key: jax.Array, batch: Batch, *, alpha: float = 1.0, per: str = "batc
 
 
 def _check_cut(batch: Batch) -> None:
-    _refuse(batch, "box")
+    _refuse(batch, "box", "keypoint", "visible")
     if "mask" not in batch or "target" in batch:
         _check_soft(batch)
     if "mask" in batch:
         _checks.entries(batch, "image", "mask")
         levels_or_floats('batch["image"]', batch["image"])
         check.shape('batch["mask"]', batch["mask"], batch["image"].shape[:3])
+    _checks.partners(batch)
 
 
 def _check_soft(batch: Batch) -> None:

@@ -1,4 +1,8 @@
-"""Tables of operations with their ranges, for the policies: torchvision's for RandAugment and TrivialAugment."""
+"""Tables of operations with their ranges, for the policies: torchvision's for RandAugment and TrivialAugment.
+
+Rotations keep the centre of the image in its place; shears keep its corner (0, 0), as in torchvision and in the Pillow
+code of AutoAugment. ``augment.shear`` keeps the centre.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -36,13 +40,13 @@ Ops = Mapping[str, Op]
 
 
 def _shear_x(amount: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """Shear sideways about the centre, by pixels a pixel down."""
-    return geometry.shearing(jnp.stack([amount, 0 * amount]), size)
+    """Shear sideways about the corner (0, 0), by pixels a pixel down."""
+    return jnp.eye(3).at[0, 1].set(amount)
 
 
 def _shear_y(amount: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """Shear downwards about the centre, by pixels a pixel to the right."""
-    return geometry.shearing(jnp.stack([0 * amount, amount]), size)
+    """Shear downwards about the corner (0, 0), by pixels a pixel to the right."""
+    return jnp.eye(3).at[1, 0].set(amount)
 
 
 def _translate_x(amount: jax.Array, size: tuple[int, int]) -> jax.Array:

@@ -9,7 +9,6 @@ from jaxtricks.augment.color import channelwise, luma
 from jaxtricks.preprocess.levels import floats, in_float32
 
 
-@in_float32
 def invert(image: jax.Array) -> jax.Array:
     """The negative: ``1 - image``.
 
@@ -22,11 +21,11 @@ def invert(image: jax.Array) -> jax.Array:
     Raises:
       ValueError: on a wrong rank or dtype.
     """
-    _checks.image("image", image)
-    return 1 - image
+    _checks.photo("image", image)
+    image = jnp.asarray(image)
+    return 255 - image if image.dtype == jnp.uint8 else 1 - image
 
 
-@in_float32
 def grayscale(image: jax.Array) -> jax.Array:
     """The luma in all three channels.
 
@@ -39,8 +38,8 @@ def grayscale(image: jax.Array) -> jax.Array:
     Raises:
       ValueError: on a wrong rank, dtype or number of channels.
     """
-    _checks.image("image", image, channels=(3,))
-    return jnp.broadcast_to(luma(image), image.shape)
+    _checks.photo("image", image, channels=(3,))
+    return jnp.broadcast_to(luma(image), jnp.shape(image))
 
 
 @in_float32
@@ -67,19 +66,20 @@ def posterize(image: jax.Array, bits: jax.Array | int) -> jax.Array:
 
     Args:
       image: ``[H, W, C]``, uint8 or floats in [0, 1]; rounded to 255ths.
-      bits: 1 to 8, an integer; 8 keeps all levels.
+      bits: 0 to 8, an integer; 8 keeps all levels, 0 gives black. In an array, which is not seen, a number outside is
+        moved to the nearest one inside.
 
     Returns:
       ``[H, W, C]``, 255ths in [0, 1].
 
     Raises:
-      ValueError: on a wrong rank or dtype, or bits outside 1 to 8.
+      ValueError: on a wrong rank or dtype, or bits outside 0 to 8.
     """
     check.integer("bits", bits)
     check.rank("bits", bits, 0)
-    check.between("bits", bits, 1, 8)
+    check.between("bits", bits, 0, 8)
     _checks.photo("image", image)
-    dropped = 8 - jnp.asarray(bits, jnp.int32)
+    dropped = 8 - jnp.clip(jnp.asarray(bits), 0, 8).astype(jnp.int32)
     if jnp.result_type(image) == jnp.uint8:
         dropped = dropped.astype(jnp.uint8)
         return (jnp.asarray(image) >> dropped) << dropped
@@ -115,7 +115,6 @@ def autocontrast(image: jax.Array) -> jax.Array:
     return jnp.where(flat, image, stretched).astype(dtype)
 
 
-@in_float32
 def equalize(image: jax.Array) -> jax.Array:
     """Spread the grey levels of each channel so that all are about as frequent; Pillow's formula, to the level.
 
@@ -131,13 +130,16 @@ def equalize(image: jax.Array) -> jax.Array:
     Raises:
       ValueError: on a wrong rank or dtype.
     """
-    _checks.image("image", image)
-    levels = _levels(image)
+    _checks.photo("image", image)
+    image = jnp.asarray(image)
+    whole = image.dtype == jnp.uint8
+    levels = image.astype(jnp.int32) if whole else _levels(image)
     counts = jax.lax.platform_dependent(levels, tpu=_count_by_product, default=_count_by_scatter)
     # A loop over the channels, or XLA would compute the entries of the table again for every pixel.
     table = jax.lax.map(_equalized, counts).reshape(-1)
     place = 256 * jnp.arange(image.shape[-1])[None, None, :] + levels
-    return _from_levels(table.at[place].get(mode="clip"), image)
+    moved = table.at[place].get(mode="clip")
+    return moved.astype(jnp.uint8) if whole else _from_levels(moved, image)
 
 
 @in_float32

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxtricks import check
 from jaxtricks.augment import _checks
 from jaxtricks.augment.compose import Batch
 from jaxtricks.augment.labels import crop_sample
@@ -48,8 +49,8 @@ def pick_size(step: int, *, sizes: tuple[int, ...], every: int = 10, seed: int =
     Reference:
       Redmon and Farhadi, YOLO9000: better, faster, stronger, arXiv 1612.08242, section 2.
     """
-    _checks.whole("step", step, least=0)
-    _checks.whole("every", every, least=1)
+    step = check.whole("step", step, least=0)
+    every = check.whole("every", every, least=1)
     if not sizes:
         raise ValueError(f"sizes is {sizes!r}; allowed: at least one size.")
     for size in sizes:
@@ -66,7 +67,7 @@ def progressive_size(epoch: int, *, epochs: int, start: int, stop: int, stages: 
       start: size of the first stage.
       stop: size of the last stage.
       stages: how many sizes, 1 to epochs; one stage is of size stop.
-      multiple: sizes between start and stop are rounded down to a multiple of this.
+      multiple: sizes between start and stop are rounded down to a multiple of this, but not below the smaller of both.
 
     Returns:
       The size.
@@ -77,10 +78,10 @@ def progressive_size(epoch: int, *, epochs: int, start: int, stop: int, stages: 
     Reference:
       Tan and Le, EfficientNetV2: smaller models and faster training, arXiv 2104.00298, section 4.
     """
-    _checks.whole("epochs", epochs, least=1)
-    _checks.whole("epoch", epoch, least=0)
-    for name, value in (("start", start), ("stop", stop), ("stages", stages), ("multiple", multiple)):
-        _checks.whole(name, value, least=1)
+    epochs = check.whole("epochs", epochs, least=1)
+    epoch = check.whole("epoch", epoch, least=0)
+    start, stop = check.whole("start", start, least=1), check.whole("stop", stop, least=1)
+    stages, multiple = check.whole("stages", stages, least=1), check.whole("multiple", multiple, least=1)
     if epoch >= epochs:
         raise ValueError(f"epoch is {epoch}; allowed: 0 to {epochs - 1}.")
     if stages > epochs:
@@ -88,4 +89,7 @@ def progressive_size(epoch: int, *, epochs: int, start: int, stop: int, stages: 
     stage = epoch * stages // epochs
     if stage == stages - 1:
         return stop
-    return start if stage == 0 else math.floor(start + (stop - start) * stage / (stages - 1)) // multiple * multiple
+    if stage == 0:
+        return start
+    between = math.floor(start + (stop - start) * stage / (stages - 1))
+    return max(between // multiple * multiple, min(start, stop))

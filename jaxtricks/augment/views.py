@@ -1,5 +1,6 @@
 """Test-time augmentation: several views of an image, and their predictions as one."""
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -95,7 +96,8 @@ def merge(logits: jax.Array, *, over: str = "probability") -> jax.Array:
       over: ``"probability"``, the logarithm of the mean of the softmaxes; or ``"logit"``, the mean of the logits.
 
     Returns:
-      ``[..., C]``: log-probabilities, or logits. Argmax and softmax are those of the merged prediction in both cases.
+      ``[..., C]``, float32 or wider: log-probabilities, or logits. Argmax and softmax are those of the merged
+      prediction in both cases.
 
     Raises:
       ValueError: on a wrong rank, dtype or option.
@@ -105,9 +107,10 @@ def merge(logits: jax.Array, *, over: str = "probability") -> jax.Array:
     check.option("over", over, ("probability", "logit"))
     if 0 in (logits.shape[0], logits.shape[-1]):
         raise ValueError(f"logits has shape {logits.shape}; allowed: one view and one class, or more.")
+    wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
     if over == "logit":
-        return logits.mean(0)
-    return jax.nn.logsumexp(jax.nn.log_softmax(logits), axis=0) - jnp.log(logits.shape[0])
+        return wide.mean(0)
+    return jax.nn.logsumexp(jax.nn.log_softmax(wide), axis=0) - math.log(len(wide))
 
 
 def over_views(

@@ -22,7 +22,6 @@ def read_ahead(
     ahead: int,
     timeout: float,
     say: Callable[[int], str],
-    passed: tuple[type[Exception], ...] = (),
 ) -> Iterator[Any]:
     """The items ``read(start)`` to ``read(stop - 1)``, in order, read by threads.
 
@@ -38,7 +37,6 @@ def read_ahead(
       ahead: items that may be ready besides those being read, 0 or more.
       timeout: seconds to wait for one item, greater than 0.
       say: ``number -> words``, what that item is, for messages.
-      passed: exceptions of ``read`` that are raised as they are; the others become a FeedError.
 
     Returns:
       An iterator of the items.
@@ -106,7 +104,7 @@ def read_ahead(
             if error is None:
                 yield item
                 del item
-            elif isinstance(error, (FeedError, *passed)):
+            elif isinstance(error, FeedError):
                 raise error
             else:
                 raise FeedError(f"{name} failed at {say(number)}: {type(error).__name__}: {error}.") from error

@@ -126,16 +126,14 @@ class Dataset:
         """Keep this many training images, the same share of each class: the same rows, whatever the seed.
 
         Args:
-          images: number of classes to the size of the training set.
+          images: so many that each class keeps one, to the size of the training set.
 
         Returns:
           A dataset with a smaller training set.
 
         Raises:
-          DataError: if there are fewer images than that, or fewer than one a class are asked for.
+          DataError: if there are fewer images than that, or a class would be left without an image.
         """
-        if not self.classes <= images <= len(self.train):
-            raise DataError(f"images is {images}; allowed: {self.classes} to {len(self.train)} for {self.name}.")
         order = np.concatenate(
             [
                 # position within its class, as a share of it: sorting by it takes every class evenly
@@ -146,8 +144,11 @@ class Dataset:
             ],
             axis=1,
         )
-        chosen = order[1, np.argsort(order[0], kind="stable")[:images]].astype(np.int64)
-        return replace(self, train=self.train.take(np.sort(chosen)))
+        rows = order[1, np.argsort(order[0], kind="stable")].astype(np.int64)
+        least = int(np.unique(self.train.labels[rows], return_index=True)[1].max()) + 1  # the last class comes in
+        if not least <= images <= len(rows):
+            raise DataError(f"images is {images}; allowed: {least} to {len(rows)} for {self.name}.")
+        return replace(self, train=self.train.take(np.sort(rows[:images])))
 
 
 def _rows_by_class(labels: np.ndarray, classes: int) -> list[np.ndarray]:

@@ -103,13 +103,12 @@ def fixup(params: Tree, *, inner: str, last: str, branches: int, depth: int) -> 
       The parameters, scaled.
 
     Raises:
-      ValueError: if a pattern matches no leaf, or branches or depth is too small.
+      ValueError: if a pattern matches no leaf, or branches or depth is no whole number or too small.
 
     Reference:
       Zhang et al., Fixup initialization, arXiv 1901.09321.
     """
-    check.between("branches", branches, 1, float("inf"))
-    check.between("depth", depth, 2, float("inf"))
+    branches, depth = check.whole("branches", branches, least=1), check.whole("depth", depth, least=2)
     factor = branches ** (-1 / (2 * depth - 2))
     return zero_last(_change(params, inner, lambda path, leaf: leaf * factor), last)
 
@@ -132,12 +131,12 @@ def lsuv(params: Tree, layers: Sequence[str], output: Callable[[Tree, str], jax.
       The parameters, scaled.
 
     Raises:
-      ValueError: if layers is empty or names no leaf, or steps is less than 1.
+      ValueError: if layers is empty or names no leaf, or steps is no whole number of 1 or more.
 
     Reference:
       Mishkin and Matas, All you need is a good init, arXiv 1511.06422.
     """
-    check.between("steps", steps, 1, float("inf"))
+    steps = check.whole("steps", steps, least=1)
     if isinstance(layers, str) or not layers:
         raise ValueError(f"layers is {layers!r}; allowed: a sequence of one or more paths.")
     for path in layers:

@@ -65,13 +65,13 @@ def dirac(*, groups: int = 1, rest: Initializer = jax.nn.initializers.zeros) -> 
       ``(key, shape, dtype=float32) -> array``; shape ``[..., C / groups, D]``; ValueError unless groups divides D.
 
     Raises:
-      ValueError: if groups is less than 1.
+      ValueError: if groups is no whole number of 1 or more.
 
     Reference:
       Zagoruyko and Komodakis, DiracNets, arXiv 1706.00388; with another ``rest``: Jordan, 94% on CIFAR-10 in 3.29
       seconds on a single GPU, arXiv 2404.00498.
     """
-    check.positive("groups", groups)
+    groups = check.whole("groups", groups, least=1)
 
     def init(key: jax.Array, shape: Sequence[int], dtype=jnp.float32) -> jax.Array:
         if len(shape) < 2 or shape[-1] % groups:
@@ -112,6 +112,7 @@ def patch_whitening(images: jax.Array, *, window: int, eps: float) -> jax.Array:
     count, height, width, channels = images.shape
     if not count * channels:
         raise ValueError(f"images has shape {images.shape}; allowed: no empty axis.")
+    window = check.whole("window", window, least=1)
     check.between("window", window, 1, min(height, width))
     check.positive("eps", eps)
     images = images.astype(jnp.promote_types(images.dtype, jnp.float32))
@@ -119,6 +120,7 @@ def patch_whitening(images: jax.Array, *, window: int, eps: float) -> jax.Array:
     shifts = [images[:, y : y + rows, x : x + columns] for y in range(window) for x in range(window)]
     patches = jnp.stack(shifts, axis=3).reshape(-1, window * window * channels)
     patches -= patches.mean(0, keepdims=True)
-    variance, vectors = jnp.linalg.eigh(patches.T @ patches / len(patches))
+    covariance = jnp.matmul(patches.T, patches, precision=jax.lax.Precision.HIGHEST) / len(patches)
+    variance, vectors = jnp.linalg.eigh(covariance)
     filters = (vectors / jnp.sqrt(jnp.maximum(variance, 0) + eps)[None, :])[:, ::-1]
     return jnp.concatenate([filters, -filters], axis=1).reshape(window, window, channels, -1)

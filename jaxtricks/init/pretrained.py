@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxtricks import check
 from jaxtricks.init._tensors import Header, opened
 
 Tree = dict[str, Any]
@@ -104,7 +105,8 @@ def save_pretrained(variables: tuple[Tree, Tree], path: str | os.PathLike, *, po
     """Write parameters and batch statistics of a residual network with torchvision's and timm's names.
 
     What ``load_pretrained`` reads, and torch as ``{name: torch.from_numpy(array)}``: kernels are transposed to
-    ``[out, in, height, width]`` and ``[out, in]``. The file is there whole or not at all.
+    ``[out, in, height, width]`` and ``[out, in]``. Each keeps its dtype, but for those that NumPy does not have:
+    bfloat16 and smaller ones are written as float32, which holds them exactly. The file is there whole or not at all.
 
     Args:
       variables: ``(params, stats)`` of a ``models.resnet``.
@@ -112,19 +114,23 @@ def save_pretrained(variables: tuple[Tree, Tree], path: str | os.PathLike, *, po
       pooled: whether shortcuts average first, ``d=True``: timm counts that layer too.
 
     Raises:
-      ValueError: if the file has another suffix, or a leaf belongs to no tensor of a ResNet.
+      ValueError: if the file has another suffix, or a leaf belongs to no tensor of a ResNet or is no floating point.
     """
     path = Path(path)
     if path.suffix != ".npz":
         raise ValueError(f"path is {str(path)!r}; allowed: a file with the suffix .npz.")
-    leaves = {_path(keys): np.asarray(leaf) for tree in variables for keys, leaf in jax.tree.leaves_with_path(tree)}
+    leaves = {_path(keys): leaf for tree in variables for keys, leaf in jax.tree.leaves_with_path(tree)}
     names = torch_names(leaves, pooled=pooled)
     if odd := sorted(set(leaves) - set(names)):
         raise ValueError(f"variables has {odd[0]!r} ({len(odd)} such); allowed: leaves of a ResNet.")
+    tensors = {}
+    for place, leaf in leaves.items():
+        check.floating(f"variables[{place!r}]", leaf)
+        array = np.asarray(leaf)
+        array = array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float32)
+        tensors[names[place]] = array.transpose(TO_TORCH.get(array.ndim, range(array.ndim)))
     part = path.with_suffix(f".{os.getpid()}.part.npz")
-    np.savez(
-        part, **{names[p]: leaf.transpose(TO_TORCH.get(leaf.ndim, range(leaf.ndim))) for p, leaf in leaves.items()}
-    )
+    np.savez(part, **tensors)
     part.replace(path)
 
 

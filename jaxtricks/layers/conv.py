@@ -27,9 +27,10 @@ def pair(name: str, value: int | tuple[int, int], *, least: int = 1) -> tuple[in
       ValueError: if it is neither, or too small.
     """
     both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(both) != 2 or not all(isinstance(v, int) and v >= least for v in both):
+    if len(both) != 2:
         raise ValueError(f"{name} is {value!r}; allowed: one whole number or two, each {least} or more.")
-    return both
+    rows, columns = (check.whole(name, each, least=least) for each in both)
+    return rows, columns
 
 
 def check_map(x: jax.Array, channels: int | None = None, *, name: str = "x") -> None:
@@ -129,7 +130,7 @@ def dense_to_conv(kernel: jax.Array, spatial: tuple[int, int]) -> jax.Array:
       ValueError: if kernel has another rank, or no multiple of H * W rows.
 
     Reference:
-      Long et al., Fully convolutional networks, arXiv 1411.4038.
+      Sermanet et al., OverFeat, arXiv 1312.6229; Long et al., Fully convolutional networks, arXiv 1411.4038.
     """
     check.rank("kernel", kernel, 2)
     height, width = pair("spatial", spatial)
@@ -149,13 +150,13 @@ def space_to_depth(x: jax.Array, *, block: int) -> jax.Array:
       ``[B, H / block, W / block, block**2 * C]``, ordered row, column, channel.
 
     Raises:
-      ValueError: if x has another rank, or block does not divide its height and width.
+      ValueError: if x has another rank, or block is no whole number of 1 or more that divides its height and width.
 
     Reference:
       Ridnik et al., TResNet, arXiv 2003.13630.
     """
     check.rank("x", x, 4)
-    check.positive("block", block)
+    block = check.whole("block", block, least=1)
     batch, height, width, channels = x.shape
     if height % block or width % block:
         raise ValueError(f"block is {block}; allowed: a divisor of height and width, {height} and {width}.")
@@ -172,15 +173,15 @@ class DepthwiseSeparable(nnx.Module):
       inputs: channels of the input.
       outputs: channels of the output.
       kernel: k, side of the window, odd; the padding keeps the size at stride 1.
-      stride: of the depthwise convolution.
-      dilation: of the depthwise convolution.
+      stride: of the depthwise convolution, 1 or more.
+      dilation: of the depthwise convolution, 1 or more.
       use_bias: add a bias after each of the two.
       kernel_init: of both kernels.
       dtype: of the computation; None takes the wider of input and kernel.
       rngs: for the kernels.
 
     Raises:
-      ValueError: if kernel is even.
+      ValueError: if kernel is even, or kernel, stride or dilation is no whole number of 1 or more.
 
     Reference:
       Howard et al., MobileNets, arXiv 1704.04861.
@@ -199,13 +200,15 @@ class DepthwiseSeparable(nnx.Module):
         dtype: jnp.dtype | None = None,
         rngs: nnx.Rngs,
     ):
+        kernel, half = _odd(kernel)
+        stride, dilation = check.whole("stride", stride, least=1), check.whole("dilation", dilation, least=1)
         conv = partial(nnx.Conv, use_bias=use_bias, kernel_init=kernel_init, dtype=dtype, rngs=rngs)
         self.depthwise = conv(
             inputs,
             inputs,
             (kernel, kernel),
             strides=stride,
-            padding=dilation * _half("kernel", kernel),
+            padding=dilation * half,
             kernel_dilation=dilation,
             feature_group_count=inputs,
         )
@@ -224,14 +227,14 @@ class Asymmetric(nnx.Module):
       inputs: channels of the input.
       outputs: channels of both convolutions.
       kernel: k, odd; the padding keeps the size at stride 1.
-      stride: of rows in the first and of columns in the second.
+      stride: of rows in the first and of columns in the second, 1 or more.
       use_bias: add a bias after each of the two.
       kernel_init: of both kernels.
       dtype: of the computation; None takes the wider of input and kernel.
       rngs: for the kernels.
 
     Raises:
-      ValueError: if kernel is even.
+      ValueError: if kernel is even, or kernel or stride is no whole number of 1 or more.
 
     Reference:
       Szegedy et al., Rethinking the Inception architecture, arXiv 1512.00567.
@@ -249,8 +252,9 @@ class Asymmetric(nnx.Module):
         dtype: jnp.dtype | None = None,
         rngs: nnx.Rngs,
     ):
+        kernel, half = _odd(kernel)
+        stride = check.whole("stride", stride, least=1)
         conv = partial(nnx.Conv, use_bias=use_bias, kernel_init=kernel_init, dtype=dtype, rngs=rngs)
-        half = _half("kernel", kernel)
         self.vertical = conv(inputs, outputs, (kernel, 1), strides=(stride, 1), padding=((half, half), (0, 0)))
         self.horizontal = conv(outputs, outputs, (1, kernel), strides=(1, stride), padding=((0, 0), (half, half)))
 
@@ -260,8 +264,9 @@ class Asymmetric(nnx.Module):
         return self.horizontal(self.vertical(x))
 
 
-def _half(name: str, kernel: int) -> int:
-    """The padding that keeps the size under an odd kernel."""
-    if kernel < 1 or kernel % 2 == 0:
-        raise ValueError(f"{name} is {kernel!r}; allowed: an odd number of 1 or more.")
-    return kernel // 2
+def _odd(kernel: int) -> tuple[int, int]:
+    """The side of an odd kernel, and the padding that keeps the size."""
+    kernel = check.whole("kernel", kernel, least=1)
+    if kernel % 2 == 0:
+        raise ValueError(f"kernel is {kernel!r}; allowed: an odd number of 1 or more.")
+    return kernel, kernel // 2

@@ -35,7 +35,7 @@ def local_response_norm(
     """
     check.min_rank("x", x, 1)
     check.floating("x", x)
-    check.between("size", size, 1, float("inf"))
+    size = check.whole("size", size, least=1)
     check.positive("k", k)
     check.between("alpha", alpha, 0.0, float("inf"))
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))

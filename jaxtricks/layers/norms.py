@@ -41,8 +41,8 @@ class BatchNorm(nnx.BatchNorm):
       rngs: as flax.nnx wants it; nothing is drawn.
 
     Raises:
-      ValueError: if momentum or epsilon lies outside its range, groups is less than 1, or two of axis_name, groups and
-        frozen are given: each says over what to average.
+      ValueError: if momentum or epsilon lies outside its range, groups is no whole number of 1 or more, or two of
+        axis_name, groups and frozen are given: each says over what to average.
 
     Reference:
       Ioffe and Szegedy, arXiv 1502.03167; ghost: Hoffer et al., Train longer, generalize better, arXiv 1705.08741.
@@ -61,8 +61,7 @@ class BatchNorm(nnx.BatchNorm):
     ):
         check.between("momentum", momentum, 0.0, 1.0)
         check.positive("epsilon", epsilon)
-        if groups is not None and groups < 1:
-            raise ValueError(f"groups is {groups!r}; allowed: None, or 1 or more.")
+        groups = None if groups is None else check.whole("groups", groups, least=1)
         if (axis_name is not None) + (groups is not None) + frozen > 1:
             raise ValueError(
                 f"groups is {groups!r}, axis_name {axis_name!r}, frozen {frozen}; allowed: one of the three."
@@ -110,11 +109,11 @@ def recalibrate(
         \sigma^2 = \frac{1}{n} \sum_b (\sigma_b^2 + (\mu_b - \mu)^2)
 
     over n batches, each normalised by its own statistics. Unlike a running mean, no batch counts more than another.
-    A frozen layer keeps its statistics.
+    However far off the old statistics are, the result is exact to rounding. A frozen layer keeps its own, bit for bit.
 
     Args:
       update: ``(stats, batch) -> stats``, one forward pass in training mode, best under ``jit``: for instance
-        ``lambda stats, image: model.apply(params, stats, image, train=True)[1]``.
+        ``lambda stats, image: model.apply(params, stats, image, train=True)[1]``. It sees the first batch twice.
       stats: nested dicts with ``mean`` and ``var`` of every layer.
       batches: what update takes; of one size, for each counts the same. Some thousand images are enough.
       momentum: that of the model's ``BatchNorm``, 0 or more and less than 1: another gives wrong statistics.
@@ -132,15 +131,20 @@ def recalibrate(
         raise ValueError(f"momentum is {momentum!r}; allowed: 0 or more and less than 1.")
 
     def of_batch(before, after):
-        return (after - momentum * before) / (1 - momentum)
+        return jnp.where(after == before, before, (after - momentum * before) / (1 - momentum))
 
-    seen = [jax.tree.map(of_batch, stats, update(stats, batch)) for batch in batches]
+    seen = []
+    for batch in batches:
+        if not seen:  # what moves starts at 0, from which nothing cancels; what stays is frozen, or right as it is
+            stats = jax.tree.map(lambda old, new: jnp.where(new == old, old, 0), stats, update(stats, batch))
+        seen.append(jax.tree.map(of_batch, stats, update(stats, batch)))
     if not seen:
         raise ValueError("batches is empty; allowed: one batch or more.")
 
     def pooled(tree):
         if set(tree) == {"mean", "var"}:
-            return {"mean": tree["mean"].mean(0), "var": tree["var"].mean(0) + tree["mean"].var(0)}
+            mean, var = (tree[name] - tree[name][:1] for name in ("mean", "var"))  # exact where all batches agree
+            return {"mean": tree["mean"][0] + mean.mean(0), "var": tree["var"][0] + var.mean(0) + mean.var(0)}
         if not tree or not all(isinstance(branch, dict) for branch in tree.values()):
             raise ValueError(f"stats has {sorted(tree)} at one place; allowed: nested dicts that end in mean and var.")
         return {name: pooled(branch) for name, branch in tree.items()}

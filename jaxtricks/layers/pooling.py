@@ -49,14 +49,16 @@ def spatial_pyramid_pool(x: jax.Array, *, levels: tuple[int, ...] = (1, 2, 4)) -
       ``[B, D * sum(n**2)]``, ordered level, row, column, channel.
 
     Raises:
-      ValueError: if x has another rank, no position or no floating point, or levels holds no number or one below 1.
+      ValueError: if x has another rank, no position or no floating point, or levels is empty or holds anything but
+        whole numbers of 1 or more.
 
     Reference:
       He et al., Spatial pyramid pooling, arXiv 1406.4729.
     """
     check_map(x)
-    if not levels or min(levels) < 1:
-        raise ValueError(f"levels is {levels!r}; allowed: one or more numbers of 1 or more.")
+    if not isinstance(levels, (tuple, list)) or not levels:
+        raise ValueError(f"levels is {levels!r}; allowed: one or more whole numbers of 1 or more.")
+    levels = [check.whole("levels", n, least=1) for n in levels]
 
     def bins(x, axis, n):
         size = x.shape[axis]
@@ -204,15 +206,14 @@ def blur_pool(x: jax.Array, *, size: int = 3, stride: int = 2) -> jax.Array:
       ``[B, ceil(H / stride), ceil(W / stride), D]``, the dtype of x.
 
     Raises:
-      ValueError: if x has another rank or no floating point, size or stride is less than 1, or the filter is too large
-        for x to be reflected.
+      ValueError: if x has another rank or no floating point, size or stride is no whole number of 1 or more, or the
+        filter is too large for x to be reflected.
 
     Reference:
       Zhang, Making convolutional networks shift-invariant again, arXiv 1904.11486.
     """
     check_map(x)
-    check.positive("size", size)
-    check.positive("stride", stride)
+    size, stride = check.whole("size", size, least=1), check.whole("stride", stride, least=1)
     if size // 2 >= min(x.shape[1:3]):
         raise ValueError(f"size is {size}; allowed: less than twice height and width of x, {x.shape[1:3]}.")
     around = ((size - 1) // 2, size // 2)

@@ -4,6 +4,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxtricks import check
@@ -43,21 +44,25 @@ def balance_alpha(positives: int | jax.Array, negatives: int | jax.Array) -> jax
 
     Args:
       positives: n+, the number of positive targets, 0 or more, any shape.
-      negatives: n-, of the shape of positives.
+      negatives: n-, 0 or more, of the shape of positives.
 
     Returns:
-      alpha, of that shape, float32; 0.5 where both numbers are 0.
+      alpha, of that shape, float32; 0.5 where both numbers are 0, NaN where one is negative.
 
     Raises:
-      ValueError: if the shapes differ.
+      ValueError: if the shapes differ, or a Python or NumPy number is negative (in arrays of JAX that is NaN).
 
     Reference:
       Xie and Tu, Holistically-nested edge detection, arXiv 1504.06375.
     """
     check.same_shape("negatives", negatives, "positives", positives)
+    for name, count in (("positives", positives), ("negatives", negatives)):
+        if isinstance(count, (*check.NUMBERS, np.ndarray)) and np.any(np.less(count, 0)):
+            raise ValueError(f"{name} is {count!r}; allowed: 0 or more.")
     positives, negatives = jnp.asarray(positives, jnp.float32), jnp.asarray(negatives, jnp.float32)
     total = positives + negatives
-    return jnp.where(total > 0, _safe.ratio(negatives, total), 0.5)
+    alpha = jnp.where(total == 0, 0.5, _safe.ratio(negatives, total))
+    return jnp.where((positives < 0) | (negatives < 0), jnp.nan, alpha)
 
 
 def softmax_focal(

@@ -9,7 +9,7 @@ from jaxtricks import check
 from jaxtricks.losses import _arguments, _safe
 
 
-def class_weights(counts: jax.Array, *, scheme: str = "inverse", beta: float = 0.999) -> jax.Array:
+def class_weights(counts: jax.Array, *, scheme: str = "inverse", beta: float | None = None) -> jax.Array:
     r"""A weight for each class, larger for a rarer one.
 
     .. math::
@@ -21,18 +21,21 @@ def class_weights(counts: jax.Array, *, scheme: str = "inverse", beta: float = 0
     Args:
       counts: n, ``[C]``, training examples of each class, integers or floating point, 0 or more.
       scheme: "inverse", or "effective" for the effective number of samples.
-      beta: for "effective", 0 (all weights equal) to 1, exclusive; towards 1 it becomes "inverse".
+      beta: of "effective" alone, 0 (all weights equal) to 1, exclusive; towards 1 it becomes "inverse". None is 0.999.
 
     Returns:
       The weights, ``[C]``, float32; 0 for a class without examples.
 
     Raises:
-      ValueError: if counts has a wrong rank or dtype, or no class, or an option is wrong.
+      ValueError: if counts has a wrong rank or dtype, or no class, an option is wrong, or beta goes with "inverse".
 
     Reference:
       Cui et al., Class-balanced loss based on effective number of samples, arXiv 1901.05555.
     """
     check.option("scheme", scheme, ("inverse", "effective"))
+    if scheme == "inverse" and beta is not None:
+        raise ValueError(f'beta is {beta!r}; allowed with the scheme "inverse": None, for it has no beta.')
+    beta = 0.999 if beta is None else beta
     check.between("beta", beta, 0.0, math.nextafter(1.0, 0.0))
     counts = _arguments.class_counts(counts)
     # The effective number up to a factor, 1 - beta^n, without the rounding of a beta near 1.

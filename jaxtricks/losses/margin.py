@@ -58,7 +58,8 @@ def ramp(logits: jax.Array, labels: jax.Array, *, s: float = -1.0) -> jax.Array:
       ValueError: if a shape or a dtype is wrong, or s is not below 1.
 
     Reference:
-      Wu and Liu, Robust truncated hinge loss support vector machines, JASA 2007.
+      Wu and Liu, Robust truncated hinge loss support vector machines, JASA 2007; of two classes: Collobert et al.,
+      Trading convexity for scalability, ICML 2006.
     """
     check.between("s", s, -math.inf, math.nextafter(1.0, 0.0))
     logits = _arguments.scores("logits", logits)
@@ -84,7 +85,7 @@ def large_margin_logits(
       features: x, ``[..., D]``, floating point. A zero vector has logits 0.
       kernel: w, ``[D, C]``, floating point.
       labels: y, ``[...]``, integers in 0 to C - 1.
-      margin: m, an integer of 1 or more; 1 gives plain logits. Static.
+      margin: m, a whole number of 1 or more; 1 gives plain logits. Static.
       blend: lambda >= 0, annealed from large (plain logits) to small.
 
     Returns:
@@ -96,8 +97,7 @@ def large_margin_logits(
     Reference:
       Liu et al., Large-margin softmax loss for convolutional neural networks, arXiv 1612.02295.
     """
-    if not isinstance(margin, int) or margin < 1:
-        raise ValueError(f"margin is {margin!r}; allowed: an integer of 1 or more.")
+    margin = check.whole("margin", margin, least=1)
     check.between("blend", blend, 0.0, math.inf)
     features, kernel = _head(features, kernel)
     logits = jnp.matmul(features, kernel, precision=jax.lax.Precision.HIGHEST)

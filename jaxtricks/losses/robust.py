@@ -1,5 +1,7 @@
 """Losses that a few wrong labels or wild residuals cannot dominate."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -105,7 +107,7 @@ def bi_tempered(logits: jax.Array, targets: jax.Array, *, t1: float, t2: float) 
       logits: s, ``[..., C]``, floating point; -inf is a class of probability 0.
       targets: t, ``[..., C]``, floating point, rows of sum 1.
       t1: temperature of the logarithm, 0 to 1. A Python number.
-      t2: temperature of the softmax, 1 or more. A Python number.
+      t2: temperature of the softmax, 1 to 1e6, where it hardly tells the classes apart any more. A Python number.
 
     Returns:
       The loss of each example, ``[...]``, 0 or more, float32 or wider.
@@ -117,7 +119,7 @@ def bi_tempered(logits: jax.Array, targets: jax.Array, *, t1: float, t2: float) 
       Amid et al., Robust bi-tempered logistic loss based on Bregman divergences, arXiv 1906.03361.
     """
     check.between("t1", t1, 0.0, 1.0)
-    check.between("t2", t2, 1.0, float("inf"))
+    check.between("t2", t2, 1.0, 1e6)
     logits = _arguments.scores("logits", logits)
     targets = _arguments.like("targets", targets, "logits", logits)
     log_p = _tempered_log_softmax(logits, t2)
@@ -137,25 +139,32 @@ def _tempered_log_softmax(logits: jax.Array, t: float) -> jax.Array:
     """The logarithm of exp_t(logits - lambda), with the lambda that makes the sum 1."""
     if t == 1:
         return jax.nn.log_softmax(logits)
+    a = t - 1.0
     depth = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True)) - logits
+    absent = depth == jnp.inf
+    depth = jnp.where(absent, 0.0, depth)
 
-    def log_exp(shift):
-        return -jnp.log1p((t - 1.0) * (shift + depth)) / (t - 1.0)
+    # By fall, minus the logarithm of the largest p, from 0 to log C: lambda itself is about C^a, which overflows.
+    def stretch(fall):
+        half = jnp.exp(-0.5 * a * fall)
+        return jnp.where(absent, jnp.inf, depth * half * (a * half))
 
-    def excess(shift):
-        return jnp.sum(jnp.exp(log_exp(shift)), axis=-1, keepdims=True) - 1.0
+    def log_p(fall):
+        return -fall - jnp.log1p(stretch(fall)) / a
 
-    def newton(_, shift):
-        def step(_, shift):
-            stretched = 1.0 + (t - 1.0) * (shift + depth)
-            p = jnp.exp(log_exp(shift))
-            total, slope = (jnp.sum(terms, axis=-1, keepdims=True) for terms in (p, p / stretched))
-            return shift + total * jnp.expm1((t - 1.0) * jnp.log(total)) / ((t - 1.0) * slope)
+    def excess(fall):
+        return jnp.sum(jnp.exp(log_p(fall)), axis=-1, keepdims=True) - 1.0
 
-        # Of total^(1 - t) - 1, which is concave and close to linear: from 0, Newton climbs to the root, never passes
-        # it, and six steps are enough for double precision.
-        return jax.lax.fori_loop(0, 6, step, shift)
+    def newton(_, fall):
+        def step(_, fall):
+            p = jnp.exp(log_p(fall))
+            total, part = (jnp.sum(x, axis=-1, keepdims=True) for x in (p, p / (1.0 + stretch(fall))))
+            return fall - jnp.log1p((1.0 - total) / part)
+
+        # The sum is a concave function of the largest p: Newton's steps from 1 / C climb to the root and never pass it.
+        # Eight are enough for double precision: tried to 300,000 classes and gaps of 1e30.
+        return jax.lax.fori_loop(0, 8, step, fall)
 
     # The implicit function theorem differentiates the root, not the iteration.
-    start = jnp.zeros_like(depth[..., :1])
-    return log_exp(jax.lax.custom_root(excess, start, newton, lambda g, y: y / g(jnp.ones_like(y))))
+    start = jnp.full_like(depth[..., :1], math.log(depth.shape[-1]))
+    return log_p(jax.lax.custom_root(excess, start, newton, lambda g, y: y / g(jnp.ones_like(y))))

@@ -25,7 +25,8 @@ def smooth_labels_exclusive(targets: jax.Array, alpha: float) -> jax.Array:
       ValueError: if there are fewer than 2 classes, or a shape, a dtype or alpha is wrong.
 
     Reference:
-      He et al., Bag of tricks for image classification with convolutional neural networks, arXiv 1812.01187.
+      He et al., Bag of tricks for image classification with convolutional neural networks, arXiv 1812.01187; optax's
+      form: Szegedy et al., Rethinking the Inception architecture, arXiv 1512.00567.
     """
     check.between("alpha", alpha, 0.0, 1.0)
     targets = _arguments.scores("targets", targets)
@@ -44,7 +45,7 @@ def gaussian_label_distribution(values: jax.Array, *, bins: jax.Array, sigma: fl
     `expected_value`.
 
     Args:
-      values: v, ``[...]``, floating point. One far outside the bins puts all on the nearest bin.
+      values: v, ``[...]``, floating point. One far outside the bins, however far, puts all on the nearest bin.
       bins: b, ``[K]``, finite, the number that each class stands for.
       sigma: > 0, in units of the values; a number, or one for each value, ``[...]``.
 
@@ -65,8 +66,16 @@ def gaussian_label_distribution(values: jax.Array, *, bins: jax.Array, sigma: fl
     check.number("bins", bins)
     bins = _arguments.scores("bins", jnp.asarray(bins, values.dtype))
     check.rank("bins", bins, 1)
-    gap = values[..., None] - jnp.broadcast_to(bins, (*values.shape, bins.size))
-    return jax.nn.softmax(-0.5 * (gap / jnp.broadcast_to(sigma, values.shape)[..., None]) ** 2)
+    least, greatest = bins.min(), bins.max()
+    sigma = jnp.broadcast_to(sigma, values.shape)
+    # 1e12 sigma beyond the bins only the nearest is left, unless another is less than 1e-10 sigma from it.
+    values = jnp.clip(values, least - 1e12 * sigma, greatest + 1e12 * sigma)
+    bins = jnp.broadcast_to(bins, (*values.shape, bins.size))
+    nearest = jnp.argmin(jnp.abs(jnp.clip(values, least, greatest)[..., None] - bins), axis=-1, keepdims=True)
+    base = jax.lax.stop_gradient(jnp.take_along_axis(bins, nearest, axis=-1))
+    # The square of the nearest bin is taken off by hand: of large squares the difference would be lost.
+    step, values, sigma = bins - base, values[..., None], sigma[..., None]
+    return jax.nn.softmax(step / sigma * (values - base - step / 2) / sigma)
 
 
 def expected_value(probabilities: jax.Array, *, bins: jax.Array) -> jax.Array:
@@ -118,4 +127,5 @@ def bce_targets(targets: jax.Array, *, threshold: float = 0.0) -> jax.Array:
     """
     check.between("threshold", threshold, 0.0, 1.0)
     targets = _arguments.scores("targets", targets)
-    return (targets > threshold).astype(targets.dtype)
+    unknown = jnp.isnan(targets) | jnp.isnan(threshold)
+    return jnp.where(unknown, jnp.nan, (targets > threshold).astype(targets.dtype))

@@ -15,27 +15,29 @@ def correct(logits: jax.Array, labels: jax.Array, *, k: int = 1) -> jax.Array:
 
     Args:
       logits: ``[B, C]``.
-      labels: int ``[B]``, 0 to C - 1; a label out of range, or a logit of the label that is not a number, is never
-        correct.
-      k: 1 to C.
+      labels: int ``[B]``, 0 to C - 1; a label out of range is never correct, nor is one in a row of which a logit is
+        NaN.
+      k: a whole number, 1 to C.
 
     Returns:
       bool ``[B]``.
 
     Raises:
-      ValueError: if ranks or sizes differ, logits are no numbers, labels no integers, or k lies outside 1 to C.
+      ValueError: if ranks or sizes differ, logits are no numbers, labels no integers, or k is no whole number of 1
+        to C.
     """
     check.rank("logits", logits, 2)
     check.number("logits", logits)
     check.shape("labels", labels, logits.shape[:1])
     check.integer("labels", labels)
     classes = logits.shape[1]
+    k = check.whole("k", k, least=1)
     check.between("k", k, 1, classes)
     inside = _is_class(labels, classes)
     label = jnp.where(inside, labels, 0)[:, None]
     own = jnp.take_along_axis(logits, label, axis=1)
     before = (logits > own) | ((logits == own) & (jnp.arange(classes)[None] < label))
-    return inside & ~jnp.isnan(own[:, 0]) & (before.sum(1) < k)
+    return inside & ~jnp.isnan(logits).any(1) & (before.sum(1) < k)
 
 
 def classification(out: tuple, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxtricks import check
 from jaxtricks.optim.paths import Tree, first_match, layer_rates, path_mask
 
 NOTHING = -0.0  # p + (-0.0) is p for every p; p + 0.0 turns -0.0 into 0.0, and "unchanged" means the bits
@@ -98,18 +99,22 @@ def unfreeze_at(tx: optax.GradientTransformation, steps: Mapping[str, int]) -> o
 
     Args:
       tx: the whole optimiser.
-      steps: ``{regular expression: first step that moves the leaf}``, in order; a leaf belongs to the first that is
-        found, and one where none is found trains from the start.
+      steps: ``{regular expression: first step that moves the leaf}``, in order, whole numbers of 0 or more, one of them
+        above 0; a leaf belongs to the first that is found, and one where none is found trains from the start.
 
     Returns:
       The transformation. Put nothing after it that adds to the updates.
 
     Raises:
-      ValueError: at ``init``, if a pattern takes no leaf.
+      ValueError: if a step is out of range, or none is above 0, which would hold nothing; at ``init``, if a pattern
+        takes no leaf.
 
     Reference:
       Howard and Ruder, Universal language model fine-tuning for text classification, arXiv 1801.06146.
     """
+    steps = {pattern: check.whole(f"steps[{pattern!r}]", step) for pattern, step in steps.items()}
+    if not any(steps.values()):
+        raise ValueError(f"steps is {steps}; allowed: one pattern or more with a step above 0.")
     tx = optax.with_extra_args_support(tx)
 
     def starts(tree: Tree) -> Tree:

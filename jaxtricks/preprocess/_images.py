@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxtricks import check
@@ -11,13 +12,16 @@ Images = np.ndarray | Iterable[np.ndarray]
 
 
 def parts(images: Images) -> Iterator[np.ndarray]:
-    """The images in float64 and [0, 1] units, at most 256 at a time."""
-    some = False
+    """The images in float64 and [0, 1] units, at most 256 at a time; all of as many channels."""
+    some, channels = False, None
     for batch in [images] if hasattr(images, "shape") else images:
         check.rank("images", batch, 4)
         if 0 in batch.shape[1:]:
             raise ValueError(f"images has shape {batch.shape}; allowed: at least one pixel and one channel.")
-        if batch.dtype != np.uint8 and not np.issubdtype(batch.dtype, np.floating):
+        if channels not in (None, batch.shape[-1]):
+            raise ValueError(f"images has a batch of shape {batch.shape}; allowed: {channels} channels, as before.")
+        channels = batch.shape[-1]
+        if batch.dtype != np.uint8 and not jnp.issubdtype(batch.dtype, jnp.floating):
             raise ValueError(f"images has dtype {batch.dtype}; allowed: uint8 or a floating-point dtype.")
         for i in range(0, len(batch), 256):
             part = np.asarray(batch[i : i + 256])

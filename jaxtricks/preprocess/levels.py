@@ -47,6 +47,11 @@ def floats(image: jax.Array) -> jax.Array:
 
 def like(image: jax.Array, dtype) -> jax.Array:
     """An image of floats in the dtype of another: rounded to 255ths for uint8."""
-    if dtype == jnp.uint8 and image.dtype != dtype:
-        return jnp.clip(jnp.round(255 * jnp.nan_to_num(image)), 0, 255).astype(dtype)
+    return rounded(255 * image, dtype) if dtype == jnp.uint8 and image.dtype != dtype else image.astype(dtype)
+
+
+def rounded(image: jax.Array, dtype) -> jax.Array:
+    """Floats in the units of a dtype: rounded to whole levels for uint8, a NaN to 0."""
+    if dtype == jnp.uint8:
+        image = jnp.round(jnp.where(image > 0, jnp.minimum(image, 255), 0))  # a NaN is not more than 0
     return image.astype(dtype)

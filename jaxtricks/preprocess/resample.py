@@ -22,22 +22,33 @@ def cubic(x: jax.Array) -> jax.Array:
 REACH = {triangle: 1, cubic: 2}  # pixels on each side, at scales up to 1
 
 
-def stored(function: Callable, x: jax.Array):
+def stored(function: Callable, x):
     """``function(x)``, by a loop over the two halves of x: what a loop gives is kept in memory.
 
     XLA computes what is cheap again wherever it is used: for each channel, and not always to the same last bit, so that
     a floor in an index may differ from the one in a weight.
 
     Args:
-      function: ``[n] -> [n, ...]``, or several such, for each element by itself.
-      x: ``[N]``.
+      function: ``[n, ...] -> [n, ...]``, or several such, for each row by itself.
+      x: ``[N, ...]``, or several with the same N.
 
     Returns:
-      ``[N, ...]``.
+      ``[N, ...]``, or several.
     """
-    size = x.shape[0]
-    halves = jnp.concatenate([x, x[-1:]])[: size + size % 2].reshape(2, -1)
-    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:size], jax.lax.map(function, halves))
+    size = len(jax.tree.leaves(x)[0])
+    half = (size + 1) // 2
+
+    def part(start):
+        return function(jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, start, half), x))
+
+    def blank(a):  # of the type of what comes in, which shard_map tells apart by device; the compiler drops a
+        return jnp.broadcast_to(jnp.where(False, a.ravel()[0], jnp.zeros((), a.dtype)), (size, *a.shape[1:]))
+
+    def fill(i, out):
+        start = i * (size - half)
+        return jax.tree.map(lambda o, p: jax.lax.dynamic_update_slice_in_dim(o, p, start, 0), out, part(start))
+
+    return jax.lax.fori_loop(0, 2, fill, jax.tree.map(blank, part(0)))
 
 
 def along(
@@ -53,7 +64,7 @@ def along(
     """Each wanted place as a weighted mean of the pixels about it: weights ``kernel((p - wanted) / max(scale, 1))``.
 
     Args:
-      image: ``[H, W, C]``, float32 or wider.
+      image: ``[H, W, C]``; integers are taken for what they are.
       axis: 0 or 1.
       wanted: places along it, ``[N]``, in pixels; the centre of the first is 0.5.
       scale: pixels from one place to the next; more than ``most`` and 1 gives NaN.
@@ -62,38 +73,45 @@ def along(
       kernel: ``triangle`` or ``cubic``.
 
     Returns:
-      The image with N pixels along the axis.
+      The image with N pixels along the axis, float32 or wider.
     """
     image = jnp.asarray(image)
-    pixels = image.shape[axis]
+    pixels, dtype = image.shape[axis], jnp.promote_types(image.dtype, jnp.float32)
     taps = math.ceil(2 * REACH[kernel] * max(1.0, most))
     start, stop = jnp.maximum(span[0], 0), jnp.minimum(span[1], pixels)
-    wide = jnp.maximum(scale, 1)
-    known = jnp.where((wide > max(1.0, most) * (1 + 1e-5)) & (start < stop), jnp.nan, 1)
+    spread = jnp.maximum(scale, 1)
+    known = jnp.where((spread > max(1.0, most) * (1 + 1e-5)) & (start < stop), jnp.nan, 1)
 
-    def weights(place):
+    def weights(place, wanted):
         center = place + 0.5
-        weight = kernel((center - wanted[:, None]) / wide)
+        weight = kernel((center - wanted[:, None]) / spread)
         weight = jnp.where((center < start) | (center >= stop), 0, weight)
         total = weight.sum(1, keepdims=True)
         return known * weight / jnp.where(total == 0, 1, total)
 
     def dense(image):
         exact = jax.lax.Precision.HIGHEST  # else TF32 or bfloat16 on accelerators, an error of up to one grey level
-        weight = weights(jnp.arange(pixels)[None, :])
-        return jnp.einsum("ih,hwc->iwc" if axis == 0 else "jw,iwc->ijc", weight, image, precision=exact)
+        weight = weights(jnp.arange(pixels)[None, :], wanted)
+        rule = "ih,hwc->iwc" if axis == 0 else "jw,iwc->ijc"
+        return jnp.einsum(rule, weight, image.astype(dtype), precision=exact)
 
     def sparse(image):
-        first = stored(lambda wanted: jnp.floor(wanted - REACH[kernel] * wide + 0.5), wanted)
-        place = first[:, None] + jnp.arange(taps)[None, :]
-        weight = weights(place)
-        place = jnp.clip(place, 0, pixels - 1).astype(jnp.int32)
-        out = 0.0
-        for i in range(taps):
-            row, factor = place[:, i], weight[:, i, None]
-            taken = image.at[row].get(mode="clip") if axis == 0 else image.at[:, row].get(mode="clip")
-            out = out + (factor[..., None] if axis == 0 else factor[None]) * taken
-        return out
+        first = stored(lambda wanted: jnp.floor(wanted - REACH[kernel] * spread + 0.5), wanted)
+
+        def table(given):
+            place = given[0][:, None] + jnp.arange(taps)[None, :]
+            return jnp.clip(place, 0, pixels - 1).astype(jnp.int32), weights(place, given[1])
+
+        def mean(place, weight, image):
+            taken = (image.at[place[:, i]] if axis == 0 else image.at[:, place[:, i]] for i in range(taps))
+            factors = (weight[:, i, None] if axis == 0 else weight[None, :, i, None] for i in range(taps))
+            return sum(f * t.get(mode="clip").astype(dtype) for f, t in zip(factors, taken, strict=True))
+
+        place, weight = stored(table, (first, wanted))
+        if axis == 1:
+            return stored(lambda rows: mean(place, weight, rows), image)
+        flat = image.reshape(pixels, -1)  # one axis, so that a processor takes many values at once
+        return mean(place, weight, flat).reshape(-1, *image.shape[1:])
 
     if taps >= pixels:
         return dense(image)

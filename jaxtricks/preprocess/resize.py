@@ -4,13 +4,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxtricks import check
-from jaxtricks.preprocess.levels import in_float32
+from jaxtricks.preprocess.levels import levels_or_floats, rounded
 from jaxtricks.preprocess.resample import along, cubic, triangle
 
 KERNELS = {"bilinear": triangle, "bicubic": cubic}
 
 
-@in_float32
 def resize_center_crop(
     image: jax.Array, *, shorter: int = 256, size: int | tuple[int, int] = 224, method: str = "bilinear"
 ) -> jax.Array:
@@ -31,21 +30,21 @@ def resize_center_crop(
       ValueError: on a wrong rank, dtype, size or method.
     """
     check.rank("image", image, 3)
+    dtype = levels_or_floats("image", image)
     check.option("method", method, KERNELS)
-    if isinstance(shorter, bool) or not isinstance(shorter, int) or shorter < 1:
-        raise ValueError(f"shorter is {shorter!r}; allowed: a whole number of 1 or more.")
+    shorter = check.whole("shorter", shorter, least=1)
     if 0 in image.shape:
         raise ValueError(f"image has shape {image.shape}; allowed: at least one pixel and one channel.")
     least = min(image.shape[:2])
     resized = tuple(side * shorter // least for side in image.shape[:2])
-    target = (size, size) if isinstance(size, int) else size
-    pair = isinstance(target, tuple | list) and len(target) == 2 and all(isinstance(t, int) for t in target)
-    if not pair or any(not 1 <= t <= r for t, r in zip(target, resized, strict=True)):
+    target = [check.whole("size", t, least=1) for t in (size if isinstance(size, tuple | list) else (size, size))]
+    if len(target) != 2 or any(t > r for t, r in zip(target, resized, strict=True)):
         raise ValueError(f"size is {size!r}; allowed: whole numbers from 1 to the resized image's {resized}.")
     for axis in (1, 0):  # Pillow's order
         step = image.shape[axis] / resized[axis]
         start = round((resized[axis] - target[axis]) / 2)
         wanted = (start + jnp.arange(target[axis]) + 0.5) * step
         span = (0, image.shape[axis])
-        image = along(image, axis, wanted, step, span, most=step, kernel=KERNELS[method]).clip(0, 1)
-    return image
+        image = along(image, axis, wanted, step, span, most=step, kernel=KERNELS[method])
+        image = image.clip(0, 255 if dtype == jnp.uint8 else 1)
+    return rounded(image, dtype)

@@ -27,7 +27,7 @@ def center_fit(images: Images) -> Affine:
       Affine: shift the mean, scale 1.
 
     Raises:
-      ValueError: if a batch is not of rank 4, or there is no pixel.
+      ValueError: if a batch is not of rank 4, the channels differ, or there is no pixel.
     """
     mean, _ = _moments(images)
     return Affine(device(mean), device(np.ones_like(mean)))
@@ -43,7 +43,7 @@ def standardize_fit(images: Images) -> Affine:
       Affine: shift the mean, scale the deviation; 1 for a constant channel, so that it becomes 0 and not NaN.
 
     Raises:
-      ValueError: if a batch is not of rank 4, or there is no pixel.
+      ValueError: if a batch is not of rank 4, the channels differ, or there is no pixel.
     """
     mean, variance = _moments(images)
     constant = variance < 1e-12  # of float64 sums of numbers up to 1: below this there is rounding only
@@ -60,7 +60,7 @@ def min_max_fit(images: Images) -> Affine:
       Affine: shift the least value, scale the range; 1 for a constant channel.
 
     Raises:
-      ValueError: if a batch is not of rank 4, or there is no pixel.
+      ValueError: if a batch is not of rank 4, the channels differ, or there is no pixel.
     """
     low, high = np.inf, -np.inf
     for part in parts(images):

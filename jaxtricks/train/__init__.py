@@ -8,13 +8,14 @@ from jaxtricks.train.checkpoint import (
     CheckpointWarning,
 )
 from jaxtricks.train.conflicts import Conflict, RecipeWarning, conflicts
+from jaxtricks.train.description import describe, fingerprint
 from jaxtricks.train.flight import NonFiniteError
 from jaxtricks.train.logs import json_lines, tensorboard
 from jaxtricks.train.loop import fit
 from jaxtricks.train.parallel import Plan, start
 from jaxtricks.train.precision import BFLOAT16, FLOAT16, FLOAT32, LossScale, Precision
-from jaxtricks.train.program import build_model, build_schedule, total_steps
-from jaxtricks.train.recipe import Recipe, describe, fingerprint
+from jaxtricks.train.program import build_constants, build_model, build_schedule, total_steps
+from jaxtricks.train.recipe import Recipe
 from jaxtricks.train.rehearsal import RecipeError
 from jaxtricks.train.session import Run
 from jaxtricks.train.signals import Interrupted
@@ -44,6 +45,7 @@ __all__ = [
     "Run",
     "State",
     "averaged",
+    "build_constants",
     "build_model",
     "build_schedule",
     "conflicts",

@@ -65,7 +65,9 @@ def check_arguments(
 
 
 def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
-    """The seeds, if they are one or more different whole numbers of 0 or more; else ValueError.
+    """The seeds, if they are one or more different whole numbers of 0 to 2**32 - 1; else ValueError.
+
+    JAX keeps the low 32 bits of a larger one, so that two seeds would be one.
 
     Args:
       seeds: as in fit.
@@ -74,7 +76,7 @@ def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
       Python integers.
     """
     found = tuple(seeds) if isinstance(seeds, Iterable) and not isinstance(seeds, str) else (seeds,)
-    whole = [isinstance(s, (int, np.integer)) and not isinstance(s, bool) and 0 <= s < 2**63 for s in found]
+    whole = [isinstance(s, (int, np.integer)) and not isinstance(s, bool) and 0 <= s < 2**32 for s in found]
     if not found or not all(whole) or len(set(found)) != len(found) or not isinstance(seeds, Iterable):
-        raise ValueError(f"seeds is {seeds!r}; allowed: one or more different whole numbers of 0 or more.")
+        raise ValueError(f"seeds is {seeds!r}; allowed: one or more different whole numbers of 0 to 2**32 - 1.")
     return tuple(map(int, found))

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxtricks.train.recipe import Recipe, describe
+from jaxtricks.train.description import describe
+from jaxtricks.train.recipe import Recipe
 
 
 class RecipeWarning(UserWarning):
@@ -126,8 +127,8 @@ def _leaves(tree: Any) -> list:
 
 
 def _tiny(params: Any) -> Any:
-    """One number for each leaf, of the same rank."""
-    return jax.tree.map(lambda leaf: jnp.ones((1,) * len(leaf.shape)), params)
+    """One number for each leaf, of the same rank, and so small that no limit of a norm holds it."""
+    return jax.tree.map(lambda leaf: jnp.full((1,) * len(leaf.shape), 1e-3), params)
 
 
 def _states(optimizer: Callable, params: Any) -> str:

@@ -1,7 +1,9 @@
 """What a run says while it goes: functions that take one record, a dict of plain values."""
 
+import atexit
 import json
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,7 +47,9 @@ def tensorboard(folder: str | Path) -> Log:
       ImportError: if tensorboardX is missing; the message says what to install.
     """
     try:
-        from tensorboardX import SummaryWriter
+        from tensorboardX.event_file_writer import EventsWriter  # SummaryWriter's flush does not wait for its queue
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.proto.summary_pb2 import Summary
     except ImportError as error:
         raise ImportError("TensorBoard logs need tensorboardX: pip install 'jaxtricks[tensorboard]'.") from error
     writers: dict = {}
@@ -55,10 +59,16 @@ def tensorboard(folder: str | Path) -> Log:
             return
         run = Path(record.get("variant", "")) / f"seed{record['seed']}"
         if run not in writers:
-            writers[run] = SummaryWriter(str(Path(folder).absolute() / run))
-        for name, value in record.items():
-            if isinstance(value, (int, float)) and name not in ("seed", "step"):
-                writers[run].add_scalar(name, value, record["step"])
+            where = Path(folder).absolute() / run
+            where.mkdir(parents=True, exist_ok=True)
+            writers[run] = EventsWriter(str(where / "events"))
+            atexit.register(writers[run].close)
+        values = [
+            Summary.Value(tag=name, simple_value=value)
+            for name, value in record.items()
+            if isinstance(value, (int, float)) and name not in ("seed", "step")
+        ]
+        writers[run].write_event(Event(wall_time=time.time(), step=record["step"], summary=Summary(value=values)))
         writers[run].flush()
 
     return log

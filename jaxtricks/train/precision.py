@@ -13,7 +13,8 @@ class Precision(NamedTuple):
       param: of the parameters and of the optimiser's state.
       compute: of convolutions and matrix products; normalisation, softmax, loss and statistics stay float32.
       output: of the logits.
-      scale: initial loss scale, or None for none; halves on an overflow, doubles after ``growth`` good steps.
+      scale: initial loss scale, 1 to 2^24, or None for none; halves on an overflow, doubles after ``growth`` good
+        steps, and stays in this range.
       growth: good steps before the scale doubles.
     """
 
@@ -27,6 +28,9 @@ class Precision(NamedTuple):
 FLOAT32 = Precision()
 BFLOAT16 = Precision(compute="bfloat16")
 FLOAT16 = Precision(compute="float16", scale=2.0**15)
+
+
+SCALES = (1.0, 2.0**24)  # the least and the largest loss scale
 
 
 class LossScale(NamedTuple):
@@ -57,4 +61,4 @@ def next_scale(scale: LossScale, finite: jax.Array, *, growth: int) -> LossScale
     good = jnp.where(finite, scale.good + 1, 0)
     grown = good >= growth
     value = jnp.where(finite, jnp.where(grown, scale.value * 2, scale.value), scale.value / 2)
-    return LossScale(jnp.clip(value, 1.0, 2.0**24), jnp.where(grown, 0, good))
+    return LossScale(jnp.clip(value, *SCALES), jnp.where(grown, 0, good))

@@ -11,10 +11,11 @@ import optax
 
 from jaxtricks.data import Dataset, Feed, Split, padded, readable, steps_per_epoch
 from jaxtricks.train.conflicts import RecipeWarning, conflicts
+from jaxtricks.train.description import describe
 from jaxtricks.train.parallel import Plan, read
-from jaxtricks.train.recipe import Recipe, describe
+from jaxtricks.train.recipe import Recipe
 from jaxtricks.train.rehearsal import RecipeError, built, rehearse
-from jaxtricks.train.state import State, averaged, create_state
+from jaxtricks.train.state import State, average_of, averaged, create_state
 from jaxtricks.train.step import make_evaluate, make_step
 from jaxtricks.train.stop import EarlyStopping
 
@@ -28,7 +29,7 @@ class Program:
     Args:
       recipe, dataset, plan: as in fit.
       teacher: ``(params, stats)`` of recipe.teacher, or None.
-      initial: ``(params, stats)`` that every seed starts from, or None.
+      initial: ``(params, stats)`` that every seed starts from, instead of fresh ones and recipe.init, or None.
       stop: names the metric that is watched, or None.
       beside: the program of another stage of the run, whose arrays of the dataset serve this one too, or None.
 
@@ -53,11 +54,9 @@ class Program:
         self.schedule = build_schedule(recipe, dataset)
         self.tx = build_optimizer(recipe, self.schedule)
 
-        split = dataset.train
-        images = split.images if split.resident else readable(split, _spread(len(split)))
-        constants = {"preprocess": built("preprocess[0]", recipe.preprocess[0], images)}
-        if dataset.train.resident and beside is None:
-            constants["data"] = {"image": dataset.train.images, "label": dataset.train.labels}
+        constants = build_constants(recipe, dataset)
+        if beside is not None:
+            constants.pop("data", None)
         teacher_model = None
         if recipe.teacher is not None:
             if describe(recipe.teacher.preprocess) != describe(recipe.preprocess):
@@ -103,7 +102,7 @@ class Program:
         if self.initial is None:
             return state
         params, stats = jax.tree.map(jnp.asarray, self.initial)
-        average = None if state.ema is None else (params, stats)
+        average = None if state.ema is None else average_of(params, stats)
         return state._replace(params=params, stats=stats, opt=self.tx.init(params), ema=average)
 
     def compile(self, state: State, feed: Feed) -> None:
@@ -151,7 +150,8 @@ class Program:
         many = self.plan.size * jax.process_count()
         size = -(-size // many) * many
         share = size // jax.process_count()
-        own = slice(jax.process_index() * share, (jax.process_index() + 1) * share)
+        first = jax.process_index() * share
+        own = slice(None) if self.plan.stacked else slice(first, first + share)  # stacked: every process holds it whole
         put = self.plan.put_whole if self.plan.stacked else self.plan.put_rows
         batches = (put({k: v[own] for k, v in batch.items()}) for batch in padded(split, size))
         if split.resident:
@@ -238,6 +238,28 @@ def build_optimizer(recipe: Recipe, schedule: Callable) -> optax.GradientTransfo
     if not isinstance(tx, optax.GradientTransformation):
         raise RecipeError(f"recipe.optimizer gives {tx!r}; allowed: an optax transformation.")
     return optax.with_extra_args_support(tx)
+
+
+def build_constants(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
+    """What every step reads beside its batch, a teacher's weights aside.
+
+    Args:
+      recipe: gives ``preprocess``, which is fitted here: on the whole training set where it is an array, else on rows
+        spread evenly over it.
+      dataset: gives the training set.
+
+    Returns:
+      ``preprocess``, its statistics, and ``data``, the ``image`` and ``label`` arrays of a training set that is one.
+
+    Raises:
+      RecipeError: if the preprocessing cannot be fitted on these images.
+    """
+    split = dataset.train
+    images = split.images if split.resident else readable(split, _spread(len(split)))
+    constants = {"preprocess": built("preprocess[0]", recipe.preprocess[0], images)}
+    if split.resident:
+        constants["data"] = {"image": split.images, "label": split.labels}
+    return constants
 
 
 def compiled_cost(step: Any) -> dict[str, float | None]:

@@ -1,18 +1,10 @@
-"""A recipe: everything that one run is made of, as values and pure functions; and its description as text."""
+"""A recipe: everything that one run is made of, as values and pure functions."""
 
-import dataclasses
-import functools
-import hashlib
-import json
-import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import jax
-import numpy as np
-
-from jaxtricks.train.precision import FLOAT32, Precision
+from jaxtricks.train.precision import FLOAT32, SCALES, Precision
 
 FLOATS = ("float32", "bfloat16", "float16")
 
@@ -104,101 +96,14 @@ def check_precision(precision: Precision) -> None:
         value = getattr(precision, name)
         if value not in FLOATS:
             raise ValueError(f"recipe.precision.{name} is {value!r}; allowed: {', '.join(map(repr, FLOATS))}.")
-    if precision.scale is not None and not (_is_number(precision.scale) and 0 < precision.scale < float("inf")):
-        raise ValueError(f"recipe.precision.scale is {precision.scale!r}; allowed: greater than 0, finite, or None.")
+    least, largest = SCALES
+    if precision.scale is not None and not (_is_number(precision.scale) and least <= precision.scale <= largest):
+        raise ValueError(
+            f"recipe.precision.scale is {precision.scale!r}; allowed: {least:.0f} to {largest:.0f}, or None."
+        )
     if not (_is_number(precision.growth) and precision.growth >= 1):
         raise ValueError(f"recipe.precision.growth is {precision.growth!r}; allowed: 1 or more.")
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def describe(value: Any) -> Any:
-    """A recipe, or any part of one, as nested text: equal for two values if they are made of the same parts.
-
-    Functions are told apart by module, name and what they closed over, partials by their arguments, arrays by a
-    digest; a lambda or a nested function without a closure by its code as well. A compiled function is the function.
-
-    Args:
-      value: a recipe, function, array, number, container of these.
-
-    Returns:
-      Dicts, lists and text, fit for JSON.
-    """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, functools.partial):
-        given = {str(i): describe(a) for i, a in enumerate(value.args)} | {
-            k: describe(v) for k, v in sorted(value.keywords.items())
-        }
-        return {describe_name(value.func): given, **_closure(value.func)}
-    if isinstance(value, (np.ndarray, jax.Array)):
-        array = np.asarray(value)
-        digest = hashlib.sha256(array.tobytes()).hexdigest()[:12]
-        return f"{array.dtype}{list(array.shape)}:{digest}" if array.size > 4 else f"{array.dtype}:{array.tolist()}"
-    if isinstance(value, Mapping):
-        return {str(k): describe(v) for k, v in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return {name: describe(part) for name, part in zip(value._fields, value, strict=True)}
-    if isinstance(value, (tuple, list)):
-        return [describe(v) for v in value]
-    if isinstance(value, type) or not callable(value):
-        return value.__qualname__ if isinstance(value, type) else repr(value) if not isinstance(value, str) else value
-    inner = _closure(value)
-    return {describe_name(value): inner} if inner else describe_name(value)
-
-
-def describe_name(function: Callable) -> str:
-    """``module.name`` of a function, with a digest of its code where the name does not tell it apart."""
-    function = _bare(function)
-    name = getattr(function, "__qualname__", type(function).__qualname__)
-    module = getattr(function, "__module__", None) or type(function).__module__
-    if isinstance(function, types.FunctionType) and "<" in name:
-        name += "#" + hashlib.sha256(_text_of_code(function.__code__)).hexdigest()[:8]
-    return f"{module}.{name}"
-
-
-def _text_of_code(code: types.CodeType) -> bytes:
-    """What a function does, without addresses and orders that are others in the next process."""
-
-    def same(const):
-        if isinstance(const, types.CodeType):
-            return _text_of_code(const)
-        return sorted(map(repr, const)) if isinstance(const, frozenset) else const
-
-    return code.co_code + repr(tuple(map(same, code.co_consts))).encode()
-
-
-def _bare(function: Callable) -> Callable:
-    """The function inside what ``jax.jit`` or ``jax.custom_jvp`` made of it, which knows of files and lines."""
-    while not isinstance(function, types.FunctionType) and callable(getattr(function, "__wrapped__", None)):
-        function = function.__wrapped__
-    return function
-
-
-def _closure(function: Callable) -> dict:
-    function = _bare(function)
-    if not isinstance(function, types.FunctionType):
-        own = getattr(function, "__dict__", None) or {}
-        return {k: describe(v) for k, v in own.items()} if not isinstance(function, types.ModuleType) else {}
-    out = {}
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        if cell.cell_contents is not function:
-            out[name] = describe(cell.cell_contents)
-    for name, default in (function.__kwdefaults__ or {}).items() if "<" in function.__qualname__ else ():
-        out[name] = describe(default)
-    return out
-
-
-def fingerprint(value: Any) -> str:
-    """Sixteen hexadecimal digits that name what ``describe`` says.
-
-    Args:
-      value: as for ``describe``.
-
-    Returns:
-      Text; the same on every machine.
-    """
-    text = json.dumps(describe(value), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

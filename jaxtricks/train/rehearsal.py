@@ -1,7 +1,10 @@
 """A training step in shapes only: what does not fit is named, by its field, before anything is compiled."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -10,6 +13,8 @@ import optax
 
 from jaxtricks.data import DataError, Dataset
 from jaxtricks.train.recipe import Recipe
+from jaxtricks.train.state import State, create_state
+from jaxtricks.train.step import make_step
 
 Tree = Any
 Shapes = dict[str, jax.ShapeDtypeStruct]
@@ -62,6 +67,8 @@ def rehearse(
     if recipe.init is not None:
         alike("recipe.init gives", _traced("init", recipe.init, params), params)
     if initial is not None:
+        if recipe.init is not None:
+            raise RecipeError("recipe.init is given, and initial would undo it; allowed: one of them, or none.")
         alike("initial holds", initial, variables)
     if teacher is not None:
         known = _variables("teacher.model", teacher, recipe.teacher, key)
@@ -75,13 +82,18 @@ def rehearse(
     if target is not None and len(target.shape) == len(getattr(logits, "shape", ())) == 2:
         _is_array("model gives logits, which", logits, target.shape)
     _is_array("loss", _traced("loss", recipe.loss, params, out, batch), (rows,))
-    _gradients(recipe, model, tx, params, stats, batch)
+    state = _step(recipe, model, tx, variables, key, batch, dataset.classes)
 
     metrics = _traced("metrics", recipe.metrics, out, batch)
     if not isinstance(metrics, dict) or not metrics:
         raise RecipeError(f"recipe.metrics gives {_say(metrics)}; allowed: a dict with one metric or more.")
     for name, value in metrics.items():
         _is_array(f"metrics, {name!r},", value, (rows,), floating=False)
+    if _on_a_plateau(state.opt) and (dataset.validation is None or "loss" not in metrics):
+        raise RecipeError(
+            "recipe.optimizer waits for a plateau of the validation loss, and this run has none; "
+            "allowed: a validation split and a metric 'loss'."
+        )
     return tuple(metrics)
 
 
@@ -157,30 +169,48 @@ def _output(field: str, model, params: Tree, stats: Tree, batch: Shapes, *, trai
     return found
 
 
-def _gradients(recipe: Recipe, model, tx: optax.GradientTransformation, params, stats, batch: Shapes) -> None:
-    """Gradients of the shape of the parameters, and updates likewise."""
+def _step(recipe: Recipe, model, tx, variables: tuple[Tree, Tree], key, batch: Shapes, classes: int) -> State:
+    """The state, if a step gives one like that which it took; gradient and optimizer have not been called before.
 
-    def objective(params, stats, batch):
-        keys = jax.random.split(jax.random.key(0), batch["image"].shape[0])
-        out, stats = model.apply(params, stats, batch["image"], train=True, key=keys)
-        each = recipe.loss(params, out, batch)
-        return each.mean(), (stats, {"loss": each.sum(), "count": jnp.int32(each.size)})
+    Without recipe.gradient the gradients are like the parameters, whatever the model: its backward pass is left out.
+    """
 
-    gradients = params
-    if recipe.gradient:  # without it there is nothing to go wrong, and a trace to save
-        function = jax.value_and_grad(objective, has_aux=True)
-        for wrap in recipe.gradient:
-            function = wrap(function)
-        found = _traced("gradient", function, params, stats, batch)
-        if not isinstance(found, tuple) or len(found) != 2:
-            raise RecipeError(f"recipe.gradient gives {_say(found)}; allowed: ((loss, (stats, sums)), gradients).")
-        gradients = found[1]
+    def optimize(gradients, state, params, **given):
         alike("recipe.gradient gives", gradients, params)
-    number = jax.ShapeDtypeStruct((), jnp.float32)
-    update = lambda g, s, p, n: tx.update(g, s, p, value=n, loss=n)  # noqa: E731
-    state = _traced("optimizer", tx.init, params)
-    found = _traced("optimizer", update, gradients, state, params, number)
-    alike("recipe.optimizer gives updates", found[0], params)
+        with _about("optimizer"):
+            updates, after = tx.update(gradients, state, params, **given)
+        alike("recipe.optimizer gives updates", updates, params)
+        alike("recipe.optimizer gives the state", after, state)
+        return updates, after
+
+    def begin(params):
+        with _about("optimizer"):
+            return tx.init(params)
+
+    def fresh(key):
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), variables)
+
+    def nothing(params, stats, image, **options):
+        return (jnp.zeros((len(image), classes)), {}), stats
+
+    def of_params(params, out, batch):
+        return jnp.zeros(len(batch["image"])) + sum(leaf.sum(dtype=jnp.float32) for leaf in jax.tree.leaves(params))
+
+    tried = optax.GradientTransformationExtraArgs(begin, optimize)
+    model = SimpleNamespace(init=fresh, apply=model.apply if recipe.gradient else nothing)
+    recipe = replace(recipe, init=None, loss=recipe.loss if recipe.gradient else of_params)
+    _, update = make_step(recipe, model, tried, classes=classes)
+    state = jax.eval_shape(partial(create_state, recipe, model, tried), key)
+    keys = jax.eval_shape(lambda key: jax.random.split(key, batch["image"].shape[0]), key)
+    after, _ = _traced("gradient", update, state, {**batch, "key": keys}, {})
+    alike("a step gives the state", after, state)
+    return state
+
+
+def _on_a_plateau(state: Tree) -> bool:
+    """Whether a part is the state of ``optax.contrib.reduce_on_plateau``, whose value would stay infinite."""
+    kind = optax.contrib.ReduceLROnPlateauState
+    return any(isinstance(part, kind) for part in jax.tree.leaves(state, is_leaf=lambda part: isinstance(part, kind)))
 
 
 def built(field: str, function: Callable, *args: Any, **options: Any) -> Any:
@@ -207,9 +237,18 @@ def built(field: str, function: Callable, *args: Any, **options: Any) -> Any:
 
 def _traced(field: str, function: Callable, *args: Tree) -> Tree:
     """The shapes that a part of the recipe gives for these."""
-    try:
+    with _about(field):
         return jax.eval_shape(function, *args)
-    except Exception as error:  # whatever the user's function raises, the field is what it is about
+
+
+@contextmanager
+def _about(field: str) -> Iterator[None]:
+    """Whatever the user's function raises, the field is what it is about, unless that is known better."""
+    try:
+        yield
+    except RecipeError:
+        raise
+    except Exception as error:
         raise RecipeError(f"recipe.{field} raised {type(error).__name__}: {error}") from error
 
 

@@ -13,11 +13,11 @@ import numpy as np
 from jaxtricks.data import Feed
 from jaxtricks.train.agree import leave_on_error
 from jaxtricks.train.checkpoint import Checkpoints
+from jaxtricks.train.description import describe, fingerprint
 from jaxtricks.train.flight import AHEAD, Flight
 from jaxtricks.train.logs import Log
 from jaxtricks.train.parallel import read
 from jaxtricks.train.program import Program
-from jaxtricks.train.recipe import describe
 from jaxtricks.train.signals import Interrupted, Signals
 from jaxtricks.train.state import State, averaged
 from jaxtricks.train.stop import EarlyStopping
@@ -239,8 +239,15 @@ class Session:
 
     def _resume(self) -> None:
         stop = None if self.stop is None else describe(self.stop)
-        train = len(self.dataset.train)
-        self.wanted = {"recipe": self.identity, "seeds": list(self.seeds), "train": train, "stop": stop}
+        taught = [program.constants["teacher"] for _, program in self.stages if "teacher" in program.constants]
+        self.wanted = {
+            "recipe": self.identity,
+            "seeds": list(self.seeds),
+            "train": len(self.dataset.train),
+            "labels": fingerprint(self.dataset.train.labels),
+            "teacher": fingerprint(read(taught[0])) if taught else None,
+            "stop": stop,
+        }
         if self.checkpoints.latest() is not None:
             self.watchdog.beat("restoring a checkpoint", patience=PATIENCE)
             tree, meta = self.checkpoints.restore(self._tree(self.state), wanted=self.wanted)

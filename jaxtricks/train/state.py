@@ -20,7 +20,7 @@ class State(NamedTuple):
       key: the run's key; every draw of a step is folded from it, by step and by name.
       params, stats: the model's parameters and batch statistics.
       opt: the optimiser's state.
-      ema: ``(params, stats)`` averaged, or None.
+      ema: ``(params, stats)`` averaged, in float32 where theirs are narrower, or None.
       scale: the loss scale, or None.
       value: float32, the last validation loss; infinity before the first.
       bad: int32, steps in a row that were skipped because loss or gradient was not finite.
@@ -61,12 +61,31 @@ def create_state(recipe, model, tx: optax.GradientTransformation, key: jax.Array
         params=params,
         stats=stats,
         opt=tx.init(params),
-        ema=jax.tree.map(jnp.copy, (params, stats)) if recipe.ema is not None else None,
+        ema=None if recipe.ema is None else average_of(params, stats),
         scale=init_scale(recipe.precision),
         value=jnp.float32(jnp.inf),
         bad=jnp.int32(0),
         sums=zero_sums(),
     )
+
+
+def average_of(params: Tree, stats: Tree) -> tuple[Tree, Tree]:
+    """The average of one step: copies, in float32 where the numbers are narrower.
+
+    A narrow one would stand still: bfloat16 has eight bits, and a decay of 0.999 adds a thousandth of a difference.
+
+    Args:
+      params, stats: of a model.
+
+    Returns:
+      ``(params, stats)``.
+    """
+
+    def wide(leaf):
+        narrow = jnp.issubdtype(leaf.dtype, jnp.floating)
+        return jnp.array(leaf, jnp.promote_types(leaf.dtype, jnp.float32) if narrow else leaf.dtype)
+
+    return jax.tree.map(wide, (params, stats))
 
 
 def zero_sums() -> dict[str, jax.Array]:
@@ -81,10 +100,11 @@ def averaged(state: State) -> tuple[Tree, Tree]:
       state: of a run. An optimiser names weights by a field ``evaluated`` of its state, as ``optim.evaluate_at`` does.
 
     Returns:
-      ``(params, stats)``.
+      ``(params, stats)``, in the dtypes of the parameters and statistics.
     """
     if state.ema is not None:
-        return state.ema
+        own = state.params, state.stats
+        return jax.tree.map(lambda a, p: a if a.dtype == p.dtype else a.astype(p.dtype), state.ema, own)
     named = optax.tree.get_all_with_path(
         state.opt, "evaluated", filtering=lambda path, _: hasattr(path[-1], "tuple_name")
     )

@@ -83,7 +83,7 @@ def make_step(
         for wrap in recipe.gradient:
             value_and_grad = wrap(value_and_grad)
         (loss, (stats, sums)), gradients = value_and_grad(params, stats, batch)
-        loss, gradients = jax.tree.map(lambda x: x / scale, (loss, gradients))
+        loss, gradients = jax.tree.map(lambda x: (x / scale).astype(x.dtype), (loss, gradients))
         if axis_name is not None:
             loss, stats, gradients = jax.lax.pmean((loss, stats, gradients), axis_name)
             sums = {
@@ -164,7 +164,7 @@ def put_out(logits: Any, recipe: Recipe) -> Any:
 
 
 def all_finite(*trees) -> jax.Array:
-    """Whether every number is finite. Sums tell, where squares could overflow: one for each shape, not for each leaf."""
+    """Whether every number is finite. Sums tell, where squares could overflow: one a shape, not one a leaf."""
     of_shape = defaultdict(list)
     for leaf in jax.tree.leaves(trees):
         of_shape[leaf.shape].append(leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32)))

@@ -1,8 +1,11 @@
 """Early stopping on a validation value, as a pure fold over the epochs."""
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from jaxtricks import check
 
 
 class Watch(NamedTuple):
@@ -20,7 +23,7 @@ class EarlyStopping:
       metric: which of the validation metrics, such as ``"loss"`` or ``"accuracy"``.
       mode: ``"min"`` or ``"max"``.
       patience: epochs without improvement that are borne, 1 or more.
-      least: how much counts as an improvement, 0 or more.
+      least: an improvement is a change by more than this; 0 or more, finite.
     """
 
     metric: str = "loss"
@@ -31,10 +34,8 @@ class EarlyStopping:
     def __post_init__(self):
         if self.mode not in ("min", "max"):
             raise ValueError(f"mode is {self.mode!r}; allowed: 'min', 'max'.")
-        if self.patience < 1:
-            raise ValueError(f"patience is {self.patience!r}; allowed: 1 or more.")
-        if self.least < 0:
-            raise ValueError(f"least is {self.least!r}; allowed: 0 or more.")
+        check.whole("patience", self.patience, least=1)
+        check.between("least", self.least, 0, sys.float_info.max)
 
     def init(self) -> Watch:
         """Before the first epoch."""

@@ -6,7 +6,7 @@ import pytest
 from small import recipe
 
 from jaxtricks import ablation, data
-from jaxtricks.ablation import Cells, Trick, Variant, best_rates, rate_trials
+from jaxtricks.ablation import Cells, Trick, Variant, best_rates, rate_trials, search
 
 SOURCE = data.fake(train=64, test=8, shape=(4, 4, 1))
 FACTORS = (0.1, 1.0, 10.0)
@@ -65,6 +65,15 @@ def test_a_row_of_which_all_failed_stays(rows, tmp_path):
     chosen, told = best_rates(rows, cells, factors=FACTORS, seeds=(100, 101))
     assert [row.recipe.lr for row in chosen] == [row.recipe.lr for row in rows]
     assert told[0]["accuracies"] == [None] * 3
+
+
+def test_the_first_process_chooses_for_all(rows, tmp_path, monkeypatch):
+    cells = filled(tmp_path, rows, [(50, 60), (70, 60), (64, 64)] * 2)
+    chosen = iter([2, -1])
+    monkeypatch.setattr(search, "of_first", lambda function: next(chosen))
+    found, told = best_rates(rows, cells, factors=FACTORS, seeds=(100, 101))
+    assert [row.recipe.lr for row in found] == [10 * rows[0].recipe.lr, rows[1].recipe.lr]
+    assert [each["edge"] for each in told] == [True, False]
 
 
 @pytest.mark.parametrize("factors", [(), (1.0,), (1.0, 1.0), (2.0, 1.0), (0.0, 1.0), (-1.0, 1.0)])

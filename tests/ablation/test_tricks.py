@@ -14,7 +14,8 @@ from rich.console import Console
 from small import recipe
 
 from jaxtricks import ablation, augment, data
-from jaxtricks.ablation import Display, SilentTrickError, Trick, cells, variants
+from jaxtricks.ablation import Display, SilentTrickError, Trick, cells, results, variants
+from jaxtricks.ablation.progress import Task
 from jaxtricks.train import describe, fingerprint
 
 
@@ -144,7 +145,7 @@ def records(name):
 
 def test_plain_lines_where_there_is_no_terminal():
     out = io.StringIO()
-    with Display([("a", 1.0, 1), ("b", 1.0, 1)], 2, console=Console(file=out, width=80)) as display:
+    with Display([Task("a", 1.0, 1), Task("b", 1.0, 1)], 2, console=Console(file=out, width=80)) as display:
         for record in records("a"):
             display.log(record)
     (line,) = out.getvalue().splitlines()
@@ -156,13 +157,31 @@ def test_plain_lines_where_there_is_no_terminal():
 def test_a_moving_line_in_a_terminal():
     out = io.StringIO()
     console = Console(file=out, width=150, force_terminal=True, color_system=None)
-    with Display([("a", 1.0, 1)], 1, console=console) as display:
+    with Display([Task("a", 1.0, 1)], 1, console=console) as display:
         for record in list(records("a"))[:3]:
             display.log(record)
         display.bar.refresh()
     text = out.getvalue()
     for words in ("[1/1] a", "seed 0", "epoch 1.0/2", "1,234 img/s", "left", "50 %"):
         assert words in text, words
+
+
+def test_what_is_done_counts_each_teacher_and_what_failed():
+    todo = [Task("a", 1.0, 2, teacher=10.0), Task("b", 2.0, 2, teacher=20.0), Task("c", 1.0, 3, teacher=5.0)]
+    display = Display(todo, 3, console=Console(file=io.StringIO()))
+    assert display.total == 12 + 24 + 8
+    seen = []
+    for name in ("a", "b"):
+        for record in records(name):
+            display.log(record | {"part": "teacher"})
+        seen.append(display.done)
+        for record in records(name):
+            display.log(record)
+        display.log({"kind": "failed", "variant": name, "rung": 1, "seeds": [1], "error": "NonFiniteError"})
+        seen.append(display.done)
+    display.log({"kind": "failed", "variant": "c", "rung": 3, "seeds": [0, 1, 2], "error": "its teacher"})
+    assert seen == [10, 12, 32, 36]
+    assert display.done == display.total
 
 
 def test_names_of_modes_are_those_of_the_report():
@@ -218,7 +237,7 @@ def test_a_setting_may_have_data_of_its_own(tmp_path, monkeypatch):
     assert {path.parent for path in paths} == {tmp_path / "cells"}
     monkeypatch.setattr(cells, "fit", fit)
     monkeypatch.setattr(cells, "cell_of", lambda run: {"seed": run.seed} | COSTS)
-    monkeypatch.setattr(cells, "forward_cost", lambda recipe, dataset: {"macs": len(dataset.train)})
+    monkeypatch.setattr(results, "forward_cost", lambda recipe, dataset: {"macs": len(dataset.train)})
     ablation.run_cells(rows, ablation.Cells(tmp_path, source), seeds=(3, 4), plan=None)
     assert [size for _, size, _ in trained] == [20, 20, 40, 40, 20]
     assert all(seeds == (3, 4) for _, _, seeds in trained)
@@ -226,4 +245,5 @@ def test_a_setting_may_have_data_of_its_own(tmp_path, monkeypatch):
     found = ablation.gather(rows, held, seeds=(3, 4), **about)["rows"]
     assert [[cell["seed"] for cell in row["cells"]] for row in found] == [[3, 4]] * 6
     assert [row["cost"]["macs"] for row in found] == [20, 20, 40, 40, 20, 20]
+    assert [row["data"] and row["data"]["train"] for row in found] == [20, 20, None, None, 20, 20]
     assert [row["cost"]["epoch_seconds"] for row in found] == [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]  # batches of 32

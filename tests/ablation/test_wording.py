@@ -5,7 +5,7 @@ import math
 import pytest
 
 from jaxtricks.ablation.summary import summarise
-from jaxtricks.ablation.wording import amount, bounds, changes, findings, p_value, signed
+from jaxtricks.ablation.wording import about, amount, bounds, changes, findings, p_value, signed
 
 
 def test_findings_name_what_was_resolved_and_what_was_not(results):
@@ -36,6 +36,17 @@ def test_changes_are_followed_into_what_differs(results):
         ("mix", "None", '{"mixup": "0.2"}'),
         ("[", "[", "\u2013"),
     ]
+
+
+def test_what_the_rows_train_on_is_told_where_it_is_their_own(results):
+    assert about(results)["data"].endswith("10 classes")
+    for row in results["rows"][1:3]:
+        row["data"] = {"name": "fake, 50 images", "train": 1500}
+    said = about(results)["data"]
+    assert said.startswith("fake, 4,000 training, ")
+    assert said.endswith(
+        "; the rows train on fake (4,000 training images an epoch); fake, 50 images (1,500 training images an epoch)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jaxtricks.analysis.cost import count_macs, count_parameters
+from jaxtricks.analysis import count_macs, count_parameters
 
 
 def conv(x, k, **options):
@@ -60,3 +60,8 @@ def test_half_of_what_xla_counts(name):
 
 def test_parameters():
     assert count_parameters({"a": jnp.zeros((3, 4)), "b": {"c": jnp.zeros(5), "d": jnp.zeros(())}}) == 18
+
+
+def test_what_is_no_array_is_told():
+    with pytest.raises(ValueError, match="params holds 3; allowed: arrays"):
+        count_parameters({"a": jnp.zeros(2), "b": 3})

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from jaxtricks.analysis.lr_range import lr_range_test, middle, steepest, valley
+from jaxtricks.analysis import lr_range_test, middle, steepest, valley
 
 RATES = 10.0 ** np.arange(-5, 4)  # 9 of them
 
@@ -142,5 +142,7 @@ def test_the_middle_leaves_out_the_first_tenth_and_the_last_five():
     rates, losses = middle(test, steps=40)
     np.testing.assert_array_equal(losses, np.arange(36, 5, -1))
     np.testing.assert_array_equal(rates, test.rates[4:35])
+    with pytest.raises(ValueError, match=r"end is 2.5; allowed"):
+        middle(test, steps=40, end=2.5)
     with pytest.raises(ValueError, match="allowed: 11 or more"):
         middle(lr_range_test(along([3, 2, 1, 99])[0], 0, steps=40, decay=0.0), steps=40)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxtricks.analysis.shapes import Window, output_size, receptive_field
+from jaxtricks.analysis import Window, output_size, receptive_field
 
 LAYER = st.builds(
     Window, kernel=st.integers(1, 4), stride=st.integers(1, 3), padding=st.integers(0, 2), dilation=st.integers(1, 3)
@@ -83,6 +83,8 @@ def test_receptive_field_of_known_stacks():
         ({"stride": 0}, "stride"),
         ({"padding": -1}, "padding"),
         ({"dilation": 0}, "dilation"),
+        ({"size": 8.5}, "size"),
+        ({"stride": 1.5}, "stride"),
     ],
 )
 def test_bad_input(change, name):

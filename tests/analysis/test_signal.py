@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxtricks.analysis.signal import gradient_rank, variance_by_depth
+from jaxtricks.analysis import gradient_rank, variance_by_depth
 
 normal = jax.nn.initializers.variance_scaling
 
@@ -41,6 +41,8 @@ def test_relu_halves_the_second_moment_that_he_doubles():
         (np.eye(4), 4),
         (np.outer([1, 2, 3], [1, 0, 2, 1]) + np.outer([1, 0, 0], [0, 1, 0, 0]), 2),
         (np.diag([1.0, 1e-2, 1e-5]), 2),
+        (np.diag([1.0, np.nan, 1.0]), -1),
+        (np.diag([1.0, np.inf, 1.0]), -1),
     ],
 )
 def test_rank(matrix, rank):
@@ -54,6 +56,7 @@ def test_rank(matrix, rank):
         (lambda: gradient_rank(jnp.ones((2, 2), jnp.int32)), "gradient"),
         (lambda: gradient_rank(jnp.ones((2, 2)), tolerance=2.0), "tolerance"),
         (lambda: variance_by_depth(jax.random.key(0), normal(1.0, "fan_in", "normal"), depth=0), "depth is 0"),
+        (lambda: variance_by_depth(jax.random.key(0), normal(1.0, "fan_in", "normal"), width=2.5), "width is 2.5"),
     ],
 )
 def test_what_is_refused(call, words):

@@ -206,6 +206,35 @@ def test_the_identity_at_zero_and_monotone(name):
     assert all(b > a + 1e-4 for a, b in pairwise(distance)), distance
 
 
+LABELLED = {"image": jnp.zeros((4, 2, 2, 3)), "label": jnp.arange(4), "index": jnp.arange(4)}
+NUMBERS = {
+    "padding": lambda n: augment.random_pad_crop(KEY, jnp.ones((150, 2, 1)), padding=n),
+    "radius": lambda n: augment.gaussian_blur(jnp.ones((2, 2, 1)), 1.0, radius=n),
+    "tries": lambda n: augment.random_box(KEY, (9, 9), area=(0.1, 0.5), aspect=(0.5, 2.0), tries=n),
+    "size": lambda n: augment.five_crops(jnp.ones((101, 102, 1)), size=n),
+    "size, a pair": lambda n: augment.random_box(KEY, (n, [n][0]), area=(0.1, 0.5), aspect=(0.5, 2.0)),
+    "classes": lambda n: augment.fixed_label_noise(LABELLED, share=0.5, classes=n),
+    "count": lambda n: augment.rand_augment(
+        KEY, jnp.ones((2, 2, 1)), count=n, ops={"invert": augment.AUTO_OPS["invert"]}
+    ),
+    "times": lambda n: augment.repeat_batch(LABELLED, times=n),
+    "step": lambda n: augment.pick_size(n, sizes=(8, 12), every=n),
+    "multiple": lambda n: augment.progressive_size(1, epochs=4, start=99, stop=300, multiple=n),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_whole_numbers_of_numpy_are_those_of_python(name):
+    """100 as int8 is more than half of what that holds."""
+    expected = jax.tree.leaves(NUMBERS[name](100))
+    for kind in (np.int8, np.uint8, np.int64):
+        for got, wanted in zip(jax.tree.leaves(NUMBERS[name](kind(100))), expected, strict=True):
+            np.testing.assert_array_equal(got, wanted)
+    for wrong in (True, np.bool_(True), 2.0, np.float32(2), "2", -1):
+        with pytest.raises(ValueError, match=rf"^{name.split(',')[0]} is .*; allowed: a whole number of \d or more"):
+            NUMBERS[name](wrong)
+
+
 def test_chains_and_maybe_take_all_of_them():
     stages = {
         name: augment.each(augment.maybe(0.5, TABLE[name])) for name in ("color_jitter", "gaussian_noise", "cutout")

@@ -148,6 +148,42 @@ def test_pasting_equals_the_loop(visible):
     assert (hidden > 0).sum() >= 3, "the draw has instances that are partly hidden"
 
 
+def test_a_keypoint_outside_of_the_image_is_not_hidden():
+    """The whole of the image is pasted over; places left of it and above it are no pixels of its far side."""
+    places = [[-1, 5], [5, -1], [-0.5, 3], [3, -H], [W, 5], [5, H], [np.nan, 5], [-1e30, 1e30], [0, 0], [W - 0.1, 2]]
+    point = jnp.tile(jnp.array(places, jnp.float32), (B, N, 1, 1))
+    full = BATCH | {"mask": jnp.ones((B, N, H, W), bool), "valid": jnp.ones((B, N), bool)}
+    seen = full | {"keypoint": point, "visible": jnp.ones((B, N, len(places)), bool)}
+    out = jax.jit(augment.paste_instances)(seen, jnp.ones((B, N), bool))
+    np.testing.assert_array_equal(out["visible"][:, :N], np.tile([True] * 8 + [False] * 2, (B, N, 1)))
+
+
+@pytest.mark.parametrize("visible", [0.0, 1.0])
+def test_what_nothing_is_pasted_over_stays_as_it_is(visible):
+    """An instance without a pixel as well, and with the strictest bound."""
+    some = BATCH | {"mask": BATCH["mask"].at[0, 0].set(False)}
+    out = augment.paste_instances(some, jnp.zeros((B, N), bool), visible=visible)
+    np.testing.assert_array_equal(out["valid"][:, :N], BATCH["valid"])
+    np.testing.assert_array_equal(out["box"][:, :N], jnp.where(BATCH["valid"][..., None], BATCH["box"], 0))
+
+
+COLLAGES = {
+    "mosaic": (CLASSES, lambda batch: augment.mosaic(KEY, batch)),
+    "mosaic_at": (CLASSES, lambda batch: augment.mosaic_at(batch, jnp.ones((len(batch["image"]), 2), int))),
+    "copy_paste": (BATCH, lambda batch: augment.copy_paste(KEY, batch)),
+    "paste_instances": (BATCH, lambda batch: augment.paste_instances(batch, batch["valid"])),
+}
+
+
+@pytest.mark.parametrize(("batch", "collage"), COLLAGES.values(), ids=COLLAGES)
+@pytest.mark.parametrize("count", [0, 1])
+def test_an_example_needs_a_partner(batch, collage, count):
+    few = jax.tree.map(lambda x: x[:count], batch)
+    message = rf"^batch\[.image.\] has shape \({count}, {H}, {W}, 3\); allowed: 2 examples or more"
+    with pytest.raises(ValueError, match=message):
+        collage(few)
+
+
 def test_copy_paste_limits_and_probability():
     none, everything = (jax.jit(partial(augment.copy_paste, probability=p))(KEY, BATCH) for p in (0.0, 1.0))
     np.testing.assert_array_equal(none["image"], BATCH["image"])

@@ -30,6 +30,18 @@ def test_pad_crop_with_the_padding_as_offset_is_the_identity():
     np.testing.assert_array_equal(augment.pad_crop(RAMP, jnp.array([2, 2]), padding=2), RAMP)
 
 
+@pytest.mark.parametrize("dtype", [np.int32, np.int8, np.uint8])
+def test_pad_crop_moves_an_offset_outside_to_the_nearest_inside(dtype):
+    image, far = np.arange(16, dtype=np.float32).reshape(4, 4, 1), np.iinfo(dtype)
+    corners = {(far.min, far.min): (0, 0), (far.max, 1): (2, 1), (0, 3): (0, 2)}
+    for outside, inside in corners.items():
+        padded = np.pad(image, ((1, 1), (1, 1), (0, 0)))
+        got = augment.pad_crop(image, jnp.array(outside, dtype), padding=1)
+        np.testing.assert_array_equal(got, padded[inside[0] : inside[0] + 4, inside[1] : inside[1] + 4])
+    np.testing.assert_array_equal(augment.pad_crop(image, np.array([-1, -1]), padding=1)[1:, 1:], image[:3, :3])
+    assert augment.pad_crop(image, jnp.full(2, far.max, dtype), padding=200).shape == image.shape
+
+
 def test_random_pad_crop_reaches_every_window_equally_often():
     image = np.zeros((3, 4, 1), np.float32)
     image[1, 1] = 1

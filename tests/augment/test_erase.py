@@ -93,6 +93,23 @@ def test_gridmask_keeps_its_share():
     np.testing.assert_array_equal(augment.gridmask(KEYS[0], IMAGE, keep=1.0), IMAGE)
 
 
+FILLS = {
+    "cutout": lambda image, fill: augment.cutout(KEYS[0], image, size=4, fill=fill),
+    "gridmask": lambda image, fill: augment.gridmask(KEYS[0], image, fill=fill),
+    "mask_grid": lambda image, fill: augment.mask_grid(image, jnp.zeros(2), 4.0, fill=fill),
+    "random_erasing": lambda image, fill: augment.random_erasing(KEYS[0], image, probability=1.0, fill=fill),
+}
+
+
+@pytest.mark.parametrize("call", FILLS.values(), ids=FILLS)
+def test_a_fill_is_what_the_dtype_holds(call):
+    levels = np.full((8, 8, 3), 7, np.uint8)
+    assert set(np.unique(call(levels, 200))) == {7, 200}
+    for fill in (0.5, 300, -1):
+        with pytest.raises(ValueError, match=f"^fill is {fill}; allowed for uint8: a whole number, 0 to 255"):
+            call(levels, fill)
+
+
 @pytest.mark.parametrize(
     ("call", "name"),
     [

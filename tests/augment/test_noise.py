@@ -8,6 +8,7 @@ import pytest
 from scipy import ndimage, stats
 
 from jaxtricks import augment
+from jaxtricks.augment import _random
 
 IMAGE = np.random.default_rng(0).random((13, 17, 3), dtype=np.float32)
 KEYS = jax.random.split(jax.random.key(0), 400)
@@ -26,6 +27,17 @@ def test_noise_is_clipped_and_none_at_zero():
     assert out.min() == 0
     assert out.max() == 1
     np.testing.assert_array_equal(augment.gaussian_noise(KEYS[0], IMAGE, std=0.0), IMAGE)
+
+
+@pytest.mark.parametrize("partitionable", [True, False])
+@pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])
+@pytest.mark.parametrize("draw", ["uniform", "normal"])
+def test_the_numbers_are_those_of_jax_random(draw, impl, partitionable):
+    """Of its own generator in the way that is the default, and of what jax.random does in all other ways."""
+    key = jax.random.key(3, impl=impl)
+    with jax.threefry_partitionable(partitionable):
+        got, expected = (getattr(source, draw)(key, (5, 7)) for source in (_random, jax.random))
+    np.testing.assert_allclose(got, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("sigma", "radius"), [(0.5, 2), (1.0, 3), (2.0, 6), (5.0, 4)])

@@ -43,10 +43,19 @@ def test_solarize_equals_pillow(levels, threshold):
 
 
 @pictures
-@pytest.mark.parametrize("bits", range(1, 9))
+@pytest.mark.parametrize("bits", range(9))
 def test_posterize_equals_pillow(levels, bits):
-    got = augment.posterize(floats(levels), bits)
-    np.testing.assert_array_equal(to_levels(got), ImageOps.posterize(Image.fromarray(levels), bits))
+    """Which refuses to keep no bit: that is black, as in torchvision."""
+    expected = ImageOps.posterize(Image.fromarray(levels), bits) if bits else 0 * levels
+    np.testing.assert_array_equal(to_levels(augment.posterize(floats(levels), bits)), expected)
+    np.testing.assert_array_equal(augment.posterize(levels, bits), expected)
+
+
+@pytest.mark.parametrize(("bits", "nearest"), [(-3, 0), (-(2**31), 0), (9, 8), (40, 8), (2**31 - 1, 8)])
+@pytest.mark.parametrize("image", [PICTURES["noise"], floats(PICTURES["noise"])], ids=["uint8", "float"])
+def test_bits_that_nobody_sees_are_moved_to_the_nearest(image, bits, nearest):
+    got = jax.jit(augment.posterize)(image, jnp.int32(bits))
+    np.testing.assert_allclose(got, 0 if nearest == 0 else image, atol=1e-7)
 
 
 @pictures
@@ -138,7 +147,7 @@ def test_gradients():
         (lambda: augment.invert(PICTURES["noise"].astype(np.int32)), "image"),
         (lambda: augment.grayscale(np.ones((2, 2, 1), np.float32)), "image"),
         (lambda: augment.solarize(np.ones((2, 2), np.float32), 0.5), "image"),
-        (lambda: augment.posterize(floats(PICTURES["tiny"]), 0), "bits"),
+        (lambda: augment.posterize(floats(PICTURES["tiny"]), -1), "bits"),
         (lambda: augment.posterize(floats(PICTURES["tiny"]), 9), "bits"),
         (lambda: augment.posterize(floats(PICTURES["tiny"]), 2.5), "bits"),
         (lambda: augment.autocontrast(PICTURES["noise"].astype(np.int32)), "image"),

@@ -1,4 +1,8 @@
-"""Operations against Pillow, one after another; then what the policies draw."""
+"""Operations against Pillow, one after another; tables against torchvision's; then what the policies draw."""
+
+import json
+import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -24,8 +28,8 @@ def shift(x, y):
 
 
 def sheared(x, y):
-    """About the centre; PIL maps the result to the image."""
-    there = np.array([[1, x, -12 * x], [y, 1, -12 * y], [0, 0, 1]])
+    """About the corner; PIL maps the result to the image."""
+    there = np.array([[1, x, 0], [y, 1, 0], [0, 0, 1]])
     return PICTURE.transform((24, 24), Image.AFFINE, np.linalg.inv(there)[:2].ravel().tolist())
 
 
@@ -76,20 +80,63 @@ def test_operations_do_nothing_at_strength_zero(ops):
             np.testing.assert_allclose(image, dimmed, atol=1e-6, err_msg=name)
 
 
-def test_wide_ranges():
-    """The amounts at strength 1, where they differ: 32 pixels, 135 degrees, 2 bits, a factor of 1.99."""
-    names = list(augment.WIDE_OPS)
+def test_wide_operations_at_full_strength():
+    """32 pixels, 135 degrees, 0.99 pixels a pixel, 2 bits, factors of 1.99."""
+    full = jax.jit(lambda c, x: augment.apply_op(x, c, 1.0, 1.0, ops=augment.WIDE_OPS))
+    wide = RNG.integers(0, 256, (41, 41, 3)).astype(np.uint8)
+    picture = Image.fromarray(wide)
+    out = {name: np.asarray(full(i, wide)) for i, name in enumerate(augment.WIDE_OPS)}
+    np.testing.assert_array_equal(out["translate_x"][:, 32:], wide[:, :9])
+    np.testing.assert_array_equal(out["translate_y"][32:], wide[:9])
+    np.testing.assert_array_equal(out["posterize"], wide // 64 * 64)
+    np.testing.assert_allclose(out["brightness"], np.clip(1.99 * wide, 0, 255), atol=0.51)
+    for name, expected in {
+        "rotate": picture.rotate(135.0),
+        "shear_x": picture.transform((41, 41), Image.AFFINE, (1, -0.99, 0, 0, 1, 0)),
+        "shear_y": picture.transform((41, 41), Image.AFFINE, (1, 0, 0, -0.99, 1, 0)),
+    }.items():
+        assert (out[name] != np.asarray(expected)).any(-1).mean() < 0.01, f"{name}: nearest pixels may tip at edges"
+    for name, kind in (
+        ("saturation", ImageEnhance.Color),
+        ("contrast", ImageEnhance.Contrast),
+        ("sharpness", ImageEnhance.Sharpness),
+    ):
+        np.testing.assert_allclose(out[name], np.asarray(kind(picture).enhance(1.99), float), atol=2.01, err_msg=name)
 
-    def at_full(name, image):
-        return np.asarray(augment.apply_op(image, names.index(name), 1.0, 1.0, ops=augment.WIDE_OPS))
 
-    wide = RNG.random((40, 40, 3)).astype(np.float32)
-    np.testing.assert_array_equal(at_full("translate_x", wide)[:, 32:], wide[:, :8])
-    np.testing.assert_array_equal(at_full("translate_y", wide)[32:], wide[:8])
-    np.testing.assert_array_equal(at_full("rotate", wide), augment.rotate(wide, 135.0, method="nearest"))
-    np.testing.assert_array_equal(at_full("shear_x", wide), augment.shear(wide, jnp.array([0.99, 0]), method="nearest"))
-    np.testing.assert_array_equal(at_full("posterize", wide), augment.posterize(wide, 2))
-    np.testing.assert_allclose(at_full("brightness", wide), np.clip(1.99 * wide, 0, 1), atol=1e-6)
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "policies.json").read_text(encoding="utf-8"))
+OTHER_NAMES = {"Color": "saturation", "AutoContrast": "autocontrast"}
+
+
+def ours(name):
+    """An operation's name here: TranslateX is translate_x."""
+    return OTHER_NAMES.get(name) or re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+@pytest.mark.parametrize(
+    ("policy", "name"), [(augment.IMAGENET_POLICY, "imagenet"), (augment.CIFAR10_POLICY, "cifar10")]
+)
+def test_policies_are_torchvisions(policy, name):
+    """None, of an operation without magnitudes, is level 0 here."""
+    expected = [[(ours(op), chance, level or 0) for op, chance, level in pair] for pair in GOLDEN["policies"][name]]
+    assert [list(pair) for pair in policy] == expected
+
+
+@pytest.mark.parametrize("table", GOLDEN["ranges"])
+def test_tables_have_torchvisions_magnitudes(table):
+    ops, expected = getattr(augment, table), {ours(name): about for name, about in GOLDEN["ranges"][table].items()}
+    assert set(ops) == set(expected)
+    for name, (magnitudes, signed) in expected.items():
+        op = ops[name]
+        assert op.signed == signed, name
+        amounts = op.low + np.linspace(0, 1, len(magnitudes)) * (op.high - op.low)
+        if name == "posterize":
+            amounts = np.round(amounts)
+        if name == "solarize":
+            amounts = 255 * amounts
+        if name.startswith("translate") and table != "WIDE_OPS":  # parts of the size, not pixels
+            amounts = 100 * amounts
+        np.testing.assert_allclose(amounts, magnitudes, rtol=1e-5, atol=1e-4, err_msg=name)
 
 
 MARKS = {f"add {i}": augment.Op(lambda image, amount: image + amount, 0.0, 10.0**i) for i in range(3)}
@@ -174,14 +221,7 @@ def test_auto_augment_follows_its_table():
 
 
 @pytest.mark.parametrize("policy", [augment.IMAGENET_POLICY, augment.CIFAR10_POLICY])
-def test_policies_are_well_formed(policy):
-    assert len(policy) == 25
-    for pair in policy:
-        assert len(pair) == 2
-        for name, probability, level in pair:
-            assert name in augment.AUTO_OPS
-            assert round(10 * probability) in range(11)
-            assert level in range(10)
+def test_learned_policies_give_images(policy):
     out = jax.jit(jax.vmap(lambda k: augment.auto_augment(k, IMAGE, policy=policy)))(KEYS[:8])
     assert np.isfinite(out).all()
 

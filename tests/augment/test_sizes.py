@@ -48,6 +48,15 @@ def test_progressive_size_by_hand():
     assert course(stages=1) == [224] * 8
 
 
+@pytest.mark.parametrize(("start", "stop"), [(100, 127), (127, 100), (3, 9), (9, 3), (40, 40)])
+@pytest.mark.parametrize("multiple", [1, 4, 32])
+def test_progressive_size_stays_between_its_ends(start, stop, multiple):
+    """Between them, by NumPy's equal steps: the multiple below where that is not less than both ends."""
+    got = [augment.progressive_size(e, epochs=5, start=start, stop=stop, stages=5, multiple=multiple) for e in range(5)]
+    steps = np.floor(np.linspace(start, stop, 5)) // multiple * multiple
+    assert got == [start, *np.maximum(steps, min(start, stop))[1:-1], stop]
+
+
 @pytest.mark.parametrize(
     ("call", "name"),
     [

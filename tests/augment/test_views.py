@@ -45,6 +45,17 @@ def test_merge_equals_scipy():
     np.testing.assert_allclose(augment.merge(LOGITS, over="logit"), LOGITS.mean(0), atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("over", ["probability", "logit"])
+def test_merge_is_as_of_float32(over, dtype):
+    """The logarithm of a small probability, of numbers that half the bits would round to a sixteenth."""
+    logits = jnp.asarray(LOGITS + np.array([0.0, 9.0, 3.0]), dtype)
+    got, exact = augment.merge(logits, over=over), np.asarray(logits, np.float64)
+    expected = exact.mean(0) if over == "logit" else np.log(special.softmax(exact, -1).mean(0))
+    assert got.dtype == jnp.float32
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("over", ["probability", "logit"])
 def test_merge_does_not_depend_on_the_order_and_keeps_equal_views(over):
     merged = jax.nn.softmax(augment.merge(LOGITS, over=over))

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 from PIL import Image
 
 from jaxtricks import data
@@ -106,6 +107,13 @@ def test_subset_is_even_and_nested():
         whole.subset(9)
 
 
+def test_no_class_goes_with_a_subset():
+    rare = data.from_arrays("rare", **arrays(n=1010, classes=2) | {"y_train": np.arange(1010) // 1000})
+    assert np.bincount(rare.subset(51).train.labels).tolist() == [50, 1]
+    with pytest.raises(DataError, match="images is 50; allowed: 51 to 1010 for rare"):
+        rare.subset(50)
+
+
 def jpeg(path, size, colour, mode="RGB"):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new(mode, size, colour).save(path)
@@ -153,8 +161,6 @@ def test_views():
 
 
 def test_tfds_without_tensorflow(tmp_path):
-    tfds = pytest.importorskip("tensorflow_datasets")
-
     class Tiny(tfds.core.GeneratorBasedBuilder):
         VERSION = tfds.core.Version("1.0.0")
         pkg_dir_path = tmp_path  # of a module, not of a package: TFDS would look for its metadata there

@@ -34,10 +34,7 @@ def test_order_is_pure_and_different_each_time():
     assert not (order(1, 2, 50) == order(1, 3, 50)).all()
     assert not (order(1, 2, 50) == order(2, 2, 50)).all()
     # the numbers themselves, so that a change of the generator cannot pass unseen
-    assert (
-        order(0, 0, 8).tolist()
-        == np.random.Generator(np.random.PCG64(np.random.SeedSequence((0, 0)))).permutation(8).tolist()
-    )
+    assert order(0, 0, 8).tolist() == [2, 4, 3, 6, 5, 0, 1, 7]
 
 
 @pytest.mark.parametrize("start", [0, 1, 4, 5, 7])

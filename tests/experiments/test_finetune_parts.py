@@ -132,6 +132,15 @@ def test_each_way_moves_what_it_says_and_keeps_the_rest(begun, name):
         assert near / far == pytest.approx(2, rel=0.1)
 
 
+@pytest.mark.parametrize(("epochs", "steps"), [(0.01, [1, 1, 1]), (1, [10, 21, 31])])
+def test_unfreezing_holds_something_however_short_the_run(epochs, steps):
+    recipe = baseline(epochs=epochs)
+    recipe = replace(recipe, model=partial(_finetune.network, recipe.model, weights="any"))
+    changed = _finetune.unfreezing(recipe, share=1 / 3)
+    assert list(changed.optimizer.keywords["at"].values()) == steps
+    changed.optimizer(optax.constant_schedule(0.1))
+
+
 def test_two_heads_share_a_batch(begun):
     """The objective is the mean over the target's images, and the mean over as many of the source's in their head."""
     recipe, target, _ = begun

@@ -56,7 +56,7 @@ def command(*arguments, **kwargs):
         (["--data", "digits", "--seeds", "0"], "--seeds is 0; allowed: greater than 0"),
         (["--data", "digits", "--batch", "7", "--seeds-on", "map"], "batch is 7; allowed: a multiple of the 2 devices"),
         (["--data", "digits", "--model", "resnet20"], "allowed: only with bottleneck blocks"),
-        (["--data", "digits", "--precision", "bfloat16"], "'low precision' left the recipe as it was"),
+        (["--data", "digits", "--precision", "bfloat16"], "would silently do nothing. Use --only to choose the tricks"),
     ],
 )
 def test_what_is_typed_wrong_is_answered_in_a_sentence_and_exit_2(arguments, words, tmp_path):
@@ -66,6 +66,36 @@ def test_what_is_typed_wrong_is_answered_in_a_sentence_and_exit_2(arguments, wor
     said = " ".join((done.stdout + done.stderr).replace("│", " ").split())
     assert words in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"batch": 7}, r"^batch is 7; allowed: a multiple of the 4 devices\.$"),  # which no choice of tricks mends
+        ({}, r"^\+ C: .* Use --only to choose the tricks\.$"),
+    ],
+)
+def test_the_hint_is_given_where_it_helps(changes, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(_main, "CACHE", jax.config.jax_compilation_cache_dir)
+    wide, given = {"C": Trick(lambda r: replace(r, batch=10**6))}, options(tmp_path, **changes)
+    with pytest.raises(_main.UsageError, match=said):
+        _main.run("x", given, _tricks.standard, wide, PRESETS_BARE, title="Test")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(KeyboardInterrupt(), 130), (train.Interrupted(2, 7), 130), (train.Interrupted(15, 7), 143)],
+)
+def test_a_signal_is_answered_by_how_to_go_on(error, status, monkeypatch, capsys):
+    def stopped(*_, **__):
+        raise error
+
+    monkeypatch.setattr(_main, "run", stopped)
+    monkeypatch.setattr(sys, "argv", ["bag_of_tricks"])
+    with pytest.raises(SystemExit) as left:
+        _main.main("bag_of_tricks", _tricks.standard, LADDER, PRESETS, title="Test")
+    assert left.value.code == status
+    assert "The same command goes on" in capsys.readouterr().err
 
 
 @pytest.mark.slow  # CI runs the whole ladder by the README's command and looks at its traces instead (traces.py)

@@ -1,5 +1,7 @@
 """The range test as a command: its step trains at the rate that it is given, and the plot and both rates come out."""
 
+from dataclasses import dataclass, replace
+
 import jax
 import numpy as np
 import pytest
@@ -27,6 +29,34 @@ def test_the_rate_is_that_of_the_step():
         assert not none.any()
         assert once.any()
         np.testing.assert_allclose(twice, 2 * once, rtol=1e-4, atol=1e-7)
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """Records as a folder has them, one class after another: an image is as bright as its place."""
+
+    shape: tuple[int, int, int, int] = (2560, 1, 1, 1)
+
+    def read(self, index, *, seed, epoch, train):
+        return np.uint8(index // 10).reshape(-1, 1, 1, 1)
+
+
+def test_it_is_fitted_on_rows_of_the_whole_set():
+    seen = []
+    source = data.from_arrays("sorted", Sorted(), np.arange(2560) // 256, Sorted((10, 1, 1, 1)), np.arange(10))
+    network = _main.network("logistic", source)
+    recipe = _tricks.standard(augmented=None, model=network, lr=1.0, batch=20, epochs=9)
+    _, apply = recipe.preprocess
+    fit = lambda images: seen.append(images) or np.float32(0)  # noqa: E731
+    _range.stepper(replace(recipe, preprocess=(fit, apply)), source, seed=0)
+    (images,) = seen
+    assert abs(images.mean() - 127.5) < 1
+
+
+def test_a_recipe_that_needs_a_teacher_is_told():
+    recipe = _tricks.standard(augmented=None, model=_main.network("logistic", DIGITS), lr=1.0, batch=20, epochs=9)
+    with pytest.raises(ValueError, match=r"recipe.teacher is a Recipe; allowed: None"):
+        _range.stepper(replace(recipe, teacher=recipe), DIGITS, seed=0)
 
 
 def test_the_command_writes_the_plot(tmp_path, capsys):

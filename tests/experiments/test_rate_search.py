@@ -3,6 +3,7 @@
 import json
 
 import jax
+import pytest
 
 from experiments import _main, _search, _tricks
 from jaxtricks.ablation import Trick
@@ -17,7 +18,8 @@ def test_rows_are_compared_at_the_rates_that_were_found(tmp_path, monkeypatch):
     given = {"title": "Test", "mode": "add-one", "factors": FACTORS}
     options = _main.Options(out=tmp_path, images=100)
     results = _main.run("x", options, _tricks.standard, LADDER, PRESETS, **given)
-    assert not set(_search.SEEDS) & {0, 1}
+    trials = [json.loads(path.read_text()) for path in (tmp_path / "cells").glob("*-seed10?.json")]
+    assert {cell["test_accuracy"] for cell in trials} == {None}
     assert [row["name"] for row in results["rows"]] == ["baseline", "cosine"]
     assert all(sorted(cell["seed"] for cell in row["cells"]) == [0, 1] for row in results["rows"])
     found = [json.loads(path.read_text())["seed"] for path in (tmp_path / "cells").glob("*.json")]
@@ -29,3 +31,9 @@ def test_rows_are_compared_at_the_rates_that_were_found(tmp_path, monkeypatch):
         rate = float(results["recipe"][name]["lr"])
         assert line.startswith(f"| {name} | 0.001: ")
         assert f"| {rate:.3g}" in line
+
+
+def test_the_comparison_has_other_seeds_than_the_search(tmp_path):
+    options = _main.Options(out=tmp_path, seeds=101)
+    with pytest.raises(_main.UsageError, match=f"--seeds is 101; allowed: 1 to {min(_search.SEEDS)}"):
+        _main.run("x", options, _tricks.standard, LADDER, PRESETS, title="Test", factors=FACTORS)

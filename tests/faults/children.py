@@ -13,20 +13,34 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 # Of their own, and filled by runs that nobody kills: JAX's cache keeps an entry that was cut off.
-CACHE = Path(tempfile.gettempdir()) / "jaxtricks-faults-cache"
+CACHE = Path(tempfile.gettempdir()) / f"jaxtricks-faults-cache-{os.getuid()}"
 TIMEOUT = 600
 
 
 class Child:
     """A process that runs child.py with these options, or another script; it is killed if it lasts too long.
 
+    Args:
+      script: in this folder, or a path.
+      arguments: of the script, before the options.
+      env: beside what every child gets.
+      before: a command that starts what comes after it, where there is one.
+      options: each with two hyphens before its name.
+
     Attributes:
       said: the words and numbers read so far.
       complaint: what it wrote to standard error, once it has ended.
     """
 
-    def __init__(self, script: str = "child.py", arguments: tuple = (), env: dict | None = None, **options):
-        command = [sys.executable, HERE / script, *map(str, arguments)]
+    def __init__(
+        self,
+        script: str | Path = "child.py",
+        arguments: tuple = (),
+        env: dict | None = None,
+        before: tuple = (),
+        **options,
+    ):
+        command = [*before, sys.executable, HERE / script, *map(str, arguments)]
         for name, value in options.items():
             if value is not None:
                 command += [f"--{name.replace('_', '-')}", str(value)]

@@ -1,4 +1,4 @@
-"""What the rows of the reliability card share."""
+"""What the rows of the reliability card share. They need Linux: its signals, /proc, limits and mounts."""
 
 import json
 import os

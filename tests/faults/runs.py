@@ -1,4 +1,4 @@
-"""Runs in this process on a network that compiles at once, how they are interrupted, and how two are compared."""
+"""Runs in this process on a network that compiles at once, and how they are interrupted."""
 
 import os
 from contextlib import contextmanager
@@ -6,7 +6,6 @@ from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import small
 
 from jaxtricks import data, models
@@ -78,14 +77,3 @@ def every_step(act):
 def interrupted_at(step, number):
     """A log that sends a signal to this process once so many steps are taken."""
     return every_step(lambda taken: os.kill(os.getpid(), number) if taken == step else None)
-
-
-def same(a, b):
-    """Assert that two trees are the same, bit for bit."""
-    assert jax.tree.structure(a) == jax.tree.structure(b)
-    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
-            x, y = jax.random.key_data(x), jax.random.key_data(y)
-        x, y = np.asarray(x), np.asarray(y)
-        assert x.dtype == y.dtype
-        assert x.tobytes() == y.tobytes()

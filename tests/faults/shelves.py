@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jaxtricks.train import Checkpoints, CheckpointWarning
+from jaxtricks.train import Checkpoints, CheckpointSaveError, CheckpointWarning
 
 WHERE = Path(__file__).parent
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -53,6 +53,30 @@ def same(found, wanted):
         data = jax.random.key_data if name == "key" else (lambda x: x)
         assert found[name].dtype == array.dtype
         np.testing.assert_array_equal(np.asarray(data(found[name])), np.asarray(data(array)))
+
+
+def fails(checkpoints, step, size):
+    """Save a step that cannot be saved, and wait; returns what was told, as ``on_error`` asks for."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            checkpoints.save(step, state(step, size), {"step": step})
+            checkpoints.wait()
+        except CheckpointSaveError as error:
+            assert checkpoints.on_error == "raise"
+            return str(error)
+    assert checkpoints.on_error == "warn"
+    told = [str(w.message) for w in caught if issubclass(w.category, CheckpointWarning)]
+    assert len(told) == 1, told
+    return told[0]
+
+
+def holds(checkpoints, steps, before):
+    """Assert that the folder holds these steps, as they were, and nothing else."""
+    assert checkpoints.steps() == steps
+    assert checkpoints.latest() == steps[-1]
+    assert sorted(p.name for p in checkpoints.folder.iterdir()) == [str(s) for s in steps]
+    assert tree(checkpoints.folder) == before
 
 
 def files(folder):

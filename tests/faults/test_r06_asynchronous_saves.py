@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 import runs
+import small
 from shelves import fill, limited, restore, same, state
 
 from jaxtricks.train import Checkpoints, CheckpointSaveError, CheckpointWarning, fit, manifest
@@ -139,7 +140,7 @@ def test_r06_a_run_that_saves_beside_its_steps(tmp_path, monkeypatch):
         run = fit(runs.recipe(), runs.dataset(), folder=tmp_path / "warn", on_error="warn", **options)[0]
     assert len(told) == 1
     assert saves == ["2", "4", "6", "8", "10", "12"]
-    runs.same(run.state, runs.whole().state)
+    small.same(run.state, runs.whole().state)
     for folder in ("raise", "warn"):
         saves[:] = ["none fails"] * 2
-        runs.same(fit(runs.recipe(), runs.dataset(), folder=tmp_path / folder, **options)[0].state, runs.whole().state)
+        small.same(fit(runs.recipe(), runs.dataset(), folder=tmp_path / folder, **options)[0].state, runs.whole().state)

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import pytest
 from children import Child, free_port, pair, unbroken
-from runs import dataset, interrupted_at, recipe, same, whole
+from runs import dataset, interrupted_at, recipe, whole
+from small import same
 
 from jaxtricks import data
 from jaxtricks.train import Checkpoints, EarlyStopping, Interrupted, Plan, fit

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from runs import dataset, network, recipe, residual, same
+from runs import dataset, network, recipe, residual
+from small import same
 
 from jaxtricks import augment, data, optim
 from jaxtricks.train import NonFiniteError, Plan, create_state, fit, make_step

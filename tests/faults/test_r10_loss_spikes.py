@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from runs import dataset, recipe, same
+from runs import dataset, recipe
+from small import same
 
 from jaxtricks import data, optim
 from jaxtricks.train import Plan, fit

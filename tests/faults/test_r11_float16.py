@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from runs import dataset, every_step, recipe
+from runs import dataset, every_step
+from small import bare
 
 from jaxtricks import data
 from jaxtricks.models import Model
@@ -48,13 +49,10 @@ def sloped(**changes):
         "model": line,
         "loss": lambda params, out, batch: out[0][:, 0],
         "optimizer": lambda schedule: optax.sgd(RATE),
-        "preprocess": (lambda images: np.float32(0), lambda stats, image: image),
         "augment": bright,
-        "mix": None,
-        "ema": None,
         "precision": FLOAT16._replace(scale=2.0**14, growth=3),
     }
-    return recipe(**base | changes)
+    return bare(**base | changes)
 
 
 @pytest.mark.parametrize("kind", ["jit", "shard_map", "pmap"])

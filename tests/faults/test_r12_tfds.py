@@ -5,12 +5,11 @@ import shutil
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 from PIL import Image
 
 from jaxtricks import data
 from jaxtricks.data import DataError, Feed
-
-tfds = pytest.importorskip("tensorflow_datasets")
 
 TRAIN = 230  # 1 % is 2 records
 CUT = 100  # the record whose image is cut off

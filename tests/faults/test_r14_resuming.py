@@ -6,7 +6,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-from runs import dataset, interrupted_at, recipe, same
+from runs import dataset, interrupted_at, recipe
+from small import same
 
 from jaxtricks import data
 from jaxtricks.data import Feed, Split

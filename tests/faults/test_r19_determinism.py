@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from children import Child, unbroken
-from runs import dataset, recipe, residual, same
+from runs import dataset, recipe, residual
+from small import same
 
 from jaxtricks import data
 from jaxtricks.train import Plan, create_state, fit, make_step

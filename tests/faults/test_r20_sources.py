@@ -12,6 +12,7 @@ import zlib
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 from PIL import Image
 
 from jaxtricks import data
@@ -202,7 +203,6 @@ IMAGES = {
 }
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak of memory is read from /proc")
 def test_hostile_archives_and_images_are_refused_in_little_memory(tmp_path, card):
     canary = tmp_path / "canary"
     wanted = {str(path): words for path, words in hostile(tmp_path, canary).values()}
@@ -392,7 +392,6 @@ DESCRIPTION = {
 )
 def test_the_description_of_a_foreign_set_cannot_name_code(tmp_path, monkeypatch, text, words):
     """TFDS imports the module of the class; the folder of the data may well be on the path."""
-    pytest.importorskip("tensorflow_datasets")
     folder = tmp_path / "foreign" / "1.0.0"
     folder.mkdir(parents=True)
     (folder / "features.json").write_text(text)
@@ -406,7 +405,6 @@ def test_the_description_of_a_foreign_set_cannot_name_code(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("text", ["[" * 200_000, '{"name":' * 200_000, "no json", '{"splits": 3}'])
 def test_a_hostile_dataset_info_is_refused(tmp_path, text):
-    tfds = pytest.importorskip("tensorflow_datasets")
     folder = tmp_path / "foreign" / "1.0.0"
     folder.mkdir(parents=True)
     features = tfds.features.FeaturesDict(

@@ -18,15 +18,12 @@ import PIL
 import skimage
 import sklearn
 import torch
+from peers import import_torchvision
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from skimage import transform
 from sklearn.datasets import load_sample_image
 
-_OPS = torch.library.Library("torchvision", "DEF")  # a torchvision without its compiled operations imports only so
-for _name in ("nms", "qnms"):
-    _OPS.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-
-import torchvision  # noqa: E402
+torchvision = import_torchvision()
 from torchvision.transforms.v2 import InterpolationMode  # noqa: E402
 from torchvision.transforms.v2 import functional as F  # noqa: E402
 

@@ -54,6 +54,11 @@ def test_im2col_lays_out_windows():
     )
 
 
+def test_numpy_s_whole_numbers_are_whole():
+    three = np.int64(3)
+    np.testing.assert_array_equal(layers.im2col(X, window=three, strides=three), layers.im2col(X, window=3, strides=3))
+
+
 def test_conv2d_im2col_gradient():
     check_grads(
         partial(layers.conv2d_im2col, strides=2, padding=1), (X, KERNEL), 1, modes=["rev"], rtol=2e-2, atol=2e-2
@@ -141,6 +146,13 @@ def test_options_of_modules(make):
         (lambda: layers.space_to_depth(X[0], block=2), "x"),
         (lambda: layers.space_to_depth(X, block=2), "block"),
         (lambda: layers.space_to_depth(X, block=0), "block"),
+        (lambda: layers.space_to_depth(X, block=1.0), "block"),
+        (lambda: layers.im2col(X, window=True), "window"),
+        (lambda: layers.DepthwiseSeparable(4, 5, kernel=3.0, rngs=nnx.Rngs(0)), "kernel"),
+        (lambda: layers.DepthwiseSeparable(4, 5, stride=2.0, rngs=nnx.Rngs(0)), "stride"),
+        (lambda: layers.DepthwiseSeparable(4, 5, dilation=0, rngs=nnx.Rngs(0)), "dilation"),
+        (lambda: layers.Asymmetric(4, 5, kernel=2.5, rngs=nnx.Rngs(0)), "kernel"),
+        (lambda: layers.Asymmetric(4, 5, stride=0, rngs=nnx.Rngs(0)), "stride"),
         (lambda: layers.DepthwiseSeparable(4, 5, kernel=2, rngs=nnx.Rngs(0)), "kernel"),
         (lambda: layers.DepthwiseSeparable(4, 5, rngs=nnx.Rngs(0))(X[0]), "x"),
         (lambda: layers.Asymmetric(4, 5, kernel=4, rngs=nnx.Rngs(0)), "kernel"),

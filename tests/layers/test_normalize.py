@@ -96,6 +96,7 @@ def test_eager_jit_vmap_gradient_and_dtype(name):
         (lambda: layers.local_response_norm(1.0), "x"),
         (lambda: layers.local_response_norm(X.astype(int)), "x"),
         (lambda: layers.local_response_norm(X, size=0), "size"),
+        (lambda: layers.local_response_norm(X, size=2.5), "size"),
         (lambda: layers.local_response_norm(X, k=0.0), "k"),
         (lambda: layers.local_response_norm(X, alpha=-1.0), "alpha"),
         (lambda: layers.l2_normalize(jnp.float32(1.0)), "x"),

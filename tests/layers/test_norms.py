@@ -190,6 +190,33 @@ def test_recalibration_finds_the_statistics_of_all_batches():
     np.testing.assert_allclose(once["block"]["0"]["var"], var, rtol=1e-4)
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.9, 0.999])
+@pytest.mark.parametrize(("mean", "var"), [(0.0, 1e4), (1e3, 1.0), (-1e3, 1e4), (0.0, 1.0)])
+def test_recalibration_forgets_statistics_however_far_off(mean, var, momentum):
+    """A frozen layer, whose statistics must be used and kept, before one with a batch variance of about 1e-3."""
+    kept = {"mean": jnp.float32([0.1, 1 / 3, -2.7]), "var": jnp.float32([0.3, 1e-7, 7e5])}
+    old = {"frozen": kept, "bn": {"mean": jnp.full(3, mean), "var": jnp.full(3, var)}}
+    scale = np.sqrt(np.float32([1e-3, 2e-3, 0.0]))  # and a channel that is dead
+
+    @jax.jit
+    def update(stats, x):
+        x = (x - stats["frozen"]["mean"][None]) / jnp.sqrt(stats["frozen"]["var"])[None] * scale[None]
+        new = {"mean": x.mean(0), "var": x.var(0)}
+        return {
+            "frozen": stats["frozen"],
+            "bn": jax.tree.map(lambda o, n: momentum * o + (1 - momentum) * n, stats["bn"], new),
+        }
+
+    unit = np.random.default_rng(3).normal(size=(7, 16, 3))  # seven: a mean of equal numbers is not always that number
+    batches = (unit * np.sqrt(np.asarray(kept["var"], float)) + np.asarray(kept["mean"], float)).astype(np.float32)
+    found = layers.recalibrate(update, old, batches, momentum=momentum)
+    for name, value in kept.items():
+        np.testing.assert_array_equal(found["frozen"][name], value)
+    true = (unit * scale).reshape(-1, 3)
+    np.testing.assert_allclose(found["bn"]["mean"], true.mean(0), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(found["bn"]["var"], true.var(0), rtol=1e-4)
+
+
 GOOD = {"mean": jnp.zeros(3), "var": jnp.ones(3)}
 
 
@@ -199,6 +226,7 @@ GOOD = {"mean": jnp.zeros(3), "var": jnp.ones(3)}
         (lambda: norm(momentum=1.5), "momentum"),
         (lambda: norm(epsilon=0.0), "epsilon"),
         (lambda: norm(groups=0), "groups"),
+        (lambda: norm(groups=2.0), "groups"),
         (lambda: norm(groups=2, axis_name="data"), "groups"),
         (lambda: norm(groups=2, frozen=True), "groups"),
         (lambda: norm(groups=3)[0](norm()[1], X), "x"),

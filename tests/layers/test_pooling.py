@@ -206,6 +206,10 @@ def test_other_maps_are_refused(f, x):
         (lambda: layers.blur_pool(X, size=0), "size"),
         (lambda: layers.blur_pool(X, size=13), "size"),
         (lambda: layers.blur_pool(X, stride=0), "stride"),
+        (lambda: layers.blur_pool(X, size=2.5), "size"),
+        (lambda: layers.blur_pool(X, stride=2.0), "stride"),
+        (lambda: layers.spatial_pyramid_pool(X, levels=(1, 2.0)), "levels"),
+        (lambda: layers.spatial_pyramid_pool(X, levels=2), "levels"),
     ],
 )
 def test_bad_input(call, name):

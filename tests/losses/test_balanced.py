@@ -68,6 +68,13 @@ def test_balance_alpha_makes_both_sides_weigh_the_same():
     np.testing.assert_array_equal(found, [1.0, 0.0, 0.5])
 
 
+def test_balance_alpha_does_not_swallow_nan_nor_what_is_negative():
+    found = losses.balance_alpha(jnp.array([jnp.nan, 3.0, 0.0, -3.0, 4.0]), jnp.array([1.0, jnp.nan, jnp.nan, 1.0, -1]))
+    np.testing.assert_array_equal(found, np.nan)
+    assert np.isnan(losses.balance_alpha(float("nan"), 1.0))
+    assert np.isnan(jax.jit(losses.balance_alpha)(-3, 1))
+
+
 @pytest.mark.parametrize("targets", [HARD, SOFT], ids=["hard", "soft"])
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0, 5])
 def test_softmax_focal_against_numpy(targets, gamma):
@@ -191,6 +198,8 @@ def test_classes_may_be_renumbered():
         (lambda: losses.balanced_cross_entropy(LOGITS, SOFT, alpha=jnp.ones(4)), "alpha has shape"),
         (lambda: losses.balanced_cross_entropy(LOGITS, SOFT > 0.5, alpha=0.5), "targets has dtype bool"),
         (lambda: losses.balance_alpha(jnp.ones(2), 3), "negatives has shape"),
+        (lambda: losses.balance_alpha(-3, 1), "positives is -3; allowed: 0 or more"),
+        (lambda: losses.balance_alpha(np.ones(2), np.array([1.0, -1.0])), "negatives is array"),
         (lambda: losses.softmax_focal(LOGITS, SOFT, gamma=-1.0), "gamma is -1.0"),
         (lambda: losses.softmax_focal(LOGITS, SOFT, alpha=jnp.ones(3)), "alpha has shape"),
         (lambda: losses.softmax_focal(LOGITS, SOFT, alpha=jnp.ones((6, 4))), "alpha has shape"),

@@ -28,6 +28,12 @@ def test_effective_weights_are_one_over_the_sum_of_a_geometric_series(beta):
     np.testing.assert_allclose(losses.class_weights(counts, scheme="effective", beta=beta), expected, rtol=1e-5)
 
 
+def test_beta_is_0_999_unless_given():
+    counts = jnp.array([500.0, 20.0, 1.0])
+    expected = losses.class_weights(counts, scheme="effective", beta=0.999)
+    np.testing.assert_array_equal(losses.class_weights(counts, scheme="effective"), expected)
+
+
 def test_effective_weights_run_from_equal_to_inverse():
     counts = jnp.array([500.0, 20.0, 1.0])
     np.testing.assert_allclose(losses.class_weights(counts, scheme="effective", beta=0.0), 1.0, rtol=1e-6)
@@ -92,7 +98,8 @@ def test_expected_cost_is_blind_to_a_shift_of_the_logits():
     ("call", "message"),
     [
         (lambda: losses.class_weights(jnp.ones(3), scheme="log"), "scheme is 'log'; allowed: 'inverse', 'effective'"),
-        (lambda: losses.class_weights(jnp.ones(3), beta=1.0), "beta is 1.0"),
+        (lambda: losses.class_weights(jnp.ones(3), scheme="effective", beta=1.0), "beta is 1.0; allowed: 0.0 to"),
+        (lambda: losses.class_weights(jnp.ones(3), beta=0.9), 'beta is 0.9; allowed with the scheme "inverse": None'),
         (lambda: losses.class_weights(jnp.ones((3, 1))), "counts has shape"),
         (lambda: losses.class_weights(jnp.ones(0)), "counts has shape"),
         (lambda: losses.costs_from_counts(jnp.float32(3)), "counts has shape"),

@@ -51,6 +51,7 @@ def test_a_row_without_positives_is_left_out_and_minus_infinity_never_kept():
 def test_ohem_by_hand_and_in_order_of_the_row_if_equal():
     values = jnp.array([0.3, 9.0, 0.1, 0.4])
     np.testing.assert_array_equal(losses.ohem_weights(values, keep=2), [0, 1, 0, 1])
+    np.testing.assert_array_equal(losses.ohem_weights(values, keep=np.int64(2)), [0, 1, 0, 1])
     np.testing.assert_array_equal(losses.ohem_weights(jnp.ones(4), keep=3), [1, 1, 1, 0])
     np.testing.assert_array_equal(losses.ohem_weights(jnp.array([1.0, jnp.nan, 2.0]), keep=2), [1, 0, 1])
 
@@ -133,8 +134,9 @@ def test_half_precision_empty_batches_and_huge_losses(dtype):
         (lambda x: losses.hard_negative_weights(x, x[:2] > 0), "positives has shape"),
         (lambda x: losses.hard_negative_weights(x[0], x[0] > 0), "losses has shape"),
         (lambda x: losses.ohem_weights(x, keep=0), "keep is 0"),
-        (lambda x: losses.ohem_weights(x, keep=4), "keep is 4; allowed: an integer of 1 to 3"),
-        (lambda x: losses.ohem_weights(x, keep=0.5), "keep is 0.5"),
+        (lambda x: losses.ohem_weights(x, keep=4), "keep is 4; allowed: 1 to 3"),
+        (lambda x: losses.ohem_weights(x, keep=0.5), "keep is 0.5; allowed: a whole number of 1 or more"),
+        (lambda x: losses.ohem_weights(x, keep=True), "keep is True"),
         (lambda x: losses.ohem_weights(x[:0], keep=1), "keep is 1"),
         (lambda x: losses.ohem_weights(x.astype(int), keep=1), "losses has dtype"),
     ],

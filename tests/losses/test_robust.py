@@ -97,6 +97,33 @@ def test_bi_tempered_against_a_scalar_root_finder(t1, t2, targets):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize(("t2", "classes"), [(10.0, 100_000), (100.0, 10), (1e6, 10)])
+def test_bi_tempered_of_equal_logits_is_uniform_at_any_t2(t2, classes):
+    # t1 = 0: log_0 x = x - 1, p = 1/C: (1 - 1/C) - (1 - 1/C) / 2
+    logits, targets = jnp.zeros(classes), jnp.zeros(classes).at[0].set(1.0)
+    value, grad = jax.value_and_grad(losses.bi_tempered)(logits, targets, t1=0.0, t2=t2)
+    np.testing.assert_allclose(value, (1 - 1 / classes) / 2, rtol=1e-5)
+    # dp_i / ds_j = p^t2 (1[i = j] - 1/C), and the slope of the loss in p_i is p_i - t_i
+    expected = classes**-t2 * (1 / classes - np.asarray(targets)) if t2 * np.log10(classes) < 36 else 0.0
+    np.testing.assert_allclose(grad, expected, rtol=1e-3, atol=1e-37)
+
+
+def test_bi_tempered_of_far_logits_at_a_large_t2():
+    # The largest p solves p + 9 (p^-a + a d)^(-1/a) = 1, here a = 3 and d = 1e12: the others are (3e12)^(-1/3).
+    logits, targets = jnp.zeros(10).at[0].set(1e12), jnp.eye(10)[0]
+    p = 1 - 9 * (3e12) ** (-1 / 3)
+    others = (1 - p) / 9
+    expected = (1 - p) - (1 - p**2 - 9 * others**2) / 2
+    np.testing.assert_allclose(losses.bi_tempered(logits, targets, t1=0.0, t2=4.0), expected, atol=1e-7)
+    thousand = jnp.zeros(1000).at[0].set(1e9 / 3)  # 999 others of 1e-3 each: the root is far from both ends
+    found = losses.bi_tempered(thousand, jnp.eye(1, 1000)[0], t1=0.0, t2=4.0)
+    p = brentq(lambda w: w + 999 * (w**-3 + 1e9) ** (-1 / 3) - 1, 1e-3, 1.0, xtol=1e-15)
+    others = (1 - p) / 999
+    np.testing.assert_allclose(found, (1 - p) - (1 - p**2 - 999 * others**2) / 2, rtol=1e-4)
+    absent = losses.bi_tempered(jnp.array([0.0, 0.0, -jnp.inf]), jnp.array([1.0, 0.0, 0.0]), t1=0.0, t2=100.0)
+    np.testing.assert_allclose(absent, 0.25, rtol=1e-6)
+
+
 def test_bi_tempered_by_hand():
     # t2 = 2, equal logits of two classes: 1 / (1 + u) = 1/2 each; t1 = 0: log_0 x = x - 1
     # 1 (0 - (1/2 - 1)) - (1 - 1/4 - 1/4) / 2 = 1/4
@@ -144,6 +171,7 @@ def test_bi_tempered_has_a_second_derivative():
         (lambda: losses.generalized_cross_entropy(LOGITS, HARD, q=1.1), "q is 1.1"),
         (lambda: losses.bi_tempered(LOGITS, HARD, t1=1.1, t2=1.0), "t1 is 1.1"),
         (lambda: losses.bi_tempered(LOGITS, HARD, t1=1.0, t2=0.9), "t2 is 0.9"),
+        (lambda: losses.bi_tempered(LOGITS, HARD, t1=1.0, t2=np.inf), "t2 is inf; allowed: 1.0 to 1000000.0"),
     ],
 )
 def test_wrong_arguments_raise(call, message):

@@ -77,6 +77,30 @@ def test_bce_targets_by_hand():
     np.testing.assert_array_equal(losses.bce_targets(HARD), HARD)
 
 
+def test_bce_targets_do_not_swallow_nan():
+    found = losses.bce_targets(jnp.array([0.7, jnp.nan, 0.0]))
+    np.testing.assert_array_equal(found, [1.0, np.nan, 0.0])
+    assert np.isnan(losses.bce_targets(HARD, threshold=jnp.float32(jnp.nan))).all()
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+@pytest.mark.parametrize("far", [1e5, 1e9, 1e19, 1e30, 3e38, np.inf])
+@pytest.mark.parametrize("sigma", [0.01, 1.0, 30.0])
+def test_gaussian_distribution_of_a_value_however_far_is_the_nearest_bin(side, far, sigma):
+    make = lambda v, s: losses.gaussian_label_distribution(v, bins=BINS[::-1], sigma=s)  # noqa: E731
+    found = make(jnp.float32(side * far), sigma)
+    np.testing.assert_array_equal(found, np.eye(20)[0 if side > 0 else 19])
+    np.testing.assert_array_equal(jax.jacobian(make, (0, 1))(jnp.float32(side * far), jnp.float32(sigma)), 0.0)
+
+
+def test_gaussian_distribution_is_exact_where_the_squares_are_large():
+    # -3e5 is d = 3e5 from bin 0: bin k has exp(-((d + k)^2 - d^2) / (2 sigma^2)) = exp(-k (d + k / 2) / sigma^2) of it
+    bins = jnp.array([0.0, 1.0, 2.0])
+    found = losses.gaussian_label_distribution(jnp.float32(-3e5), bins=bins, sigma=1000.0)
+    raw = np.exp([-k * (3e5 + k / 2) / 1e6 for k in range(3)])
+    np.testing.assert_allclose(found, raw / raw.sum(), rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     "make",
     [

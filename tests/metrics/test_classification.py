@@ -29,6 +29,7 @@ def test_of_equal_logits_the_lower_class_ranks_first():
 def test_labels_out_of_range_and_not_a_number_are_never_correct():
     logits = jnp.array([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0], [1.0, jnp.nan]])
     assert metrics.correct(logits, jnp.array([-1, 2, 1, 1])).tolist() == [False, False, True, False]
+    assert metrics.correct(logits, jnp.array([-1, 2, 1, 0]), k=2).tolist() == [False, False, True, False]
 
 
 def test_classification_by_hand():
@@ -46,6 +47,8 @@ def test_classification_by_hand():
         (jnp.zeros((2, 3)), jnp.zeros(3, int), 1, "labels has shape"),
         (jnp.zeros((2, 3)), jnp.zeros(2), 1, "labels has dtype"),
         (jnp.zeros((2, 3)), jnp.zeros(2, int), 4, "k is 4"),
+        (jnp.zeros((2, 3)), jnp.zeros(2, int), 1.5, "k is 1.5; allowed: a whole number of 1 or more"),
+        (jnp.zeros((2, 3)), jnp.zeros(2, int), True, "k is True"),
     ],
 )
 def test_wrong_arguments(logits, labels, k, words):

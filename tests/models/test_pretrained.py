@@ -1,12 +1,10 @@
 """Weights of torchvision and timm: their logits, every mismatch by name, and files that are not to be trusted."""
 
-import importlib.util
 import io
 import json
 import pickle
 import sys
 import tracemalloc
-import warnings
 import zipfile
 from functools import cache, partial
 
@@ -15,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from golden import make_resnet_logits as golden
+from safetensors.numpy import save_file
 
 from jaxtricks import init
 from jaxtricks.models import LAYOUTS, Layout, resnet
@@ -49,7 +48,7 @@ def save(path, tensors):
     if path.suffix == ".npz":
         np.savez(path, **tensors)
     else:
-        pytest.importorskip("safetensors.numpy").save_file(tensors, path)
+        save_file(tensors, path)
     return path
 
 
@@ -198,52 +197,32 @@ def test_logits_of_small_networks_in_numpy(layout, switches, tmp_path):
     )
 
 
+def named(name):
+    """Names and shapes of a network as torch has them."""
+    return torch_shapes(LAYOUTS[name.removesuffix("d")], SWITCHES[name], classes=golden.CLASSES)
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_names_are_those_of_timm(name):
+    assert golden.digest(named(name)) == STORED[name]["shapes"]
+
+
+FAST = {"resnet18": ".npz", "resnet50d": ".safetensors"}
+
+
 @pytest.mark.parametrize(
     ("name", "suffix"),
-    [("resnet18", ".npz"), ("resnet50d", ".safetensors"), pytest.param("resnet50", ".npz", marks=pytest.mark.slow)],
+    [
+        pytest.param(name, suffix, marks=() if FAST.get(name) == suffix else pytest.mark.slow)
+        for name in SWITCHES
+        for suffix in (".npz", ".safetensors")
+    ],
 )
 def test_logits_that_timm_gave(name, suffix, tmp_path):
     variables, evaluate = published(name)
-    stored = STORED[name]
-    tensors = {key: golden.tensor(key, tuple(shape)) for key, shape in stored["shapes"].items()}
+    tensors = {key: golden.tensor(key, shape) for key, shape in named(name).items()}
     loaded = init.load_pretrained(variables, save(tmp_path / f"w{suffix}", tensors))
-    agree(evaluate(loaded, golden.images()), np.array(stored["logits"]))
-
-
-@pytest.fixture
-def timm():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pytest.importorskip("torch")
-        if importlib.util.find_spec("timm") is None:
-            pytest.skip("timm is not installed")
-        return golden.import_timm()
-
-
-@pytest.mark.parametrize(
-    "name", ["resnet18", *(pytest.param(name, marks=pytest.mark.slow) for name in golden.MODELS[1:])]
-)
-def test_what_is_stored_is_what_timm_says(name, timm):
-    network, tensors = golden.peer(name)
-    assert {key: list(value.shape) for key, value in tensors.items()} == STORED[name]["shapes"]
-    agree(golden.logits(network), np.array(STORED[name]["logits"]))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
-@pytest.mark.parametrize("name", SWITCHES)
-def test_logits_of_timm(name, suffix, timm, tmp_path):
-    variables, evaluate = published(name)
-    network, tensors = golden.peer(name)
-    loaded = init.load_pretrained(variables, save(tmp_path / f"w{suffix}", tensors))
-    agree(evaluate(loaded, golden.images()), golden.logits(network))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
-def test_names_of_torchvision_are_timm_s(name, timm):
-    ours = pytest.importorskip("torchvision.models").get_model(name, weights=None, num_classes=golden.CLASSES)
-    assert {key: list(value.shape) for key, value in ours.state_dict().items()} == STORED[name]["shapes"]
+    agree(evaluate(loaded, golden.images()), np.array(STORED[name]["logits"]))
 
 
 # What does not fit
@@ -415,8 +394,6 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_is_refused(name, tmp_path):
-    if name.endswith(".safetensors"):
-        pytest.importorskip("safetensors")
     content, words = HOSTILE[name]
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match="which " + words.replace("(", "\\(")) as error:
@@ -513,6 +490,28 @@ def test_what_is_saved_has_torch_s_names_and_comes_back(tmp_path, layout, switch
     again = init.load_pretrained(shapes(model), path)
     jax.tree.map(np.testing.assert_array_equal, again, loaded)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["again.npz", "given.npz"]
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+def test_what_is_saved_in_any_dtype_comes_back_in_the_one_asked_for(tmp_path, dtype):
+    path = tmp_path / "half.npz"
+    variables = jax.tree.map(lambda leaf: leaf.astype(dtype), build(SPOT).init(jax.random.key(0)))
+    init.save_pretrained(variables, path)
+    with np.load(path, allow_pickle=False) as found:
+        written = "float16" if dtype == "float16" else "float32"
+        assert {array.dtype.name for array in found.values()} == {written}
+    for asked in ("bfloat16", "float16", "float32"):
+        wanted = jax.tree.map(lambda leaf, d=asked: leaf.astype(d), variables)
+        again = init.load_pretrained(jax.eval_shape(lambda tree=wanted: tree), path)
+        jax.tree.map(np.testing.assert_array_equal, again, wanted)
+        assert {leaf.dtype.name for leaf in jax.tree.leaves(again)} == {asked}
+
+
+def test_what_holds_no_floating_point_cannot_be_saved(tmp_path):
+    whole = jax.tree.map(lambda leaf: leaf.astype(int), build(SPOT).init(jax.random.key(0)))
+    with pytest.raises(ValueError, match="has dtype int32; allowed: a floating-point dtype"):
+        init.save_pretrained(whole, tmp_path / "x.npz")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

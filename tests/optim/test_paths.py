@@ -262,10 +262,27 @@ def test_unfreeze_at_keeps_the_clock_and_the_moments():
     np.testing.assert_allclose(seen, [0, 0, 0, -0.7 * (1 + 0.5 + 0.25 + 0.125)], rtol=1e-6)
 
 
-def test_unfreeze_at_zero_is_the_optimiser():
+def test_a_pattern_at_step_zero_trains_as_if_nothing_were_held():
     params, tx = tree(), OPTIMIZERS["adamw"]
-    ours, _ = train(optim.unfreeze_at(tx, {"^stem": 0}), params, steps=5)
-    assert bits(ours) == bits(train(tx, params, steps=5)[0])
+    ours, _ = train(optim.unfreeze_at(tx, {"^stem": 0, "": 5}), params, steps=5)
+    plain, _ = train(tx, params, steps=5)
+    assert bits(ours["stem"]) == bits(plain["stem"])
+    assert bits(ours["head"]) == bits(params["head"])
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        ({"^stem": -3}, r"steps\['\^stem'\] is -3; allowed: a whole number of 0 or more"),
+        ({"^stem": 2.5}, r"steps\['\^stem'\] is 2.5; allowed"),
+        ({"^stem": 4, "^head": True}, r"steps\['\^head'\] is True; allowed"),
+        ({"^stem": 0}, "allowed: one pattern or more with a step above 0"),
+        ({}, "steps is {}; allowed"),
+    ],
+)
+def test_steps_that_would_hold_nothing_are_refused(steps, words):
+    with pytest.raises(ValueError, match=words):
+        optim.unfreeze_at(optax.sgd(0.1), steps)
 
 
 def test_by_path_gives_each_leaf_its_optimiser():

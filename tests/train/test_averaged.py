@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from small import recipe
+from small import bare, same
 
 from jaxtricks import data, optim
 from jaxtricks.models import Model
-from jaxtricks.train import Plan, averaged, fit
+from jaxtricks.train import Plan, Precision, averaged, fit
+from jaxtricks.train.program import Program
 
 ONE = Plan(devices=(jax.devices()[0],))
 SOURCE = data.fake(train=128, test=8, shape=(4, 4, 1))
@@ -27,19 +28,19 @@ def weight(*, classes, channels, dtype, axis_name):
     return Model(lambda key: ({"w": jnp.float32(3)}, {}), apply)
 
 
-def trained(**changes):
+def made(**changes):
     settings = {
         "model": weight,
         "loss": lambda params, out, batch: 0.5 * (out[0][:, 0] - 1) ** 2,
         "metrics": lambda out, batch: {"loss": out[0][:, 0]},
-        "preprocess": (lambda images: np.float32(0), lambda stats, image: image),
         "optimizer": lambda schedule: optax.sgd(0.1),
-        "augment": None,
-        "mix": None,
-        "ema": None,
         "epochs": 2.0,
     }
-    return fit(recipe(**(settings | changes)), SOURCE, plan=ONE)[0]
+    return bare(**(settings | changes))
+
+
+def trained(**changes):
+    return fit(made(**changes), SOURCE, plan=ONE)[0]
 
 
 def path():
@@ -63,6 +64,28 @@ def test_uniform_average_from_a_step_on(ema, expected):
     assert float(run.state.params["w"]) == pytest.approx(path()[-1], rel=1e-5)
 
 
+@pytest.mark.parametrize(("dtype", "given"), [("bfloat16", False), ("float16", True)])
+def test_an_average_of_narrow_weights_does_not_stand_still(dtype, given):
+    """The weight is 3 and stays there; the average is put to 2, and comes nearer at its own pace."""
+    still = {"optimizer": lambda schedule: optax.set_to_zero(), "precision": Precision(dtype)}
+    initial = ({"w": jnp.array(3, dtype)}, {}) if given else None
+    program = Program(made(ema=lambda step: 0.999, **still), SOURCE, ONE, initial=initial)
+    state = program.create((0,))
+    assert state.ema[0]["w"].dtype == jnp.float32
+    state = state._replace(ema=jax.tree.map(lambda a: a - 1, state.ema))
+    batch = {"index": jnp.arange(32), "label": jnp.zeros(32, jnp.int32), "epoch": jnp.zeros(32, jnp.int32)}
+
+    @jax.jit
+    def step(state):
+        rows = program.prepare(state.key, state.step, batch, program.constants)
+        return program.update(state, rows, program.constants)[0]
+
+    for _ in range(10):
+        state = step(state)
+    assert float(state.ema[0]["w"]) == pytest.approx(3 - 0.999**10, rel=1e-5)
+    assert averaged(state)[0]["w"].dtype == dtype
+
+
 def test_schedule_free_trains_at_one_point_and_is_evaluated_at_another():
     def optimizer(schedule):
         inner = optax.contrib.schedule_free(optax.sgd(0.1), 0.1, b1=0.9)
@@ -82,7 +105,7 @@ def test_schedule_free_trains_at_one_point_and_is_evaluated_at_another():
 
 def test_a_moving_average_is_evaluated_before_what_the_optimiser_names():
     run = trained(optimizer=lambda schedule: optim.evaluate_at(optax.sgd(0.1), lambda state, params: params), ema=0.5)
-    assert averaged(run.state) is run.state.ema
+    same(averaged(run.state), run.state.ema)
     assert float(run.state.opt.evaluated["w"]) == pytest.approx(path()[-1], rel=1e-5)
 
 

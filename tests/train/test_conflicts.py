@@ -129,6 +129,7 @@ GOOD = {
     "decay of what trains by layer": recipe(optimizer=by_layer),
     "augmentation where it belongs": recipe(augment=augment.each(augment.random_flip)),
     "mixing before the targets are smoothed": recipe(augment=MIXED),
+    "a small limit of the norms": recipe(optimizer=lambda s: optax.chain(optax.sgd(s), optim.max_norm(0.3))),
     "unfreezing": recipe(optimizer=lambda s: optim.unfreeze_at(optax.adamw(s), {"^stages/": 5})),
 }
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from small import recipe
+from small import bare, recipe
 
 from jaxtricks import data, optim, train
 from jaxtricks.models import Model
@@ -34,12 +34,8 @@ def plain(**changes):
     settings = {
         "model": lambda **_: constant(),
         "loss": lambda params, out, batch: out[0][:, 0],  # the gradient of the weight is 1
-        "preprocess": (lambda images: np.float32(0), lambda stats, image: image),
-        "augment": None,
-        "mix": None,
-        "ema": None,
     }
-    return recipe(**(settings | changes))
+    return bare(**(settings | changes))
 
 
 def bits(tree):

@@ -1,32 +1,15 @@
 """A run that was stopped goes on as if it had not been, bit for bit; another run's checkpoint is refused by name."""
 
-import jax
-import numpy as np
-import pytest
-from small import dataset, recipe
+from dataclasses import replace
 
+import jax
+import pytest
+from small import Stopped, bare, dataset, recipe, same, stop_at
+
+from jaxtricks.models import Model
 from jaxtricks.train import CheckpointMismatchError, Checkpoints, Plan, fit, session
 
 ONE = Plan(devices=(jax.devices()[0],))
-
-
-class Stopped(Exception):
-    pass
-
-
-def stop_at(step):
-    def log(record):
-        if record["kind"] == "progress" and record["step"] == step:
-            raise Stopped
-
-    return log
-
-
-def same(a, b):
-    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
-            x, y = jax.random.key_data(x), jax.random.key_data(y)
-        np.testing.assert_array_equal(np.asarray(x), np.asarray(y))
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +47,27 @@ def test_another_recipe_is_refused_by_name(tmp_path):
     fit(recipe(epochs=1.0), dataset(), folder=tmp_path)
     with pytest.raises(CheckpointMismatchError, match="recipe is"):
         fit(recipe(epochs=1.0, lr=0.03), dataset(), folder=tmp_path)
+
+
+def test_other_labels_and_another_teacher_are_refused_by_name(tmp_path):
+    teacher = bare(model=linear)
+    taught = replace(teacher, loss=lambda params, out, batch: ((out[0] - batch["teacher"]) ** 2).mean(1))
+    student, weights = replace(taught, teacher=teacher, epochs=1.0), linear().init(jax.random.key(0))
+    source = dataset()
+    fit(student, source, teacher=weights, folder=tmp_path)
+    fit(student, source, teacher=weights, folder=tmp_path)
+    with pytest.raises(CheckpointMismatchError, match="teacher is"):
+        fit(student, source, teacher=linear().init(jax.random.key(1)), folder=tmp_path)
+    split = replace(source.train, labels=source.train.labels[::-1].copy())
+    with pytest.raises(CheckpointMismatchError, match="labels is"):
+        fit(student, replace(source, train=split), teacher=weights, folder=tmp_path)
+
+
+def linear(**_):
+    def apply(params, stats, image, *, train, key=None):
+        return (image.reshape(len(image), -1) @ params["kernel"], {}), stats
+
+    return Model(lambda key: ({"kernel": jax.random.normal(key, (192, 10))}, {}), apply)
 
 
 def test_a_leaf_that_differs_is_named(tmp_path):

@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from small import recipe
-from test_resume import Stopped, same, stop_at
+from small import Stopped, recipe, same, stop_at
 
 from jaxtricks import data, optim
 from jaxtricks.data import Feed

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
-from small import dataset, recipe
+from small import Stopped, dataset, recipe, same, stop_at
 
 from jaxtricks import layers, losses, optim, train
 from jaxtricks.models import functional
@@ -78,13 +78,6 @@ def leaf(state, part, path):
     return np.asarray(tree)
 
 
-def same(a, b):
-    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
-            x, y = jax.random.key_data(x), jax.random.key_data(y)
-        np.testing.assert_array_equal(np.asarray(x), np.asarray(y))
-
-
 @pytest.fixture(scope="module")
 def unbroken():
     return fit()
@@ -98,17 +91,9 @@ def test_every_learned_leaf_moves(unbroken, part):
         assert (np.abs(found - start) > 1e-4).all(), path
 
 
-class Stopped(Exception):
-    pass
-
-
 def test_a_stopped_run_is_restored_and_ends_bit_for_bit_the_same(unbroken, tmp_path):
-    def stop(record):
-        if record["kind"] == "epoch" and record["epoch"] == 2:
-            raise Stopped
-
     with pytest.raises(Stopped):
-        fit(folder=tmp_path, log=[stop])
+        fit(folder=tmp_path, log=[stop_at(16, kind="epoch")])
     starts = []
     run = fit(folder=tmp_path, log=[lambda r: starts.append(r["step"]) if r["kind"] == "start" else None])
     assert starts == [8]  # the second of two epochs of 8 steps is what was lost

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from small import dataset, recipe
+from small import bare, dataset, recipe
 
 from jaxtricks import data, models
 from jaxtricks.models import Model
@@ -39,13 +39,9 @@ def plain(**changes):
         "model": lambda **_: line(),
         "loss": squared,
         "optimizer": lambda schedule: optax.sgd(0.1),
-        "preprocess": (lambda images: np.float32(0), lambda stats, image: image),
-        "augment": None,
-        "mix": None,
-        "ema": None,
         "batch": 2,
     }
-    return recipe(**(settings | changes))
+    return bare(**(settings | changes))
 
 
 def step_of(recipe, model=None):
@@ -125,6 +121,28 @@ def test_loss_scale_does_not_change_a_finite_update():
     state, record = step(state, [1.0, 3.0], [1, 0])
     assert float(record["loss"]) == 18.5
     assert float(state.params["w"]["kernel"]) == pytest.approx(2 - 0.1 * 19)
+
+
+@pytest.mark.parametrize(("start", "finite", "after"), [(1.0, False, 1), (2.0**24, True, 2.0**24), (1.0, True, 2)])
+def test_the_scale_stays_where_it_may_begin(start, finite, after):
+    assert float(next_scale(LossScale(jnp.float32(start), jnp.int32(0)), jnp.bool_(finite), growth=1).value) == after
+    plain(precision=Precision(scale=start))
+    for wrong in (start / 2**25, start * 2**25):
+        with pytest.raises(ValueError, match=r"scale is .*; allowed: 1 to 16777216, or None"):
+            plain(precision=Precision(scale=wrong))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_narrow_parameters_keep_their_dtype_in_the_optimiser(dtype):
+    made = plain(precision=Precision(dtype, dtype, scale=1024.0), optimizer=lambda _: optax.sgd(0.1, momentum=0.5))
+    state, step = step_of(made)
+    for _ in range(2):
+        state, record = step(state, [1.0, 3.0], [1, 0])
+    assert {leaf.dtype.name for leaf in jax.tree.leaves((state.params, state.opt))} == {dtype}
+    # the first step by hand, as above: 2 - 0.1 * 19 = 0.1; then outputs (0.1, 0.3) and the gradient
+    # (2 * (0.1 - 1) * 1 + 2 * 0.3 * 3) / 2 = 0, so that momentum moves the weight by half the step before
+    assert float(record["loss"]) == pytest.approx((0.9**2 + 0.3**2) / 2, rel=0.03)
+    assert float(state.params["w"]["kernel"]) == pytest.approx(0.1 - 0.1 * 19 / 2, rel=0.03)
 
 
 def test_float16_overflow_halves_the_scale_and_skips():

@@ -20,7 +20,8 @@ start(coordinator=f"localhost:{port}", processes=2, index=int(index))
 assert jax.process_count() == 2
 assert jax.device_count() == 4
 said = []
-run = fit(recipe(), dataset(), seeds=(3,), plan=Plan(kind=kind), log=[lambda r: said.append(r["kind"])])[0]
+plan = Plan(seeds_on="vmap") if kind == "vmap" else Plan(kind=kind)
+run = fit(recipe(), dataset(), seeds=(3,), plan=plan, log=[lambda r: said.append(r["kind"])])[0]
 leaves = [np.asarray(x.addressable_data(0)).ravel().tolist() for x in jax.tree.leaves(run.state.params)]
 with open(out, "w") as file:
     steps = int(run.state.step.addressable_data(0))

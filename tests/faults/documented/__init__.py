@@ -7,7 +7,7 @@ that go by a usual name need not be described; the defaults of ``Case`` are what
 import numpy as np
 
 from tests.faults._fuzz import Array, Key
-from tests.faults.documented import augment, layers, losses, optim, rest
+from tests.faults.documented import analysis, augment, layers, losses, optim, rest
 from tests.faults.documented.common import boxes
 
 
@@ -65,6 +65,6 @@ ARGUMENTS = {
 }
 
 DOCUMENTED = {}
-for table in (losses, layers, augment, optim, rest):
+for table in (losses, layers, augment, optim, analysis, rest):
     DOCUMENTED |= table.DOCUMENTED
 ELSEWHERE, WITHIN = rest.ELSEWHERE, rest.WITHIN

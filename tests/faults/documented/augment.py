@@ -39,7 +39,7 @@ TARGET = Array(("B", "C"), lambda rng, shape: rng.dirichlet(np.ones(shape[-1]), 
 POWERS = Array((2,), lambda rng, shape: rng.random(shape) + 0.5, dtypes="fiu")
 CENTER = Array(("B", 2), lambda rng, shape: rng.integers(0, 7, shape), dtypes="iu")
 OFFSET = Array((2,), lambda rng, shape: rng.integers(0, 5, shape), dtypes="iu")
-BITS = Array((), lambda rng, shape: rng.integers(1, 9, shape), dtypes="iu")
+BITS = Array((), lambda rng, shape: rng.integers(0, 9, shape), dtypes="iu")
 FACTORS = Array((2,), lambda rng, shape: rng.random(shape) + 0.5, dtypes="fiu", free=True)
 FLAGS = Array(("B", "N"), lambda rng, shape: rng.random(shape) < 0.7, dtypes="b")
 SOFT = {"image": IMAGES, "target": TARGET}
@@ -92,14 +92,14 @@ DOCUMENTED = {
     ),
     "augment.color_jitter": Draw({"image": RGB}, {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1}),
     "augment.combine": Case({"a": MATRIX, "b": MATRIX}, call=lambda a, b: augment.combine(a, b)),
-    "augment.copy_paste": Labels({"batch": MASKED}, empty="BN"),
+    "augment.copy_paste": Labels({"batch": MASKED}, empty="N"),
     "augment.crop_sample": Labels({"sample": SAMPLE, "box": BOX}, {"size": 5}, empty="N"),
     "augment.cropping": Case({"box": BOX}, {"size": 5}, boxes=Says("infinite or NaN for a box without area")),
     "augment.cut_boxes": Labels({"boxes": SAMPLE["box"], "valid": SAMPLE["valid"], "frame": BOX}, empty="N"),
     "augment.cut_pairs": Image(
-        {"batch": SOFT, "boxes": Array(("B", 4), boxes, dtypes="fiu", boxes=True, free=True)}, empty="BC", nan=NO_PIXEL
+        {"batch": SOFT, "boxes": Array(("B", 4), boxes, dtypes="fiu", boxes=True, free=True)}, empty="C", nan=NO_PIXEL
     ),
-    "augment.cutmix": Draw({"batch": SOFT}, empty="BC"),
+    "augment.cutmix": Draw({"batch": SOFT}, empty="C"),
     "augment.cutout": Draw({"image": IMAGE}, {"size": 3}),
     "augment.each": Draw(
         {"key": Key(), "image": ANY_IMAGES},
@@ -150,10 +150,10 @@ DOCUMENTED = {
     ),
     "augment.merge": Case({"logits": Array(("B", "C"), edges=("zeros", "high", "low", "apart"), lead=True)}),
     "augment.mirroring": Case(options={"size": (7, 9)}),
-    "augment.mix_pairs": Image({"batch": SOFT, "weight": NUMBER}, empty="BC"),
-    "augment.mixup": Draw({"batch": SOFT}, empty="BC"),
-    "augment.mosaic": Labels({"batch": BOXED}, empty="BN"),
-    "augment.mosaic_at": Labels({"batch": BOXED, "center": CENTER}, empty="BN"),
+    "augment.mix_pairs": Image({"batch": SOFT, "weight": NUMBER}, empty="C"),
+    "augment.mixup": Draw({"batch": SOFT}, empty="C"),
+    "augment.mosaic": Labels({"batch": BOXED}, empty="N"),
+    "augment.mosaic_at": Labels({"batch": BOXED, "center": CENTER}, empty="N"),
     "augment.move_boxes": Case({"boxes": BOXES, "matrix": MATRIX}, empty="N"),
     "augment.move_labels": Labels(
         {"sample": {name: SAMPLE[name] for name in ("box", "valid", "mask")}, "matrix": MATRIX},
@@ -168,7 +168,7 @@ DOCUMENTED = {
         empty="B",
     ),
     "augment.pad_crop": Image({"image": ANY, "offset": OFFSET}, {"padding": 2}),
-    "augment.paste_instances": Labels({"batch": MASKED, "chosen": FLAGS}, empty="BN"),
+    "augment.paste_instances": Labels({"batch": MASKED, "chosen": FLAGS}, empty="N"),
     "augment.pca_noise": Draw({"image": RGB, "pca": PCA}),
     "augment.pca_shift": Image({"image": RGB, "pca": PCA, "amount": Array((3,), dtypes="fiu")}),
     "augment.pick_size": Case(options={"step": 3, "sizes": (4, 5, 6)}, host=True),

@@ -107,7 +107,7 @@ DOCUMENTED = {
     "optim.swa_decay": Case(options={"step": 7, "start": 3}, host=True, holds=within(0, 1)),
     "optim.switch": transform(lambda at: optim.switch(at, SGD, optax.sgd(0.1)), at=1),
     "optim.triangular": schedule(optim.triangular, epochs=2.0, low=0.1, shrink=0.5),
-    "optim.unfreeze_at": transform(lambda: optim.unfreeze_at(SGD, {"bias": 1})),
+    "optim.unfreeze_at": transform(lambda step: optim.unfreeze_at(SGD, {"bias": step}), step=1),
     "optim.with_warmup": schedule(
         lambda epochs, **run: optim.with_warmup(optim.cosine, epochs=epochs)(**run), epochs=2.0
     ),

@@ -173,6 +173,7 @@ ELSEWHERE = {
         "tests/ablation/test_statistics.py": "ablation.verdict",
         "tests/ablation/test_tricks.py": """ablation.merge ablation.settings_grid ablation.variants
             train.describe train.fingerprint""",
+        "tests/analysis/test_cost.py": "analysis.count_macs",
         "tests/data/test_dataset.py": "data.digits data.fashion_mini data.load data.tfds_set",
         "tests/data/test_nearest.py": "data.nearest_source",
         "tests/experiments/test_main.py": "data.fake",
@@ -186,12 +187,13 @@ ELSEWHERE = {
         "tests/optim/test_paths.py": "optim.decay_mask optim.layer_rates optim.leaf_table optim.path_mask",
         "tests/test_init.py": "init.zero_gamma init.zero_last",
         "tests/test_keys_and_check.py": """check.between check.boolean check.floating check.integer check.min_rank
-            check.number check.option check.positive check.rank check.same_shape check.shape""",
+            check.number check.option check.positive check.rank check.same_shape check.shape check.whole""",
         "tests/train/test_conflicts.py": "train.conflicts",
         "tests/train/test_logs.py": "train.json_lines train.tensorboard",
         "tests/train/test_parallel.py": "train.start",
     }.items()
 }
 # What fit and the ablation call with what they have checked (row 17).
-WITHIN = """ablation.apply ablation.forward_cost ablation.gather ablation.run_cells train.averaged train.build_model
-    train.build_schedule train.create_state train.make_evaluate train.make_step train.total_steps""".split()
+WITHIN = """ablation.apply ablation.forward_cost ablation.gather ablation.run_cells train.averaged
+    train.build_constants train.build_model train.build_schedule train.create_state train.make_evaluate
+    train.make_step train.total_steps""".split()

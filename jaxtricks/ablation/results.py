@@ -1,0 +1,120 @@
+"""What came out, as plain values: the cells of all rows with what their recipes cost, for the report."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxtricks.ablation.cells import Cells, machine
+from jaxtricks.ablation.variants import Variant
+from jaxtricks.analysis import count_macs, count_parameters
+from jaxtricks.data import Dataset
+from jaxtricks.train import Recipe, build_model, describe
+
+
+def forward_cost(recipe: Recipe, dataset: Dataset) -> dict[str, int]:
+    """What one image costs, from shapes alone: nothing is computed.
+
+    Args:
+      recipe: gives the model.
+      dataset: gives the shape of an image and the number of classes.
+
+    Returns:
+      ``macs``, multiply-accumulates of the network's forward pass, and ``parameters``.
+    """
+    model = build_model(recipe, dataset)
+    params, stats = jax.eval_shape(model.init, jax.random.key(0))
+    image = jax.ShapeDtypeStruct((1, *dataset.shape), jnp.float32)
+    macs = count_macs(lambda p, s, x: model.apply(p, s, x, train=False), params, stats, image)
+    return {"macs": macs, "parameters": count_parameters(params)}
+
+
+def gather(
+    variants: Sequence[Variant],
+    cells: Cells,
+    *,
+    title: str,
+    command: str,
+    mode: str,
+    seeds: Sequence[int],
+    model: str,
+    sd_assumed: dict,
+    resolvable: float,
+) -> dict:
+    """Every cell there is, as the one dict that the report is made from.
+
+    Args:
+      variants: the rows.
+      cells: where their cells lie.
+      title, command, mode, model: as text, for the reader.
+      seeds: those that were asked for; a cell that is missing stays missing.
+      sd_assumed: ``value`` and ``from`` of the spread of paired differences that was assumed before the run.
+      resolvable: the smallest effect that follows from it, in points.
+
+    Returns:
+      Plain values, fit for JSON; accuracies in percent. A row's ``data`` is None where it is the experiment's.
+    """
+    dataset, first = cells.dataset, variants[0].recipe
+    rows = []
+    for variant in variants:
+        own = cells.of(variant)
+        found = [(seed, own.get(variant.recipe, seed)) for seed in seeds]
+        good = [cell for _, cell in found if cell is not None and "error" not in cell]
+        costs = [cell["cost"] for cell in good]
+        step_ms = float(np.median([cell["step_ms"] for cell in good])) if good else None
+        rows.append(
+            {
+                "name": variant.name,
+                "tricks": list(variant.tricks),
+                "reference": variant.reference,
+                "expected": variant.expected,
+                "paper": variant.paper,
+                "data": None if variant.data is None else {"name": own.dataset.name, "train": len(own.dataset.train)},
+                "cells": good,
+                "failed": [cell for _, cell in found if cell is not None and "error" in cell],
+                "cost": {
+                    **forward_cost(variant.recipe, own.dataset),
+                    "train_flops": costs[0]["train_flops"] if costs else None,
+                    "peak_bytes": costs[0]["peak_bytes"] if costs else None,
+                    "step_ms": step_ms,
+                    "batch": variant.recipe.batch,
+                    "epoch_seconds": None
+                    if step_ms is None
+                    else step_ms * (len(own.dataset.train) // variant.recipe.batch) / 1000,
+                },
+            }
+        )
+    return {
+        "title": title,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command,
+        "machine": machine(),
+        "versions": {name: version(name) for name in ("jaxtricks", "jax", "flax", "optax", "numpy")},
+        "data": {
+            "name": dataset.name,
+            "train": len(dataset.train),
+            "validation": len(dataset.validation or ()),
+            "test": len(dataset.test),
+            "classes": dataset.classes,
+            "shape": list(dataset.shape),
+        },
+        "mode": mode,
+        "seeds": list(seeds),
+        "model": model,
+        "epochs": first.epochs,
+        "batch": first.batch,
+        "sd_assumed": sd_assumed,
+        "resolvable": resolvable,
+        "rows": rows,
+        "recipe": {v.name: {k: _short(value) for k, value in describe(v.recipe).items()} for v in variants},
+    }
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text.replace("jaxtricks.", "")
