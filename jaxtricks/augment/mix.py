@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtricks import check
 from jaxtricks.augment import _checks
 from jaxtricks.augment.compose import Batch
-from jaxtricks.augment.erase import in_box
+from jaxtricks.augment.erase import erase_box, in_box
 from jaxtricks.preprocess.levels import floats, levels_or_floats, like
 
 
@@ -104,7 +104,8 @@ def cut_pairs(batch: Batch, boxes: jax.Array, *, swap: bool = False) -> Batch:
     def partner(x):
         return x.reshape(-1, 2, *x.shape[1:])[:, ::-1].reshape(x.shape) if swap else jnp.roll(x, 1, axis=0)
 
-    new = {"image": jnp.where(inside[..., None], partner(batch["image"]), batch["image"])}
+    image = jnp.asarray(batch["image"])
+    new = {"image": jax.vmap(erase_box)(image, boxes, partner(image))}
     if "mask" in batch:
         new["mask"] = jnp.where(inside, partner(batch["mask"]), batch["mask"])
     if "target" in batch:

@@ -94,8 +94,14 @@ def make_step(
         updates, opt = tx.update(gradients, state.opt, state.params, value=state.value, loss=loss)
         finite = all_finite(loss, gradients, updates, stats)
         params = optax.apply_updates(state.params, updates)
-        kept = (state.params, state.stats, state.opt)
-        params, stats, opt = jax.tree.map(lambda new, old: jnp.where(finite, new, old), (params, stats, opt), kept)
+        count = _held(opt)
+        held = jnp.int32(0) if count is None else jnp.where(finite, count - _held(state.opt), 0)
+
+        def where(taken, new, old):
+            return jax.tree.map(lambda new, old: jnp.where(taken, new, old), new, old)
+
+        params, opt = where(finite, (params, opt), (state.params, state.opt))
+        stats = where(finite & (held == 0), stats, state.stats)  # a batch that it refused leaves no trace in them
         bad = jnp.where(finite, 0, state.bad + 1)
         sums = {
             "loss": state.sums["loss"] + jnp.where(finite, sums["loss"], 0),
@@ -113,8 +119,8 @@ def make_step(
             sums=sums,
         )
         record = {"loss": loss, "bad": bad}
-        if (count := _held(opt)) is not None:
-            record["held"] = count - _held(kept[2])
+        if count is not None:
+            record["held"] = held
         return state, record
 
     return prepare, update

@@ -9,7 +9,7 @@ import optax
 import pytest
 from small import bare, dataset, recipe
 
-from jaxtricks import data, models
+from jaxtricks import data, models, optim
 from jaxtricks.models import Model
 from jaxtricks.train import FLOAT16, EarlyStopping, NonFiniteError, Plan, Precision, State, create_state, fit, make_step
 from jaxtricks.train.precision import LossScale, next_scale
@@ -65,6 +65,21 @@ def test_one_update_by_hand():
     assert float(record["loss"]) == 18.5
     assert float(state.params["w"]["kernel"]) == pytest.approx(2 - 0.1 * 19)
     assert {k: float(v) for k, v in state.sums.items()} == {"loss": 37.0, "count": 2, "skipped": 0}
+
+
+def test_a_step_that_the_optimiser_holds_back_leaves_the_statistics():
+    def apply(params, stats, image, *, train, key=None):
+        out, _ = line().apply(params, {}, image, train=train)
+        return out, {"seen": image.mean()}
+
+    model = Model(lambda key: (line().init(key)[0], {"seen": jnp.float32(0)}), apply)
+    holds = plain(optimizer=lambda schedule: optim.skip_spikes(optax.sgd(0.0), window=2, deviations=1.0))
+    state, step = step_of(holds, model)
+    for _ in range(2):
+        state, record = step(state, [1.0, 3.0], [1, 0])  # the loss is 18.5 both times
+        assert (int(record["held"]), float(state.stats["seen"])) == (0, 2.0)
+    state, record = step(state, [100.0, 300.0], [1, 0])
+    assert (int(record["held"]), float(state.stats["seen"])) == (1, 2.0)
 
 
 def test_average_by_hand():
