@@ -5,8 +5,8 @@ Grey images are tinted first, each in a colour of its own, so that augmentations
 Measured with the command below, 4 paired seeds, 880 training images of cifar10.npz, 24 epochs, on two cores of an AMD
 EPYC (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline of the same
 setting, verdicts after Holm's correction over all rows. These are 648 updates: little enough that what makes images
-harder costs more than it gives. A longer run, in which the baseline overfits, was not made. The whole report:
-results/augment.
+harder costs more than it gives. A longer run, in which the baseline overfits, was not made. The policies' shears were
+still about the centre then, and are about the corner now. The whole report: results/augment.
 
     python -m experiments.augment --preset full --data cifar10.npz --images 1000
 

@@ -4,7 +4,6 @@ A place that is not finite lies outside the image: a NaN in a matrix, an angle o
 The fill is in the units of the image: 0 to 255 for uint8, a class for a mask of classes.
 """
 
-from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -46,8 +45,7 @@ def warp(
       ValueError: on a wrong rank, shape, dtype, size or method.
     """
     size = _check(image, method, fill, size)
-    (a, b, e), (c, d, f), _ = geometry.inverse(matrix)
-    return _resample(image, lambda u, v: (a * u + b * v + e, c * u + d * v + f), size, method, fill)
+    return _resample(image, geometry.inverse(matrix), size=size, method=method, fill=fill)
 
 
 def rotate(image: jax.Array, angle: jax.Array | float, *, method: str = "bilinear", fill: float = 0.0) -> jax.Array:
@@ -170,9 +168,14 @@ def _check(image: jax.Array, method: str, fill: float, size) -> tuple[int, int]:
     return _checks.size("size", jnp.shape(image)[:2] if size is None else size)
 
 
-def _resample(image, back: Callable, size: tuple[int, int], method: str, fill: float) -> jax.Array:
-    """The image at the places ``back(u, v)``, by gathers."""
-    image = jnp.asarray(image)
+@partial(jax.jit, static_argnames=("size", "method"))  # so that its loops are compiled once, outside jit too
+def _resample(image, matrix: jax.Array, *, size: tuple[int, int], method: str, fill: float) -> jax.Array:
+    """The image at the places that a matrix gives, by gathers."""
+    (a, b, e), (c, d, f), _ = matrix
+
+    def back(u, v):
+        return a * u + b * v + e, c * u + d * v + f
+
     u, v = jnp.arange(size[1]) + 0.5, jnp.arange(size[0]) + 0.5
     if method == "nearest":
         width = image.shape[1]
@@ -192,13 +195,14 @@ def _resample(image, back: Callable, size: tuple[int, int], method: str, fill: f
 def _stretch(image, matrix: jax.Array, method: str, fill: float) -> jax.Array:
     """What warp does, for a matrix that leaves rows and columns what they are: each axis by itself."""
     height, width = _check(image, method, fill, None)
-    (a, _, e), (_, d, f), _ = geometry.inverse(matrix)
+    back = geometry.inverse(matrix)
     if method == "nearest":
-        return _resample(image, lambda u, v: (a * u + e + 0 * v, d * v + f + 0 * u), (height, width), method, fill)
+        return _resample(image, back, size=(height, width), method=method, fill=fill)
+    (a, _, e), (_, d, f), _ = back
     x, y = a * (jnp.arange(width) + 0.5) + e, d * (jnp.arange(height) + 0.5) + f
     image = moved = jnp.asarray(image)
     for axis, places in ((1, x), (0, y)):
-        moved = along(moved, axis, places, 1.0, (0, image.shape[axis]), most=1.0)
+        moved = along(moved, places, 1.0, (0, image.shape[axis]), axis=axis, most=1.0)
     inside = _inside(image, x[None, :], y[:, None])
     return rounded(jnp.where(inside[..., None], moved, jnp.asarray(fill, moved.dtype)), image.dtype)
 

@@ -92,7 +92,7 @@ def resized_crop(image: jax.Array, box: jax.Array, *, size: int | tuple[int, int
     for axis, start, stop, out in ((1, x0, x1, width), (0, y0, y1, height)):  # Pillow's order, and the faster one
         step = (stop - start) / out
         wanted = start + (jnp.arange(out) + 0.5) * step
-        moved = along(moved, axis, wanted, step, (start, stop), most=moved.shape[axis] / out)
+        moved = along(moved, wanted, step, (start, stop), axis=axis, most=moved.shape[axis] / out)
     return rounded(moved, jnp.result_type(image))
 
 

@@ -58,8 +58,8 @@ def ramp(logits: jax.Array, labels: jax.Array, *, s: float = -1.0) -> jax.Array:
       ValueError: if a shape or a dtype is wrong, or s is not below 1.
 
     Reference:
-      Wu and Liu, Robust truncated hinge loss support vector machines, JASA 2007; of two classes: Collobert et al.,
-      Trading convexity for scalability, ICML 2006.
+      Wu and Liu, Robust truncated hinge loss support vector machines, JASA 2007; Collobert et al., Trading convexity
+      for scalability, ICML 2006.
     """
     check.between("s", s, -math.inf, math.nextafter(1.0, 0.0))
     logits = _arguments.scores("logits", logits)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -51,13 +52,14 @@ def stored(function: Callable, x):
     return jax.lax.fori_loop(0, 2, fill, jax.tree.map(blank, part(0)))
 
 
+@partial(jax.jit, static_argnames=("axis", "most", "kernel"))  # so that its loops are compiled once, outside jit too
 def along(
     image: jax.Array,
-    axis: int,
     wanted: jax.Array,
     scale: jax.Array,
     span: tuple[jax.Array, jax.Array],
     *,
+    axis: int,
     most: float,
     kernel: Callable[[jax.Array], jax.Array] = triangle,
 ) -> jax.Array:
@@ -65,10 +67,10 @@ def along(
 
     Args:
       image: ``[H, W, C]``; integers are taken for what they are.
-      axis: 0 or 1.
       wanted: places along it, ``[N]``, in pixels; the centre of the first is 0.5.
       scale: pixels from one place to the next; more than ``most`` and 1 gives NaN.
       span: start and stop of what counts, in pixels; where no pixel of the image lies in it the result is 0.
+      axis: 0 or 1.
       most: static; it tells how many pixels a place may need.
       kernel: ``triangle`` or ``cubic``.
 

@@ -45,6 +45,6 @@ def resize_center_crop(
         start = round((resized[axis] - target[axis]) / 2)
         wanted = (start + jnp.arange(target[axis]) + 0.5) * step
         span = (0, image.shape[axis])
-        image = along(image, axis, wanted, step, span, most=step, kernel=KERNELS[method])
+        image = along(image, wanted, step, span, axis=axis, most=step, kernel=KERNELS[method])
         image = image.clip(0, 255 if dtype == jnp.uint8 else 1)
     return rounded(image, dtype)

@@ -242,7 +242,7 @@ def test_names_papers_and_signs():
     assert symbol(losses.ramp) == "losses.ramp"
     assert symbol(jax.nn.relu) == "jax.nn.relu"
     assert symbol(test_names_papers_and_signs) is None
-    assert list(papers(losses.ramp)) == ["Wu and Liu 2007"]
+    assert list(papers(losses.ramp)) == ["Wu and Liu 2007", "Collobert et al. 2006"]
     assert list(papers(losses.softmax_focal)) == ["arXiv 1708.02002"]
     assert list(papers(augment.flip_left_right)) == []
     assert signs("s = -1, -∞, a-2, 3-4") == "s = \u22121, \u2212∞, a-2, 3-4"

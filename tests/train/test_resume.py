@@ -17,7 +17,9 @@ def unbroken():
     return fit(recipe(), dataset(), seeds=(3,), plan=ONE)[0]
 
 
-@pytest.mark.parametrize(("step", "every"), [(3, 2), (8, None), (9, 4), (17, 1)])
+@pytest.mark.parametrize(
+    ("step", "every"), [(3, 2), (8, None), *(pytest.param(*at, marks=pytest.mark.slow) for at in ((9, 4), (17, 1)))]
+)
 def test_resumed_is_unbroken_bit_for_bit(unbroken, tmp_path, monkeypatch, step, every):
     monkeypatch.setattr(session, "PROGRESS", 0.0)
     with pytest.raises(Stopped):

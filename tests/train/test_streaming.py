@@ -32,7 +32,10 @@ def streamed(source, **options):
     return replace(source, train=train, test=Split(Lazy(source.test.images), source.test.labels))
 
 
-@pytest.mark.parametrize("plan", [Plan(), Plan(seeds_on="devices")], ids=["jit", "devices"])
+@pytest.mark.parametrize(
+    "plan",
+    [pytest.param(Plan(), id="jit"), pytest.param(Plan(seeds_on="devices"), id="devices", marks=pytest.mark.slow)],
+)
 def test_streamed_is_resident(plan):
     settings = recipe(epochs=1.5)
     source = dataset()
