@@ -3,46 +3,46 @@
 Grey images are tinted first, each in a colour of its own, so that augmentations of colour have something to act on.
 
 Measured with the command below, 4 paired seeds, 880 training images of cifar10.npz, 24 epochs, on two cores of an AMD
-EPYC (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline of the same
-setting, verdicts after Holm's correction over all rows. These are 648 updates: little enough that what makes images
-harder costs more than it gives. A longer run, in which the baseline overfits, was not made. The policies' shears were
-still about the centre then, and are about the corner now. The whole report: results/augment.
+EPYC (jax 0.10.2) that ran nothing else; differences are to the baseline of the same setting, verdicts after Holm's
+correction over all rows. These are 648 updates: little enough that what makes images harder costs more than it gives;
+a longer run, in which the baseline overfits, was not made. The time is that of a run by the baseline's. The whole
+report: results/augment.
 
     python -m experiments.augment --preset full --data cifar10.npz --images 1000
 
-                                                    expected  test %  difference, 95 %
+                                                    expected  test %  difference, 95 %                        time
     alone: baseline                                            46.91
-    alone: crop                                        +       43.92  -2.99 [-3.38, -2.59]  disagrees
-    alone: flip                                        +       46.87  -0.04 [-0.87, +0.79]  not resolved
-    alone: resized crop                                +       40.12  -6.79 [-7.77, -5.80]  disagrees
-    alone: scaled crop                                 +       41.23  -5.68 [-6.79, -4.57]  disagrees
-    alone: affine                                      +       43.21  -3.70 [-5.15, -2.25]  not resolved
-    alone: noise                                               45.72  -1.19 [-2.29, -0.09]  not resolved
-    alone: blur                                                45.00  -1.91 [-2.62, -1.21]  not resolved
-    alone: wrong targets                               +       46.23  -0.69 [-1.91, +0.54]  not resolved
-    alone: color jitter                                +       46.07  -0.84 [-1.73, +0.04]  not resolved
-    alone: HSV power                                   +       40.89  -6.02 [-8.19, -3.85]  not resolved
-    alone: PCA noise                                   +       46.76  -0.15 [-1.44, +1.13]  not resolved
-    alone: erasing                                     +       46.53  -0.38 [-0.87, +0.11]  not resolved
-    alone: cutout                                      +       44.03  -2.88 [-3.23, -2.52]  disagrees
-    alone: GridMask                                    +       42.69  -4.22 [-5.30, -3.15]  disagrees
-    alone: mixup                                       +       47.27  +0.36 [+0.10, +0.61]  not resolved
-    alone: CutMix                                      +       44.17  -2.74 [-3.51, -1.97]  disagrees
-    alone: RandAugment                                 +       46.04  -0.87 [-1.48, -0.26]  not resolved
-    alone: TrivialAugment                              +       42.95  -3.96 [-5.24, -2.68]  disagrees
-    alone: AutoAugment                                 +       45.22  -1.69 [-4.06, +0.67]  not resolved
-    alone: AugMix                                              47.18  +0.27 [-0.34, +0.88]  not resolved
-    alone: 3-Augment                                   +       40.75  -6.16 [-6.82, -5.51]  disagrees
+    alone: crop                                        +       43.92  -2.99 [-3.38, -2.59]      disagrees     x0.98
+    alone: flip                                        +       46.87  -0.04 [-0.87, +0.79]      not resolved  x1.05
+    alone: resized crop                                +       40.46  -6.45 [-7.46, -5.44]      disagrees     x1.10
+    alone: scaled crop                                 +       42.10  -4.81 [-6.26, -3.36]      disagrees     x1.05
+    alone: affine                                      +       43.00  -3.91 [-5.67, -2.16]      not resolved  x1.13
+    alone: noise                                               45.72  -1.19 [-2.29, -0.09]      not resolved  x1.08
+    alone: blur                                                45.00  -1.91 [-2.62, -1.21]      not resolved  x1.02
+    alone: wrong targets                               +       46.23  -0.69 [-1.91, +0.54]      not resolved  x0.96
+    alone: color jitter                                +       46.07  -0.84 [-1.73, +0.04]      not resolved  x1.00
+    alone: HSV power                                   +       40.89  -6.02 [-8.19, -3.85]      not resolved  x1.17
+    alone: PCA noise                                   +       46.76  -0.15 [-1.44, +1.13]      not resolved  x0.94
+    alone: erasing                                     +       46.56  -0.35 [-0.87, +0.16]      not resolved  x0.99
+    alone: cutout                                      +       43.52  -3.40 [-4.47, -2.32]      disagrees     x0.98
+    alone: GridMask                                    +       42.69  -4.22 [-5.30, -3.15]      disagrees     x1.00
+    alone: mixup                                       +       47.27  +0.36 [+0.10, +0.61]      not resolved  x0.95
+    alone: CutMix                                      +       44.11  -2.80 [-3.44, -2.16]      disagrees     x1.00
+    alone: RandAugment                                 +       45.80  -1.11 [-2.54, +0.32]      not resolved  x1.01
+    alone: TrivialAugment                              +       42.57  -4.34 [-5.33, -3.35]      disagrees     x0.97
+    alone: AutoAugment                                 +       45.14  -1.77 [-3.42, -0.12]      not resolved  x0.99
+    alone: AugMix                                              46.81  -0.10 [-1.17, +0.97]      not resolved  x1.27
+    alone: 3-Augment                                   +       40.75  -6.16 [-6.82, -5.51]      disagrees     x1.04
     on crop, flip: baseline                                    43.62
-    on crop, flip: color jitter                        +       41.92  -1.70 [-3.73, +0.33]  not resolved
-    on crop, flip: cutout                              +       40.03  -3.59 [-5.51, -1.66]  not resolved
-    on crop, flip: mixup                               +       42.41  -1.21 [-2.91, +0.49]  not resolved
-    on crop, flip: CutMix                              +       38.25  -5.37 [-6.28, -4.46]  disagrees
-    on crop, flip: TrivialAugment                      +       39.38  -4.24 [-5.99, -2.48]  not resolved
-    on crop, flip: AugMix                                      42.74  -0.88 [-2.26, +0.51]  not resolved
-    on crop, flip: color jitter, PCA noise             +       41.90  -1.72 [-3.62, +0.17]  not resolved
-    on crop, flip: color jitter, cutout, CutMix        +       33.45  -10.18 [-11.11, -9.24]  disagrees
-    on crop, flip: TrivialAugment, erasing, CutMix     +       32.67  -10.95 [-12.77, -9.14]  disagrees
+    on crop, flip: color jitter                        +       41.92  -1.70 [-3.73, +0.33]      not resolved  x1.10
+    on crop, flip: cutout                              +       40.03  -3.59 [-5.51, -1.66]      not resolved  x1.04
+    on crop, flip: mixup                               +       42.41  -1.21 [-2.91, +0.49]      not resolved  x1.00
+    on crop, flip: CutMix                              +       38.25  -5.37 [-6.28, -4.46]      disagrees     x1.11
+    on crop, flip: TrivialAugment                      +       38.97  -4.65 [-6.84, -2.45]      not resolved  x1.23
+    on crop, flip: AugMix                                      42.73  -0.89 [-1.32, -0.46]      not resolved  x1.48
+    on crop, flip: color jitter, PCA noise             +       41.90  -1.72 [-3.62, +0.17]      not resolved  x1.09
+    on crop, flip: color jitter, cutout, CutMix        +       33.45  -10.18 [-11.11, -9.24]    disagrees     x1.05
+    on crop, flip: TrivialAugment, erasing, CutMix     +       32.38  -11.24 [-13.06, -9.42]    disagrees     x1.14
 """
 
 from functools import partial
