@@ -65,9 +65,11 @@ def begin(recipe: Recipe, given: data.Dataset, dataset: data.Dataset) -> Recipe:
 
     They are kept in the cache folder, as npz files with torchvision's names.
     """
+    if jax.process_count() > 1:
+        raise _main.UsageError(f"finetune is started in {jax.process_count()} processes; allowed: one.")
     longer = replace(recipe, epochs=PRETRAINING * recipe.epochs)
-    sizes = [given.name, len(given.train), len(dataset.train), *given.shape]
-    recipe = replace(recipe, model=partial(network, recipe.model, weights=train.fingerprint([longer, sizes])))
+    about = [given.name, given.classes, given.shape, given.train.labels, dataset.train.labels]
+    recipe = replace(recipe, model=partial(network, recipe.model, weights=train.fingerprint([longer, about])))
     for name, source in sources(given).items():
         path = weights_of(recipe, name)
         if not path.is_file():

@@ -60,7 +60,8 @@ def command(*arguments, **kwargs):
     ],
 )
 def test_what_is_typed_wrong_is_answered_in_a_sentence_and_exit_2(arguments, words, tmp_path):
-    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "JAX_PLATFORMS": "cpu"}
+    env["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
     done = command(*arguments, "--out", str(tmp_path), env=env)
     assert done.returncode == 2, done.stderr
     said = " ".join((done.stdout + done.stderr).replace("│", " ").split())
