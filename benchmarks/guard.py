@@ -19,10 +19,10 @@ import numpy as np
 import tyro
 
 from benchmarks._figures import write
-from experiments import _tricks
 from jaxtricks import ablation, data, models, train
 from jaxtricks.train import step as guarded
 from jaxtricks.train.program import Program
+from jaxtricks.tricks import bag
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ def without(update):
 def measure(options: Options, name: str) -> dict:
     """The figures of one network."""
     dataset = data.load(options.data)
-    recipe = _tricks.standard(
-        augmented=_tricks.augmentation(dataset),
+    recipe = bag.standard(
+        augmented=bag.augmentation(dataset),
         model=partial(models.resnet, models.LAYOUTS[name]),
         lr=0.01,
         batch=options.batch,

@@ -16,8 +16,8 @@ import jax
 import tyro
 
 from benchmarks._figures import write
-from experiments import _tricks
 from jaxtricks import ablation, data, models, train
+from jaxtricks.tricks import bag
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Options:
 def main(options: Options) -> dict:
     """Measure, print, and give back the figures."""
     dataset = data.load(options.data)
-    recipe = _tricks.standard(
-        augmented=_tricks.augmentation(dataset),
+    recipe = bag.standard(
+        augmented=bag.augmentation(dataset),
         model=partial(models.resnet, models.LAYOUTS[options.model]),
         lr=0.05,
         batch=options.batch,

@@ -23,9 +23,9 @@ import numpy as np
 import tyro
 
 from benchmarks._figures import write
-from experiments import _tricks
 from jaxtricks import ablation, data, models, train
 from jaxtricks.train.program import Program
+from jaxtricks.tricks import bag
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,16 @@ def jax_side(options: Options):
     split = data.Split(images, labels.astype(np.int32))
     dataset = data.Dataset("benchmark", split, split, options.classes, shape[1:])
     switches = dict.fromkeys(options.tweaks, True)
-    recipe = _tricks.standard(
+    recipe = bag.standard(
         augmented=None,
         model=partial(models.resnet, models.LAYOUTS[options.model], **switches),
         lr=0.1,
         batch=options.batch,
         epochs=100,
     )
-    recipe = _tricks.smoothing(recipe)
+    recipe = bag.smoothing(recipe)
     if options.precision == "bfloat16":
-        recipe = _tricks.low_precision(recipe)
+        recipe = bag.low_precision(recipe)
     plan = train.Plan()
     program = Program(recipe, dataset, plan)
     state = program.create((0,))

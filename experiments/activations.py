@@ -37,10 +37,10 @@ from functools import partial
 
 import jax
 
-from experiments import _tricks as t
-from experiments._main import Preset, main
 from jaxtricks import layers, models
 from jaxtricks.ablation import Setting, Trick
+from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import bag as t
 
 
 def trick(layer, paper=None, expected=None):

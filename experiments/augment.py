@@ -47,10 +47,10 @@ report: results/augment.
 
 from functools import partial
 
-from experiments import _augment as a
-from experiments import _objectives as o
-from experiments._main import Preset, main
 from jaxtricks.ablation import Setting
+from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import augmentation as a
+from jaxtricks.tricks import objectives as o
 
 STACKED = ("color jitter", "cutout", "mixup", "CutMix", "TrivialAugment", "AugMix")
 LADDER = {

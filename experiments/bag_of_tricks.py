@@ -36,9 +36,9 @@ ImageNet with ResNet-50 (--preset paper): not run.
 
 from functools import partial
 
-from experiments import _tricks as t
-from experiments._main import Preset, main
 from jaxtricks.ablation import Trick
+from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import bag as t
 
 LADDER = {
     "large batch": Trick(

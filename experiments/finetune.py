@@ -55,10 +55,10 @@ results/finetune.
 
 from functools import partial
 
-from experiments import _finetune as f
-from experiments import _tricks as t
-from experiments._main import Preset, main
 from jaxtricks.ablation import Trick
+from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import bag as t
+from jaxtricks.tricks import finetuning as f
 
 
 def ladder(source, images):

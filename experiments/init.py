@@ -51,11 +51,10 @@ from functools import partial
 
 import jax
 
-from experiments import _signal
-from experiments import _tricks as t
-from experiments._main import Preset, main
 from jaxtricks import init
-from jaxtricks.ablation import Setting, Trick
+from jaxtricks.ablation import Setting, Trick, initial_signal
+from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import bag as t
 
 made = jax.nn.initializers
 
@@ -87,4 +86,4 @@ PRESETS = {
 }
 
 if __name__ == "__main__":
-    main("init", t.modern, SETTINGS, PRESETS, title="Initialisers", mode="add-one", also=_signal.show)
+    main("init", t.modern, SETTINGS, PRESETS, title="Initialisers", mode="add-one", also=initial_signal.show)

@@ -48,11 +48,11 @@ from functools import partial
 
 import optax
 
-from experiments import _objectives as o
-from experiments import _tricks as t
-from experiments._main import Preset, main
 from jaxtricks import losses
 from jaxtricks.ablation import Setting, Trick
+from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import bag as t
+from jaxtricks.tricks import objectives as o
 
 ALTERNATIVES = {
     "binary": o.trick(o.on_classes, optax.sigmoid_binary_cross_entropy),

@@ -15,9 +15,10 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
-from experiments import _main, _range, _tricks
 from jaxtricks import data
-from jaxtricks.analysis import lr_range
+from jaxtricks.ablation import cli, rate_range
+from jaxtricks.analysis import _lr_range as lr_range
+from jaxtricks.tricks import bag
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,19 @@ class Options:
 
 def main(options: Options) -> dict[str, float]:
     """Run the test; returns the suggestions by rule."""
-    _main.known("--model", options.model, _main.NETWORKS)
+    cli.known("--model", options.model, cli.NETWORKS)
     dataset = data.load(options.data, size=options.size)
-    network = _main.network(options.model, dataset)
+    network = cli.network(options.model, dataset)
     given = {"lr": options.high, "batch": options.batch, "epochs": options.steps}
-    recipe = _tricks.standard(augmented=_tricks.augmentation(dataset), model=network, **given)
+    recipe = bag.standard(augmented=bag.augmentation(dataset), model=network, **given)
     span = {"low": options.low, "high": options.high, "steps": options.steps}
-    test = lr_range.lr_range_test(*_range.stepper(recipe, dataset, seed=options.seed), **span)
+    test = lr_range.lr_range_test(*rate_range.stepper(recipe, dataset, seed=options.seed), **span)
     curve = lr_range.middle(test, steps=options.steps)
     found = {"valley": lr_range.valley(*curve), "steepest": lr_range.steepest(*curve)}
     options.out.mkdir(parents=True, exist_ok=True)
-    _range.draw(test, found, title=f"{options.model} on {options.data}").savefig(options.out / "lr_range.png", dpi=150)
+    rate_range.draw(test, found, title=f"{options.model} on {options.data}").savefig(
+        options.out / "lr_range.png", dpi=150
+    )
     print(f"{len(test.rates)} steps, up to a rate of {test.rates[-1]:.2g}; written: {options.out / 'lr_range.png'}")
     print("\n".join(f"{name}: {rate:.2g}" for name, rate in found.items()))
     return found

@@ -46,10 +46,10 @@ from functools import partial
 
 from flax import nnx
 
-from experiments import _tricks as t
-from experiments._main import Preset, main
 from jaxtricks import layers, models
 from jaxtricks.ablation import Setting
+from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import bag as t
 
 
 def each(module, **options):

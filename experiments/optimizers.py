@@ -38,11 +38,11 @@ from functools import partial
 
 import optax
 
-from experiments import _optimizers as o
-from experiments._main import Preset, main
-from experiments._objectives import bare
 from jaxtricks import optim
 from jaxtricks.ablation import Trick
+from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import optimizers as o
+from jaxtricks.tricks.objectives import bare
 
 DECAY = 1e-4
 FACTORS = (0.1, 10**-0.5, 1.0, 10**0.5)

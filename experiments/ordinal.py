@@ -26,11 +26,11 @@ from functools import partial
 
 import optax
 
-from experiments import _ordinal as o
-from experiments import _tricks as t
-from experiments._main import Preset, main
 from jaxtricks import losses
 from jaxtricks.ablation import Trick
+from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import bag as t
+from jaxtricks.tricks import ordinal as o
 
 
 def regression(loss, expected=None, paper=None):

@@ -24,9 +24,9 @@ from functools import partial
 
 from flax import nnx
 
-from experiments import _tricks as t
-from experiments._main import Preset, main
 from jaxtricks import layers, models
+from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import bag as t
 
 HALF = {"window_shape": (2, 2), "strides": (2, 2)}
 OVERLAPPING = {"window_shape": (3, 3), "strides": (2, 2), "padding": ((1, 1), (1, 1))}

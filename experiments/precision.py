@@ -21,10 +21,10 @@ after Holm's correction over all rows. The whole report: results/precision.
 
 from functools import partial
 
-from experiments import _tricks as t
-from experiments._main import Preset, main
 from jaxtricks import train
 from jaxtricks.ablation import Trick
+from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import bag as t
 
 
 def trick(precision, expected=0, paper=None):

@@ -24,11 +24,11 @@ for a small network and small images, which says nothing about the published num
 
 from functools import partial
 
-from experiments import _recipes as r
-from experiments import _tricks as t
-from experiments._main import Preset, main
-from experiments._recipes import Card
+from jaxtricks import recipes as r
 from jaxtricks.ablation import Trick
+from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.recipes import Card
+from jaxtricks.tricks import bag as t
 
 PAPER = (
     "abstract of arXiv 1812.01187; settings of https://github.com/dmlc/web-data, gluoncv/logs/classification/imagenet"

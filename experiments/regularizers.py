@@ -38,12 +38,12 @@ setting, verdicts after Holm's correction over all rows. The whole report: resul
 
 from functools import partial
 
-from experiments import _objectives as o
-from experiments import _regularizers as r
-from experiments import _tricks as t
-from experiments._main import Preset, main
 from jaxtricks import augment, layers, optim
 from jaxtricks.ablation import Setting, Trick
+from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import bag as t
+from jaxtricks.tricks import objectives as o
+from jaxtricks.tricks import regularizers as r
 
 
 def trick(change, expected=None, paper=None, **options):

@@ -39,12 +39,12 @@ setting, verdicts after Holm's correction over all rows. The whole report: resul
 
 from dataclasses import replace
 
-from experiments import _schedules as s
-from experiments import _tricks as t
-from experiments._main import Preset, main
 from jaxtricks import optim
 from jaxtricks.ablation import Setting
+from jaxtricks.ablation.cli import Preset, main
 from jaxtricks.train import Recipe
+from jaxtricks.tricks import bag as t
+from jaxtricks.tricks import schedules as s
 
 
 def constant(**given) -> Recipe:

@@ -25,11 +25,11 @@ nothing to a network that was trained on them; two of the three scales cut the b
 
 from functools import partial
 
-from experiments import _augment as a
-from experiments import _objectives as o
-from experiments import _views as v
-from experiments._main import NETWORKS
 from jaxtricks import augment
+from jaxtricks.ablation import views as v
+from jaxtricks.ablation.cli import NETWORKS
+from jaxtricks.tricks import augmentation as a
+from jaxtricks.tricks import objectives as o
 
 BASELINE = o.bare(augmented=None, model=NETWORKS["plain_mini"], lr=0.05, batch=16, epochs=6)
 WHOLE = a.augmented(

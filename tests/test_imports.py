@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BASE = {"check", "keys"}
+BASE = {"check", "keys", "fingerprint"}
 LEAVES = {
     "losses",
     "layers",
@@ -24,8 +24,13 @@ ALLOWED = {  # what each part may import of jaxtricks, besides check, keys and i
     **{leaf: LEAVES for leaf in LEAVES},
     "data": set(),
     "models": {"layers"},
-    "train": {"data"},
-    "ablation": {"train", "data", "analysis"},
+    "fingerprint": set(),
+    "_runtime": set(),
+    "checkpoint": {"_runtime"},
+    "train": {"data", "checkpoint", "_runtime"},
+    "tricks": {*LEAVES, "data", "models", "train"},
+    "recipes": {*LEAVES, "data", "models", "train", "tricks"},
+    "ablation": {*LEAVES, "data", "models", "train", "tricks", "checkpoint", "_runtime"},
     "check": set(),
     "keys": set(),
 }

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import _main
+from jaxtricks.ablation import cli
 from tests.faults import __main__ as card
 
 ROOT = Path(__file__).parents[1]
@@ -32,7 +32,7 @@ def test_the_example_runs_and_has_a_gradient():
 
 
 def test_options_in_the_readme_exist():
-    fields = [name for options in (_main.Options, card.Options) for name in options.__dataclass_fields__]
+    fields = [name for options in (cli.Options, card.Options) for name in options.__dataclass_fields__]
     known = {f"--{name.replace('_', '-')}" for name in fields}
     used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - {"--help"}
     assert used <= known, used - known

@@ -5,8 +5,8 @@ from jaxtricks.ablation.progress import Display
 from jaxtricks.ablation.results import forward_cost, gather
 from jaxtricks.ablation.search import best_rates, rate_trials
 from jaxtricks.ablation.statistics import Comparison, holm, interval, paired, resolvable, verdict
-from jaxtricks.ablation.tricks import Ladder, SilentTrickError, Trick, apply, merge
 from jaxtricks.ablation.variants import MODES, Setting, Variant, settings_grid, variants
+from jaxtricks.tricks.trick import Ladder, SilentTrickError, Trick, apply, merge
 
 __all__ = [
     "MODES",

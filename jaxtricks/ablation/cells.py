@@ -13,11 +13,12 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from jaxtricks._runtime.processes import everywhere, of_first
 from jaxtricks.ablation.variants import Variant
 from jaxtricks.data import Dataset, Split
-from jaxtricks.data.dataset import Subset
-from jaxtricks.train import Plan, Recipe, Run, describe, fingerprint, fit
-from jaxtricks.train.agree import everywhere, of_first
+from jaxtricks.data._dataset import Subset
+from jaxtricks.fingerprint import describe, fingerprint
+from jaxtricks.train import Plan, Recipe, Run, fit
 from jaxtricks.train.parallel import read
 
 TEACHER_SEED = 0

@@ -14,7 +14,8 @@ from jaxtricks.ablation.cells import Cells, machine
 from jaxtricks.ablation.variants import Variant
 from jaxtricks.analysis import count_macs, count_parameters
 from jaxtricks.data import Dataset
-from jaxtricks.train import Recipe, build_model, describe
+from jaxtricks.fingerprint import describe
+from jaxtricks.train import Recipe, build_model
 
 
 def forward_cost(recipe: Recipe, dataset: Dataset) -> dict[str, int]:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from itertools import pairwise
 
 from jaxtricks import check
+from jaxtricks._runtime.processes import of_first
 from jaxtricks.ablation.cells import Cells
 from jaxtricks.ablation.variants import Variant
-from jaxtricks.train.agree import of_first
 
 
 def rate_trials(rows: Sequence[Variant], *, factors: Sequence[float]) -> list[Variant]:

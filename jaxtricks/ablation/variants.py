@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from jaxtricks.ablation.tricks import Ladder, Trick, apply
 from jaxtricks.data import Dataset
 from jaxtricks.train import Recipe
+from jaxtricks.tricks.trick import Ladder, Trick, apply
 
 MODES = ("stack", "add-one", "leave-one-out", "pairwise")
 

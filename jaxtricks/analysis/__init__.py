@@ -1,9 +1,9 @@
 """What one wants to know of a network before it is trained: its cost, its shapes, its signal, its learning rate."""
 
-from jaxtricks.analysis.cost import count_macs, count_parameters
-from jaxtricks.analysis.lr_range import RangeTest, lr_range_test, middle, steepest, valley
-from jaxtricks.analysis.shapes import ReceptiveField, Window, output_size, receptive_field
-from jaxtricks.analysis.signal import Variances, gradient_rank, variance_by_depth
+from jaxtricks.analysis._cost import count_macs, count_parameters
+from jaxtricks.analysis._lr_range import RangeTest, lr_range_test, middle, steepest, valley
+from jaxtricks.analysis._shapes import ReceptiveField, Window, output_size, receptive_field
+from jaxtricks.analysis._signal import Variances, gradient_rank, variance_by_depth
 
 __all__ = [
     "RangeTest",

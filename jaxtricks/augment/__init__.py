@@ -10,12 +10,12 @@ A NaN in an image stays there and spreads to all that depends on it; equalize al
 holds no pixel, and cropping to it gives NaN; among labels a box that is not finite is not valid.
 """
 
-from jaxtricks.augment.affine import random_affine, rotate, scale, shear, translate, warp
-from jaxtricks.augment.autoaugment import AUTO_OPS, CIFAR10_POLICY, IMAGENET_POLICY, auto_augment
-from jaxtricks.augment.boxes import cut_boxes, mask_boxes, move_boxes, move_points
-from jaxtricks.augment.cam import cam_box, cam_crop, class_activation
-from jaxtricks.augment.collage import copy_paste, mosaic, mosaic_at, paste_instances
-from jaxtricks.augment.color import (
+from jaxtricks.augment._affine import random_affine, rotate, scale, shear, translate, warp
+from jaxtricks.augment._autoaugment import AUTO_OPS, CIFAR10_POLICY, IMAGENET_POLICY, auto_augment
+from jaxtricks.augment._boxes import cut_boxes, mask_boxes, move_boxes, move_points
+from jaxtricks.augment._cam import cam_box, cam_crop, class_activation
+from jaxtricks.augment._collage import copy_paste, mosaic, mosaic_at, paste_instances
+from jaxtricks.augment._color import (
     adjust_brightness,
     adjust_contrast,
     adjust_hue,
@@ -23,9 +23,9 @@ from jaxtricks.augment.color import (
     color_jitter,
     luma,
 )
-from jaxtricks.augment.color_pca import ColorPCA, fit_color_pca, pca_noise, pca_shift
-from jaxtricks.augment.compose import chain, each, keyless, maybe
-from jaxtricks.augment.crop import (
+from jaxtricks.augment._color_pca import ColorPCA, fit_color_pca, pca_noise, pca_shift
+from jaxtricks.augment._compose import chain, each, keyless, maybe
+from jaxtricks.augment._crop import (
     pad_crop,
     random_box,
     random_pad_crop,
@@ -33,10 +33,10 @@ from jaxtricks.augment.crop import (
     random_scaled_crop,
     resized_crop,
 )
-from jaxtricks.augment.erase import cutout, erase_box, gridmask, in_box, mask_grid, random_erasing
-from jaxtricks.augment.flip import alternating_flip, flip_left_right, flip_up_down, random_flip
-from jaxtricks.augment.hsv import hsv_power, hsv_to_rgb, random_hsv_power, rgb_to_hsv
-from jaxtricks.augment.labels import (
+from jaxtricks.augment._erase import cutout, erase_box, gridmask, in_box, mask_grid, random_erasing
+from jaxtricks.augment._flip import alternating_flip, flip_left_right, flip_up_down, random_flip
+from jaxtricks.augment._hsv import hsv_power, hsv_to_rgb, random_hsv_power, rgb_to_hsv
+from jaxtricks.augment._labels import (
     alternating_flip_sample,
     crop_sample,
     each_sample,
@@ -47,7 +47,7 @@ from jaxtricks.augment.labels import (
     random_flip_sample,
     warp_sample,
 )
-from jaxtricks.augment.matrix import (
+from jaxtricks.augment._matrix import (
     combine,
     cropping,
     inverse,
@@ -58,13 +58,13 @@ from jaxtricks.augment.matrix import (
     shearing,
     translation,
 )
-from jaxtricks.augment.mix import cut_pairs, cutmix, mix_pairs, mixup
-from jaxtricks.augment.noise import fixed_label_noise, gaussian_blur, gaussian_noise, label_noise, random_blur
-from jaxtricks.augment.operations import MIX_OPS, RAND_OPS, WIDE_OPS, Op, apply_op
-from jaxtricks.augment.pil_ops import adjust_sharpness, autocontrast, equalize, grayscale, invert, posterize, solarize
-from jaxtricks.augment.policies import augmix, rand_augment, repeat_batch, three_augment, trivial_augment
-from jaxtricks.augment.sizes import multi_scale, pick_size, progressive_size
-from jaxtricks.augment.views import five_crops, flip_views, merge, over_views, scale_views, ten_crops
+from jaxtricks.augment._mix import cut_pairs, cutmix, mix_pairs, mixup
+from jaxtricks.augment._noise import fixed_label_noise, gaussian_blur, gaussian_noise, label_noise, random_blur
+from jaxtricks.augment._operations import MIX_OPS, RAND_OPS, WIDE_OPS, Op, apply_op
+from jaxtricks.augment._pil_ops import adjust_sharpness, autocontrast, equalize, grayscale, invert, posterize, solarize
+from jaxtricks.augment._policies import augmix, rand_augment, repeat_batch, three_augment, trivial_augment
+from jaxtricks.augment._sizes import multi_scale, pick_size, progressive_size
+from jaxtricks.augment._views import five_crops, flip_views, merge, over_views, scale_views, ten_crops
 
 __all__ = [
     "AUTO_OPS",

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from jaxtricks import check
-from jaxtricks.preprocess.levels import levels_or_floats
+from jaxtricks.preprocess._levels import levels_or_floats
 
 
 def image(name: str, array, *, channels: tuple[int, ...] | None = None) -> None:

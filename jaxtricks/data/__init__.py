@@ -1,13 +1,13 @@
 """Image sets, the order of their rows, and the feed of batches."""
 
-from jaxtricks.data.ahead import FeedError
-from jaxtricks.data.archive import read_npz
-from jaxtricks.data.dataset import DataError, Dataset, Records, Split, class_counts, from_arrays
-from jaxtricks.data.feed import Feed, order, steps_per_epoch
-from jaxtricks.data.nearest import nearest_source
-from jaxtricks.data.prepared import tfds_set
-from jaxtricks.data.rows import padded, readable
-from jaxtricks.data.sources import digits, fake, fashion_mini, folder, load, npz
+from jaxtricks.data._ahead import FeedError
+from jaxtricks.data._archive import read_npz
+from jaxtricks.data._dataset import DataError, Dataset, Records, Split, class_counts, from_arrays
+from jaxtricks.data._feed import Feed, order, steps_per_epoch
+from jaxtricks.data._nearest import nearest_source
+from jaxtricks.data._prepared import tfds_set
+from jaxtricks.data._rows import padded, readable
+from jaxtricks.data._sources import digits, fake, fashion_mini, folder, load, npz
 
 __all__ = [
     "DataError",

@@ -1,8 +1,8 @@
 """Initial weights: initialisers of a kernel, changes to a whole tree of parameters, and weights from a file."""
 
-from jaxtricks.init.changes import fixup, forget_bias, lsuv, zero_gamma, zero_last
-from jaxtricks.init.kernels import dirac, he_normal, patch_whitening, xavier_normal
-from jaxtricks.init.pretrained import PretrainedMismatchError, from_pretrained, load_pretrained, save_pretrained
+from jaxtricks.init._changes import fixup, forget_bias, lsuv, zero_gamma, zero_last
+from jaxtricks.init._kernels import dirac, he_normal, patch_whitening, xavier_normal
+from jaxtricks.init._pretrained import PretrainedMismatchError, from_pretrained, load_pretrained, save_pretrained
 
 __all__ = [
     "PretrainedMismatchError",

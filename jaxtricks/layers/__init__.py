@@ -1,8 +1,8 @@
 """Layers that Flax and JAX do not have: modules where they hold parameters, functions elsewhere."""
 
-from jaxtricks.layers.activations import PReLU, Swish, rrelu, rrelu_mean
-from jaxtricks.layers.attention import EfficientChannelAttention, SqueezeExcite
-from jaxtricks.layers.conv import (
+from jaxtricks.layers._activations import PReLU, Swish, rrelu, rrelu_mean
+from jaxtricks.layers._attention import EfficientChannelAttention, SqueezeExcite
+from jaxtricks.layers._conv import (
     Asymmetric,
     DepthwiseSeparable,
     conv2d_im2col,
@@ -10,10 +10,10 @@ from jaxtricks.layers.conv import (
     im2col,
     space_to_depth,
 )
-from jaxtricks.layers.deform import deform_conv2d
-from jaxtricks.layers.normalize import FeatureNorm, l2_normalize, local_response_norm, standardize_weight
-from jaxtricks.layers.norms import BatchNorm, recalibrate
-from jaxtricks.layers.pooling import (
+from jaxtricks.layers._deform import deform_conv2d
+from jaxtricks.layers._normalize import FeatureNorm, l2_normalize, local_response_norm, standardize_weight
+from jaxtricks.layers._norms import BatchNorm, recalibrate
+from jaxtricks.layers._pooling import (
     GeM,
     blur_pool,
     global_average_pool,
@@ -22,7 +22,7 @@ from jaxtricks.layers.pooling import (
     stochastic_pool,
     stochastic_pool_mean,
 )
-from jaxtricks.layers.stochastic import (
+from jaxtricks.layers._stochastic import (
     classifier_noise,
     drop_block,
     dropout,

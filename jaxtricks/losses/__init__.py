@@ -5,7 +5,7 @@ label that is no class, without gradient; under ``jax.experimental.checkify`` it
 else say so.
 """
 
-from jaxtricks.losses.balanced import (
+from jaxtricks.losses._balanced import (
     asymmetric,
     balance_alpha,
     balanced_cross_entropy,
@@ -13,16 +13,16 @@ from jaxtricks.losses.balanced import (
     logit_adjusted,
     softmax_focal,
 )
-from jaxtricks.losses.boxes import ciou_loss, diou_loss, giou_loss, iou_loss
-from jaxtricks.losses.costs import class_weights, costs_from_confusion, costs_from_counts, expected_cost
-from jaxtricks.losses.distillation import distillation, logit_regression
-from jaxtricks.losses.margin import arcface_logits, large_margin_logits, ramp, weston_watkins
-from jaxtricks.losses.metric import center, center_pull, supervised_contrastive, update_centers
-from jaxtricks.losses.mining import hard_negative_weights, ohem_weights
-from jaxtricks.losses.penalties import elastic_net, group_sparsity, l1_penalty, l2_penalty
-from jaxtricks.losses.regression import absolute_error
-from jaxtricks.losses.robust import bi_tempered, generalized_cross_entropy, mad_scale, tukey_biweight
-from jaxtricks.losses.soft_targets import (
+from jaxtricks.losses._boxes import ciou_loss, diou_loss, giou_loss, iou_loss
+from jaxtricks.losses._costs import class_weights, costs_from_confusion, costs_from_counts, expected_cost
+from jaxtricks.losses._distillation import distillation, logit_regression
+from jaxtricks.losses._margin import arcface_logits, large_margin_logits, ramp, weston_watkins
+from jaxtricks.losses._metric import center, center_pull, supervised_contrastive, update_centers
+from jaxtricks.losses._mining import hard_negative_weights, ohem_weights
+from jaxtricks.losses._penalties import elastic_net, group_sparsity, l1_penalty, l2_penalty
+from jaxtricks.losses._regression import absolute_error
+from jaxtricks.losses._robust import bi_tempered, generalized_cross_entropy, mad_scale, tukey_biweight
+from jaxtricks.losses._soft_targets import (
     bce_targets,
     expected_value,
     gaussian_label_distribution,

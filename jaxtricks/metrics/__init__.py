@@ -1,5 +1,5 @@
 """Metrics as values an example, summed over the valid rows and divided once."""
 
-from jaxtricks.metrics.classification import classification, correct
+from jaxtricks.metrics._classification import classification, correct
 
 __all__ = ["classification", "correct"]

@@ -1,9 +1,9 @@
 """Networks as pure functions that return ``(logits, taps)``."""
 
-from jaxtricks.models.functional import Model, functional
-from jaxtricks.models.perceptron import perceptron
-from jaxtricks.models.plain import WIDTHS, batch_norm, drawn, fixed, learned, plain, stateless_norm
-from jaxtricks.models.resnet import LAYOUTS, Layout, resnet
+from jaxtricks.models._functional import Model, functional
+from jaxtricks.models._perceptron import perceptron
+from jaxtricks.models._plain import WIDTHS, batch_norm, drawn, fixed, learned, plain, stateless_norm
+from jaxtricks.models._resnet import LAYOUTS, Layout, resnet
 
 __all__ = [
     "LAYOUTS",

@@ -1,17 +1,17 @@
 """Learning rates, schedules, optimisers by path, and what optax does not have."""
 
-from jaxtricks.optim.averages import ema, ema_decay, greedy_soup, lawa, soup, swa, swa_decay
-from jaxtricks.optim.coupled import coupled_sgd
-from jaxtricks.optim.cycles import one_cycle, restarts, triangular
-from jaxtricks.optim.decays import exponential, inverse_time, natural_exponential
-from jaxtricks.optim.gradients import accumulate, sam
-from jaxtricks.optim.partition import by_path, freeze, layerwise_decay, unfreeze_at
-from jaxtricks.optim.paths import decay_mask, layer_rates, leaf_table, path_mask
-from jaxtricks.optim.phases import alternate, switch
-from jaxtricks.optim.rates import scaled_lr
-from jaxtricks.optim.schedules import constant, cosine, polynomial, stable_decay, step_decay, with_warmup
-from jaxtricks.optim.updates import centralize, max_norm
-from jaxtricks.optim.wrappers import evaluate_at, lookahead, skip_spikes
+from jaxtricks.optim._averages import ema, ema_decay, greedy_soup, lawa, soup, swa, swa_decay
+from jaxtricks.optim._coupled import coupled_sgd
+from jaxtricks.optim._cycles import one_cycle, restarts, triangular
+from jaxtricks.optim._decays import exponential, inverse_time, natural_exponential
+from jaxtricks.optim._gradients import accumulate, sam
+from jaxtricks.optim._partition import by_path, freeze, layerwise_decay, unfreeze_at
+from jaxtricks.optim._paths import decay_mask, layer_rates, leaf_table, path_mask
+from jaxtricks.optim._phases import alternate, switch
+from jaxtricks.optim._rates import scaled_lr
+from jaxtricks.optim._schedules import constant, cosine, polynomial, stable_decay, step_decay, with_warmup
+from jaxtricks.optim._updates import centralize, max_norm
+from jaxtricks.optim._wrappers import evaluate_at, lookahead, skip_spikes
 
 __all__ = [
     "accumulate",

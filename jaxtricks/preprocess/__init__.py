@@ -4,8 +4,8 @@
 and computes in float64. ``apply`` takes one image in [0, 1]; vmap it over a batch with ``in_axes=(None, 0)``.
 """
 
-from jaxtricks.preprocess.resize import resize_center_crop
-from jaxtricks.preprocess.scale import (
+from jaxtricks.preprocess._resize import resize_center_crop
+from jaxtricks.preprocess._scale import (
     Affine,
     center_fit,
     mean_image_fit,
@@ -16,7 +16,7 @@ from jaxtricks.preprocess.scale import (
     standardize_fit,
     standardize_inverse,
 )
-from jaxtricks.preprocess.whiten import Whitening, pca, pca_fit, pca_inverse, zca, zca_fit, zca_inverse
+from jaxtricks.preprocess._whiten import Whitening, pca, pca_fit, pca_inverse, zca, zca_fit, zca_inverse
 
 __all__ = [
     "Affine",

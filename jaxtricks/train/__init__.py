@@ -1,15 +1,7 @@
 """The one training loop, what it is given (a recipe, a plan) and what it leaves (runs, checkpoints, logs)."""
 
-from jaxtricks.train.checkpoint import (
-    CheckpointCorruptError,
-    CheckpointMismatchError,
-    Checkpoints,
-    CheckpointSaveError,
-    CheckpointWarning,
-)
-from jaxtricks.train.conflicts import Conflict, RecipeWarning, conflicts
-from jaxtricks.train.description import describe, fingerprint
-from jaxtricks.train.flight import NonFiniteError
+from jaxtricks._runtime.in_flight import NonFiniteError
+from jaxtricks._runtime.signals import Interrupted
 from jaxtricks.train.logs import json_lines, tensorboard
 from jaxtricks.train.loop import fit
 from jaxtricks.train.parallel import Plan, start
@@ -18,7 +10,6 @@ from jaxtricks.train.program import build_constants, build_model, build_schedule
 from jaxtricks.train.recipe import Recipe
 from jaxtricks.train.rehearsal import RecipeError
 from jaxtricks.train.session import Run
-from jaxtricks.train.signals import Interrupted
 from jaxtricks.train.state import State, averaged, create_state
 from jaxtricks.train.step import make_evaluate, make_step
 from jaxtricks.train.stop import EarlyStopping
@@ -27,12 +18,6 @@ __all__ = [
     "BFLOAT16",
     "FLOAT16",
     "FLOAT32",
-    "CheckpointCorruptError",
-    "CheckpointMismatchError",
-    "CheckpointSaveError",
-    "CheckpointWarning",
-    "Checkpoints",
-    "Conflict",
     "EarlyStopping",
     "Interrupted",
     "LossScale",
@@ -41,17 +26,13 @@ __all__ = [
     "Precision",
     "Recipe",
     "RecipeError",
-    "RecipeWarning",
     "Run",
     "State",
     "averaged",
     "build_constants",
     "build_model",
     "build_schedule",
-    "conflicts",
     "create_state",
-    "describe",
-    "fingerprint",
     "fit",
     "json_lines",
     "make_evaluate",

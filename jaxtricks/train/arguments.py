@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxtricks.checkpoint.store import ON_ERROR
 from jaxtricks.data import Dataset, steps_per_epoch
-from jaxtricks.train.checkpoint import ON_ERROR
 from jaxtricks.train.parallel import Plan
 from jaxtricks.train.recipe import Recipe
 from jaxtricks.train.stop import EarlyStopping

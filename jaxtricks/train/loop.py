@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from jaxtricks._runtime.signals import Interrupted, Signals
+from jaxtricks._runtime.watchdog import PATIENCE, Watchdog
 from jaxtricks.data import Dataset
 from jaxtricks.train.arguments import check_arguments, check_seeds
 from jaxtricks.train.logs import Log
@@ -10,10 +12,8 @@ from jaxtricks.train.parallel import Plan, read
 from jaxtricks.train.program import Program
 from jaxtricks.train.recipe import Recipe
 from jaxtricks.train.session import Run, Session
-from jaxtricks.train.signals import Interrupted, Signals
 from jaxtricks.train.stages import Stages, check_states, ends, identity, recipes
 from jaxtricks.train.stop import EarlyStopping
-from jaxtricks.train.watchdog import PATIENCE, Watchdog
 
 
 def fit(

@@ -1,6 +1,5 @@
 """A recipe on a dataset under a plan: model, optimiser, constants and compiled steps, made once for all seeds."""
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +9,7 @@ import numpy as np
 import optax
 
 from jaxtricks.data import Dataset, Feed, Split, padded, readable, steps_per_epoch
-from jaxtricks.train.conflicts import RecipeWarning, conflicts
-from jaxtricks.train.description import describe
+from jaxtricks.fingerprint import describe
 from jaxtricks.train.parallel import Plan, read
 from jaxtricks.train.recipe import Recipe
 from jaxtricks.train.rehearsal import RecipeError, built, rehearse
@@ -76,8 +74,6 @@ class Program:
         )
         if stop is not None and stop.metric not in metrics:
             raise ValueError(f"stop.metric is {stop.metric!r}; allowed: {', '.join(map(repr, metrics))}.")
-        for conflict in conflicts(recipe, jax.eval_shape(self.model.init, jax.random.key(0))):
-            warnings.warn(str(conflict), RecipeWarning, stacklevel=3)
         self.constants = plan.put_whole(constants)
         if beside is not None and "data" in beside.constants:
             self.constants["data"] = beside.constants["data"]

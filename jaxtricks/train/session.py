@@ -10,18 +10,18 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxtricks._runtime.in_flight import AHEAD, Flight
+from jaxtricks._runtime.processes import leave_on_error
+from jaxtricks._runtime.signals import Interrupted, Signals
+from jaxtricks._runtime.watchdog import PATIENCE, Watchdog
+from jaxtricks.checkpoint.store import Checkpoints
 from jaxtricks.data import Feed
-from jaxtricks.train.agree import leave_on_error
-from jaxtricks.train.checkpoint import Checkpoints
-from jaxtricks.train.description import describe, fingerprint
-from jaxtricks.train.flight import AHEAD, Flight
+from jaxtricks.fingerprint import describe, fingerprint
 from jaxtricks.train.logs import Log
 from jaxtricks.train.parallel import read
 from jaxtricks.train.program import Program
-from jaxtricks.train.signals import Interrupted, Signals
 from jaxtricks.train.state import State, averaged
 from jaxtricks.train.stop import EarlyStopping
-from jaxtricks.train.watchdog import PATIENCE, Watchdog
 
 AGREE = 8  # steps after which processes tell each other whether one of them has received a signal
 PROGRESS = 0.5  # seconds between two progress records

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import jax
 
 from jaxtricks.data import Dataset, steps_per_epoch
-from jaxtricks.train.description import fingerprint
+from jaxtricks.fingerprint import fingerprint
 from jaxtricks.train.program import Program, total_steps
 from jaxtricks.train.recipe import Recipe
 from jaxtricks.train.rehearsal import RecipeError, alike

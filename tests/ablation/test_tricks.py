@@ -16,7 +16,7 @@ from small import recipe
 from jaxtricks import ablation, augment, data
 from jaxtricks.ablation import Display, SilentTrickError, Trick, cells, results, variants
 from jaxtricks.ablation.progress import Task
-from jaxtricks.train import describe, fingerprint
+from jaxtricks.fingerprint import describe, fingerprint
 
 
 def faster(recipe):

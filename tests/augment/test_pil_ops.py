@@ -8,7 +8,7 @@ from scipy import ndimage
 from skimage import exposure
 
 from jaxtricks import augment
-from jaxtricks.augment import pil_ops
+from jaxtricks.augment import _pil_ops as pil_ops
 
 RNG = np.random.default_rng(0)
 SMOOTH = ndimage.gaussian_filter(RNG.random((37, 41, 3)), (3, 3, 0))

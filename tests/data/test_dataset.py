@@ -8,8 +8,8 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from jaxtricks import data
-from jaxtricks.data.dataset import DataError
-from jaxtricks.data.files import centre_view, random_view
+from jaxtricks.data._dataset import DataError
+from jaxtricks.data._files import centre_view, random_view
 
 
 def arrays(n=20, classes=4, shape=(6, 5, 3)):

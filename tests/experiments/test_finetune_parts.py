@@ -10,8 +10,10 @@ import numpy as np
 import optax
 import pytest
 
-from experiments import _finetune, _main, _tricks
 from jaxtricks import data, models, train
+from jaxtricks.ablation import cli
+from jaxtricks.fingerprint import fingerprint
+from jaxtricks.tricks import bag, finetuning
 
 GIVEN = data.fake(train=400, test=40, shape=(8, 8, 1))
 ONE = train.Plan(devices=(jax.devices()[0],))
@@ -19,7 +21,7 @@ ONE = train.Plan(devices=(jax.devices()[0],))
 
 def baseline(**changes):
     given = {"augmented": None, "model": partial(models.resnet, models.LAYOUTS["resnet_digits"])}
-    return replace(_tricks.modern(**given, lr=0.05, batch=16, epochs=1), **changes)
+    return replace(bag.modern(**given, lr=0.05, batch=16, epochs=1), **changes)
 
 
 def flat(tree):
@@ -28,7 +30,7 @@ def flat(tree):
 
 
 def test_the_target_and_its_similar_source_share_no_class():
-    target, similar = _finetune.target(GIVEN), _finetune.sources(GIVEN)["similar"]
+    target, similar = finetuning.target(GIVEN), finetuning.sources(GIVEN)["similar"]
     assert (target.classes, similar.classes) == (5, 5)
     for made, first in ((target, 0), (similar, 1)):
         for label in range(5):
@@ -39,23 +41,23 @@ def test_the_target_and_its_similar_source_share_no_class():
 
 def test_the_different_source_has_the_shape_of_the_target():
     given = data.fake(train=20, test=20, shape=(14, 14, 3))
-    made = _finetune.like(data.digits(), given.shape)
+    made = finetuning.like(data.digits(), given.shape)
     assert made.shape == (14, 14, 3)
     assert made.classes == 10
     np.testing.assert_array_equal(made.train.images[..., 0], made.train.images[..., 2])
     small = data.digits().train.images.astype(float).mean((1, 2, 3))
     np.testing.assert_allclose(made.train.images.mean((1, 2, 3)), small, atol=12)  # linear resizing keeps the mean
-    assert _finetune.sources(data.fashion_mini().subset(100))["different"].name == "digits"
+    assert finetuning.sources(data.fashion_mini().subset(100))["different"].name == "digits"
 
 
 def test_few_images_come_often():
-    target = _finetune.target(GIVEN)
-    made = _finetune.few(target, images=50)
-    assert len(made.train) == _finetune.ROWS
+    target = finetuning.target(GIVEN)
+    made = finetuning.few(target, images=50)
+    assert len(made.train) == finetuning.ROWS
     images, counts = np.unique(made.train.images.reshape(len(made.train), -1), axis=0, return_counts=True)
     assert len(images) == 50
-    assert counts.min() == counts.max() == _finetune.ROWS // 50
-    np.testing.assert_array_equal(np.bincount(made.train.labels), _finetune.ROWS // 5)
+    assert counts.min() == counts.max() == finetuning.ROWS // 50
+    np.testing.assert_array_equal(np.bincount(made.train.labels), finetuning.ROWS // 5)
     assert made.name != target.name
 
 
@@ -69,29 +71,29 @@ def begun(tmp_path, monkeypatch):
         model = train.build_model(recipe, source)
         return [SimpleNamespace(variables=model.init(jax.random.key(len(trained))))]
 
-    monkeypatch.setattr(_main, "CACHE", tmp_path / "xla")
-    monkeypatch.setattr(_finetune, "NEIGHBOURS", {50: 2})
+    monkeypatch.setattr(cli, "CACHE", tmp_path / "xla")
+    monkeypatch.setattr(finetuning, "NEIGHBOURS", {50: 2})
     monkeypatch.setattr(train, "fit", fit)
     monkeypatch.setattr(
-        _finetune, "sources", lambda given: {"similar": _finetune.classes_of(given, np.arange(1, 10, 2))}
+        finetuning, "sources", lambda given: {"similar": finetuning.classes_of(given, np.arange(1, 10, 2))}
     )
-    target = _finetune.target(GIVEN)
-    recipe = _finetune.begin(baseline(), GIVEN, target)
-    again = _finetune.begin(baseline(), GIVEN, target)
-    assert train.fingerprint(recipe) == train.fingerprint(again)
+    target = finetuning.target(GIVEN)
+    recipe = finetuning.begin(baseline(), GIVEN, target)
+    again = finetuning.begin(baseline(), GIVEN, target)
+    assert fingerprint(recipe) == fingerprint(again)
     return recipe, target, trained
 
 
 def test_sources_are_trained_once_and_their_nearest_images_kept(begun):
     recipe, target, trained = begun
-    assert trained == [("fake, classes 1 3 5 7 9", _finetune.PRETRAINING)]
+    assert trained == [("fake, classes 1 3 5 7 9", finetuning.PRETRAINING)]
     assert "/" not in recipe.model.keywords["weights"]  # so that cells are the same on another machine
-    with np.load(_finetune.borrowed_of(recipe, "similar", 50)) as found:
+    with np.load(finetuning.borrowed_of(recipe, "similar", 50)) as found:
         assert 2 <= len(found["labels"]) <= 100
         rows = [(GIVEN.train.images == image).all((1, 2, 3)).argmax() for image in found["images"]]
         np.testing.assert_array_equal(GIVEN.train.labels[rows], 2 * found["labels"] + 1)
     fresh, started = (
-        flat(train.build_model(_tricks.part(recipe, source=source), target).init(jax.random.key(9))[0])
+        flat(train.build_model(bag.part(recipe, source=source), target).init(jax.random.key(9))[0])
         for source in (None, "similar")
     )
     same = {path for path in fresh if fresh[path].std() > 0 and np.array_equal(fresh[path], started[path])}
@@ -99,10 +101,10 @@ def test_sources_are_trained_once_and_their_nearest_images_kept(begun):
 
 
 WAYS = {  # what it does, what it leaves alone, and whether statistics stay
-    "linear probe": (partial(_finetune.only, last=1, lr=1.0), {"stem", "stage1", "stage2"}, True),
-    "last stage": (partial(_finetune.only, last=2, lr=1.0), {"stem", "stage1"}, True),
-    "rates by layer": (partial(_finetune.by_layer, decay=0.5), set(), None),
-    "unfreezing": (partial(_finetune.unfreezing, share=0.9), {"stem"}, None),  # let go at steps 28, 56 and 84 of 93
+    "linear probe": (partial(finetuning.only, last=1, lr=1.0), {"stem", "stage1", "stage2"}, True),
+    "last stage": (partial(finetuning.only, last=2, lr=1.0), {"stem", "stage1"}, True),
+    "rates by layer": (partial(finetuning.by_layer, decay=0.5), set(), None),
+    "unfreezing": (partial(finetuning.unfreezing, share=0.9), {"stem"}, None),  # let go at steps 28, 56 and 84 of 93
 }
 
 
@@ -110,7 +112,7 @@ WAYS = {  # what it does, what it leaves alone, and whether statistics stay
 def test_each_way_moves_what_it_says_and_keeps_the_rest(begun, name):
     change, kept, still = WAYS[name]
     recipe, target, _ = begun
-    changed = change(_tricks.part(recipe, source="similar"))
+    changed = change(bag.part(recipe, source="similar"))
     assert changed.model.keywords.get("frozen_bn") == still
     shapes, _ = jax.eval_shape(train.build_model(changed, target).init, jax.random.key(0))
     params = jax.tree.map(lambda leaf: jnp.ones(leaf.shape), shapes)
@@ -135,8 +137,8 @@ def test_each_way_moves_what_it_says_and_keeps_the_rest(begun, name):
 @pytest.mark.parametrize(("epochs", "steps"), [(0.01, [1, 1, 1]), (1, [10, 21, 31])])
 def test_unfreezing_holds_something_however_short_the_run(epochs, steps):
     recipe = baseline(epochs=epochs)
-    recipe = replace(recipe, model=partial(_finetune.network, recipe.model, weights="any"))
-    changed = _finetune.unfreezing(recipe, share=1 / 3)
+    recipe = replace(recipe, model=partial(finetuning.network, recipe.model, weights="any"))
+    changed = finetuning.unfreezing(recipe, share=1 / 3)
     assert list(changed.optimizer.keywords["at"].values()) == steps
     changed.optimizer(optax.constant_schedule(0.1))
 
@@ -144,7 +146,7 @@ def test_unfreezing_holds_something_however_short_the_run(epochs, steps):
 def test_two_heads_share_a_batch(begun):
     """The objective is the mean over the target's images, and the mean over as many of the source's in their head."""
     recipe, target, _ = begun
-    changed = _finetune.co_training(_tricks.part(recipe, source="similar"), images=50, weight=0.5)
+    changed = finetuning.co_training(bag.part(recipe, source="similar"), images=50, weight=0.5)
     rows = {
         "image": jnp.asarray(target.train.images[:6] / np.float32(255)),
         "label": jnp.asarray(target.train.labels[:6]),
@@ -167,6 +169,6 @@ def test_two_heads_share_a_batch(begun):
     second = np.log(np.exp(others).sum(1)) - others[np.arange(12), np.asarray(batch["label"]) % 5]
     expected = own[:6].mean() + 0.5 * second[6:].mean()
     np.testing.assert_allclose(losses.mean(), expected, rtol=1e-5)
-    plain = train.build_model(_tricks.part(recipe, source="similar"), target)
+    plain = train.build_model(bag.part(recipe, source="similar"), target)
     first = {name: tree for name, tree in params.items() if name != "source"}
     np.testing.assert_array_equal(plain.apply(first, stats, batch["image"], train=False)[0][0], out[0])

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import experiments._gallery as gallery
-from experiments._gallery import losses as loss_panels
-from experiments._gallery import movements, panels, pictures, schedules, sheets
-from experiments._gallery.parts import Call, Panel, papers, signs, slug, symbol, unwrap, used
-from experiments.gallery import GALLERY
+import docs.gallery as gallery
+from docs.gallery import losses as loss_panels
+from docs.gallery import movements, panels, pictures, schedules, sheets
+from docs.gallery.parts import Call, Panel, papers, signs, slug, symbol, unwrap, used
+from docs.gallery.table import GALLERY
 from jaxtricks import augment, losses, optim
 from jaxtricks.ablation import page as ablation_page
 

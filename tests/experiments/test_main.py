@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import traces
 
-from experiments import _main, _tricks
 from experiments.bag_of_tricks import LADDER, MERGED, PRESETS
 from jaxtricks import ablation, data, models, train
-from jaxtricks.ablation import SilentTrickError, Trick
+from jaxtricks.ablation import SilentTrickError, Trick, cli
+from jaxtricks.tricks import bag
 
 ROOT = Path(__file__).parents[2]
 ONE = train.Plan(devices=(jax.devices()[0],))
@@ -23,12 +23,12 @@ SHORT = {"data": "fake", "model": "resnet_digits", "epochs": 1.0, "batch": 8, "s
 
 
 def options(tmp_path, **changes):
-    return _main.Options(**(SHORT | {"out": tmp_path / "out"} | changes))
+    return cli.Options(**(SHORT | {"out": tmp_path / "out"} | changes))
 
 
 def run(tmp_path, monkeypatch, **changes):
-    monkeypatch.setattr(_main, "CACHE", jax.config.jax_compilation_cache_dir)
-    return _main.run("bag_of_tricks", options(tmp_path, **changes), _tricks.standard, LADDER, PRESETS, title="Test")
+    monkeypatch.setattr(cli, "CACHE", jax.config.jax_compilation_cache_dir)
+    return cli.run("bag_of_tricks", options(tmp_path, **changes), bag.standard, LADDER, PRESETS, title="Test")
 
 
 def command(*arguments, **kwargs):
@@ -77,10 +77,10 @@ def test_what_is_typed_wrong_is_answered_in_a_sentence_and_exit_2(arguments, wor
     ],
 )
 def test_the_hint_is_given_where_it_helps(changes, said, tmp_path, monkeypatch):
-    monkeypatch.setattr(_main, "CACHE", jax.config.jax_compilation_cache_dir)
+    monkeypatch.setattr(cli, "CACHE", jax.config.jax_compilation_cache_dir)
     wide, given = {"C": Trick(lambda r: replace(r, batch=10**6))}, options(tmp_path, **changes)
-    with pytest.raises(_main.UsageError, match=said):
-        _main.run("x", given, _tricks.standard, wide, PRESETS_BARE, title="Test")
+    with pytest.raises(cli.UsageError, match=said):
+        cli.run("x", given, bag.standard, wide, PRESETS_BARE, title="Test")
 
 
 @pytest.mark.parametrize(
@@ -91,10 +91,10 @@ def test_a_signal_is_answered_by_how_to_go_on(error, status, monkeypatch, capsys
     def stopped(*_, **__):
         raise error
 
-    monkeypatch.setattr(_main, "run", stopped)
+    monkeypatch.setattr(cli, "run", stopped)
     monkeypatch.setattr(sys, "argv", ["bag_of_tricks"])
     with pytest.raises(SystemExit) as left:
-        _main.main("bag_of_tricks", _tricks.standard, LADDER, PRESETS, title="Test")
+        cli.main("bag_of_tricks", bag.standard, LADDER, PRESETS, title="Test")
     assert left.value.code == status
     assert "The same command goes on" in capsys.readouterr().err
 
@@ -104,8 +104,8 @@ def test_every_rung_changes_the_trace_of_the_loss():
     # leave nothing to chance: every trick alone, against the baseline, on the same draws
     source = data.fake(train=128, test=16, shape=(8, 8, 3))
     layout = models.LAYOUTS["resnet_digits"]._replace(widths=(4, 8))
-    base = _tricks.standard(
-        augmented=_tricks.augmentation(source),
+    base = bag.standard(
+        augmented=bag.augmentation(source),
         model=partial(models.resnet, layout),
         lr=0.05,
         batch=8,
@@ -129,16 +129,14 @@ def test_every_rung_changes_the_trace_of_the_loss():
 def test_paired_seeds_share_every_draw_that_a_trick_does_not_touch():
     # two recipes that differ by the schedule only see the same first loss, bit for bit
     source = data.fake(train=64, test=16)
-    base = _tricks.standard(
-        augmented=_tricks.augmentation(source),
+    base = bag.standard(
+        augmented=bag.augmentation(source),
         model=partial(models.resnet, models.LAYOUTS["resnet_digits"]),
         lr=0.05,
         batch=64,
         epochs=4,
     )
-    first = [
-        train.fit(r, source, plan=ONE, test=False)[0].history[0]["train_loss"] for r in (base, _tricks.cosine(base))
-    ]
+    first = [train.fit(r, source, plan=ONE, test=False)[0].history[0]["train_loss"] for r in (base, bag.cosine(base))]
     assert first[0] == first[1]
     other = train.fit(base, source, seeds=(1,), plan=ONE, test=False)[0].history[0]["train_loss"]
     assert other != first[0]
@@ -173,14 +171,14 @@ def test_ladder_on_fake_writes_the_report_and_resumes(tmp_path, monkeypatch, cap
 
 def test_a_failed_cell_is_told_and_tried_again(tmp_path, monkeypatch):
     broken = {"burst": Trick(lambda r: replace(r, lr=1e30))}
-    monkeypatch.setattr(_main, "CACHE", jax.config.jax_compilation_cache_dir)
-    results = _main.run("x", options(tmp_path, epochs=4.0), _tricks.standard, broken, PRESETS_BARE, title="Test")
+    monkeypatch.setattr(cli, "CACHE", jax.config.jax_compilation_cache_dir)
+    results = cli.run("x", options(tmp_path, epochs=4.0), bag.standard, broken, PRESETS_BARE, title="Test")
     assert [len(r["cells"]) for r in results["rows"]] == [2, 0]
     assert "NonFiniteError" in results["rows"][1]["failed"][0]["error"]
     assert "NonFiniteError" in (tmp_path / "out" / "report.md").read_text()
 
 
-PRESETS_BARE = {"quick": _main.Preset(data="fake", model="resnet_digits", seeds=2, epochs=1, batch=8, lr=0.05)}
+PRESETS_BARE = {"quick": cli.Preset(data="fake", model="resnet_digits", seeds=2, epochs=1, batch=8, lr=0.05)}
 
 
 @pytest.mark.parametrize("mode", ["add-one", "leave-one-out", "pairwise"])
@@ -198,15 +196,15 @@ def test_other_modes(tmp_path, monkeypatch, mode):
 
 
 def test_merged_rungs_still_refuse_to_do_nothing():
-    base = _tricks.standard(
+    base = bag.standard(
         augmented=None, model=partial(models.resnet, models.LAYOUTS["resnet_mini"]), lr=0.1, batch=8, epochs=1
     )
     ladder = ablation.merge(LADDER, MERGED)
     assert len(ladder) == len(LADDER) - sum(len(g) - 1 for g in MERGED.values())
-    twice = {"twice": Trick(ladder["B, C, D"].change), "again": Trick(_tricks.cosine), "same": Trick(_tricks.cosine)}
+    twice = {"twice": Trick(ladder["B, C, D"].change), "again": Trick(bag.cosine), "same": Trick(bag.cosine)}
     with pytest.raises(SilentTrickError, match="'same' left the recipe as it was"):
         ablation.variants(base, twice)
-    both = ablation.merge({"a": Trick(_tricks.cosine), "b": Trick(_tricks.cosine)}, {"ab": ("a", "b")})
+    both = ablation.merge({"a": Trick(bag.cosine), "b": Trick(bag.cosine)}, {"ab": ("a", "b")})
     with pytest.raises(SilentTrickError, match="cosine left the recipe"):
         ablation.variants(base, both)
     with pytest.raises(ValueError, match="names 'x'"):

@@ -8,9 +8,9 @@ import numpy as np
 import optax
 import pytest
 
-from experiments import _optimizers as o
-from experiments import _regularizers as r
 from jaxtricks import models
+from jaxtricks.tricks import optimizers as o
+from jaxtricks.tricks import regularizers as r
 
 DRAWS = np.random.default_rng(0)
 PARAMS = {"kernel": jnp.asarray(DRAWS.normal(size=(3, 3, 2, 4)), jnp.float32), "bias": jnp.ones(4)}

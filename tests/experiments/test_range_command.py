@@ -6,16 +6,18 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import _main, _range, _tricks, lr_range
+from experiments import lr_range
 from jaxtricks import data
+from jaxtricks.ablation import cli, rate_range
+from jaxtricks.tricks import bag
 
 DIGITS = data.load("digits").subset(200)
 
 
 def test_the_rate_is_that_of_the_step():
-    network = _main.network("logistic", DIGITS)
-    recipe = _tricks.standard(augmented=None, model=network, lr=1.0, batch=20, epochs=9)
-    step, state = _range.stepper(recipe, DIGITS, seed=3)
+    network = cli.network("logistic", DIGITS)
+    recipe = bag.standard(augmented=None, model=network, lr=1.0, batch=20, epochs=9)
+    step, state = rate_range.stepper(recipe, DIGITS, seed=3)
     moved = {}
     for rate in (0.0, 0.1, 0.2):
         after, loss = step(state, rate)
@@ -44,19 +46,19 @@ class Sorted:
 def test_it_is_fitted_on_rows_of_the_whole_set():
     seen = []
     source = data.from_arrays("sorted", Sorted(), np.arange(2560) // 256, Sorted((10, 1, 1, 1)), np.arange(10))
-    network = _main.network("logistic", source)
-    recipe = _tricks.standard(augmented=None, model=network, lr=1.0, batch=20, epochs=9)
+    network = cli.network("logistic", source)
+    recipe = bag.standard(augmented=None, model=network, lr=1.0, batch=20, epochs=9)
     _, apply = recipe.preprocess
     fit = lambda images: seen.append(images) or np.float32(0)  # noqa: E731
-    _range.stepper(replace(recipe, preprocess=(fit, apply)), source, seed=0)
+    rate_range.stepper(replace(recipe, preprocess=(fit, apply)), source, seed=0)
     (images,) = seen
     assert abs(images.mean() - 127.5) < 1
 
 
 def test_a_recipe_that_needs_a_teacher_is_told():
-    recipe = _tricks.standard(augmented=None, model=_main.network("logistic", DIGITS), lr=1.0, batch=20, epochs=9)
+    recipe = bag.standard(augmented=None, model=cli.network("logistic", DIGITS), lr=1.0, batch=20, epochs=9)
     with pytest.raises(ValueError, match=r"recipe.teacher is a Recipe; allowed: None"):
-        _range.stepper(replace(recipe, teacher=recipe), DIGITS, seed=0)
+        rate_range.stepper(replace(recipe, teacher=recipe), DIGITS, seed=0)
 
 
 def test_the_command_writes_the_plot(tmp_path, capsys):
@@ -70,5 +72,5 @@ def test_the_command_writes_the_plot(tmp_path, capsys):
 
 
 def test_a_model_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(_main.UsageError, match="Perhaps you meant 'plain_mini'"):
+    with pytest.raises(cli.UsageError, match="Perhaps you meant 'plain_mini'"):
         lr_range.main(lr_range.Options(model="plain_min", out=tmp_path))

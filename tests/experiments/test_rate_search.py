@@ -5,19 +5,19 @@ import json
 import jax
 import pytest
 
-from experiments import _main, _search, _tricks
-from jaxtricks.ablation import Trick
+from jaxtricks.ablation import Trick, cli, rate_search
+from jaxtricks.tricks import bag
 
-PRESETS = {"quick": _main.Preset(data="digits", model="logistic", seeds=2, epochs=1, batch=16, lr=0.05)}
-LADDER = {"cosine": Trick(_tricks.cosine)}
+PRESETS = {"quick": cli.Preset(data="digits", model="logistic", seeds=2, epochs=1, batch=16, lr=0.05)}
+LADDER = {"cosine": Trick(bag.cosine)}
 FACTORS = (0.02, 1.0)
 
 
 def test_rows_are_compared_at_the_rates_that_were_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(_main, "CACHE", jax.config.jax_compilation_cache_dir)
+    monkeypatch.setattr(cli, "CACHE", jax.config.jax_compilation_cache_dir)
     given = {"title": "Test", "mode": "add-one", "factors": FACTORS}
-    options = _main.Options(out=tmp_path, images=100)
-    results = _main.run("x", options, _tricks.standard, LADDER, PRESETS, **given)
+    options = cli.Options(out=tmp_path, images=100)
+    results = cli.run("x", options, bag.standard, LADDER, PRESETS, **given)
     trials = [json.loads(path.read_text()) for path in (tmp_path / "cells").glob("*-seed10?.json")]
     assert {cell["test_accuracy"] for cell in trials} == {None}
     assert [row["name"] for row in results["rows"]] == ["baseline", "cosine"]
@@ -34,6 +34,6 @@ def test_rows_are_compared_at_the_rates_that_were_found(tmp_path, monkeypatch):
 
 
 def test_the_comparison_has_other_seeds_than_the_search(tmp_path):
-    options = _main.Options(out=tmp_path, seeds=101)
-    with pytest.raises(_main.UsageError, match=f"--seeds is 101; allowed: 1 to {min(_search.SEEDS)}"):
-        _main.run("x", options, _tricks.standard, LADDER, PRESETS, title="Test", factors=FACTORS)
+    options = cli.Options(out=tmp_path, seeds=101)
+    with pytest.raises(cli.UsageError, match=f"--seeds is 101; allowed: 1 to {min(rate_search.SEEDS)}"):
+        cli.run("x", options, bag.standard, LADDER, PRESETS, title="Test", factors=FACTORS)

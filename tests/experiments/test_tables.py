@@ -12,9 +12,10 @@ import numpy as np
 import optax
 import pytest
 
-from experiments import _augment, _finetune, _main, _objectives, _ordinal, _tricks
 from jaxtricks import ablation, augment, data, init, train
-from jaxtricks.ablation import Setting
+from jaxtricks.ablation import Setting, cli
+from jaxtricks.fingerprint import fingerprint
+from jaxtricks.tricks import augmentation, bag, finetuning, objectives, ordinal
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(p.stem for p in (ROOT / "experiments").glob("[a-z]*.py"))
@@ -25,24 +26,24 @@ RESULTS = ROOT / "experiments/results"
 
 def with_weights(**given):
     """The baseline of finetune, which knows its weights by name."""
-    recipe = _tricks.modern(**given)
-    return replace(recipe, model=partial(_finetune.network, recipe.model, weights="untrained"))
+    recipe = bag.modern(**given)
+    return replace(recipe, model=partial(finetuning.network, recipe.model, weights="untrained"))
 
 
 BASELINES = {
-    "ordinal": _ordinal.baseline,
-    "losses": _objectives.bare,
-    "augment": _objectives.bare,
-    "recipes": _tricks.standard,
+    "ordinal": ordinal.baseline,
+    "losses": objectives.bare,
+    "augment": objectives.bare,
+    "recipes": bag.standard,
     "finetune": with_weights,
-    "optimizers": _objectives.bare,
-    "regularizers": _objectives.bare,
+    "optimizers": objectives.bare,
+    "regularizers": objectives.bare,
     "schedules": MODULES["schedules"].constant,
 }
 SOURCE = data.fake(train=128, test=16)
 SOURCES = {
     "ordinal": data.fake(train=128, test=16, classes=13),
-    "augment": _augment.tinted(data.load("digits").subset(130)),
+    "augment": augmentation.tinted(data.load("digits").subset(130)),
 }
 TRACED = {"finetune": "little, similar"}  # the other settings have the same rows from other weights
 SHARED = {"little, different: from scratch", "much, different: from scratch"}  # they know no source
@@ -52,18 +53,18 @@ SHARED = {"little, different: from scratch", "much, different: from scratch"}  #
 def untrained_weights(tmp_path_factory):
     """Weights and images of both sources where finetune looks for them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_main, "CACHE", tmp_path_factory.mktemp("cache") / "xla")
+        patch.setattr(cli, "CACHE", tmp_path_factory.mktemp("cache") / "xla")
         preset = MODULES["finetune"].PRESETS["quick"]
         given = {"lr": preset.lr, "batch": preset.batch, "epochs": preset.epochs, "augmented": None}
-        recipe = with_weights(model=_main.network(preset.model, SOURCE), **given)
+        recipe = with_weights(model=cli.network(preset.model, SOURCE), **given)
         variables = recipe.model(classes=4, channels=3).init(jax.random.key(0))
         for name in ("similar", "different"):
-            path = _finetune.weights_of(recipe, name)
+            path = finetuning.weights_of(recipe, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             init.save_pretrained(variables, path)
-            for images in _finetune.NEIGHBOURS:
+            for images in finetuning.NEIGHBOURS:
                 drawn = {"images": SOURCE.train.images[:8], "labels": np.arange(8) % 4, "classes": 10}
-                np.savez(_finetune.borrowed_of(recipe, name, images), **drawn)
+                np.savez(finetuning.borrowed_of(recipe, name, images), **drawn)
         yield
 
 
@@ -73,9 +74,9 @@ def table(module):
 
 def rows(module):
     preset = module.PRESETS["quick"]
-    baseline = BASELINES.get(module.__name__.removeprefix("experiments."), _tricks.modern)
+    baseline = BASELINES.get(module.__name__.removeprefix("experiments."), bag.modern)
     given = {"lr": preset.lr, "batch": preset.batch, "epochs": preset.epochs}
-    recipe = baseline(augmented=_tricks.augmentation(SOURCE), model=_main.network(preset.model, SOURCE), **given)
+    recipe = baseline(augmented=bag.augmentation(SOURCE), model=cli.network(preset.model, SOURCE), **given)
     if isinstance(next(iter(table(module).values())), Setting):
         return ablation.settings_grid(recipe, table(module))
     return ablation.variants(recipe, table(module), mode="add-one")
@@ -104,7 +105,7 @@ def test_every_row_is_a_change_that_can_be_traced(name):
     assert len({row.name for row in found}) == len(found)
     seen = set()
     for row in found:
-        told = train.fingerprint([row.recipe, row.data])
+        told = fingerprint([row.recipe, row.data])
         assert told not in seen or row.name in SHARED, f"{row.name} is a row that is there already"
         seen.add(told)
         if row.recipe.teacher is None and row.name.startswith(TRACED.get(name, "")):
@@ -147,17 +148,17 @@ def test_a_setting_is_measured_against_itself():
 
 def test_under_and_only_choose_settings_and_tricks():
     settings = MODULES["losses"].LADDER
-    chosen = _main.under(settings, _main.Options(under=("40 % wrong",), only=("GCE", "ramp")))
+    chosen = cli.under(settings, cli.Options(under=("40 % wrong",), only=("GCE", "ramp")))
     assert {name: list(setting.ladder) for name, setting in chosen.items()} == {"40 % wrong": ["ramp", "GCE"]}
-    with pytest.raises(_main.UsageError, match="Perhaps you meant '40 % wrong'"):
-        _main.under(settings, _main.Options(under=("40 % wron",)))
-    with pytest.raises(_main.UsageError, match="no such trick"):
-        _main.under(settings, _main.Options(under=("40 % wrong",), only=("hinge",)))
+    with pytest.raises(cli.UsageError, match="Perhaps you meant '40 % wrong'"):
+        cli.under(settings, cli.Options(under=("40 % wron",)))
+    with pytest.raises(cli.UsageError, match="no such trick"):
+        cli.under(settings, cli.Options(under=("40 % wrong",), only=("hinge",)))
 
 
 def test_turned_images_are_turned_by_their_label():
     source = data.load("digits").subset(130)
-    turned = _ordinal.turned(source)
+    turned = ordinal.turned(source)
     assert turned.classes == 13
     counts = np.bincount(turned.train.labels)
     assert counts.max() - counts.min() <= 1
@@ -172,14 +173,14 @@ def test_turned_images_are_turned_by_their_label():
 
 def test_ordinal_accuracy_loses_a_point_for_each_degree():
     logits = jnp.log(jnp.array([[0.5, 0.5] + [1e-9] * 11, [0.1, 0.9] + [1e-9] * 11, [1e-9] * 12 + [1.0]]))
-    found = _ordinal.error_in_degrees((logits, {}), {"label": jnp.array([0, 1, 11])})
+    found = ordinal.error_in_degrees((logits, {}), {"label": jnp.array([0, 1, 11])})
     np.testing.assert_allclose(found["loss"], [0.5, 0.1, 1.0], atol=1e-5)
     np.testing.assert_allclose(found["accuracy"], [0.95, 0.99, 0.9], atol=1e-5)
 
 
 def test_grey_images_are_tinted_each_in_its_colour():
     grey, tinted = data.load("digits").subset(130), SOURCES["augment"]
-    assert _augment.tinted(tinted) is tinted
+    assert augmentation.tinted(tinted) is tinted
     levels, colored = (d.train.images.astype(float) for d in (grey, tinted))
     np.testing.assert_array_equal(tinted.train.labels, grey.train.labels)
     bright = levels[..., 0] > 100
@@ -198,27 +199,27 @@ def test_grey_images_are_tinted_each_in_its_colour():
 def test_stages_draw_by_their_names_alone():
     """Adding one does not shift the draws of the others."""
     stages = {"crop": augment.each(augment.random_pad_crop), "flip": augment.each(augment.random_flip)}
-    base = _objectives.bare(augmented=None, model=_main.NETWORKS["plain_mini"], lr=0.1, batch=8, epochs=1)
-    once = _augment.augmented(base, **stages)
-    twice = _augment.augmented(_augment.augmented(base, crop=stages["crop"]), flip=stages["flip"])
-    reverse = _augment.augmented(once, nothing=lambda key, batch: batch)
+    base = objectives.bare(augmented=None, model=cli.NETWORKS["plain_mini"], lr=0.1, batch=8, epochs=1)
+    once = augmentation.augmented(base, **stages)
+    twice = augmentation.augmented(augmentation.augmented(base, crop=stages["crop"]), flip=stages["flip"])
+    reverse = augmentation.augmented(once, nothing=lambda key, batch: batch)
     batch = {"image": jnp.asarray(SOURCE.train.images[:16] / np.float32(255))}
     wanted = augment.chain(**stages)(jax.random.key(3), batch)["image"]
     for recipe in (once, twice, reverse):
         np.testing.assert_array_equal(recipe.augment(jax.random.key(3), batch)["image"], wanted)
     with pytest.raises(ValueError, match=r"^stages are crop; allowed: none of crop, flip"):
-        _augment.augmented(once, crop=stages["crop"])
+        augmentation.augmented(once, crop=stages["crop"])
     with pytest.raises(ValueError, match=r"^recipe\.augment is "):
-        _augment.augmented(replace(base, augment=lambda key, batch: batch), **stages)
+        augmentation.augmented(replace(base, augment=lambda key, batch: batch), **stages)
 
 
 def test_fixres_trains_small_and_then_tunes_all_but_the_convolutions():
-    base = _objectives.bare(augmented=None, model=_main.NETWORKS["resnet_digits"], lr=0.1, batch=16, epochs=4)
-    small = _augment.smaller(base, size=11)
+    base = objectives.bare(augmented=None, model=cli.NETWORKS["resnet_digits"], lr=0.1, batch=16, epochs=4)
+    small = augmentation.smaller(base, size=11)
     batch = {"image": jnp.asarray(SOURCE.train.images[:4] / np.float32(255))}
     assert small.augment(jax.random.key(0), batch)["image"].shape == (4, 11, 11, 3)
     assert step_shapes(small, SOURCE)[1]["loss"].shape == ()
-    tuned = _augment.fix_resolution(small, epochs=1, lr=0.01)
+    tuned = augmentation.fix_resolution(small, epochs=1, lr=0.01)
     assert (tuned.augment, tuned.epochs, tuned.lr) == (None, 1, 0.01)
     params, _ = train.build_model(tuned, SOURCE).init(jax.random.key(0))
     tx = tuned.optimizer(optax.constant_schedule(0.1))

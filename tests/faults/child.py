@@ -32,7 +32,8 @@ import numpy as np
 from runs import residual
 
 from jaxtricks import data
-from jaxtricks.train import Checkpoints, fit, session, start
+from jaxtricks.checkpoint import Checkpoints
+from jaxtricks.train import fit, session, start
 
 session.PROGRESS = 0.0
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from shelves import fails, fill, holds, restore, state, tree
 
-from jaxtricks.train import Checkpoints
+from jaxtricks.checkpoint import Checkpoints
 
 disk, size = Path(sys.argv[1]), int(sys.argv[2])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", disk], check=True)

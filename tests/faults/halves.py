@@ -9,7 +9,8 @@ import jax
 import numpy as np
 from runs import dataset, interrupted_at, recipe
 
-from jaxtricks.train import Checkpoints, Interrupted, Plan, fit, session
+from jaxtricks.checkpoint import Checkpoints
+from jaxtricks.train import Interrupted, Plan, fit, session
 
 HALF, STEPS = 7, 12  # the second half crosses the end of an epoch
 

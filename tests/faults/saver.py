@@ -4,7 +4,7 @@ import sys
 
 from shelves import state
 
-from jaxtricks.train import Checkpoints
+from jaxtricks.checkpoint import Checkpoints
 
 folder, size, asynchronous = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "asynchronous"
 checkpoints = Checkpoints(folder, asynchronous=asynchronous)

@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jaxtricks.train import Checkpoints, CheckpointSaveError, CheckpointWarning
+from jaxtricks.checkpoint import Checkpoints, CheckpointSaveError, CheckpointWarning
 
 WHERE = Path(__file__).parent
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT

@@ -14,8 +14,8 @@ from contextlib import suppress
 import pytest
 from shelves import WHERE, before_each_operation, fill, restore, same, state, tree
 
-from jaxtricks.train import Checkpoints
-from jaxtricks.train.shelf import STAGE
+from jaxtricks.checkpoint import Checkpoints
+from jaxtricks.checkpoint.layout import STAGE
 
 SIZE = 2**20
 

@@ -9,7 +9,7 @@ import warnings
 import pytest
 from shelves import files, fill, restore, state, tree
 
-from jaxtricks.train import CheckpointCorruptError, Checkpoints, CheckpointWarning, manifest
+from jaxtricks.checkpoint import CheckpointCorruptError, Checkpoints, CheckpointWarning, manifest
 
 DAMAGES = {
     "truncated": lambda path: os.truncate(path, path.stat().st_size // 2),

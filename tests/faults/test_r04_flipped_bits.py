@@ -7,7 +7,7 @@ import orbax.checkpoint as ocp
 import pytest
 from shelves import files, fill, same, state
 
-from jaxtricks.train import Checkpoints, CheckpointWarning
+from jaxtricks.checkpoint import Checkpoints, CheckpointWarning
 
 
 @pytest.mark.parametrize("trials", [pytest.param(20, id="short"), pytest.param(200, id="full", marks=pytest.mark.slow)])

@@ -11,7 +11,7 @@ import pytest
 from children import Child
 from shelves import WHERE, before_each_operation, fails, fill, holds, limited, restore, state, tree
 
-from jaxtricks.train import Checkpoints, CheckpointSaveError, CheckpointWarning, manifest, shelf
+from jaxtricks.checkpoint import Checkpoints, CheckpointSaveError, CheckpointWarning, layout, manifest
 
 SIZE = 2**16  # 256 KiB, which do not compress
 
@@ -110,7 +110,7 @@ def test_r05_old_steps_that_cannot_be_removed(tmp_path, monkeypatch):
         raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
     checkpoints = Checkpoints(tmp_path)
-    monkeypatch.setattr(shelf, "prune", refuse)
+    monkeypatch.setattr(layout, "prune", refuse)
     with pytest.warns(CheckpointWarning, match=r"Step 3 was saved .* could not be removed: .*Permission denied"):
         checkpoints.save(3, state(3), {"step": 3})
     monkeypatch.undo()
@@ -121,11 +121,11 @@ def test_r05_old_steps_that_cannot_be_removed(tmp_path, monkeypatch):
 
 def test_r05_what_late_writes_bring_back_is_removed_again(tmp_path, monkeypatch):
     """Orbax tells of the first array that fails, and its threads go on with the others."""
-    left = tmp_path / shelf.STAGE / "1" / "state"
+    left = tmp_path / layout.STAGE / "1" / "state"
     left.mkdir(parents=True)
     late = iter([nothing := lambda **_: None, left.mkdir])  # not at the first look, at the second
     monkeypatch.setattr(time, "sleep", lambda _: next(late, nothing)(parents=True))
-    shelf.sweep(tmp_path, watch=0.05)
+    layout.sweep(tmp_path, watch=0.05)
     assert next(late, None) is None
     assert not list(tmp_path.iterdir())
 

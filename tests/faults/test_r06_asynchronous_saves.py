@@ -12,7 +12,8 @@ import runs
 import small
 from shelves import fill, limited, restore, same, state
 
-from jaxtricks.train import Checkpoints, CheckpointSaveError, CheckpointWarning, fit, manifest
+from jaxtricks.checkpoint import Checkpoints, CheckpointSaveError, CheckpointWarning, manifest
+from jaxtricks.train import fit
 
 NEXT = {
     "check": lambda c: c.check(),

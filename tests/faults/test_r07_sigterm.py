@@ -14,7 +14,8 @@ from runs import dataset, interrupted_at, recipe, whole
 from small import same
 
 from jaxtricks import data
-from jaxtricks.train import Checkpoints, EarlyStopping, Interrupted, Plan, fit
+from jaxtricks.checkpoint import Checkpoints
+from jaxtricks.train import EarlyStopping, Interrupted, Plan, fit
 
 MOMENTS = 0.5  # seconds of a run, from its first word, in which it is sent a signal
 HANDLED = (signal.SIGTERM, signal.SIGINT)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from jaxtricks import data
 from jaxtricks.data import DataError, Feed, Split, order
-from jaxtricks.data.files import ImageFiles, decode
+from jaxtricks.data._files import ImageFiles, decode
 from jaxtricks.train import fit
 
 SIZE, BATCH, STEPS = 400, 16, 25  # an epoch of 25 steps; 1 % is 4 records

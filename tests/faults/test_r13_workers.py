@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxtricks.data import DataError, Feed, FeedError, Split, order, padded
-from jaxtricks.data import ahead as module
+from jaxtricks.data import _ahead as module
 
 SIZE, BATCH, BAD = 64, 8, 7
 SECONDS = 10  # the card's bound

@@ -11,10 +11,11 @@ import optax
 import pytest
 from small import LAYOUT, dataset, recipe
 
-from experiments import _main, _tricks
 from experiments.bag_of_tricks import LADDER, PRESETS
 from jaxtricks import ablation, augment, data, init, models, optim, preprocess
+from jaxtricks.ablation import cli
 from jaxtricks.train import EarlyStopping, Plan, Precision, RecipeError, fit
+from jaxtricks.tricks import bag
 
 COMPILED: list[str] = []
 jax.monitoring.register_event_duration_secs_listener(
@@ -48,7 +49,7 @@ def fits_not(says, *, source=SOURCE, plan=None, **changes) -> Wrong:
     return given(RecipeError, says, source=source, changes=changes, plan=plan)
 
 
-def typed(says, error=_main.UsageError, **options) -> Wrong:
+def typed(says, error=cli.UsageError, **options) -> Wrong:
     """What may be typed on the command line."""
 
     def do(tmp_path):
@@ -60,8 +61,8 @@ def typed(says, error=_main.UsageError, **options) -> Wrong:
             "seeds": 2,
             "out": tmp_path / "o",
         }
-        options_ = _main.Options(**(short | options))
-        _main.run("bag_of_tricks", options_, _tricks.standard, LADDER, PRESETS, title="Test")
+        options_ = cli.Options(**(short | options))
+        cli.run("bag_of_tricks", options_, bag.standard, LADDER, PRESETS, title="Test")
 
     return Wrong(do, error, says)
 
@@ -344,7 +345,7 @@ WRONG = {
     "--batch": typed("batch is 7; allowed: a multiple of the 4 devices", batch=7, seeds_on="map"),
     "--parallel with --seeds-on": typed("parallel is 'pmap' with seeds_on 'vmap'", parallel="pmap", seeds_on="vmap"),
     "--precision that is the trick": typed("'low precision' left the recipe as it was", precision="bfloat16"),
-    "--out": Wrong(out_is_a_file, _main.UsageError, "--out is "),
+    "--out": Wrong(out_is_a_file, cli.UsageError, "--out is "),
 }
 
 
@@ -353,7 +354,7 @@ PASSED: set[str] = set()
 
 @pytest.mark.parametrize("name", WRONG)
 def test_r17_a_typed_error_before_the_first_compilation(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(_main, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(cli, "CACHE", tmp_path / "cache")
     wrong, before = WRONG[name], len(COMPILED)
     with pytest.raises(wrong.error) as caught:
         wrong.do(tmp_path)

@@ -10,7 +10,7 @@ import pytest
 import tensorstore
 from shelves import files, fill, restore, state, tree
 
-from jaxtricks.train import CheckpointCorruptError, CheckpointMismatchError, Checkpoints, manifest
+from jaxtricks.checkpoint import CheckpointCorruptError, CheckpointMismatchError, Checkpoints, manifest
 
 HASH = "0" * 64
 ARRAYS = (

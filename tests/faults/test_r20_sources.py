@@ -17,7 +17,7 @@ from PIL import Image
 
 from jaxtricks import data
 from jaxtricks.data import DataError, read_npz
-from jaxtricks.data.files import decode
+from jaxtricks.data._files import decode
 
 MEMORY = 40  # MiB that refusing any of these files may take
 GOOD = {
@@ -143,7 +143,7 @@ LOAD = """
 import json, re, sys
 from pathlib import Path
 from jaxtricks import data
-from jaxtricks.data import files
+from jaxtricks.data import _files as files
 peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 out = {}
 for path in json.loads(sys.stdin.read()):

@@ -14,7 +14,8 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from shelves import files
 
-from jaxtricks.train import CheckpointCorruptError, Checkpoints, CheckpointSaveError, manifest, start
+from jaxtricks.checkpoint import CheckpointCorruptError, Checkpoints, CheckpointSaveError, manifest
+from jaxtricks.train import start
 
 port, index, folder, out = sys.argv[1:]
 start(coordinator=f"localhost:{port}", processes=2, index=int(index))

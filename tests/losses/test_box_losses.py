@@ -7,7 +7,7 @@ import pytest
 from skimage.draw import rectangle
 
 from jaxtricks import losses
-from jaxtricks.losses import boxes
+from jaxtricks.losses import _boxes as boxes
 
 RNG = np.random.default_rng(9)
 CORNER = RNG.uniform(0, 50, size=(2, 40, 2))

@@ -10,7 +10,7 @@ from flax import nnx
 from scipy.signal import correlate
 
 from jaxtricks import layers, models
-from jaxtricks.analysis.cost import count_parameters
+from jaxtricks.analysis._cost import count_parameters
 from jaxtricks.models import drawn, fixed, learned, perceptron, plain, stateless_norm
 
 IMAGE = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype(np.float32)

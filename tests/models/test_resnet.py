@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from jaxtricks import init
-from jaxtricks.analysis.cost import count_macs, count_parameters
+from jaxtricks.analysis._cost import count_macs, count_parameters
 from jaxtricks.models import LAYOUTS, Layout, functional, resnet
 
 # torchvision's and timm's published numbers of parameters, 1,000 classes

@@ -1,6 +1,5 @@
 """Every conflict that the checker knows, one recipe each, and the recipes that it must leave alone."""
 
-import warnings
 from dataclasses import replace
 from functools import partial
 
@@ -9,15 +8,14 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from experiments import _objectives, _tricks
-from jaxtricks import augment, data, init, losses, models, optim, preprocess, train
-from jaxtricks.train.conflicts import conflicts
-from jaxtricks.train.program import Program
+from jaxtricks import augment, init, losses, models, optim, preprocess, train
+from jaxtricks.tricks import bag, objectives
+from jaxtricks.tricks.lint import conflicts
 
 
 def recipe(**changes):
     given = {"augmented": None, "model": partial(models.plain, (4,)), "lr": 0.1, "batch": 8, "epochs": 2}
-    return replace(_tricks.modern(**given), **changes)
+    return replace(bag.modern(**given), **changes)
 
 
 def found(recipe):
@@ -31,7 +29,7 @@ def one_hot_first(key, batch):
 
 MIXED = augment.chain(target=one_hot_first, mix=partial(augment.mixup, alpha=0.2))
 SMOOTH = partial(optax.smooth_labels, alpha=0.1)
-BINARY = partial(_objectives.on_classes, loss=optax.sigmoid_binary_cross_entropy)
+BINARY = partial(objectives.on_classes, loss=optax.sigmoid_binary_cross_entropy)
 BARE = partial(models.plain, (4,), norm=None)
 
 
@@ -125,7 +123,7 @@ GOOD = {
         model=partial(models.resnet, models.LAYOUTS["resnet_digits"]), init=init.zero_gamma
     ),
     "decay inside": recipe(optimizer=decay_inside),
-    "no bias decay": _tricks.no_bias_decay(recipe()),
+    "no bias decay": bag.no_bias_decay(recipe()),
     "decay of what trains by layer": recipe(optimizer=by_layer),
     "augmentation where it belongs": recipe(augment=augment.each(augment.random_flip)),
     "mixing before the targets are smoothed": recipe(augment=MIXED),
@@ -139,12 +137,6 @@ def test_what_belongs_together_is_left_alone(name):
     assert found(GOOD[name]) == {}
 
 
-def test_a_conflict_is_a_warning_in_a_sentence():
-    wrong, _, _ = WRONG["accumulation"]
-    source = data.fake(train=128, test=8, classes=3, shape=(8, 8, 3))
-    one = train.Plan(devices=(jax.devices()[0],))
-    with pytest.warns(train.RecipeWarning, match=r"^recipe.gradient and recipe.model: .*\.$"):
-        Program(wrong, source, one)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        Program(replace(wrong, gradient=()), source, one)
+def test_a_conflict_is_a_sentence():
+    wrong, variables, _ = WRONG["accumulation"]
+    assert str(conflicts(wrong, variables)[0]).startswith("recipe.gradient and recipe.model: ")

@@ -14,7 +14,7 @@ import pytest
 from small import recipe
 
 from jaxtricks import augment
-from jaxtricks.train import describe, fingerprint
+from jaxtricks.fingerprint import describe, fingerprint
 
 
 class Scaled:
@@ -166,7 +166,7 @@ IN_ANOTHER_PROCESS = """
 from functools import partial
 import jax
 from jaxtricks import augment
-from jaxtricks.train import fingerprint
+from jaxtricks.fingerprint import fingerprint
 from small import recipe
 
 def layers(pattern):

@@ -6,8 +6,9 @@ import jax
 import pytest
 from small import Stopped, bare, dataset, recipe, same, stop_at
 
+from jaxtricks.checkpoint import CheckpointMismatchError, Checkpoints
 from jaxtricks.models import Model
-from jaxtricks.train import CheckpointMismatchError, Checkpoints, Plan, fit, session
+from jaxtricks.train import Plan, fit, session
 
 ONE = Plan(devices=(jax.devices()[0],))
 

@@ -11,18 +11,10 @@ import pytest
 from small import Stopped, recipe, same, stop_at
 
 from jaxtricks import data, optim
+from jaxtricks.checkpoint import CheckpointMismatchError
 from jaxtricks.data import Feed
 from jaxtricks.models import Model
-from jaxtricks.train import (
-    CheckpointMismatchError,
-    EarlyStopping,
-    Plan,
-    RecipeError,
-    create_state,
-    fit,
-    make_step,
-    session,
-)
+from jaxtricks.train import EarlyStopping, Plan, RecipeError, create_state, fit, make_step, session
 
 ONE = Plan(devices=(jax.devices()[0],))
 SOURCE = data.fake(train=160, test=20, shape=(6, 6, 1)).hold_out(0.2)

@@ -172,7 +172,7 @@ ELSEWHERE = {
         "tests/ablation/test_search.py": "ablation.best_rates ablation.rate_trials",
         "tests/ablation/test_statistics.py": "ablation.verdict",
         "tests/ablation/test_tricks.py": """ablation.merge ablation.settings_grid ablation.variants
-            train.describe train.fingerprint""",
+            fingerprint.describe fingerprint.fingerprint""",
         "tests/analysis/test_cost.py": "analysis.count_macs",
         "tests/data/test_dataset.py": "data.digits data.fashion_mini data.load data.tfds_set",
         "tests/data/test_nearest.py": "data.nearest_source",
@@ -188,7 +188,7 @@ ELSEWHERE = {
         "tests/test_init.py": "init.zero_gamma init.zero_last",
         "tests/test_keys_and_check.py": """check.between check.boolean check.floating check.integer check.min_rank
             check.number check.option check.positive check.rank check.same_shape check.shape check.whole""",
-        "tests/train/test_conflicts.py": "train.conflicts",
+        "tests/train/test_conflicts.py": "lint.conflicts",
         "tests/train/test_logs.py": "train.json_lines train.tensorboard",
         "tests/train/test_parallel.py": "train.start",
     }.items()

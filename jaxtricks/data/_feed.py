@@ -1,0 +1,191 @@
+"""From a split to the batches of steps: order, rows, what waits for them, and what stands in for unreadable ones."""
+
+import time
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+
+from jaxtricks.data._ahead import read_ahead
+from jaxtricks.data._dataset import DataError, Split
+from jaxtricks.data._rows import CORRUPT_SHARE, allowed_corrupt, check_corrupt, read_rows, say_rows
+
+
+def order(seed: int, epoch: int, size: int) -> np.ndarray:
+    """The order of an epoch: a permutation that depends on nothing but its arguments.
+
+    Args:
+      seed: of the run, 0 or more.
+      epoch: from 0.
+      size: images in the split.
+
+    Returns:
+      int64 ``[size]``.
+    """
+    return np.random.default_rng((seed, epoch)).permutation(size)
+
+
+def steps_per_epoch(size: int, batch: int) -> int:
+    """Full batches in an epoch; the rows left over are drawn in other epochs.
+
+    Args:
+      size: images in the split.
+      batch: images in a step.
+
+    Returns:
+      ``size // batch``.
+
+    Raises:
+      ValueError: if not even one batch is full, or batch is no whole number of 1 or more.
+    """
+    if not isinstance(batch, (int, np.integer)) or not 1 <= batch <= size:
+        raise ValueError(f"batch is {batch}; allowed: 1 to the {size} training images.")
+    return size // batch
+
+
+class Feed:
+    """Batches of consecutive steps, on the host. A split that is an array gives row numbers; records are read ahead.
+
+    The rows of a step are a pure function of seed and step, ``order(seed, step // n)[(step % n) * batch:][:batch]``
+    with n steps an epoch: to go on where a run stopped takes one integer. Every batch has ``index``, rows of the
+    training split, and ``epoch``, int32 ``[batch]``; those of records also have ``image`` and ``label``.
+
+    A record whose reading raises DataError is unreadable, and another takes its place in the batch with its own image,
+    label and index: the record half an epoch further on in the order of the epoch, or the first readable one after it.
+    So a batch keeps its size, the readable records keep their places, and what a step gets is a pure function of seed,
+    step and the files, whatever the number of workers and processes. ``corrupt`` holds every unreadable record met so
+    far, row to reason, in the order of the steps; more of them than ``corrupt_share`` of the split are an error.
+
+    Args:
+      split: what to read.
+      seeds: of the runs that step together; more than one stacks their batches along a first axis.
+      batch: images in a step.
+      stacked: whether there is a first axis of seeds.
+      part: (process, processes): each process reads its own share of a batch.
+      ahead: batches that may be ready before they are asked for, besides those being read, 0 or more.
+      workers: threads that decode, 1 or more.
+      timeout: seconds without a batch after which the feed gives up, greater than 0.
+      corrupt_share: part of the split that may be unreadable, 0 to less than 1; each process counts what it met.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        seeds: tuple[int, ...],
+        batch: int,
+        *,
+        stacked: bool = False,
+        part: tuple[int, int] = (0, 1),
+        ahead: int = 4,
+        workers: int = 4,
+        timeout: float = 300.0,
+        corrupt_share: float = CORRUPT_SHARE,
+    ):
+        self.split, self.seeds, self.batch, self.stacked = split, tuple(seeds), batch, stacked
+        self.part, self.ahead, self.workers, self.timeout = part, ahead, workers, timeout
+        self.corrupt_share, self._allowed = corrupt_share, allowed_corrupt(corrupt_share, len(split))
+        self.steps_per_epoch = steps_per_epoch(len(split), batch)
+        self.waited = 0.0
+        self.corrupt: dict[int, str] = {}
+        self._known: dict[int, str] = {}  # what any worker met, so that it is read once; no batch depends on it
+        self._order = lru_cache(2 * len(self.seeds))(order)
+
+    def _places(self, step: int) -> np.ndarray:
+        """The places in the order of the epoch that this process reads."""
+        process, processes = self.part
+        share = self.batch // processes
+        return step % self.steps_per_epoch * self.batch + process * share + np.arange(share)
+
+    def _orders(self, step: int) -> list[np.ndarray]:
+        return [self._order(seed, step // self.steps_per_epoch, len(self.split)) for seed in self.seeds]
+
+    def _rows(self, step: int) -> list[np.ndarray]:
+        return [drawn[self._places(step)] for drawn in self._orders(step)]
+
+    def _batch(self, step: int, rows: list[np.ndarray], **columns: list[np.ndarray]) -> dict[str, np.ndarray]:
+        columns["index"] = [r.astype(np.int32) for r in rows]
+        columns["epoch"] = [np.full(len(r), step // self.steps_per_epoch, np.int32) for r in rows]
+        return {name: np.stack(parts) if self.stacked else parts[0] for name, parts in columns.items()}
+
+    def steps(self, start: int, stop: int) -> Iterator[dict[str, np.ndarray]]:
+        """The batches of the steps from start up to, not including, stop.
+
+        Raises:
+          DataError: if too many records are unreadable; the message counts and names them.
+          FeedError: if reading fails for another reason, a worker dies, or no batch comes within ``timeout``; the
+            message names the worker and the record, or, where it cannot be known, the records being read.
+        """
+        if self.split.resident:
+            for step in range(start, stop):
+                yield self._batch(step, self._rows(step))
+            return
+        batches = read_ahead(
+            self._read,
+            start,
+            stop,
+            workers=self.workers,
+            ahead=self.ahead,
+            timeout=self.timeout,
+            say=lambda step: f"step {step}, {say_rows(np.concatenate(self._rows(step)))}",
+        )
+        try:
+            while True:
+                began = time.perf_counter()
+                item = next(batches, None)
+                self.waited += time.perf_counter() - began
+                if item is None:
+                    return
+                batch, found = item
+                self.corrupt |= found
+                check_corrupt(self.corrupt, self.corrupt_share, len(self.split))
+                yield batch
+        finally:
+            batches.close()
+
+    def _read(self, step: int) -> tuple[dict[str, np.ndarray] | None, dict[int, str]]:
+        """The batch of a step and the unreadable records met for it; no batch where these alone are too many."""
+        found: dict[int, str] = {}
+        rows, images = [], []
+        for seed, drawn in zip(self.seeds, self._orders(step), strict=True):
+            view = {"seed": seed, "epoch": step // self.steps_per_epoch, "train": True}
+            read = self._read_whole(drawn[self._places(step)], view)
+            if read is None:
+                read = self._read_singly(drawn, self._places(step), view, found)
+            if len(found) > self._allowed:
+                return None, found
+            rows.append(read[0])
+            images.append(read[1])
+        return self._batch(step, rows, image=images, label=[self.split.labels[r] for r in rows]), found
+
+    def _read_whole(self, rows, view):
+        """Rows and images, or None if one of them is unreadable."""
+        if self._known.keys().isdisjoint(rows.tolist()):
+            try:
+                return rows, read_rows(self.split, rows, **view)
+            except DataError:
+                pass
+        return None
+
+    def _read_singly(self, drawn, places, view, found):
+        """Rows and images with substitutes for unreadable ones, which are added to found; it stops at too many."""
+        rows, images = [], []
+        for place in places:
+            for row in (int(drawn[i]) for i in _candidates(place, len(drawn))):
+                if row not in self._known:
+                    try:
+                        images.append(read_rows(self.split, np.array([row]), **view))
+                        rows.append(row)
+                        break
+                    except DataError as error:
+                        self._known[row] = str(error)
+                found[row] = self._known[row]
+                if len(found) > self._allowed:
+                    return None
+        return np.array(rows), np.concatenate(images)
+
+
+def _candidates(place: int, size: int) -> Iterator[int]:
+    """A place and those that may stand in for it, half an epoch away so that few batches hold an image twice."""
+    yield place
+    for i in range(size):
+        yield (place + size // 2 + i) % size

@@ -1,0 +1,194 @@
+"""Reading rows of a split: errors that name the record, every row for an evaluation, the readable ones for a fit."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from jaxtricks.data._ahead import FeedError, read_ahead
+from jaxtricks.data._dataset import DataError, Split
+
+NAMED = 10  # records that a message names; it counts the others
+CORRUPT_SHARE = 0.01  # of a split
+CHUNK = 64  # rows that a thread reads at a time for a fit
+
+
+def read_rows(split: Split, rows: np.ndarray, *, seed: int = 0, epoch: int = 0, train: bool = False) -> np.ndarray:
+    """The images of these rows; where reading fails, the record is found by reading them one by one.
+
+    Args:
+      split: what to read.
+      rows: whole numbers ``[B]``.
+      seed, epoch, train: as in Records.
+
+    Returns:
+      uint8 ``[B, H, W, C]``.
+
+    Raises:
+      DataError: if a record is unreadable, as its source says it.
+      FeedError: if anything else is raised; the message names the thread and the record.
+    """
+    try:
+        return split.read(rows, seed=seed, epoch=epoch, train=train)
+    except DataError:
+        raise
+    except (Exception, SystemExit) as error:  # SystemExit would end a thread without a word
+        if len(rows) > 1:
+            for i in range(len(rows)):
+                try:
+                    read_rows(split, rows[i : i + 1], seed=seed, epoch=epoch, train=train)
+                except DataError:
+                    pass  # not what failed
+        alone = "" if len(rows) == 1 else ", none of which fails alone"
+        worker = threading.current_thread().name
+        why = f"{type(error).__name__}: {error}".rstrip(".: ")
+        raise FeedError(f"{worker} failed at {say_rows(rows)}{alone}: {why}.") from error
+
+
+def read_singly(split: Split, rows: np.ndarray) -> tuple[list[np.ndarray], dict[int, str]]:
+    """The readable ones of these rows in the evaluation view, and the others.
+
+    Args:
+      split: what to read.
+      rows: whole numbers ``[B]``.
+
+    Returns:
+      Images, each uint8 ``[1, H, W, C]``, and row to reason.
+
+    Raises:
+      FeedError: if anything else than DataError is raised, as in read_rows.
+    """
+    images, unreadable = [], {}
+    for row in rows:
+        try:
+            images.append(read_rows(split, np.array([row])))
+        except DataError as error:
+            unreadable[int(row)] = str(error)
+    return images, unreadable
+
+
+def say_rows(rows: Sequence[int]) -> str:
+    """The rows in words for a message, the first of them by number.
+
+    Args:
+      rows: whole numbers.
+
+    Returns:
+      Such as ``records 3, 1, 4``.
+    """
+    more = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
+    return f"record{'s' * (len(rows) > 1)} {', '.join(str(int(r)) for r in rows[:NAMED])}{more}"
+
+
+def check_corrupt(corrupt: Mapping[int, str], share: float, size: int) -> None:
+    """Raise DataError, with counts and names, if more records are unreadable than a share of the split.
+
+    Args:
+      corrupt: row to reason.
+      share: 0 to less than 1.
+      size: rows of the split.
+    """
+    if len(corrupt) > allowed_corrupt(share, size):
+        named = "; ".join(f"{row}: {corrupt[row].rstrip('.')}" for row in sorted(corrupt)[:NAMED])
+        more = f"; and {len(corrupt) - NAMED} more" if len(corrupt) > NAMED else ""
+        raise DataError(
+            f"{len(corrupt)} of {size} records cannot be read; "
+            f"allowed: {allowed_corrupt(share, size)}, a share of {share:g}. {named}{more}."
+        )
+
+
+def allowed_corrupt(share: float, size: int) -> int:
+    """How many records a share of the split is, never all of them.
+
+    Args:
+      share: 0 to less than 1.
+      size: rows of the split.
+
+    Returns:
+      ``min(floor(share * size), size - 1)``.
+
+    Raises:
+      ValueError: if share lies outside 0 to less than 1.
+    """
+    if not 0 <= share < 1:
+        raise ValueError(f"corrupt_share is {share!r}; allowed: 0 to less than 1.")
+    return min(int(share * size), size - 1)
+
+
+def padded(split: Split, batch: int, *, workers: int = 4, timeout: float = 300.0) -> Iterator[dict[str, np.ndarray]]:
+    """Every row of a split once, in order, in batches of one size; the last is padded and says so in ``valid``.
+
+    Args:
+      split: what to read.
+      batch: rows in a batch.
+      workers: threads that decode, where the split is no array.
+      timeout: seconds without a batch after which reading gives up and names what is being read.
+
+    Returns:
+      Batches with ``image``, uint8 ``[batch, H, W, C]``, ``label``, int32 ``[batch]`` and ``valid``, bool ``[batch]``.
+
+    Raises:
+      DataError: if records are unreadable, after the last batch and with all of them: a score over the others would be
+        that of another set.
+      FeedError: if reading fails for another reason, a worker dies, or no batch comes within ``timeout``.
+    """
+
+    def rows(number: int) -> np.ndarray:
+        index = number * batch + np.arange(batch)
+        return np.where(index < len(split), index, 0)
+
+    def read(number: int) -> tuple[dict[str, np.ndarray], dict[int, str]]:
+        index = rows(number)
+        valid = number * batch + np.arange(batch) < len(split)
+        try:
+            image, unreadable = read_rows(split, index), {}
+        except DataError:
+            images, unreadable = read_singly(split, index)
+            image = None if unreadable else np.concatenate(images)
+        return {"image": image, "label": split.labels[index], "valid": valid}, unreadable
+
+    count = -(-len(split) // batch)
+    if split.resident:
+        yield from (read(number)[0] for number in range(count))
+        return
+    corrupt: dict[int, str] = {}
+    say = lambda number: say_rows(rows(number))  # noqa: E731
+    for found, unreadable in read_ahead(read, 0, count, workers=workers, ahead=1, timeout=timeout, say=say):
+        corrupt |= unreadable
+        if not corrupt:
+            yield found
+    check_corrupt(corrupt, 0.0, len(split))
+
+
+def readable(
+    split: Split, rows: np.ndarray, *, corrupt_share: float = CORRUPT_SHARE, workers: int = 4, timeout: float = 300.0
+) -> np.ndarray:
+    """The images of these rows without the unreadable ones, for what is fitted on a sample of a training set.
+
+    Args:
+      split: what to read.
+      rows: whole numbers ``[K]``.
+      corrupt_share: part of the split that may be unreadable, 0 to less than 1, as in Feed.
+      workers: threads that decode, where the split is no array.
+      timeout: seconds without progress after which reading gives up and names what is being read.
+
+    Returns:
+      uint8 ``[K or fewer, H, W, C]``, in the order of rows.
+
+    Raises:
+      DataError: if more of them are unreadable than that share of the split, or all of them are.
+      FeedError: if reading fails for another reason, a worker dies, or nothing comes within ``timeout``.
+    """
+    if split.resident:
+        return split.images[rows]
+    chunks = [rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK)]
+    images, corrupt = [], {}
+    say = lambda number: say_rows(chunks[number])  # noqa: E731
+    read = lambda number: read_singly(split, chunks[number])  # noqa: E731
+    for good, unreadable in read_ahead(read, 0, len(chunks), workers=workers, ahead=4, timeout=timeout, say=say):
+        images += good
+        corrupt |= unreadable
+        check_corrupt(corrupt, corrupt_share, len(split))
+    if not images:
+        raise DataError(f"none of {len(rows)} records can be read; allowed: one or more readable ones.")
+    return np.concatenate(images)

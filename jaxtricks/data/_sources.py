@@ -1,0 +1,185 @@
+"""Where images come from: the package itself, scikit-learn, TFDS, a folder, an .npz file, or nowhere."""
+
+import os
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from jaxtricks.data._archive import LIMIT, read_npz
+from jaxtricks.data._dataset import DataError, Dataset, from_arrays
+from jaxtricks.data._files import PILLOW_SUFFIXES, PIXELS, ImageFiles
+from jaxtricks.data._prepared import tfds_set
+
+EMBEDDED = ("fashion_mini", "digits", "fake")
+
+
+def load(spec: str, *, size: int = 224, data_dir: str | None = None) -> Dataset:
+    """The image set that a few words name.
+
+    Args:
+      spec: ``fashion_mini`` (Fashion-MNIST, 4,000 + 3,000 images, in the package), ``digits`` (scikit-learn's 8x8),
+        ``fake`` (noise with a colour a class), the path of an ``.npz`` file (x_train, y_train, x_test, y_test), the
+        path of a folder (``train/CLASS/*.jpg`` and ``val/`` or ``test/``), or the name of a TFDS image set.
+      size: height and width that images of varying size are brought to.
+      data_dir: where TFDS keeps its sets; its own default if None.
+
+    Returns:
+      The dataset, checked.
+
+    Raises:
+      DataError: one sentence that names what is missing or wrong, and what to do.
+    """
+    if spec in EMBEDDED:
+        return {"fashion_mini": fashion_mini, "digits": digits, "fake": fake}[spec]()
+    path = Path(spec).expanduser()
+    if path.suffix == ".npz":
+        return npz(path)
+    if path.is_dir():
+        return folder(path, size=size)
+    if "/" in spec and not spec.replace("/", "").replace("_", "").replace(".", "").replace(":", "").isalnum():
+        raise DataError(f"{spec}: no such file or folder.")
+    return tfds_set(spec, size=size, data_dir=data_dir)
+
+
+def fashion_mini() -> Dataset:
+    """4,000 training and 3,000 test images of Fashion-MNIST, 28x28x1, balanced; shipped with the package (MIT).
+
+    Returns:
+      The dataset.
+    """
+    with resources.as_file(resources.files("jaxtricks.data") / "fashion_mini.npz") as path:
+        return npz(path, name="fashion_mini")
+
+
+def digits() -> Dataset:
+    """scikit-learn's 1,797 handwritten digits, 8x8x1: every fifth is a test image. The tier for tests.
+
+    Returns:
+      The dataset.
+    """
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
+    test = np.arange(len(images)) % 5 == 4
+    return from_arrays("digits", images[~test], bunch.target[~test], images[test], bunch.target[test])
+
+
+def fake(
+    *, train: int = 256, test: int = 100, classes: int = 10, shape: tuple[int, int, int] = (16, 16, 3), seed: int = 0
+) -> Dataset:
+    """Noise in which each class has a pattern of its own: enough to see a loss fall, and nothing to download.
+
+    Args:
+      train, test: images of each split.
+      classes: their number.
+      shape: ``(H, W, C)``.
+      seed: of the patterns and the noise.
+
+    Returns:
+      The dataset.
+    """
+    rng = np.random.default_rng(seed)
+    patterns = rng.normal(size=(classes, *shape))
+
+    def split(count):
+        labels = np.arange(count) % classes
+        noise = rng.normal(size=(count, *shape))
+        return np.clip(128 + 24 * patterns[labels] + 40 * noise, 0, 255).astype(np.uint8), labels
+
+    return from_arrays("fake", *split(train), *split(test), classes=classes)
+
+
+def npz(path: Path, *, name: str | None = None, limit: int = LIMIT) -> Dataset:
+    """An ``.npz`` file with x_train, y_train, x_test, y_test; it is read as a stranger's, see ``read_npz``.
+
+    Args:
+      path: of the file.
+      name: for messages; the path if None.
+      limit: bytes that the four arrays may take together.
+
+    Returns:
+      The dataset.
+
+    Raises:
+      DataError: if the file is missing, unreadable, or one of its four arrays is missing or wrong.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; give an .npz with x_train, y_train, x_test and y_test.")
+    arrays = read_npz(path, names=("x_train", "y_train", "x_test", "y_test"), limit=limit)
+    return from_arrays(str(path) if name is None else name, *arrays.values())
+
+
+def folder(path: Path, *, size: int, pixels: int = PIXELS, links: bool = False) -> Dataset:
+    """A folder with ``train/CLASS/image`` and ``val/CLASS/image`` (or ``test/``): ImageNet's usual form.
+
+    Images are decoded as they are read: in training a random resized crop, in evaluation the centre of the image after
+    its short side was brought to ``size * 8 / 7``.
+
+    Args:
+      path: the folder.
+      size: height and width of what is read.
+      pixels: greatest height times width of an image; a larger one counts as unreadable.
+      links: whether symbolic links may lead out of the folder; those within it are always followed.
+
+    Returns:
+      The dataset; classes are the names of the folders, sorted.
+
+    Raises:
+      DataError: if a split, a class or every image of a class is missing, a link leads out of the folder or nowhere, or
+        what has an image's name is no file.
+    """
+    root = None if links else path.resolve()
+    parts = {entry.name for entry in _entries(path, root) if entry.is_dir()}
+    test_name = next((n for n in ("test", "val", "validation") if n in parts), None)
+    if "train" not in parts or test_name is None:
+        raise DataError(f"{path} needs the folders train/ and test/ (or val/), each with one folder a class.")
+    classes = {part: [e.name for e in _entries(path / part, root) if e.is_dir()] for part in ("train", test_name)}
+    names = classes["train"]
+    if not names:
+        raise DataError(f"{path}/train has no folder; allowed: one a class.")
+    splits = []
+    for part, found in classes.items():
+        unknown = sorted(set(found) - set(names))
+        if unknown:
+            raise DataError(f"{path}/{part}/{unknown[0]} is no class of {path}/train.")
+        files = [
+            (file, label)
+            for label, name in enumerate(names)
+            if name in found
+            for file in _images(path / part / name, root)
+        ]
+        if not files:
+            raise DataError(f"{path}/{part} has no image; allowed: {', '.join(sorted(PILLOW_SUFFIXES))}.")
+        splits += [
+            ImageFiles(tuple(f for f, _ in files), size, pixels=pixels),
+            np.array([label for _, label in files], np.int64),
+        ]
+    return from_arrays(str(path), *splits, classes=len(names))
+
+
+def _images(path: Path, root: Path | None) -> Iterator[Path]:
+    for entry in _entries(path, root):
+        if os.path.splitext(entry.name)[1].lower() in PILLOW_SUFFIXES:
+            if not entry.is_file():
+                raise DataError(f"{entry.path} is no file; allowed: images under such names.")
+            yield Path(entry.path)
+
+
+def _entries(path: Path, root: Path | None) -> list[os.DirEntry]:
+    """What lies in a folder, by name; a link must lead to something, within root where one is given."""
+    with os.scandir(path) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.is_symlink():
+            try:
+                place = Path(entry.path).resolve(strict=True)
+            except (OSError, RuntimeError) as error:
+                raise DataError(f"{entry.path} is a link that leads nowhere.") from error
+            if root is not None and not place.is_relative_to(root):
+                raise DataError(
+                    f"{entry.path} leads out of the folder to {place}; allowed by data.folder(..., links=True)."
+                )
+    return entries

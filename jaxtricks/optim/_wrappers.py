@@ -1,0 +1,173 @@
+"""Transformations around an optimiser that remember more than it: lookahead, spikes of the loss, evaluated weights."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxtricks import check
+from jaxtricks.optim._partition import NOTHING
+
+
+class LookaheadState(NamedTuple):
+    """State of ``lookahead``: steps so far, int32, the slow weights, and the state of the optimiser."""
+
+    count: jax.Array
+    slow: optax.Params
+    inner: optax.OptState
+
+
+def lookahead(
+    tx: optax.GradientTransformation, *, sync_period: int, slow_step_size: float
+) -> optax.GradientTransformationExtraArgs:
+    r"""Every few steps, go back part of the way to where they began.
+
+    .. math:: s \leftarrow s + \alpha (p - s), \quad p \leftarrow s \quad \text{after every } k \text{ steps of } tx
+
+    The same as ``optax.lookahead``, with the slow weights in the state of the optimiser, so that the parameters of the
+    run stay a plain tree. After every k-th step they are the slow weights.
+
+    Args:
+      tx: the whole optimiser.
+      sync_period: k >= 1.
+      slow_step_size: alpha, 0 to 1; 1 is ``tx`` itself.
+
+    Returns:
+      The transformation; it needs the parameters. Put nothing after it.
+
+    Raises:
+      ValueError: if an argument is out of range, or the parameters are not given.
+
+    Reference:
+      Zhang et al., Lookahead optimizer: k steps forward, 1 step back, arXiv 1907.08610.
+    """
+    check.integer("sync_period", sync_period)
+    check.positive("sync_period", sync_period)
+    check.between("slow_step_size", slow_step_size, 0.0, 1.0)
+    tx = optax.with_extra_args_support(tx)
+
+    def init(params) -> LookaheadState:
+        return LookaheadState(jnp.zeros([], jnp.int32), jax.tree.map(jnp.copy, params), tx.init(params))
+
+    def update(updates, state: LookaheadState, params=None, **extra):
+        if params is None:
+            raise ValueError("params is None; allowed: the parameters.")
+        updates, inner = tx.update(updates, state.inner, params, **extra)
+        count = optax.safe_increment(state.count)
+        sync = count % sync_period == 0
+
+        def pull(update, param, slow):
+            gap = param + update - slow
+            return jnp.where(sync, update - (1 - slow_step_size) * gap, update)
+
+        new = jax.tree.map(pull, updates, params, state.slow)
+        slow = jax.tree.map(lambda s, p, u: jnp.where(sync, (p + u).astype(s.dtype), s), state.slow, params, new)
+        return new, LookaheadState(count, slow, inner)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+class SpikeState(NamedTuple):
+    """State of ``skip_spikes``.
+
+    Fields:
+      losses: the last finite losses, float32 ``[window]``, in a ring.
+      count: finite losses so far, int32.
+      skipped: steps skipped so far, int32.
+      inner: the state of the optimiser.
+    """
+
+    losses: jax.Array
+    count: jax.Array
+    skipped: jax.Array
+    inner: optax.OptState
+
+
+def skip_spikes(
+    tx: optax.GradientTransformation, *, window: int, deviations: float
+) -> optax.GradientTransformationExtraArgs:
+    r"""Skip a step whose loss is far above the last ones, or not finite: parameters and state stay as they are.
+
+    .. math:: \text{skip if } \ell_t > \mathrm{mean}(\ell) + k \, \mathrm{sd}(\ell)
+        \text{ over the last finite losses, skipped ones included}
+
+    A lasting rise is therefore accepted after a few steps. Nothing but a loss that is not finite is skipped before
+    ``window`` losses are known.
+
+    Args:
+      tx: the whole optimiser.
+      window: losses to compare with, >= 2.
+      deviations: k > 0.
+
+    Returns:
+      The transformation; its update needs ``loss=``, a scalar.
+
+    Raises:
+      ValueError: if an argument is out of range, or loss is not a scalar.
+    """
+    check.integer("window", window)
+    if window < 2:
+        raise ValueError(f"window is {window}; allowed: 2 or more.")
+    check.positive("deviations", deviations)
+    tx = optax.with_extra_args_support(tx)
+
+    def init(params) -> SpikeState:
+        zero = jnp.zeros([], jnp.int32)
+        return SpikeState(jnp.zeros(window, jnp.float32), zero, zero, tx.init(params))
+
+    def update(updates, state: SpikeState, params=None, *, loss, **extra):
+        check.rank("loss", loss, 0)
+        finite = jnp.isfinite(loss)
+        limit = state.losses.mean() + deviations * state.losses.std()
+        good = finite & ((state.count < window) | (loss <= limit))
+        new, inner = jax.lax.cond(
+            good,
+            lambda: tx.update(updates, state.inner, params, loss=loss, **extra),
+            lambda: (optax.tree.full_like(updates, NOTHING), state.inner),
+        )
+        losses = state.losses.at[state.count % window].set(jnp.where(finite, loss, state.losses[state.count % window]))
+        count = jnp.where(finite, optax.safe_increment(state.count), state.count)
+        return new, SpikeState(losses, count, state.skipped + ~good, inner)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+class EvaluateState(NamedTuple):
+    """State of ``evaluate_at``: the weights to evaluate, like the parameters, and the state of the optimiser."""
+
+    evaluated: optax.Params
+    inner: optax.OptState
+
+
+def evaluate_at(
+    tx: optax.GradientTransformation, weights: Callable[[optax.OptState, optax.Params], optax.Params]
+) -> optax.GradientTransformationExtraArgs:
+    """An optimiser whose gradient is taken at one point, and whose result is another.
+
+    ``train.averaged``, and with it ``fit``, evaluates the weights that it names. For example
+    ``evaluate_at(optax.contrib.schedule_free(optax.sgd(rate), rate), optax.contrib.schedule_free_eval_params)``.
+
+    Args:
+      tx: the whole optimiser.
+      weights: ``(state of tx, parameters) -> weights``, called after every step.
+
+    Returns:
+      The transformation; it needs the parameters, and holds the weights beside them. Put nothing around it.
+
+    Raises:
+      ValueError: if the parameters are not given.
+    """
+    tx = optax.with_extra_args_support(tx)
+
+    def init(params) -> EvaluateState:
+        return EvaluateState(jax.tree.map(jnp.copy, params), tx.init(params))
+
+    def update(updates, state: EvaluateState, params=None, **extra):
+        if params is None:
+            raise ValueError("params is None; allowed: the parameters.")
+        updates, inner = tx.update(updates, state.inner, params, **extra)
+        return updates, EvaluateState(weights(inner, optax.apply_updates(params, updates)), inner)
+
+    return optax.GradientTransformationExtraArgs(init, update)
