@@ -251,10 +251,10 @@ def build_constants(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
       RecipeError: if the preprocessing cannot be fitted on these images.
     """
     split = dataset.train
-    images = split.images if split.resident else readable(split, _spread(len(split)))
+    images = split["image"] if split.resident else readable(split, _spread(len(split)))
     constants = {"preprocess": built("preprocess[0]", recipe.preprocess[0], images)}
     if split.resident:
-        constants["data"] = {"image": split.images, "label": split.labels}
+        constants["data"] = {"image": split["image"], "label": split["label"]}
     return constants
 
 

@@ -147,14 +147,14 @@ def _check_data(dataset: Dataset) -> None:
         split = getattr(dataset, part)
         if split is None:
             continue
-        shape = tuple(split.images.shape)
+        shape = tuple(split["image"].shape)
         if shape != (len(split), *dataset.shape):
             raise DataError(f"{dataset.name}: {part} images are {shape}; allowed: {(len(split), *dataset.shape)}.")
-        wrong = (split.labels < 0) | (split.labels >= dataset.classes)
+        wrong = (split["label"] < 0) | (split["label"] >= dataset.classes)
         if wrong.any():
             row = int(wrong.argmax())
             raise DataError(
-                f"{dataset.name}: {part} label {row} is {split.labels[row]}; allowed: 0 to {dataset.classes - 1}."
+                f"{dataset.name}: {part} label {row} is {split["label"][row]}; allowed: 0 to {dataset.classes - 1}."
             )
 
 

@@ -244,7 +244,7 @@ class Session:
             "recipe": self.identity,
             "seeds": list(self.seeds),
             "train": len(self.dataset.train),
-            "labels": fingerprint(self.dataset.train.labels),
+            "labels": fingerprint(self.dataset.train["label"]),
             "teacher": fingerprint(read(taught[0])) if taught else None,
             "stop": stop,
         }

@@ -13,7 +13,7 @@ from jaxtricks.train import Plan, fit
 
 BATCH, WINDOW = 32, 4
 SPIKES = (5, 10)  # steps: once the window is full, and once it has forgotten the first of them
-ROWS = np.concatenate([data.order(0, epoch, len(dataset().train))[: 8 * BATCH] for epoch in (0, 1)])
+ROWS = np.concatenate([data.epoch_permutation(0, epoch, len(dataset().train))[: 8 * BATCH] for epoch in (0, 1)])
 
 
 def rows(step):
