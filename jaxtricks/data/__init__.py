@@ -4,6 +4,7 @@ from jaxtricks.data._ahead import FeedError
 from jaxtricks.data._archive import read_npz
 from jaxtricks.data._dataset import Column, DataError, Dataset, Records, Split, class_counts, from_arrays, from_columns
 from jaxtricks.data._feed import Feed, epoch_permutation, steps_per_epoch
+from jaxtricks.data._identity import identity
 from jaxtricks.data._nearest import nearest_source
 from jaxtricks.data._prepared import tfds_set
 from jaxtricks.data._rows import padded, readable
@@ -25,6 +26,7 @@ __all__ = [
     "folder",
     "from_arrays",
     "from_columns",
+    "identity",
     "load",
     "nearest_source",
     "npz",

@@ -47,8 +47,9 @@ class Feed:
     """Batches of consecutive steps, on the host. A split of arrays gives row numbers; records are read ahead.
 
     The rows of a step are a pure function of seed and step: with n steps an epoch they are
-    ``epoch_permutation(seed, step // n)[(step % n) * batch:][:batch]``, so that to resume takes one integer. Every batch has ``index``, rows of the
-    training split, and ``epoch``, int32 ``[batch]``; those of a split that is not resident also have its columns.
+    ``epoch_permutation(seed, step // n)[(step % n) * batch:][:batch]``, so that to resume takes one integer. Every
+    batch has ``index``, rows of the training split, and ``epoch``, int32 ``[batch]``; those of a split that is not
+    resident also have its columns.
 
     A record whose reading raises DataError is unreadable, and another takes its place in the batch, in all
     columns: the record half an epoch further on in the order of the epoch, or the first readable one after it.
@@ -143,12 +144,21 @@ class Feed:
             batches.close()
 
     def example(self) -> dict[str, np.ndarray]:
-        """A batch of zeros in the shapes and dtypes of ``steps``, without a byte read or allocated for its rows."""
+        """A batch of zeros in the shapes and dtypes of ``steps``; nothing is read."""
+        step = {name: np.zeros((), np.int32) for name in ("index", "epoch")}
+        return self._zeros(step if self.split.resident else step | self._row())
+
+    def evaluated(self) -> dict[str, np.ndarray]:
+        """A batch of zeros in the shapes and dtypes of ``padded``."""
+        return self._zeros(self._row() | {"index": np.zeros((), np.int32), "row_valid": np.zeros((), bool)})
+
+    def _row(self) -> dict[str, np.ndarray]:
+        columns = self.split.columns.items()
+        return {name: np.broadcast_to(np.zeros((), dtype_of(col)), col.shape[1:]) for name, col in columns}
+
+    def _zeros(self, row: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         leading = (len(self.seeds), self.batch) if self.stacked else (self.batch,)
-        kinds = {"index": ((), np.dtype(np.int32)), "epoch": ((), np.dtype(np.int32))}
-        if not self.split.resident:
-            kinds |= {name: (column.shape[1:], dtype_of(column)) for name, column in self.split.columns.items()}
-        return {name: np.broadcast_to(np.zeros((), dtype), leading + shape) for name, (shape, dtype) in kinds.items()}
+        return {name: np.broadcast_to(value, leading + value.shape) for name, value in row.items()}
 
     def _read(self, step: int) -> tuple[dict[str, np.ndarray] | None, dict[int, str]]:
         """The batch of a step and the unreadable records met for it; no batch where these alone are too many."""
