@@ -13,13 +13,13 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from jaxtricks._runtime.arrays import to_host
 from jaxtricks._runtime.processes import everywhere, of_first
 from jaxtricks.ablation.variants import Variant
 from jaxtricks.data import Dataset, Split
 from jaxtricks.data._dataset import Subset
 from jaxtricks.fingerprint import describe, fingerprint
 from jaxtricks.train import Plan, Recipe, Run, fit
-from jaxtricks.train.parallel import read
 
 TEACHER_SEED = 0
 FAILURES = (FloatingPointError, RuntimeError, ValueError)  # of a cell, after which the others go on
@@ -122,7 +122,7 @@ class Cells:
             return tree["params"], tree.get("stats", {})
         plan = replace(plan, seeds_on="map")
         (run,) = fit(recipe, self.dataset, seeds=(TEACHER_SEED,), plan=plan, log=(log,), test=test)
-        variables = jax.tree.map(read, run.variables)
+        variables = jax.tree.map(to_host, run.variables)
         flat = flatten_dict(dict(zip(("params", "stats"), variables, strict=True)), sep="/")
         part = path.with_suffix(f".{jax.process_index()}-{os.getpid()}.part.npz")
         np.savez(part, **flat)

@@ -308,13 +308,14 @@ def from_columns(
     if set(first.columns) != set(second.columns):
         raise DataError(f"{name}: test has {sorted(second.columns)}; allowed: as train, {sorted(first.columns)}.")
     for key, column in first.columns.items():
-        wanted, other = (column.shape[1:], dtype_of(column)), (second[key].shape[1:], dtype_of(second[key]))
-        if wanted != other:
-            what = "images are" if key == "image" else f"column {key!r} is"
-            names = "images" if key == "image" else "column"
-            raise DataError(
-                f"{name}: test {what} {other[1]} {other[0]}; allowed: as the training {names}, {wanted[1]} {wanted[0]}."
-            )
+        other = second[key]
+        what, them = ("images are", "images") if key == "image" else (f"column {key!r} is", "column")
+        if column.shape[1:] != other.shape[1:]:
+            wanted = f"as the training {them}, {column.shape[1:]}"
+            raise DataError(f"{name}: test {what} {other.shape[1:]}; allowed: {wanted}.")
+        if dtype_of(column) != dtype_of(other):
+            wanted = f"as the training {them}, {dtype_of(column)}"
+            raise DataError(f"{name}: test {what} {dtype_of(other)}; allowed: {wanted}.")
     return Dataset(name, first, second, classes, tuple(int(n) for n in first["image"].shape[1:]))
 
 
