@@ -12,7 +12,7 @@ import re
 import sys
 import types
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from importlib.util import resolve_name
 from pathlib import Path
@@ -24,13 +24,12 @@ import numpy as np
 PACKAGE = Path(__file__).parent
 LIBRARIES = ("jax", "flax", "optax")
 VERSIONED = {PACKAGE.name, "numpy", *LIBRARIES, *sys.stdlib_module_names}  # whose files are not the user's
-SOURCES = "functions of a file or a notebook, one lambda a line where Python runs with no_debug_ranges"
 RULES = ("jvp", "fwd", "bwd")  # what jax.custom_jvp and jax.custom_vjp keep of derivatives
 UNREAD = {"ctx", "kind", "type_comment", "type_ignores"}  # fields of a syntax tree that change nothing
 
 
 class SourceError(TypeError):
-    """A function has to be described by its source, and the source cannot be read; the message names the place."""
+    """The source of a function is needed to tell it from others and cannot be read; the message names the place."""
 
 
 def describe(value: Any) -> Any:
@@ -49,7 +48,8 @@ def describe(value: Any) -> Any:
       fields, any other object one of its class. Text is quoted, unless it is a plain word.
 
     Raises:
-      SourceError: at a lambda or nested function without source: from ``exec``, ``python -c`` or a plain interpreter.
+      SourceError: at a lambda or nested function without source: of ``exec``, ``python -c``, a plain interpreter; or of
+        several lambdas in a line, with ``-X no_debug_ranges``.
       TypeError: at a part of which nothing can be said that would be the same in the next process.
     """
     return _describe(value, getattr(type(value), "described_as", "value"), ())
@@ -75,7 +75,7 @@ def source_digest(*values: Any) -> str:
 
     The code is every module of this package; the modules outside it that functions and classes of the values come from,
     with what these import from folders of ``sys.path`` that are the user's; and the versions of jax, flax and optax.
-    Comments, docstrings and layout do not count. A file is read once a process, also if its module is reloaded.
+    Comments, docstrings and layout do not count. A file is read once a process, even if its module is reloaded.
 
     Args:
       values: recipes, or parts of them; without any, the digest is that of the package.
@@ -87,11 +87,9 @@ def source_digest(*values: Any) -> str:
       TypeError: as ``describe``.
     """
     text = json.dumps([describe(value) for value in values], ensure_ascii=False)
-    fronts = [_fronts(name) for name in sorted(set(re.findall(r'"([^\W\d][\w.]*)[.]', text)))]
-    modules = [name for names in fronts for name in [n for n in names if n in sys.modules][:1]]
-    users = {key: digest for name in modules for key, digest in _digests_of_module(name).items()}
-    parts = [_digests_of_package(), users, {name: version(name) for name in LIBRARIES}]
-    return _digest(json.dumps(parts, sort_keys=True))
+    names = {front for name in re.findall(r'"([^\W\d][\w.]*)[.]', text) for front in _fronts(name)}
+    users = {key: digest for name in sorted(names) for key, digest in _digests_of_module(name).items()}
+    return _digest(json.dumps([_digest_of_package(), users], sort_keys=True))
 
 
 def _normalised(node: Any) -> str:
@@ -147,8 +145,8 @@ def _describe(value: Any, at: str, within: tuple[int, ...]) -> Any:
     if isinstance(value, (tuple, list)) and not hasattr(value, "_fields"):
         return [_describe(part, f"{at}[{i}]", within) for i, part in enumerate(value)]
     if isinstance(value, types.ModuleType):
-        return value.__name__
-    if isinstance(value, type):
+        name, parts = value.__name__, {}
+    elif isinstance(value, type):
         name, parts = f"{value.__module__}.{value.__qualname__}", _methods(value)
     elif isinstance(value, types.FunctionType):
         name, parts = _of_function(value, rules, at)
@@ -158,14 +156,14 @@ def _describe(value: Any, at: str, within: tuple[int, ...]) -> Any:
         name = f"{getattr(value, '__module__', None) or type(value).__module__}.{name}"
     else:
         name, parts = f"{type(value).__module__}.{type(value).__qualname__}", _fields(value)
+        if parts is None and " at 0x" in repr(value):
+            raise TypeError(
+                f"{at} holds {value!r}, which has another name in the next process; "
+                "allowed: functions, numbers, text, arrays, and containers and objects of these."
+            )
         if parts is None:
-            if " at 0x" in (text := repr(value)):
-                raise TypeError(
-                    f"{at} holds {text}, which has another name in the next process; "
-                    "allowed: functions, numbers, text, arrays, and containers and objects of these."
-                )
-            return text
-        parts = {**parts, **_methods(type(value))}
+            return repr(value)
+        parts |= _methods(type(value))
     return {name: nested(parts)} if parts and id(value) not in within else name
 
 
@@ -175,21 +173,18 @@ def _of_array(value: np.ndarray | jax.Array, at: str, within: tuple[int, ...]) -
     array = np.asarray(value)
     if array.dtype.hasobject:
         return {str(array.dtype): _describe(array.tolist(), at, within)}
-    if array.size <= 4:
-        return f"{array.dtype}:{array.tolist()}"
     digest = hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8)).hexdigest()[:12]
-    return f"{array.dtype}{list(array.shape)}:{digest}"
+    return f"{array.dtype}{list(array.shape)}:{digest}" if array.size > 4 else f"{array.dtype}:{array.tolist()}"
 
 
 def _of_function(function: types.FunctionType, rules: Mapping[str, Any], at: str) -> tuple[str, dict[str, Any]]:
     """A name, and what else the function is made of, where no file has it under that name."""
     if _is_found(function):
         return f"{function.__module__}.{function.__qualname__}", {}
-    code, parts, node = function.__code__, dict(rules), _node(function)
-    module = function.__globals__.get("__name__")
+    code, node, module, parts = function.__code__, _node(function), function.__globals__.get("__name__"), dict(rules)
     if node is None:
-        where = f"{code.co_filename}, line {code.co_firstlineno}"
-        raise SourceError(f"{at} holds {code.co_qualname} of {where}, whose source cannot be read; allowed: {SOURCES}.")
+        where = f"{code.co_filename}, line {code.co_firstlineno}, whose source cannot be read"
+        raise SourceError(f"{at} holds {code.co_qualname} of {where}; allowed: functions of a file or a notebook.")
     if not hasattr(sys.modules.get(module), "__file__"):
         names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} & function.__globals__.keys()
         used = {name: function.__globals__[name] for name in sorted(names)}
@@ -216,8 +211,7 @@ def _fields(value: Any) -> dict[str, Any] | None:
         return dict(zip(value._fields, value, strict=True))
     slots = [name for kind in type(value).__mro__ for name in kind.__dict__.get("__slots__", ())]
     parts = {name: getattr(value, name) for name in slots if hasattr(value, name)} | getattr(value, "__dict__", {})
-    has_repr = type(value).__repr__ is not object.__repr__
-    return None if has_repr and not (callable(value) and parts) else parts
+    return parts if type(value).__repr__ is object.__repr__ or (callable(value) and parts) else None
 
 
 def _bare(value: Any) -> tuple[Any, dict[str, Any]]:
@@ -240,19 +234,18 @@ def _is_found(value: type | types.FunctionType) -> bool:
 
 
 def _node(function: types.FunctionType) -> ast.AST | None:
-    """The syntax tree of a function, found by its line; of several lambdas in a line by the columns of its code."""
+    """The syntax tree of a function, found by its line, and among several lambdas in a line by columns."""
     code = function.__code__
     linecache.lazycache(code.co_filename, function.__globals__)
     nodes = [node for name, node in _functions(code.co_filename).get(code.co_firstlineno, ()) if name == code.co_name]
-    span = lambda node: (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)  # noqa: E731
-    if (
-        len(nodes) > 1
-    ):  # what a lambda does lies in its body, or is the lambda; of nested ones, the innermost starts last
-        places = {(line, start, last, end) for line, last, start, end in code.co_positions() if end}
-        inside = lambda p, body: body[:2] <= p[:2] and p[2:] <= body[2:]  # noqa: E731
-        rest = {node: places - {span(node)} for node in nodes}
-        nodes = [node for node in nodes if rest[node] and all(inside(p, span(node.body)) for p in rest[node])]
-    return max(nodes, key=span, default=None)
+    if len(nodes) > 1:
+        places = [((line, start), (last, end)) for line, last, start, end in code.co_positions() if end]
+        around = lambda n, p: (n.lineno, n.col_offset) < p[0] and p[1] <= (n.end_lineno, n.end_col_offset)  # noqa: E731
+        nodes = [node for node in nodes if all(around(node, place) for place in places)]
+        if not places:  # as of a constant on Python 3.12, which is the last one then
+            constant = ascii(code.co_consts[-1]) if None not in next(code.co_positions()) else ""
+            nodes = [node for node in nodes if ascii(getattr(node.body, "value", node)) == constant]
+    return max(nodes, key=lambda node: (node.lineno, node.col_offset), default=None)  # of nested ones the innermost
 
 
 @functools.cache
@@ -266,20 +259,21 @@ def _functions(file: str) -> dict[int, list[tuple[str, ast.AST]]]:
     return functions
 
 
-def _fronts(name: str) -> list[str]:
-    return [".".join(name.split(".")[:end]) for end in range(name.count(".") + 1, 0, -1)]  # a.b.c, a.b, a
+def _fronts(name: str) -> Iterator[str]:
+    return itertools.accumulate(name.split("."), lambda front, part: f"{front}.{part}")  # a, a.b, a.b.c
 
 
 @functools.cache
-def _digests_of_package() -> dict[str, str]:
+def _digest_of_package() -> str:
     files = {path.relative_to(PACKAGE).as_posix(): path.read_bytes() for path in PACKAGE.rglob("*.py")}
-    return {name: _digest(_normalised(_parsed(text))) for name, text in files.items()}
+    digests = {name: _digest(_normalised(_parsed(text))) for name, text in files.items()}
+    return _digest(json.dumps([digests, {name: version(name) for name in LIBRARIES}], sort_keys=True))
 
 
 @functools.cache
 def _digests_of_module(module: str) -> dict[str, str]:
     """Digests of a module outside the package, and of what it imports from the user's folders, by name."""
-    digests, waiting = {}, {module: getattr(sys.modules[module], "__file__", None)}
+    digests, waiting = {}, {module: getattr(sys.modules.get(module), "__file__", None)}
     while waiting:
         name, file = waiting.popitem()
         if file is None or name in digests or name.split(".")[0] in VERSIONED:
@@ -295,11 +289,10 @@ def _imports(tree: ast.AST, package: str) -> dict[str, Path | None]:
     """The modules that a file of this package imports, and the packages these are in, from folders of the user's."""
     names, found = [], {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            base = resolve_name("." * node.level + (node.module or ""), package)
-            names += [f"{base}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            where = getattr(node, "level", 0) * "." + (getattr(node, "module", None) or "")
+            base = resolve_name(where, package) if package else where.lstrip(".")
+            names += [".".join([*filter(None, [base]), alias.name]) for alias in node.names]
     for front in {front for name in names for front in _fronts(name)}:
         stems = [Path(root, *front.split(".")) for root in sys.path if "-packages" not in root]
         files = (file for stem in stems for file in (stem / "__init__.py", Path(f"{stem}.py")) if file.is_file())
