@@ -16,7 +16,8 @@ class Records(Protocol):
     """Rows that are decoded when they are read, all to one shape: images of files, masks.
 
     Several columns of one split draw their view from the same (seed, epoch, index), so that an image and its mask stay
-    together.
+    together. A method ``identity() -> list, text or numbers`` may say what the rows hold, such as a version or the
+    times of files; without it, results and checkpoints cannot tell other contents apart (see ``data.identity``).
 
     Fields:
       shape: ``[N, ...]``, such as ``[N, H, W, C]``.
