@@ -296,7 +296,7 @@ WRONG = {
         lambda _: dataclasses.replace(TASK, headline="top5"), ValueError, "headline is 'top5'; allowed: 'loss'"
     ),
     "metric is one number": fits_not(
-        "recipe.task.metrics['loss'] raised ValueError: it is float32[]; allowed: (32,)",
+        "recipe.task.metrics['loss'] raised ValueError: it is float32[]; allowed: one number a row, [32]",
         task=dataclasses.replace(TASK, metrics={"loss": mean_of(lambda out, batch: out[0].mean())}, headline="loss"),
     ),
     "column missing": given(

@@ -1,6 +1,5 @@
 """A detector with padded boxes and a segmentation, each a Task: fit and an ablation take them as they are."""
 
-from dataclasses import replace
 from functools import partial
 
 import jax
@@ -9,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxtricks import ablation, data, metrics, optim, tasks, tricks
+from jaxtricks import data, metrics, optim, tasks
 from jaxtricks.models import Model
 from jaxtricks.train import Column, Plan, Recipe, Task, collected, fit
 
@@ -19,7 +18,7 @@ ONE = Plan(devices=tuple(jax.devices()[:1]))
 def scenes(size, seed):
     """One or two bright squares of 4 px on 16 px, each in its half; the boxes are padded to three."""
     rng, image, mask = np.random.default_rng(seed), np.zeros((size, 16, 16, 1), np.uint8), np.zeros((size, 16, 16), int)
-    corner, box = rng.integers(0, (13, 5), (size, 2, 2)) + [[0, 0], [0, 8]], np.zeros((size, 3, 4))
+    corner, box = rng.integers([[0, 0], [0, 8]], [[13, 5], [13, 13]], (size, 2, 2)), np.zeros((size, 3, 4))
     valid = rng.random((size, 3)) < [1.0, 0.5, 0.0]
     for i, k in np.argwhere(valid):
         (x, y), box[i, k] = corner[i, k], (*corner[i, k], *corner[i, k] + 4)
@@ -47,7 +46,7 @@ def network(*, classes, channels, window, stride, **_):
 
 def encode(batch):
     """Each valid box belongs to the cell of its centre."""
-    x, y = jnp.moveaxis((batch["box"][..., :2] + batch["box"][..., 2:]) / 2 // 4, -1, 0)
+    x, y = jnp.moveaxis((batch["box"][..., :2] + batch["box"][..., 2:]) / 2 // 4, -1, 0).astype(int)
     cell = jax.nn.one_hot(y, 4)[..., None] * jax.nn.one_hot(x, 4)[..., None, :] * batch["box_valid"][..., None, None]
     return {**batch, "object": cell.max(1), "wanted": jnp.einsum("bmyx,bmc->byxc", cell, batch["box"])}
 
