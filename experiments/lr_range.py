@@ -16,7 +16,7 @@ import tyro
 from rich.console import Console
 
 from jaxtricks import data
-from jaxtricks.ablation import cli, rate_range
+from jaxtricks.ablation import cli, range_test
 from jaxtricks.analysis import _lr_range as lr_range
 from jaxtricks.tricks import bag
 
@@ -47,17 +47,17 @@ class Options:
 
 def main(options: Options) -> dict[str, float]:
     """Run the test; returns the suggestions by rule."""
-    cli.known("--model", options.model, cli.NETWORKS)
+    cli.choice("--model", options.model, cli.NETWORKS)
     dataset = data.load(options.data, size=options.size)
     network = cli.network(options.model, dataset)
     given = {"lr": options.high, "batch": options.batch, "epochs": options.steps}
     recipe = bag.standard(augmented=bag.augmentation(dataset), model=network, **given)
     span = {"low": options.low, "high": options.high, "steps": options.steps}
-    test = lr_range.lr_range_test(*rate_range.stepper(recipe, dataset, seed=options.seed), **span)
+    test = lr_range.lr_range_test(*range_test.step_at_rate(recipe, dataset, seed=options.seed), **span)
     curve = lr_range.middle(test, steps=options.steps)
     found = {"valley": lr_range.valley(*curve), "steepest": lr_range.steepest(*curve)}
     options.out.mkdir(parents=True, exist_ok=True)
-    rate_range.draw(test, found, title=f"{options.model} on {options.data}").savefig(
+    range_test.plot(test, found, title=f"{options.model} on {options.data}").savefig(
         options.out / "lr_range.png", dpi=150
     )
     print(f"{len(test.rates)} steps, up to a rate of {test.rates[-1]:.2g}; written: {options.out / 'lr_range.png'}")

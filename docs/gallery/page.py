@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from docs.gallery.panels import SERIES
 from docs.gallery.parts import Family, Panel, Sheet, papers, symbol, used
-from jaxtricks.ablation import page
+from jaxtricks.ablation import report
 
 DARK = {"c1": "#62b5ee", "c2": "#f2a35e", "c3": "#5cc8a0", "c4": "#c79be6", "c5": "#aab4be", "c6": "#f48fb8"}
-CSS = f"""{page.CSS}
+CSS = f"""{report.CSS}
 :root {{ {" ".join(f"--{name}: {colour};" for name, colour in SERIES.items())} }}
 @media screen and (prefers-color-scheme: dark) {{
   :root {{ {" ".join(f"--{name}: {colour};" for name, colour in DARK.items())} }}
@@ -47,7 +47,7 @@ class Drawn(NamedTuple):
 
 
 def render(title: str, lead: str, command: str, sections: Mapping[str, Sequence[Drawn]]) -> str:
-    """The whole page."""
+    """The complete page."""
     parts = [f"<h1>{escape(title)}</h1>", f'<p class="lead">{escape(lead)}</p>', _contents(sections)]
     for name, families in sections.items():
         parts += [f'<h2 id="{name}">{name.capitalize()}</h2>', *map(_family, families)]

@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from PIL import Image
 
 from docs.gallery.parts import Panel, once, signs
-from jaxtricks.ablation import plots
+from jaxtricks.ablation.report import plots
 
 POINTS = 241
 SIZE = 3.6, 4.1  # inches

@@ -11,7 +11,7 @@ import jax
 import optax
 
 from jaxtricks import augment, layers, losses, optim
-from jaxtricks.ablation.wording import MINUS
+from jaxtricks.ablation.report.wording import MINUS
 
 PLACES = {  # where a public name is looked for, first match first
     "losses": losses,

@@ -1,11 +1,28 @@
-"""What every experiment module does with its table: read the command line, train the cells, write the report."""
+"""The command line of an ablation: options, the training of what is missing, the report.
+
+A script needs a baseline, tricks and presets, and calls ``main``:
+
+    from dataclasses import replace
+
+    from jaxtricks import tricks
+    from jaxtricks.ablation import cli
+
+    def fast(recipe):
+        return replace(recipe, lr=2 * recipe.lr)
+
+    PRESETS = {"quick": cli.Preset("digits", "resnet_digits", seeds=2, epochs=3, batch=32, lr=0.05)}
+
+    if __name__ == "__main__":
+        cli.main("mine", tricks.standard, {"fast": tricks.Trick(fast)}, PRESETS, title="My trick")
+"""
 
 import difflib
 import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,9 +32,9 @@ import jax
 import tyro
 from rich.console import Console
 
-from jaxtricks import ablation, data, models, optim, train
-from jaxtricks.ablation import Cells, Display, Ladder, Setting, Trick, rate_search, report
-from jaxtricks.ablation.progress import tasks, work
+from jaxtricks import ablation, data, models, optim, tasks, train
+from jaxtricks.ablation import Cells, Display, Ladder, Setting, Trick, headline_of_task, report, search
+from jaxtricks.ablation.progress import jobs, work
 from jaxtricks.tricks import bag
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "jaxtricks" / "xla"
@@ -29,15 +46,16 @@ PRECISIONS = {"float32": train.FLOAT32, "bfloat16": train.BFLOAT16, "float16": t
 
 @dataclass(frozen=True)
 class Preset:
-    """A setting that was chosen on held-out images, or is a paper's.
+    """Where a comparison starts from: values that were chosen on held-out images, or are a paper's.
 
     Fields:
       data, model, seeds, epochs, batch: as on the command line.
       lr: peak learning rate at this batch; another batch on the command line scales it linearly.
       seeds_on: as on the command line.
-      merge: rungs that are taken as one.
+      merge: names of rows that are made of several tricks, with these tricks.
       held_out: share of the training set that the learning curves are drawn on.
-      sd: spread of the paired differences between rungs that the smallest resolvable effect assumes, in points.
+      sd: standard deviation of the paired differences that the smallest resolvable effect assumes, in the unit of the
+        headline (for percent: points).
       sd_from: where that number comes from.
     """
 
@@ -56,12 +74,12 @@ class Preset:
 
 @dataclass(frozen=True)
 class Options:
-    """Trains every rung with several paired seeds, and writes results.json, report.md and report.html."""
+    """Trains every row with several paired seeds, and writes results.json, report.md and report.html."""
 
     preset: str = "quick"
-    """A setting to start from; the other options change it."""
+    """The values to start from; the other options change them."""
     mode: Literal["stack", "add-one", "leave-one-out", "pairwise"] | None = None
-    """How the tricks are combined into rows; the experiment's own way if not given."""
+    """How the tricks are combined into rows; the experiment's way if it is left out."""
     data: str | None = None
     """fashion_mini, digits, fake, a TFDS image set, a folder of images, or an .npz file."""
     model: str | None = None
@@ -77,11 +95,11 @@ class Options:
     size: int = 224
     """Height and width that images of varying size are brought to."""
     only: tuple[str, ...] = ()
-    """Names of the tricks to use, all of them if none is given."""
+    """Names of the tricks to use; all of them if it is left out."""
     under: tuple[str, ...] = ()
-    """Names of the settings to measure under, where the experiment has several; all of them if none is given."""
+    """Names of the settings to measure under, where the experiment has several; all of them if it is left out."""
     out: Path | None = None
-    """Folder of cells and report; runs/EXPERIMENT if not given. What is found there is not trained again."""
+    """Folder of cells and report; runs/NAME if it is left out. What is there already is not trained again."""
     parallel: Literal["jit", "pmap", "shard_map"] = "jit"
     """How a step is spread over the devices."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -89,7 +107,7 @@ class Options:
     tensorboard: bool = False
     """Also write TensorBoard events, to OUT/tensorboard."""
     seeds_on: Literal["map", "vmap", "devices"] | None = None
-    """Seeds one after another, in one vectorised step, or one on each device; the preset's choice if not given."""
+    """Seeds one after another, in one vectorised step, or one on each device; the preset's choice if it is left out."""
 
 
 class UsageError(ValueError):
@@ -98,42 +116,63 @@ class UsageError(ValueError):
 
 def main(
     name: str,
-    baseline: Callable,
+    baseline: Callable[..., train.Recipe],
     ladder: Ladder | Mapping[str, Setting],
     presets: Mapping[str, Preset],
     *,
     title: str,
     mode: str = "stack",
     dataset: Callable[[data.Dataset], data.Dataset] | None = None,
+    task: Callable[[data.Dataset], train.Task] | None = None,
     begin: Callable[[train.Recipe, data.Dataset, data.Dataset], train.Recipe] | None = None,
     also: Callable[[Path], None] | None = None,
     factors: tuple[float, ...] = (),
 ) -> None:
-    """Run an experiment from the command line; exit status 2 for what was typed wrong.
+    """Run an ablation from the command line; exit status 2 for what was typed wrong.
 
     Args:
-      name: of the module.
-      baseline: ``(augmented=, model=, lr=, batch=, epochs=) -> Recipe``.
+      name: of the experiment; its folder is runs/NAME.
+      baseline: ``(task=, augmented=, model=, lr=, batch=, epochs=) -> Recipe``.
       ladder: the tricks by name, or settings by name, each with tricks of its own.
       presets: by name; ``quick`` is the default.
       title: of the report.
       mode: how the tricks are combined unless the command line says otherwise.
-      dataset: what the experiment makes of the data it is given, or None.
-      begin: ``(baseline, data as given, data of the experiment) -> baseline``: makes what the rows need before they are
-        built, such as weights to start from; or None.
-      also: makes what the experiment shows beside the table, into the folder it is given; or None.
+      dataset: what the experiment makes of the data that it loads, or None.
+      task: of this data; its classification if None.
+      begin: ``(baseline, data as loaded, data of the experiment) -> baseline``: makes what the rows need before they
+        are built, such as weights to start from; or None.
+      also: makes what the experiment shows beside the table, into the folder that it gets; or None.
       factors: of each row's own learning rate, which are tried before the rows are compared; none if empty.
     """
-    options = tyro.cli(Options, prog=f"python -m experiments.{name}", description=sys.modules["__main__"].__doc__)
+    options = tyro.cli(Options, prog=" ".join(started()), description=sys.modules["__main__"].__doc__)
+    with exit_status(name):
+        parts = {"dataset": dataset, "task": task, "begin": begin, "also": also, "factors": factors}
+        run(name, options, baseline, ladder, presets, title=title, mode=mode, **parts)
+
+
+@contextmanager
+def exit_status(name: str) -> Iterator[None]:
+    """End the process with 2 and a sentence for what was typed wrong, and by a signal's status for a signal.
+
+    Args:
+      name: of the command, in front of the sentence.
+    """
     try:
-        given = {"dataset": dataset, "begin": begin, "also": also, "factors": factors}
-        run(name, options, baseline, ladder, presets, title=title, mode=mode, **given)
+        yield
     except (UsageError, data.DataError) as error:
         Console(stderr=True).print(f"{name}: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
     except (KeyboardInterrupt, train.Interrupted) as stopped:
         Console(stderr=True).print("Stopped. The same command goes on with the cells that are missing.")
         sys.exit(stopped.code if isinstance(stopped, train.Interrupted) else 130)
+
+
+def started() -> list[str]:
+    """How this program was started, without its options: ``python mine.py``, or ``python -m experiments.losses``."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is None:
+        return ["python", sys.argv[0]]
+    return ["python", "-m", spec.name.removesuffix(".__main__")]
 
 
 def run(
@@ -146,17 +185,19 @@ def run(
     title,
     mode="stack",
     dataset=None,
+    task=None,
     begin=None,
     also=None,
     factors=(),
 ):
     """What main does once the command line is read; returns the results."""
     began = time.perf_counter()
-    setting = settle(options, presets)
-    seeds = tuple(range(setting.seeds))
-    if factors and set(seeds) & set(rate_search.SEEDS):
+    # What was typed is checked before data is read or anything compiles.
+    preset = settle(options, presets)
+    seeds = tuple(range(preset.seeds))
+    if factors and set(seeds) & set(search.SEEDS):
         raise UsageError(
-            f"--seeds is {len(seeds)}; allowed: 1 to {min(rate_search.SEEDS)}; the search of the rates has the next."
+            f"--seeds is {len(seeds)}; allowed: 1 to {min(search.SEEDS)}; the search of the rates has the next."
         )
     mode = options.mode or mode
     several = isinstance(next(iter(ladder.values())), Setting)
@@ -165,87 +206,92 @@ def run(
     elif options.under:
         raise UsageError(f"--under is {' '.join(options.under)}; this experiment has one setting only.")
     else:
-        ladder = choose(ablation.merge(ladder, setting.merge), options.only)
+        ladder = choose(ablation.merge(ladder, preset.merge), options.only)
     train.initialize_distributed()
     jax.config.update("jax_compilation_cache_dir", str(CACHE))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     console = Console(stderr=True, quiet=jax.process_index() > 0)
     say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    try:
+        plan = train.Plan(kind=options.parallel, seeds_on=preset.seeds_on)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
-    change = dataset
-    dataset = data.load(setting.data, size=options.size)
+    # The data, the baseline, and every recipe built once before anything is trained.
+    loaded = data.load(preset.data, size=options.size)
     if options.images is not None:
-        dataset = dataset.subset(options.images)
-    given = dataset
-    if change is not None:
-        dataset = change(dataset)
-    dataset = dataset.hold_out(setting.held_out)
+        loaded = loaded.subset(options.images)
+    source = (loaded if dataset is None else dataset(loaded)).hold_out(preset.held_out)
     recipe = replace(
         baseline(
-            augmented=bag.augmentation(dataset),
-            model=network(setting.model, dataset),
-            lr=setting.lr,
-            batch=setting.batch,
-            epochs=setting.epochs,
+            task=task_of(source) if task is None else task(source),
+            augmented=bag.augmentation(source),
+            model=network(preset.model, source),
+            lr=preset.lr,
+            batch=preset.batch,
+            epochs=preset.epochs,
         ),
         precision=PRECISIONS[options.precision],
     )
     if begin is not None:
-        recipe = begin(recipe, given, dataset)
-    try:
-        plan = train.Plan(kind=options.parallel, seeds_on=setting.seeds_on)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+        recipe = begin(recipe, loaded, source)
     hint = "Use --only to choose the tricks."
     try:
         rows = (ablation.settings_grid if several else ablation.variants)(recipe, ladder, mode=mode)
     except ValueError as error:
         raise UsageError(f"{error} {hint}") from error
     costs = {}
-    for row in rows:  # every recipe is built once before anything is trained
-        own = row.dataset(dataset)
+    for row in rows:
+        row_data = row.dataset(source)
         try:
             plan.check_batch(row.recipe.batch, bn=row.recipe.bn)
-            data.steps_per_epoch(len(own.train), row.recipe.batch)
-            train.build_schedule(row.recipe, own)
-            costs[row.name] = work(row.recipe, own)
+            data.steps_per_epoch(len(row_data.train), row.recipe.batch)
+            train.build_schedule(row.recipe, row_data)
+            costs[row.name] = work(row.recipe, row_data)
         except ValueError as error:
             raise UsageError(f"{row.name}: {error} {hint}" if row.tricks else str(error)) from error
 
+    # The folder, and what is going to be done in it.
     out = options.out if options.out is not None else Path("runs") / name
     try:
-        cells = Cells(out, dataset)
+        cells = Cells(out, source)
     except OSError as error:
         raise UsageError(f"--out is {out}; allowed: a folder that can be made and written to. {error}") from error
     if also is not None and jax.process_index() == 0:
         also(cells.folder.parent)
-    resolvable = ablation.resolvable(len(seeds), setting.sd)
-    images = f"{len(dataset.train):,} + {len(dataset.validation):,} held out, {len(dataset.test):,} test images"
-    say(f"{title}: {len(rows)} rows x {len(seeds)} seeds, {setting.model} on {setting.data}, {images}")
+    headline = headline_of_task(recipe.task)
+    resolvable = ablation.resolvable(len(seeds), preset.sd)
+    images = f"{len(source.train):,} + {len(source.validation):,} held out, {len(source.test):,} test images"
+    say(f"{title}: {len(rows)} rows x {len(seeds)} seeds, {preset.model} on {preset.data}, {images}")
     device = f"{plan.size} x {jax.devices()[0].device_kind}"
     say(f"batch {recipe.batch}, learning rate {recipe.lr:g}, {recipe.epochs:g} epochs, {device}")
-    say(f"Smallest effect that {len(seeds)} seeds resolve (80 % power): {resolvable:.1f} points,")
-    say(f"if paired differences spread by {setting.sd:g} points ({setting.sd_from}).")
+    say(f"Smallest effect that {len(seeds)} seeds resolve (80 % power): {headline.difference(f'{resolvable:.1f}')},")
+    say(f"if paired differences spread by {headline.difference(f'{preset.sd:g}')} ({preset.sd_from}).")
+
+    # The cells that are missing.
     logs = [train.json_lines(cells.folder.parent / "log.jsonl")]
+    training = {"plan": plan, "guard": train.Guard(signals=True, exit_on_error=True)}
     if factors:
-        rows = rate_search.tuned(rows, cells, factors=factors, costs=costs, plan=plan, log=logs, console=console)
-    todo = tasks(cells.todo(rows, seeds), costs)
+        rows = search.search_rates(rows, cells, factors=factors, costs=costs, log=logs, console=console, **training)
+    todo = jobs(cells.todo(rows, seeds), costs)
     kept = sum(len(seeds) - len(cells.of(row).missing(row.recipe, seeds)) for row in rows)
     if kept:
         say(f"{kept} cells are there already, in {cells.folder}.")
     if options.tensorboard:
         logs.append(train.tensorboard(cells.folder.parent / "tensorboard"))
-    with Display(todo, len(rows), console=console) as display:
-        ablation.run_cells(rows, cells, seeds=seeds, plan=plan, log=(display.log, *logs))
+    with Display(todo, len(rows), headline=headline, console=console) as display:
+        ablation.run_cells(rows, cells, seeds=seeds, log=(display.log, *logs), **training)
+
+    # The report.
     results = ablation.gather(
         rows,
         cells,
         title=title,
-        command=shlex.join(["python", "-m", f"experiments.{name}", *sys.argv[1:]]),
+        command=shlex.join([*started(), *sys.argv[1:]]),
         mode=mode,
         seeds=seeds,
-        model=setting.model,
-        sd_assumed={"value": setting.sd, "from": setting.sd_from},
+        model=preset.model,
+        sd_assumed={"value": preset.sd, "from": preset.sd_from},
         resolvable=resolvable,
     )
     if jax.process_index() == 0:
@@ -255,37 +301,43 @@ def run(
     return results
 
 
+def task_of(dataset: data.Dataset) -> train.Task:
+    """Classification of this data, the task of an experiment that names no other."""
+    if dataset.classes is None:
+        raise UsageError(f"--data is {dataset.name}, which has no classes; allowed: data with classes.")
+    return tasks.classification(dataset.classes)
+
+
 def settle(options: Options, presets: Mapping[str, Preset]) -> Preset:
     """The preset with what the command line changes; the learning rate follows the batch."""
-    preset = presets[known("--preset", options.preset, presets)]
-    given = {
-        k: getattr(options, k) for k in ("data", "model", "seeds", "epochs", "batch") if getattr(options, k) is not None
-    }
-    for option, value in {**given, "images": options.images or 1, "size": options.size}.items():
+    preset = presets[choice("--preset", options.preset, presets)]
+    names = ("data", "model", "seeds", "epochs", "batch")
+    changes = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    for option, value in {**changes, "images": options.images or 1, "size": options.size}.items():
         if not isinstance(value, str) and not 0 < value < float("inf"):
             raise UsageError(f"--{option} is {value}; allowed: greater than 0.")
-    setting = replace(preset, **given)
-    known("--model", setting.model, NETWORKS)
+    settled = replace(preset, **changes)
+    choice("--model", settled.model, NETWORKS)
     if options.seeds_on is not None or options.parallel != "jit":
-        setting = replace(setting, seeds_on=options.seeds_on or "map")
-    return replace(setting, lr=optim.scaled_lr(preset.lr, setting.batch, per=preset.batch))
+        settled = replace(settled, seeds_on=options.seeds_on or "map")
+    return replace(settled, lr=optim.scaled_lr(preset.lr, settled.batch, per=preset.batch))
 
 
 def network(name: str, dataset: data.Dataset) -> Callable:
     """The model by this name for images of this size."""
-    made = NETWORKS[name]
-    return partial(made, size=dataset.shape[0] * dataset.shape[1]) if made.func is models.perceptron else made
+    model = NETWORKS[name]
+    return partial(model, size=dataset.shape[0] * dataset.shape[1]) if model.func is models.perceptron else model
 
 
 def choose(ladder: Ladder, only: tuple[str, ...]) -> dict[str, Trick]:
     """The tricks that were asked for, in the order of the ladder."""
-    wanted = [known("--only", each, ladder) for each in only]
+    wanted = [choice("--only", trick, ladder) for trick in only]
     return {name: trick for name, trick in ladder.items() if not only or name in wanted}
 
 
 def under(settings: Mapping[str, Setting], options: Options) -> dict[str, Setting]:
     """The settings that were asked for, each with the tricks that were asked for and that it has."""
-    wanted = [known("--under", each, settings) for each in options.under]
+    wanted = [choice("--under", name, settings) for name in options.under]
     everything = {name: trick for setting in settings.values() for name, trick in setting.ladder.items()}
     only = tuple(choose(everything, options.only)) if options.only else ()
     out = {}
@@ -298,7 +350,7 @@ def under(settings: Mapping[str, Setting], options: Options) -> dict[str, Settin
     return out
 
 
-def known(option: str, value: str, allowed: Mapping) -> str:
+def choice(option: str, value: str, allowed: Mapping) -> str:
     """The value, if it is allowed; else an error that names what is near."""
     if value not in allowed:
         near = difflib.get_close_matches(value, list(allowed), n=1, cutoff=0.5)

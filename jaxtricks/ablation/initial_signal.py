@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import matplotlib
 import numpy as np
-import optax
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from jaxtricks import data, init, models, train
+from jaxtricks import data, init, models, tasks, train
+from jaxtricks.ablation.headline import headline_of_task
 from jaxtricks.analysis import gradient_rank, variance_by_depth
 from jaxtricks.tricks import bag as t
 
@@ -39,7 +39,8 @@ DEPTH = 20
 def show(folder: Path) -> None:
     """Print both tables; leave them as ``signal.md`` and the second as ``signal.png``."""
     folder.mkdir(parents=True, exist_ok=True)
-    ranks = [("start", "rank of the hidden gradient: first step", "after training", "test %"), *symmetry()]
+    headline = f"test {headline_of_task(tasks.classification(10)).title}"
+    ranks = [("start", "rank of the hidden gradient: first step", "after training", headline), *symmetry()]
     depths = {name: variance_by_depth(jax.random.key(0), scheme, depth=DEPTH) for name, scheme in SCHEMES.items()}
     last = [("initialiser", f"variance behind layer {DEPTH}", "of the gradient at layer 1, relative to the last")]
     last += [(name, f"{float(v.forward[-1]):.2e}", f"{float(v.backward[0]):.2e}") for name, v in depths.items()]
@@ -56,31 +57,34 @@ def show(folder: Path) -> None:
 
 
 def symmetry() -> list[tuple[str, str, str, str]]:
-    """Rank of the gradient of the hidden kernel at the start and after training on digits, and the test accuracy."""
+    """Rank of the gradient of the hidden kernel at the start and after training on digits, and the test headline."""
     digits = data.load("digits")
+    task = tasks.classification(digits.classes)
     size = digits.shape[0] * digits.shape[1]
     rows = []
     for name, (widths, kernels, change) in STARTS.items():
         network = partial(models.perceptron, widths, size=size, kernel_init=kernels, activation=jnp.tanh)
-        recipe = t.modern(augmented=None, model=network, lr=0.1, batch=32, epochs=10, weight_decay=0.0)
-        recipe = replace(recipe, model=network, init=change)
+        values = {"augmented": None, "lr": 0.1, "batch": 32, "epochs": 10, "weight_decay": 0.0}
+        recipe = replace(t.modern(task=task, model=network, **values), model=network, init=change)
         (run,) = train.fit(recipe, digits)
         ranks = ["\u2013", "\u2013"]
         if widths:
             model = train.build_model(recipe, digits)
             first, stats = model.init(jax.random.key(0))
             first = first if change is None else change(first)
-            ranks = [str(_rank(model, params, stats, digits)) for params in (first, run.variables[0])]
-        rows.append((name, *ranks, f"{100 * run.test['accuracy']:.1f}"))
+            ranks = [str(_rank(recipe, model, params, stats, digits)) for params in (first, run.variables[0])]
+        headline = headline_of_task(task)
+        rows.append((name, *ranks, f"{headline.scale * run.test[headline.name]:.1f}"))
     return rows
 
 
-def _rank(model, params, stats, digits) -> int:
-    image, label = jnp.asarray(digits.train["image"][:256]) / 255.0, digits.train["label"][:256]
+def _rank(recipe, model, params, stats, digits) -> int:
+    batch = {name: jnp.asarray(values) for name, values in digits.train.read(np.arange(256)).items()}
+    batch = recipe.task.encode({**batch, "image": batch["image"] / 255.0})
 
     def loss(params):
-        logits = model.apply(params, stats, image, train=True)[0][0]
-        return optax.softmax_cross_entropy_with_integer_labels(logits, label).mean()
+        out = model.apply(params, stats, batch["image"], train=True)[0]
+        return recipe.loss(params, out, batch).mean()
 
     return int(gradient_rank(jax.grad(loss)(params)["hidden"]["0"]["kernel"]))
 

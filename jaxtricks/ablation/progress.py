@@ -9,12 +9,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from jaxtricks.ablation.cells import Todo
+from jaxtricks.ablation.headline import Headline
 from jaxtricks.ablation.results import forward_cost
 from jaxtricks.data import Dataset
 from jaxtricks.train import Recipe
 
 
-class Task(NamedTuple):
+class Job(NamedTuple):
     """What is to be done for a row.
 
     Fields:
@@ -35,10 +36,10 @@ def work(recipe: Recipe, dataset: Dataset) -> float:
     return recipe.epochs * len(dataset.train) * forward_cost(recipe, dataset)["macs"]
 
 
-def tasks(todo: Sequence[Todo], costs: Mapping[str, float]) -> list[Task]:
-    """The tasks of the rows to do, from the work of one seed of each row by name."""
+def jobs(todo: Sequence[Todo], costs: Mapping[str, float]) -> list[Job]:
+    """The jobs of the rows to do, from the work of one seed of each row by name."""
     return [
-        Task(
+        Job(
             row.variant.name,
             costs[row.variant.name],
             len(row.seeds),
@@ -55,24 +56,26 @@ class Display:
     compiling is part of it. What failed counts as done.
 
     Args:
-      todo: what is missing, from ``tasks``.
+      todo: what is missing, from ``jobs``.
       rungs: number of variants.
+      headline: what is shown of the held-out images at the end of a run; nothing if None.
       console: where to; standard error if None.
     """
 
     def __init__(
         self,
-        todo: Sequence[Task],
+        todo: Sequence[Job],
         rungs: int,
         *,
+        headline: Headline | None = None,
         console: Console | None = None,
     ):
         self.console = console if console is not None else Console(file=sys.stderr)
-        self.work = {task.variant: task.work for task in todo}
-        self.teachers = {task.variant: task.teacher for task in todo}
+        self.work = {job.variant: job.work for job in todo}
+        self.teachers = {job.variant: job.teacher for job in todo}
         self.last: dict[int, dict[str, Any]] = {}
-        self.total = sum(task.teacher + task.work * task.seeds for task in todo)
-        self.rungs = rungs
+        self.total = sum(job.teacher + job.work * job.seeds for job in todo)
+        self.rungs, self.headline = rungs, headline
         self.done = 0.0
         self.began = time.perf_counter()
         self.bar = None
@@ -100,15 +103,15 @@ class Display:
         """Take a record of ``run_cells``."""
         name, kind = record["variant"], record["kind"]
         teacher = record.get("part") == "teacher"
-        each = (self.teachers if teacher else self.work).get(name, 0.0)
+        cost = (self.teachers if teacher else self.work).get(name, 0.0)
         head = f"[{record['rung']}/{self.rungs}] {name}" + (" (its teacher)" if teacher else "")
         if kind == "failed":
-            self.done += self.teachers.pop(name, 0.0) + each * len(record["seeds"])
+            self.done += self.teachers.pop(name, 0.0) + cost * len(record["seeds"])
             self._print(f"{head}  failed: {record['error']}")
         elif kind == "rung" and self.bar is not None:
             self.bar.update(self.task, description=f"{head}  compiling")
         elif kind == "progress" and self.bar is not None:
-            share = self.done + each * len(record["seeds"]) * record["step"] / record["steps"]
+            share = self.done + cost * len(record["seeds"]) * record["step"] / record["steps"]
             text = (
                 f"{head}  seed {','.join(map(str, record['seeds']))}  "
                 f"epoch {record['epoch']:.1f}/{record['epochs']:g}  "
@@ -118,17 +121,21 @@ class Display:
         elif kind == "epoch":
             self.last[record["seed"]] = record
         elif kind == "end":
-            self.done += each * len(record["seeds"])
+            self.done += cost * len(record["seeds"])
             if teacher:
                 self.teachers.pop(name, None)
             for seed in record["seeds"]:
                 last = self.last[seed]
-                accuracy = last.get("validation_accuracy")
-                held = "" if accuracy is None else f"  held-out accuracy {100 * accuracy:.1f} %"
                 self._print(
-                    f"{head}  seed {seed}  {record['epochs']:g} epochs  train loss {last['train_loss']:.3f}{held}  "
-                    f"{last['images_per_second']:,.0f} img/s  left {self._left(self.done)}"
+                    f"{head}  seed {seed}  {record['epochs']:g} epochs  train loss {last['train_loss']:.3f}"
+                    f"{self._held_out(last)}  {last['images_per_second']:,.0f} img/s  left {self._left(self.done)}"
                 )
+
+    def _held_out(self, record: Mapping[str, Any]) -> str:
+        value = None if self.headline is None else record.get(f"validation_{self.headline.name}")
+        if value is None:
+            return ""
+        return f"  held-out {self.headline.words} {self.headline.value(f'{self.headline.scale * value:.1f}')}"
 
     def _print(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)

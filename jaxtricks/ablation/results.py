@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxtricks.ablation.cells import Cells, code, machine
+from jaxtricks.ablation.headline import headline_of_task
 from jaxtricks.ablation.variants import Variant
 from jaxtricks.analysis import count_macs, count_parameters
 from jaxtricks.data import Dataset
@@ -55,17 +56,27 @@ def gather(
       title, command, mode, model: as text, for the reader.
       seeds: those that were asked for; a cell that is missing stays missing.
       sd_assumed: ``value`` and ``from`` of the spread of paired differences that was assumed before the run.
-      resolvable: the smallest effect that follows from it, in points.
+      resolvable: the smallest effect that follows from it, in the unit of the headline.
 
     Returns:
-      Plain values, fit for JSON; accuracies in percent. A row's ``data`` is None where it is the experiment's.
+      Plain values, fit for JSON, in the unit of reports. A row's ``data`` is None where it is the experiment's.
+
+    Raises:
+      ValueError: if two rows have different headlines.
     """
     dataset, first = cells.dataset, variants[0].recipe
+    headline = headline_of_task(first.task)
+    for variant in variants:
+        if headline_of_task(variant.recipe.task) != headline:
+            raise ValueError(
+                f"headline of {variant.name!r} is {headline_of_task(variant.recipe.task).title!r}; allowed: "
+                f"{headline.title!r} for all rows, which could not be compared otherwise."
+            )
     rows = []
     for variant in variants:
         own = cells.of(variant)
-        found = [(seed, own.get(variant.recipe, seed)) for seed in seeds]
-        good = [cell for _, cell in found if cell is not None and "error" not in cell]
+        runs = [cell for cell in (own.get(variant.recipe, seed) for seed in seeds) if cell is not None]
+        good = [cell for cell in runs if "error" not in cell]
         costs = [cell["cost"] for cell in good]
         step_ms = float(np.median([cell["step_ms"] for cell in good])) if good else None
         rows.append(
@@ -77,7 +88,7 @@ def gather(
                 "paper": variant.paper,
                 "data": None if variant.data is None else {"name": own.dataset.name, "train": len(own.dataset.train)},
                 "cells": good,
-                "failed": [cell for _, cell in found if cell is not None and "error" in cell],
+                "failed": [cell for cell in runs if "error" in cell],
                 "cost": {
                     **forward_cost(variant.recipe, own.dataset),
                     "train_flops": costs[0]["train_flops"] if costs else None,
@@ -105,6 +116,7 @@ def gather(
             "classes": dataset.classes,
             "shape": list(dataset.shape),
         },
+        "headline": headline.plain(),
         "mode": mode,
         "seeds": list(seeds),
         "model": model,

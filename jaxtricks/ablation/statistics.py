@@ -1,6 +1,6 @@
 """Statistics of paired runs: intervals, corrected p-values, the smallest effect that a number of seeds resolves.
 
-A difference is treated minus control at one seed, in the unit of the values (here points of accuracy).
+A difference is treated minus control at one seed, in the unit of the values (for percent: points).
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ def paired(treated, control, *, confidence: float = 0.95, resamples: int = 10_00
     .. math:: d_i = treated_i - control_i, \quad t = \frac{\bar d}{s_d / \sqrt n}, \quad p = 2 P(T_{n-1} > |t|)
 
     One pair, or differences without spread, allow no estimate of the error: the intervals are then
-    (-inf, inf) and p is 1, whatever the mean. Equal differences come from the grid of accuracies (a test set of
+    (-inf, inf) and p is 1, whatever the mean. Equal differences come from a grid of values (a test set of
     finite size), so they are no sign of certainty.
 
     Args:
@@ -223,7 +223,7 @@ def resolvable(n: int, sd: float, *, confidence: float = 0.95, power: float = 0.
 
 
 def verdict(comparison: Comparison, expected_sign: int | None, adjusted_p: float) -> str:
-    """Set a comparison beside the sign that was expected.
+    """Compare a difference with the sign that was expected.
 
     Resolved means ``adjusted_p < 1 - comparison.confidence``.
 

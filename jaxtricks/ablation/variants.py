@@ -13,7 +13,7 @@ MODES = ("stack", "add-one", "leave-one-out", "pairwise")
 
 @dataclass(frozen=True)
 class Setting:
-    """Circumstances under which a whole table is measured, such as a share of wrong labels, or few images.
+    """Circumstances under which a complete table is measured, such as noisy targets, or few images.
 
     Fields:
       change: ``Recipe -> Recipe`` that makes them from the baseline, or None for the baseline as it is.
@@ -35,7 +35,7 @@ class Variant:
       tricks: the tricks in it, in order.
       recipe: the baseline with these tricks.
       reference: name of the row it is compared with, or None.
-      expected: sign that the paper leads to expect of that difference, or None.
+      expected: what the paper leads to expect of it: 1 (better), 0 (no effect), -1 (worse), or None.
       paper: what the paper reports.
       data: ``Dataset -> Dataset`` that makes its data from the experiment's, or None for the same.
     """
@@ -48,9 +48,9 @@ class Variant:
     paper: str | None
     data: Callable[[Dataset], Dataset] | None = None
 
-    def dataset(self, given: Dataset) -> Dataset:
+    def dataset(self, dataset: Dataset) -> Dataset:
         """What the row is trained and tested on, from the data of the experiment."""
-        return given if self.data is None else self.data(given)
+        return dataset if self.data is None else self.data(dataset)
 
 
 def variants(baseline: Recipe, ladder: Ladder, *, mode: str = "stack") -> list[Variant]:
@@ -71,11 +71,11 @@ def variants(baseline: Recipe, ladder: Ladder, *, mode: str = "stack") -> list[V
       SilentTrickError: if a trick changes nothing.
     """
     names = tuple(ladder)
-    least = {"stack": 1, "add-one": 1, "leave-one-out": 2, "pairwise": 2}
+    minimum = {"stack": 1, "add-one": 1, "leave-one-out": 2, "pairwise": 2}
     if mode not in MODES:
         raise ValueError(f"mode is {mode!r}; allowed: {', '.join(map(repr, MODES))}.")
-    if len(names) < least[mode]:
-        raise ValueError(f"mode {mode!r} has {len(names)} tricks; allowed: {least[mode]} or more.")
+    if len(names) < minimum[mode]:
+        raise ValueError(f"mode {mode!r} has {len(names)} tricks; allowed: {minimum[mode]} or more.")
 
     def row(name, tricks, reference, trick=None, sign=1):
         about = ladder[trick] if trick else None

@@ -1,21 +1,40 @@
-"""Networks tested in several ways: each trained once a seed, or trained on from another of the same seed."""
+"""Networks tested in several ways, such as on several crops of each image: the command line of such a table.
+
+Each network is trained once a seed, or trained on from another of the same seed, and then tested in every way.
+"""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import tyro
 
-from jaxtricks import ablation, augment, preprocess, train
-from jaxtricks import data as sources
-from jaxtricks.ablation import statistics
+from jaxtricks import ablation, augment, data, preprocess, train
+from jaxtricks.ablation import cli, statistics
+from jaxtricks.ablation.headline import Headline, headline_of_task
 from jaxtricks.data import Dataset
 from jaxtricks.train import Recipe, Run
 
 Rows = Mapping[str, tuple[Recipe, str | None, Mapping[str, Callable]]]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Trains every network with several paired seeds, and prints what each way to test it measures."""
+
+    data: str = "fashion_mini"
+    """fashion_mini, digits, fake, a TFDS image set of one size, or an .npz file."""
+    seeds: int = 4
+    """Number of paired seeds, 1 or more."""
+    images: int | None = None
+    """Train on this many images only, the same share of each class."""
+    out: Path | None = None
+    """Folder of the table, NAME.txt; runs/NAME if it is left out."""
 
 
 def itself(image):
@@ -33,8 +52,19 @@ def five_of_the_padded(image):
     return augment.five_crops(jnp.pad(image, ((1, 1), (1, 1), (0, 0))), size=image.shape[:2])
 
 
-def accuracy(recipe: Recipe, dataset: Dataset, run: Run, views: Callable) -> float:
-    """In percent, on the test set, of the views merged as probabilities."""
+def score(recipe: Recipe, dataset: Dataset, run: Run, views: Callable) -> float:
+    """The headline on the test set, of the views merged as probabilities.
+
+    Args:
+      recipe: of the run; its model's output is a row of logits for each image.
+      dataset: in memory.
+      run: whose network is tested.
+      views: ``image -> [V, ...]``.
+
+    Returns:
+      The value in the unit of reports.
+    """
+    metric = recipe.task.metrics[recipe.task.headline]
     model = train.build_model(recipe, dataset)
     stats = recipe.preprocess[0](dataset.train["image"])
     params, norms = run.variables
@@ -43,46 +73,82 @@ def accuracy(recipe: Recipe, dataset: Dataset, run: Run, views: Callable) -> flo
         ready = jax.vmap(partial(recipe.preprocess[1], stats))(images)
         return model.apply(params, norms, ready, train=False)[0][0]
 
-    merged = jax.jit(augment.over_views(predict, views))
-    parts = np.array_split(np.arange(len(dataset.test)), 10)
-    found = [merged(dataset.test["image"][rows] / np.float32(255)).argmax(1) for rows in parts]
-    return 100 * float((np.concatenate(found) == dataset.test["label"]).mean())
+    @jax.jit
+    def part(batch):
+        merged = augment.over_views(predict, views)(batch["image"])  # log-probabilities
+        return metric.part((merged, {}), recipe.task.encode(batch))
+
+    total = metric.init()
+    for rows in np.array_split(np.arange(len(dataset.test)), 10):
+        batch = dataset.test.take(rows).read(np.arange(len(rows)))
+        batch |= {"image": batch["image"] / np.float32(255), "row_valid": np.ones(len(rows), bool)}
+        total = metric.update(total, jax.tree.map(np.asarray, part(batch)))
+    return metric.scale * metric.compute(total)
 
 
 def measure(rows: Rows, dataset: Dataset, seeds: Sequence[int]) -> dict[str, list[float]]:
-    """Accuracies by seed of every row and every way to test it; a row may go on from the networks of another."""
-    accuracies, runs = {}, {}
+    """Scores by seed of every row and every way to test it; a row may go on from the networks of another."""
+    scores, runs = {}, {}
+    guard = train.Guard(signals=True, exit_on_error=True)
     for name, (recipe, start, tests) in rows.items():
         if start is None:
-            runs[name] = train.fit(recipe, dataset, seeds=seeds, plan=train.Plan(seeds_on="devices"), test=False)
+            plan = train.Plan(seeds_on="devices")
+            runs[name] = train.fit(recipe, dataset, seeds=seeds, plan=plan, test=False, guard=guard)
         else:
-            given = [run.variables for run in runs[start]]
             runs[name] = [
-                train.fit(recipe, dataset, seeds=(seed,), initial=variables, test=False)[0]
-                for seed, variables in zip(seeds, given, strict=True)
+                train.fit(recipe, dataset, seeds=(seed,), initial=run.variables, test=False, guard=guard)[0]
+                for seed, run in zip(seeds, runs[start], strict=True)
             ]
         for test, views in tests.items():
-            accuracies[f"{name}: {test}"] = [accuracy(recipe, dataset, run, views) for run in runs[name]]
-    return accuracies
+            scores[f"{name}: {test}"] = [score(recipe, dataset, run, views) for run in runs[name]]
+    return scores
 
 
-def told(accuracies: Mapping[str, Sequence[float]]) -> str:
-    """A table; differences are to the first row."""
-    reference, *others = accuracies
-    width = max(map(len, accuracies))
-    lines = [f"{'':{width}}  test %  difference, 95 %", f"{reference:{width}}  {np.mean(accuracies[reference]):6.2f}"]
+def table(scores: Mapping[str, Sequence[float]], headline: Headline) -> str:
+    """The scores as text; differences are to the first row."""
+    reference, *others = scores
+    width = max(map(len, scores))
+    step = f", {headline.step}" if headline.step else ""
+    lines = [
+        f"{'':{width}}  test {headline.title}; difference{step} [95 %]",
+        f"{reference:{width}}  {np.mean(scores[reference]):6.2f}",
+    ]
     for name in others:
-        c = statistics.paired(accuracies[name], accuracies[reference])
-        mean = np.mean(accuracies[name])
-        lines.append(f"{name:{width}}  {mean:6.2f}  {c.mean:+.2f} [{c.low:+.2f}, {c.high:+.2f}]")
+        c = statistics.paired(scores[name], scores[reference])
+        lines.append(f"{name:{width}}  {np.mean(scores[name]):6.2f}  {c.mean:+.2f} [{c.low:+.2f}, {c.high:+.2f}]")
     return "\n".join(lines)
 
 
-def main(rows: Rows, *, data: str, seeds: Sequence[int]) -> None:
-    """Measure, print, and write to the file that the command line names, if any."""
+def main(name: str, rows: Callable[[Dataset], Rows]) -> None:
+    """Train, test and print, as the command line says; exit status 2 for what was typed wrong.
+
+    Args:
+      name: of the experiment.
+      rows: makes the networks for the data: by name ``(recipe, name of the network it goes on from or None, ways to
+        test it by name)``.
+    """
+    options = tyro.cli(Options, prog=" ".join(cli.started()), description=sys.modules["__main__"].__doc__)
+    with cli.exit_status(name):
+        run(name, rows, options)
+
+
+def run(name: str, rows: Callable[[Dataset], Rows], options: Options) -> str:
+    """What main does once the command line is read; returns the text."""
+    for option, value in {"seeds": options.seeds, "images": options.images or 1}.items():
+        if value < 1:
+            raise cli.UsageError(f"--{option} is {value}; allowed: 1 or more.")
     train.initialize_distributed()
-    text = f"{len(seeds)} paired seeds, {data}, {ablation.machine()['cpu']}\n\n"
-    text += told(measure(rows, sources.load(data), seeds)) + "\n"
+    dataset = data.load(options.data)
+    if options.images is not None:
+        dataset = dataset.subset(options.images)
+    if not dataset.train.resident:
+        raise cli.UsageError(f"--data is {options.data}, which is decoded as it is read; allowed: images in memory.")
+    networks = rows(dataset)
+    first, *_ = (recipe for recipe, _, _ in networks.values())
+    text = f"{options.seeds} paired seeds, {options.data}, {ablation.machine()['cpu']}\n\n"
+    text += table(measure(networks, dataset, range(options.seeds)), headline_of_task(first.task)) + "\n"
     sys.stdout.write(text)
-    if sys.argv[1:]:
-        Path(sys.argv[1]).write_text(text, encoding="utf-8")
+    folder = options.out if options.out is not None else Path("runs") / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+    return text

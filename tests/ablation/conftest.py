@@ -18,17 +18,21 @@ ARMS = SimpleNamespace(
 )
 
 
-def _cell(seed, accuracy, *, seconds=10.0, epochs=3):
+ACCURACY = {"name": "accuracy", "unit": "%", "better": "higher", "bounds": [0, 100]}
+DEGREES = {"name": "error", "unit": "°", "better": "lower", "bounds": [0, None]}
+
+
+def _cell(seed, value, *, seconds=10.0, epochs=3, metric="accuracy"):
     epoch = list(range(1, epochs + 1))
     return {
         "seed": seed,
-        "test_accuracy": accuracy,
-        "validation_accuracy": accuracy - 0.5,
-        "test_loss": 0.4,
+        "tested": True,
+        "test": {metric: value, "loss": 0.4},
+        "validation": {metric: value - 0.5, "loss": 0.5},
         "curve": {
             "epoch": epoch,
             "train_loss": [1 / e for e in epoch],
-            "validation_accuracy": [accuracy - 5 / e for e in epoch],
+            "validation": {metric: [value - 5 / e for e in epoch], "loss": [0.5] * epochs},
         },
         "seconds": seconds,
         "step_ms": 2.0,
@@ -37,22 +41,24 @@ def _cell(seed, accuracy, *, seconds=10.0, epochs=3):
     }
 
 
-def _row(name, accuracies, *, reference=None, expected=1, seconds=10.0, failed=(), paper=None):
-    """A row from ``{seed: accuracy}`` or a list, whose seeds are 0, 1, ..."""
-    accuracies = dict(enumerate(accuracies)) if not isinstance(accuracies, dict) else accuracies
+def _row(name, values, *, reference=None, expected=1, seconds=10.0, failed=(), paper=None, metric="accuracy"):
+    """A row from ``{seed: value}`` or a list, whose seeds are 0, 1, ..."""
+    values = dict(enumerate(values)) if not isinstance(values, dict) else values
     return {
         "name": name,
         "tricks": [] if reference is None else [name],
         "reference": reference,
         "expected": expected,
         "paper": paper,
-        "cells": [_cell(seed, accuracy, seconds=seconds * (1 + 0.001 * seed)) for seed, accuracy in accuracies.items()],
+        "cells": [
+            _cell(seed, value, seconds=seconds * (1 + 0.001 * seed), metric=metric) for seed, value in values.items()
+        ],
         "failed": [{"seed": seed, "error": "FloatingPointError: loss <nan>"} for seed in failed],
         "cost": {"macs": 12_300_000, "train_flops": None, "peak_bytes": 2**21, "parameters": 272_474, "step_ms": 2.0},
     }
 
 
-def _results(*rows, seeds=5, mode="stack"):
+def _results(*rows, seeds=5, mode="stack", headline=ACCURACY):
     return {
         "title": "Bag of tricks",
         "created": "2026-01-05T12:30:00+00:00",
@@ -66,6 +72,7 @@ def _results(*rows, seeds=5, mode="stack"):
             "platform": "Linux",
         },
         "data": {"name": "fake", "train": 4000, "validation": 500, "test": 1000, "classes": 10, "shape": [28, 28, 1]},
+        "headline": headline,
         "mode": mode,
         "seeds": list(range(seeds)),
         "model": "resnet8",
@@ -106,4 +113,19 @@ def results():
         _row("cosine", ARMS.up, reference="baseline", paper="+0.7 points (a paper)"),
         _row("smoothing", ARMS.level, reference="cosine", seconds=12.0),
         _row("mixup", ARMS.down, reference="smoothing", seconds=9.0),
+    )
+
+
+@pytest.fixture
+def degrees():
+    """An error in degrees, of which less is better: the second row is better as was expected, the third is not."""
+    rows = (
+        ("baseline", (7.3, 7.6, 7.1, 7.4, 7.5), None),
+        ("smooth targets", (6.2, 6.6, 6.1, 6.2, 6.5), "baseline"),
+        ("wide targets", (8.4, 8.6, 8.1, 8.5, 8.6), "baseline"),
+    )
+    return _results(
+        *(_row(name, values, reference=reference, metric="error") for name, values, reference in rows),
+        mode="add-one",
+        headline=DEGREES,
     )

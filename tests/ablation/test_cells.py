@@ -217,10 +217,10 @@ def test_each_teacher_is_one_task_however_many_rows_it_teaches(tmp_path, trained
     ladder = {"a": Trick(teach(7.0)), "b": Trick(teach(8.0)), "a, long": Trick(longer)}
     rows, held = ablation.variants(recipe(), ladder, mode="add-one"), Cells(tmp_path, SOURCE)
     costs = {row.name: 1.0 for row in rows}
-    todo = progress.tasks(held.todo(rows, (0, 1)), costs)
+    todo = progress.jobs(held.todo(rows, (0, 1)), costs)
     assert [task.teacher for task in todo] == [0.0, 600.0, 600.0, 0.0]  # 2 epochs of 30 images
     held.teacher(rows[1].recipe.teacher, Plan(), print)
-    assert [task.teacher for task in progress.tasks(held.todo(rows, (0, 1)), costs)] == [0.0, 0.0, 600.0, 0.0]
+    assert [task.teacher for task in progress.jobs(held.todo(rows, (0, 1)), costs)] == [0.0, 0.0, 600.0, 0.0]
 
 
 def test_the_first_process_decides_what_is_missing(tmp_path, trained, monkeypatch):

@@ -4,20 +4,32 @@ import math
 
 import numpy as np
 
-from jaxtricks.ablation import plots
+from jaxtricks.ablation import Headline
+from jaxtricks.ablation.report import plots
+
+ACCURACY = Headline("accuracy", "%")
 
 
 def test_curves_take_the_epochs_that_all_seeds_have(make_row, make_cell):
     row = make_row("baseline", [84.0, 85.0])
     row["cells"][1] = make_cell(1, 85.0, epochs=2)
-    row["cells"][1]["curve"]["validation_accuracy"][0] = None
-    epochs, values = plots._curve(row, "validation_accuracy")
+    row["cells"][1]["curve"]["validation"]["accuracy"][0] = None
+    epochs, values = plots._curve(row, plots._tracks(ACCURACY)[0])
     assert epochs == [1, 2]
     np.testing.assert_allclose(values, [[79.0, 81.5], [np.nan, 82.5]])
-    assert plots.curve_limits([make_row("failed", {})]) == {
-        "validation_accuracy": (-0.08, 1.08),
-        "train_loss": (-0.08, 1.08),
-    }
+    assert plots.curve_limits([make_row("failed", {})], ACCURACY) == [(-0.08, 1.08), (-0.08, 1.08)]
+
+
+def test_the_steep_part_of_a_curve_is_left_out_on_its_worse_side(make_row):
+    row = make_row("baseline", [10.0])
+    row["cells"][0]["curve"]["validation"]["accuracy"] = [90.0, 10.0, 9.0]
+    (low, high), _ = plots.curve_limits([row], Headline("accuracy", better="lower"))
+    assert low < 9.0
+    assert high < 60.0
+    row["cells"][0]["curve"]["validation"]["accuracy"] = [10.0, 90.0, 91.0]
+    (low, high), _ = plots.curve_limits([row], ACCURACY)
+    assert low > 40.0
+    assert high > 91.0
 
 
 def test_labels_are_spread_in_order():
@@ -28,7 +40,7 @@ def test_labels_are_spread_in_order():
 
 
 def test_a_wide_interval_does_not_squeeze_the_rest():
-    low, high = plots._limits([((0.1, 0.3), -20.0, 20.4), ((0.2,), 0.1, 0.3)], least_span=0.2, through=0.0)
+    low, high = plots._limits([((0.1, 0.3), -20.0, 20.4), ((0.2,), 0.1, 0.3)], min_span=0.2, through=0.0)
     assert -0.4 < low < -0.3
     assert 0.6 < high < 0.7
-    assert plots._limits([((), -math.inf, math.inf)], least_span=0.2) == (0.0, 1.0)
+    assert plots._limits([((), -math.inf, math.inf)], min_span=0.2) == (0.0, 1.0)

@@ -1,4 +1,4 @@
-"""The report: files that are whole, escaped, reproducible, and honest about gaps."""
+"""The report: files that are complete, escaped, reproducible, and honest about gaps."""
 
 import io
 import json
@@ -10,8 +10,7 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from jaxtricks.ablation import plots
-from jaxtricks.ablation.report import findings, summarise, table, write
+from jaxtricks.ablation.report import findings, plots, summarise, table, write
 
 NASTY = "<script>alert('a')</script> & \"b\" | `c` [bold]d[/bold] *e* $f$ --> _g_"
 
@@ -29,9 +28,9 @@ class _Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
-        given = dict(attrs)
-        self.ids += [given["id"]] if "id" in given else []
-        self.labels += [given["aria-label"]] if "aria-label" in given else []
+        values = dict(attrs)
+        self.ids += [values["id"]] if "id" in values else []
+        self.labels += [values["aria-label"]] if "aria-label" in values else []
         self.links += [value for key, value in attrs if key in ("href", "xlink:href", "src", "data", "action")]
         if tag not in ("meta", "br"):
             self.open.append(tag)
@@ -62,7 +61,7 @@ def test_one_seed_resolves_nothing(tmp_path, make_row, make_results):
     assert "inf" not in _Page(page).text.replace("information", "")
 
 
-def test_page_is_whole_and_loads_nothing(results, tmp_path):
+def test_page_is_complete_and_loads_nothing(results, tmp_path):
     path = write(results, tmp_path)
     assert path == tmp_path / "report.html"
     text = path.read_text()
@@ -165,3 +164,48 @@ def test_other_modes(results, mode, tmp_path):
     for row in results["rows"][1:]:
         row["reference"] = "baseline"
     assert f"mode {mode}" in _Page(write(results, tmp_path).read_text()).text
+
+
+def test_an_error_in_degrees_is_reported_in_degrees(degrees, tmp_path):
+    rows = summarise(degrees)
+    assert [row.verdict for row in rows] == [None, "agrees", "disagrees"]
+    assert [row.sign for row in rows[1:]] == [-1, -1]
+    assert rows[1].comparison.mean == pytest.approx(-1.06)
+    page = _Page(write(degrees, tmp_path).read_text())
+    text = " ".join(page.text.split())
+    assert page.open == []
+    assert not re.search("accuracy|points| %(?= against)", text)
+    for words in (
+        "A lower error is better.",
+        "smooth targets, \u22121.06 [\u22121.17, \u22120.95]° against baseline, as expected",
+        "+1.06 [+0.99, +1.13]° against baseline, where a decrease was expected",
+        "Test error, °",
+        "Difference, °",
+        "Difference in test error, °",
+        "validation error, °",
+        "improvements lie on the left",
+        "true difference of 0.84° in",
+    ):
+        assert words in text, words
+    markdown = (tmp_path / "report.md").read_text()
+    assert "| variant | sign | error, ° | difference \\[95 %\\] |" in markdown
+    assert "| smooth targets | \u2212 | 6.32 | \u22121.06 \\[\u22121.17, \u22120.95\\] |" in markdown
+    assert "a lower error is better" in markdown
+
+
+def test_the_code_of_the_cells_is_shown(results, tmp_path):
+    results["code"] = {"version": "0.2.0", "commit": "0123abc", "digest": "fedc4321"}
+    page = _Page(write(results, tmp_path).read_text())
+    for text in (page.text, (tmp_path / "report.md").read_text()):
+        assert "0123abc" in text
+        assert "fedc4321" in text
+
+
+def test_nothing_but_a_headline_is_compared(results, tmp_path):
+    """A metric of another name, without unit or bounds, stands wherever accuracy stood."""
+    text = json.dumps(results).replace('"accuracy"', '"dice_score"')
+    other = json.loads(text) | {"headline": {"name": "dice_score", "unit": "", "better": "higher", "bounds": None}}
+    page = _Page(write(other, tmp_path).read_text())
+    assert "accuracy" not in page.text
+    assert "Test dice score" in page.text
+    assert [row.verdict for row in summarise(other)] == [row.verdict for row in summarise(results)]

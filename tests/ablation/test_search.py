@@ -6,7 +6,7 @@ import pytest
 from small import recipe
 
 from jaxtricks import ablation, data
-from jaxtricks.ablation import Cells, Trick, Variant, best_rates, rate_trials, search
+from jaxtricks.ablation import Cells, Trick, Variant, best_rates, headline_of_task, rate_trials, search
 
 SOURCE = data.fake(train=64, test=8, shape=(4, 4, 1))
 FACTORS = (0.1, 1.0, 10.0)
@@ -17,17 +17,17 @@ def rows():
     return ablation.variants(recipe(), {"small": Trick(lambda r: replace(r, batch=16))}, mode="add-one")
 
 
-def cell(accuracy):
-    return {"error": "NonFiniteError"} if accuracy is None else {"validation_accuracy": accuracy}
+def cell(value, metric):
+    return {"error": "NonFiniteError"} if value is None else {"validation": {metric: value, "loss": 0.1}}
 
 
-def filled(folder, rows, accuracies, seeds=(100, 101)):
-    """Cells in which the trials of all rows, one after another, have these accuracies."""
+def filled(folder, rows, values, seeds=(100, 101)):
+    """Cells in which the trials of all rows, one after another, have these values of the headline."""
     cells = Cells(folder, SOURCE.hold_out(0.25))
     trials = rate_trials(rows, factors=FACTORS)
-    for trial, each in zip(trials, accuracies, strict=True):
-        for seed, accuracy in zip(seeds, each, strict=True):
-            cells.put(trial.recipe, seed, cell(accuracy))
+    for trial, pair in zip(trials, values, strict=True):
+        for seed, value in zip(seeds, pair, strict=True):
+            cells.put(trial.recipe, seed, cell(value, rows[0].recipe.task.headline))
     return cells
 
 
@@ -41,7 +41,7 @@ def test_every_row_gets_as_many_tries_around_its_own_rate(rows):
 
 
 @pytest.mark.parametrize(
-    ("accuracies", "place", "edge"),
+    ("values", "place", "edge"),
     [
         ([(50, 60), (70, 50), (40, 90)], 2, True),  # the mean counts: 55, 60, 65
         ([(50, 60), (70, 60), (64, 64)], 1, False),
@@ -49,31 +49,46 @@ def test_every_row_gets_as_many_tries_around_its_own_rate(rows):
         ([(50, 60), (60, 50), (None, 99)], 0, True),  # a rate at which a seed failed is never chosen
     ],
 )
-def test_the_best_mean_is_chosen(rows, tmp_path, accuracies, place, edge):
-    cells = filled(tmp_path, rows, [*accuracies, (1, 1), (2, 2), (1, 1)])
-    chosen, told = best_rates(rows, cells, factors=FACTORS, seeds=(100, 101))
+def test_the_best_mean_is_chosen(rows, tmp_path, values, place, edge):
+    cells = filled(tmp_path, rows, [*values, (1, 1), (2, 2), (1, 1)])
+    chosen, searches = best_rates(rows, cells, factors=FACTORS, seeds=(100, 101))
     assert chosen[0].recipe.lr == pytest.approx(rows[0].recipe.lr * FACTORS[place])
-    assert (told[0]["rate"], told[0]["edge"]) == (chosen[0].recipe.lr, edge)
-    assert (chosen[1].recipe.lr, told[1]["edge"]) == (rows[1].recipe.lr, False)
+    assert (searches[0]["rate"], searches[0]["edge"]) == (chosen[0].recipe.lr, edge)
+    assert (chosen[1].recipe.lr, searches[1]["edge"]) == (rows[1].recipe.lr, False)
     assert [row.name for row in chosen] == [row.name for row in rows]
     assert chosen[1].reference == rows[1].reference
-    assert told[0]["accuracies"] == [None if None in pair else sum(pair) / 2 for pair in accuracies]
+    assert searches[0]["values"] == [None if None in pair else sum(pair) / 2 for pair in values]
+
+
+def lower_loss(recipe):
+    """The same task with its loss as headline, of which less is better."""
+    task = recipe.task
+    return replace(recipe, task=replace(task, headline="loss", metrics={"loss": task.metrics["loss"]}))
+
+
+def test_the_lowest_mean_is_chosen_where_lower_is_better(rows, tmp_path):
+    rows = [replace(row, recipe=lower_loss(row.recipe)) for row in rows]
+    assert headline_of_task(rows[0].recipe.task).better == "lower"
+    cells = filled(tmp_path, rows, [(0.5, 0.6), (0.3, 0.2), (0.4, 0.9), (1, 1), (None, 0), (2, 2)])
+    chosen, searches = best_rates(rows, cells, factors=FACTORS, seeds=(100, 101))
+    assert [row.recipe.lr for row in chosen] == pytest.approx([rows[0].recipe.lr, 0.1 * rows[1].recipe.lr])
+    assert searches[0]["values"] == pytest.approx([0.55, 0.25, 0.65])
 
 
 def test_a_row_of_which_all_failed_stays(rows, tmp_path):
     cells = filled(tmp_path, rows, [(None, None)] * 6)
-    chosen, told = best_rates(rows, cells, factors=FACTORS, seeds=(100, 101))
+    chosen, searches = best_rates(rows, cells, factors=FACTORS, seeds=(100, 101))
     assert [row.recipe.lr for row in chosen] == [row.recipe.lr for row in rows]
-    assert told[0]["accuracies"] == [None] * 3
+    assert searches[0]["values"] == [None] * 3
 
 
 def test_the_first_process_chooses_for_all(rows, tmp_path, monkeypatch):
     cells = filled(tmp_path, rows, [(50, 60), (70, 60), (64, 64)] * 2)
-    chosen = iter([2, -1])
-    monkeypatch.setattr(search, "of_first", lambda function: next(chosen))
-    found, told = best_rates(rows, cells, factors=FACTORS, seeds=(100, 101))
-    assert [row.recipe.lr for row in found] == [10 * rows[0].recipe.lr, rows[1].recipe.lr]
-    assert [each["edge"] for each in told] == [True, False]
+    places = iter([2, -1])
+    monkeypatch.setattr(search, "of_first", lambda function: next(places))
+    chosen, searches = best_rates(rows, cells, factors=FACTORS, seeds=(100, 101))
+    assert [row.recipe.lr for row in chosen] == [10 * rows[0].recipe.lr, rows[1].recipe.lr]
+    assert [search["edge"] for search in searches] == [True, False]
 
 
 @pytest.mark.parametrize("factors", [(), (1.0,), (1.0, 1.0), (2.0, 1.0), (0.0, 1.0), (-1.0, 1.0)])

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from jaxtricks.ablation.report.wording import findings
 from jaxtricks.ablation.summary import summarise
-from jaxtricks.ablation.wording import findings
 
 
 def test_rows_are_those_of_scipy(results, arms):
@@ -22,8 +22,8 @@ def test_rows_are_those_of_scipy(results, arms):
     ):
         reference = stats.ttest_rel(treated, control)
         limits = reference.confidence_interval(0.95)
-        found = (row.comparison.p, row.comparison.low, row.comparison.high)
-        np.testing.assert_allclose(found, (reference.pvalue, limits.low, limits.high), rtol=1e-8)
+        numbers = (row.comparison.p, row.comparison.low, row.comparison.high)
+        np.testing.assert_allclose(numbers, (reference.pvalue, limits.low, limits.high), rtol=1e-8)
         np.testing.assert_allclose(row.differences, np.subtract(treated, control))
         assert row.mean == pytest.approx(np.mean(treated))
         np.testing.assert_allclose((row.low, row.high), stats.t.interval(0.95, 4, row.mean, stats.sem(treated)))
@@ -116,12 +116,15 @@ def test_a_row_that_failed_stays_in_the_family(results, make_row):
         (lambda r: r["rows"][1].update(reference="cosine"), "reference of 'cosine'"),
         (lambda r: r["rows"][1].update(name="baseline"), "rows"),
         (lambda r: r["rows"][1]["cells"][0].update(seed=1), "cells of 'cosine'"),
-        (lambda r: r["rows"][1]["cells"][0].update(test_accuracy=math.nan), "test_accuracy of 'cosine', seed 0"),
-        (lambda r: r["rows"][1]["cells"][0].update(test_accuracy=None), "test_accuracy of 'cosine', seed 0"),
+        (lambda r: r["rows"][1]["cells"][0].update(test={"accuracy": math.nan}), "test accuracy of 'cosine', seed 0"),
+        (lambda r: r["rows"][1]["cells"][0].update(test={}), "test accuracy of 'cosine', seed 0"),
         (lambda r: r["rows"][1].update(expected=2), "expected_sign"),
+        (lambda r: r.pop("headline"), "headline of the results is missing"),
+        (lambda r: r["headline"].update(better="more"), "better of the headline is 'more'"),
     ],
 )
 def test_bad_results_are_named(results, spoil, name):
+    results = copy.deepcopy(results)
     spoil(results)
     with pytest.raises(ValueError, match=name):
         summarise(results)

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
+from jaxtricks.ablation.report.wording import about, amount, bounds, changes, findings, p_value, signed
 from jaxtricks.ablation.summary import summarise
-from jaxtricks.ablation.wording import about, amount, bounds, changes, findings, p_value, signed
 
 
 def test_findings_name_what_was_resolved_and_what_was_not(results):

@@ -19,7 +19,7 @@ from docs.gallery import movements, panels, pictures, schedules, sheets
 from docs.gallery.parts import Call, Panel, papers, signs, slug, symbol, unwrap, used
 from docs.gallery.table import GALLERY
 from jaxtricks import augment, losses, optim
-from jaxtricks.ablation import page as ablation_page
+from jaxtricks.ablation import report
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 PARTS = {
@@ -223,7 +223,7 @@ def test_the_page_is_whole_and_loads_nothing_from_elsewhere(page):
 
 def test_colours_on_paper_are_those_of_the_reports():
     for name, colour in panels.ROLES.items():
-        assert f"--{name}: {colour};" in ablation_page.CSS
+        assert f"--{name}: {colour};" in report.CSS
 
 
 def test_the_options_name_the_sections():

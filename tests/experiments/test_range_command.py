@@ -8,7 +8,7 @@ import pytest
 
 from experiments import lr_range
 from jaxtricks import data
-from jaxtricks.ablation import cli, rate_range
+from jaxtricks.ablation import cli, range_test
 from jaxtricks.tricks import bag
 
 DIGITS = data.load("digits").subset(200)
@@ -17,7 +17,7 @@ DIGITS = data.load("digits").subset(200)
 def test_the_rate_is_that_of_the_step():
     network = cli.network("logistic", DIGITS)
     recipe = bag.standard(augmented=None, model=network, lr=1.0, batch=20, epochs=9)
-    step, state = rate_range.stepper(recipe, DIGITS, seed=3)
+    step, state = range_test.step_at_rate(recipe, DIGITS, seed=3)
     moved = {}
     for rate in (0.0, 0.1, 0.2):
         after, loss = step(state, rate)
@@ -50,7 +50,7 @@ def test_it_is_fitted_on_rows_of_the_whole_set():
     recipe = bag.standard(augmented=None, model=network, lr=1.0, batch=20, epochs=9)
     _, apply = recipe.preprocess
     fit = lambda images: seen.append(images) or np.float32(0)  # noqa: E731
-    rate_range.stepper(replace(recipe, preprocess=(fit, apply)), source, seed=0)
+    range_test.step_at_rate(replace(recipe, preprocess=(fit, apply)), source, seed=0)
     (images,) = seen
     assert abs(images.mean() - 127.5) < 1
 
@@ -58,7 +58,7 @@ def test_it_is_fitted_on_rows_of_the_whole_set():
 def test_a_recipe_that_needs_a_teacher_is_told():
     recipe = bag.standard(augmented=None, model=cli.network("logistic", DIGITS), lr=1.0, batch=20, epochs=9)
     with pytest.raises(ValueError, match=r"recipe.teacher is a Recipe; allowed: None"):
-        rate_range.stepper(replace(recipe, teacher=recipe), DIGITS, seed=0)
+        range_test.step_at_rate(replace(recipe, teacher=recipe), DIGITS, seed=0)
 
 
 def test_the_command_writes_the_plot(tmp_path, capsys):

@@ -4,7 +4,7 @@ import html
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -12,8 +12,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from jaxtricks.ablation.headline import Headline
+from jaxtricks.ablation.report.wording import MINUS
 from jaxtricks.ablation.summary import Row
-from jaxtricks.ablation.wording import MINUS
 
 # Matplotlib draws with these stand-ins; in the SVG they become variables of the page's style sheet, light and dark.
 COLOURS = {
@@ -25,7 +26,7 @@ COLOURS = {
     "disagrees": "#00000f",
 }
 INK, MUTED, LINE, PAPER, BLUE, ORANGE = COLOURS.values()
-MARKS = {  # told apart by shape and filling as well as by colour
+MARKS = {  # distinguished by shape and filling as well as by colour
     "agrees": {"marker": "o", "color": BLUE, "markerfacecolor": BLUE},
     "disagrees": {"marker": "D", "color": ORANGE, "markerfacecolor": ORANGE},
     "higher": {"marker": "^", "color": INK, "markerfacecolor": INK},
@@ -53,17 +54,18 @@ WIDTH = 5.6  # inches
 
 
 @matplotlib.rc_context(STYLE)
-def differences(rows: Sequence[Row], *, least: float | None) -> str:
+def differences(rows: Sequence[Row], headline: Headline, *, resolvable: float | None) -> str:
     """Mean difference and 95 % interval of every row, from top to bottom, over the pairs themselves.
 
     Args:
       rows: in the order of the ladder.
-      least: the smallest difference that was planned to be resolvable, points: a band around zero; None for no band.
+      headline: what the rows are compared by.
+      resolvable: the smallest difference that was planned to be resolved: a band around zero; None for no band.
     """
     figure, axes = _ladder(rows)
-    limits = _limits([(row.differences, *_ends(row)) for row in rows], least_span=0.2, through=0.0)
-    if least is not None and math.isfinite(least):
-        axes.axvspan(-least, least, color=LINE, alpha=0.35, linewidth=0)
+    limits = _limits([(row.differences, *_ends(row)) for row in rows], min_span=0.2, through=0.0)
+    if resolvable is not None and math.isfinite(resolvable):
+        axes.axvspan(-resolvable, resolvable, color=LINE, alpha=0.35, linewidth=0)
     axes.axvline(0, color=MUTED, linewidth=1)
     for y, row in enumerate(rows):
         if row.comparison is None:
@@ -72,40 +74,43 @@ def differences(rows: Sequence[Row], *, least: float | None) -> str:
             _interval(axes, y, row.differences, row.comparison.mean, *_ends(row), row.verdict, limits)
     axes.set_xlim(*limits)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _sign(x)))
-    axes.set_xlabel("Difference in test accuracy, points")
-    return _svg(figure, "Mean difference in test accuracy and 95 % interval of every variant")
+    axes.set_xlabel(f"Difference in test {headline.words}" + (f", {headline.step}" if headline.step else ""))
+    return _svg(figure, f"Mean difference in test {headline.words} and 95 % interval of every variant")
 
 
 @matplotlib.rc_context(STYLE)
-def accuracies(rows: Sequence[Row], *, connect: bool) -> str:
-    """Mean test accuracy and 95 % interval of every row, over the seeds themselves.
+def values(rows: Sequence[Row], headline: Headline, *, connect: bool) -> str:
+    """Mean headline on the test set and 95 % interval of every row, over the seeds themselves.
 
     Args:
       rows: in the order of the ladder.
+      headline: what the rows are compared by; its bounds end the axis.
       connect: draw a line from each row to the next.
     """
     figure, axes = _ladder(rows)
-    low, high = _limits([(row.accuracies, row.low, row.high) for row in rows], least_span=0.2)
-    limits = max(low, 0.0), min(high, 100.0)
+    low, high = _limits([(row.values, row.low, row.high) for row in rows], min_span=0.2)
+    smallest, largest = headline.bounds
+    limits = low if smallest is None else max(low, smallest), high if largest is None else min(high, largest)
     if connect:
-        known = [(row.mean, y) for y, row in enumerate(rows) if row.mean is not None]
-        axes.plot([mean for mean, _ in known], [y for _, y in known], color=LINE, linewidth=1.5, zorder=0)
+        means = [(row.mean, y) for y, row in enumerate(rows) if row.mean is not None]
+        axes.plot([mean for mean, _ in means], [y for _, y in means], color=LINE, linewidth=1.5, zorder=0)
     for y, row in enumerate(rows):
         if row.mean is None:
             _note(axes, y, "no result")
         else:
-            _interval(axes, y, row.accuracies, row.mean, row.low, row.high, None, limits)
+            _interval(axes, y, row.values, row.mean, row.low, row.high, None, limits)
     axes.set_xlim(*limits)
-    axes.set_xlabel("Test accuracy, %")
-    return _svg(figure, "Mean test accuracy and 95 % interval of every variant")
+    axes.set_xlabel(f"Test {headline.title}")
+    return _svg(figure, f"Mean test {headline.words} and 95 % interval of every variant")
 
 
 @matplotlib.rc_context(STYLE)
-def gain_per_cost(rows: Sequence[Row]) -> str:
+def gain_per_cost(rows: Sequence[Row], headline: Headline) -> str:
     """Mean difference against extra training time, each relative to the row's reference.
 
     Args:
       rows: those with a comparison, one or more.
+      headline: what the rows are compared by.
     """
     rows = sorted(rows, key=lambda row: -row.comparison.mean)
     times = [100 * (row.ratio["time"] - 1) for row in rows]
@@ -124,7 +129,7 @@ def gain_per_cost(rows: Sequence[Row]) -> str:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _sign(x) + (" %" if x else "")))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _sign(y)))
     axes.set_xlabel("Extra training time")
-    axes.set_ylabel("Difference, points")
+    axes.set_ylabel("Difference" + (f", {headline.step}" if headline.step else ""))
     line = {"arrowstyle": "-", "color": LINE, "linewidth": 0.7, "shrinkB": 4, "shrinkA": 2, "relpos": (0, 0.5)}
     bottom, top = axes.get_ylim()
     heights = _spread([(gain - bottom) / (top - bottom) for gain in gains], 0.17 / (figure.get_figheight() - 0.6))
@@ -132,51 +137,61 @@ def gain_per_cost(rows: Sequence[Row]) -> str:
         axes.plot(time, gain, markersize=6, zorder=3, **MARKS[row.verdict])
         place = {"xytext": (1.06, height), "textcoords": "axes fraction", "va": "center", "fontsize": 7.5}
         axes.annotate(_short(row.name), (time, gain), arrowprops=line, **place)
-    return _svg(figure, "Difference in test accuracy against extra training time")
+    return _svg(figure, f"Difference in test {headline.words} against extra training time")
 
 
 @matplotlib.rc_context(STYLE)
-def curves(row: Mapping[str, Any], reference: Mapping[str, Any] | None, limits: Mapping[str, tuple]) -> str:
-    """Validation accuracy and training loss by epoch, of a row over its reference: mean of the seeds, and range.
+def curves(
+    row: Mapping[str, Any], reference: Mapping[str, Any] | None, headline: Headline, limits: Sequence[tuple]
+) -> str:
+    """Validation headline and training loss by epoch, of a row over its reference: mean of the seeds, and range.
 
     Args:
       row, reference: entries of ``results["rows"]``.
+      headline: what is drawn above.
       limits: of the two axes, by ``curve_limits``.
     """
     figure = Figure(figsize=(2.5, 2.5), layout="constrained")
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    for axes, part in ((upper, "validation_accuracy"), (lower, "train_loss")):
+    panels = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    for axes, track, limit in zip(panels, _tracks(headline), limits, strict=True):
         for entry, colour in ((reference, MUTED), (row, BLUE)):
             if entry is None:
                 continue
-            epochs, values = _curve(entry, part)
+            epochs, values = _curve(entry, track)
             if len(epochs):
                 axes.fill_between(epochs, values.min(0), values.max(0), color=colour, alpha=0.18, linewidth=0)
                 axes.plot(epochs, values.mean(0), color=colour, linewidth=1.3, marker="." if len(epochs) == 1 else None)
-        axes.set_ylim(*limits[part])
+        axes.set_ylim(*limit)
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.tick_params(labelsize=7.5)
-    lower.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    panels[1].xaxis.set_major_locator(MaxNLocator(5, integer=True))
     return _svg(figure, f"Learning curves of {row['name']}")
 
 
-def curve_limits(rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
-    """Common limits of the learning curves; the first quarter of the way may leave the axes."""
-    limits = {}
-    for part, cut in (("validation_accuracy", (0.25, 1.0)), ("train_loss", (0.0, 0.85))):
-        values = np.concatenate([_curve(row, part)[1].ravel() for row in rows] or [np.empty(0)])
+def curve_limits(rows: Sequence[Mapping[str, Any]], headline: Headline) -> list[tuple[float, float]]:
+    """Common limits of the two axes of learning curves; the first quarter of the way may leave them."""
+    limits = []
+    for track, cut in zip(
+        _tracks(headline), ((0.25, 1.0) if headline.direction > 0 else (0.0, 0.75), (0.0, 0.85)), strict=True
+    ):
+        values = np.concatenate([_curve(row, track)[1].ravel() for row in rows] or [np.empty(0)])
         values = values[np.isfinite(values)]
         low, high = np.quantile(values, cut) if values.size else (0.0, 1.0)
         pad = 0.08 * (high - low) or 0.5
-        limits[part] = (float(low - pad), float(high + pad))
+        limits.append((float(low - pad), float(high + pad)))
     return limits
 
 
-def _curve(row: Mapping[str, Any], part: str) -> tuple[list, np.ndarray]:
+def _tracks(headline: Headline) -> tuple[Callable, Callable]:
+    """What learning curves draw of a cell's ``curve``, above and below."""
+    return lambda curve: curve["validation"].get(headline.name, ()), lambda curve: curve["train_loss"]
+
+
+def _curve(row: Mapping[str, Any], track: Callable[[Mapping], Sequence]) -> tuple[list, np.ndarray]:
     """The epochs that all seeds have, and the values of each seed there; None in a curve is a gap."""
-    tracks = [dict(zip(cell["curve"]["epoch"], cell["curve"][part], strict=True)) for cell in row["cells"]]
+    tracks = [dict(zip(cell["curve"]["epoch"], track(cell["curve"]), strict=False)) for cell in row["cells"]]
     epochs = sorted(set.intersection(*map(set, tracks))) if tracks else []
-    return epochs, np.array([[track[epoch] for epoch in epochs] for track in tracks], float)
+    return epochs, np.array([[values[epoch] for epoch in epochs] for values in tracks], float)
 
 
 def _ladder(rows: Sequence[Row]):
@@ -246,7 +261,7 @@ def _ends(row: Row) -> tuple[float, float]:
     return (row.comparison.low, row.comparison.high) if row.comparison else (-math.inf, math.inf)
 
 
-def _limits(lines, *, least_span: float, through: float | None = None) -> tuple[float, float]:
+def _limits(lines, *, min_span: float, through: float | None = None) -> tuple[float, float]:
     """Room for all values, and for intervals up to the span of the values on either side.
 
     One wide interval of two seeds must not squeeze the rest into a dot.
@@ -256,10 +271,10 @@ def _limits(lines, *, least_span: float, through: float | None = None) -> tuple[
     if not values:
         return 0.0, 1.0
     low, high = min(values), max(values)
-    span = max(high - low, least_span)
+    span = max(high - low, min_span)
     ends = [end for _, *both in lines for end in both if end is not None and math.isfinite(end)]
     low, high = max(min([low, *ends]), low - span), min(max([high, *ends]), high + span)
-    pad = 0.04 * max(high - low, least_span)
+    pad = 0.04 * max(high - low, min_span)
     return low - pad, high + pad
 
 

@@ -1,4 +1,4 @@
-"""The learning rate range test on a recipe: its step, whose rate is an argument, and the drawing of what it saw."""
+"""The learning rate range test of a recipe: its training step with the rate as an argument, and the plot."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from jaxtricks import data, train
 from jaxtricks.analysis import RangeTest
 
 
-def stepper(recipe: train.Recipe, dataset: data.Dataset, *, seed: int) -> tuple[Callable[[Any, float], Any], Any]:
+def step_at_rate(recipe: train.Recipe, dataset: data.Dataset, *, seed: int) -> tuple[Callable[[Any, float], Any], Any]:
     """``(state, rate) -> (state, loss)`` of a recipe on its own batches, on one device, and the state to start from."""
     if recipe.teacher is not None:
         raise ValueError("recipe.teacher is a Recipe; allowed: None, for a range test trains no teacher.")
@@ -36,7 +36,7 @@ def stepper(recipe: train.Recipe, dataset: data.Dataset, *, seed: int) -> tuple[
     return step, train.create_state(recipe, model, tx, jax.random.key(seed))
 
 
-def draw(test: RangeTest, suggestions: dict[str, float], *, title: str) -> Figure:
+def plot(test: RangeTest, suggestions: dict[str, float], *, title: str) -> Figure:
     """Loss and its average by rate, with the suggestions."""
     with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(6.4, 3.8), layout="constrained")

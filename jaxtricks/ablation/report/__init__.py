@@ -13,9 +13,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from jaxtricks.ablation import page
-from jaxtricks.ablation.summary import Row, summarise
-from jaxtricks.ablation.wording import (
+from jaxtricks.ablation.headline import Headline, headline_of
+from jaxtricks.ablation.report.html import CSS, render
+from jaxtricks.ablation.report.wording import (
     DASH,
     MINUS,
     TIMES,
@@ -28,8 +28,9 @@ from jaxtricks.ablation.wording import (
     number,
     p_value,
 )
+from jaxtricks.ablation.summary import Row, summarise
 
-__all__ = ["Row", "findings", "summarise", "table", "write"]
+__all__ = ["CSS", "Row", "findings", "markdown", "render", "summarise", "table", "write"]
 
 STYLE = {
     "agrees": "bold blue",
@@ -39,9 +40,13 @@ STYLE = {
     "not resolved": "dim",
     None: "",
 }
-EXPECTED = {1: "+", 0: "0", -1: MINUS, None: DASH}
-HEAD = ("variant", "sign", "acc. %", "difference [95 %]", "p Holm", "verdict", "time")
+SIGNS = {1: "+", 0: "0", -1: MINUS, None: DASH}
 COSTS = ("variant", "run s", "step ms", "MACs", "step FLOPs", "peak MiB", "parameters", "waiting %", "skipped steps")
+
+
+def head(headline: Headline) -> tuple[str, ...]:
+    """The columns of the short table."""
+    return ("variant", "sign", headline.title, "difference [95 %]", "p Holm", "verdict", "time")
 
 
 def table(results: Mapping[str, Any]) -> Table:
@@ -53,16 +58,21 @@ def table(results: Mapping[str, Any]) -> Table:
     Returns:
       A rich Table: print it by ``rich.print``.
     """
-    made = Table(
+    lines = Table(
         title=Text(results["title"]), title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
-    for i, head in enumerate(HEAD):
+    for i, column in enumerate(head(headline_of(results))):
         words = i in (0, 5)
-        made.add_column(head, justify="left" if words else "right", overflow="fold", no_wrap=i > 0)
+        lines.add_column(
+            column.replace(", ", "\n") if i == 2 else column,
+            justify="left" if words else "right",
+            overflow="fold",
+            no_wrap=i > 0,
+        )
     for row in summarise(results):
         cells = _cells(row, len(results["seeds"]))
-        made.add_row(*[Text(cell, style=STYLE[row.verdict] if i == 5 else "") for i, cell in enumerate(cells)])
-    return made
+        lines.add_row(*[Text(cell, style=STYLE[row.verdict] if i == 5 else "") for i, cell in enumerate(cells)])
+    return lines
 
 
 def write(results: Mapping[str, Any], folder: str | Path) -> Path:
@@ -84,13 +94,13 @@ def write(results: Mapping[str, Any], folder: str | Path) -> Path:
     text = json.dumps(full, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     (folder / "results.json").write_text(text, encoding="utf-8")
     (folder / "report.md").write_text(markdown(results, rows), encoding="utf-8")
-    (folder / "report.html").write_text(page.render(results, rows), encoding="utf-8")
+    (folder / "report.html").write_text(render(results, rows), encoding="utf-8")
     return folder / "report.html"
 
 
 def markdown(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
     """The report as GitHub-flavoured Markdown, without figures."""
-    planned = len(results["seeds"])
+    planned, headline = len(results["seeds"]), headline_of(results)
     facts = about(results) | made_with(results)
     changed = [(row.name, *change) for row in rows if row.reference is not None for change in changes(results, row)]
     failed = [(row.name, str(seed), error) for row in rows for seed, error in row.failed]
@@ -98,7 +108,9 @@ def markdown(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
     parts = [
         f"# {_escape(results['title'])}",
         _escape(findings(results, rows)),
-        _grid(HEAD, [_cells(row, planned) for row in rows]),
+        _grid(head(headline), [_cells(row, planned) for row in rows]),
+        f"Difference{' in ' + headline.step if headline.step else ''}; sign: expected of it"
+        f"{', a lower ' + headline.words + ' is better' if headline.better == 'lower' else ''}. "
         "Resolved: Holm-corrected p of the paired t-test below 0.05. Time: ratio to the reference.",
         "## Papers" if papers else "",
         _grid(("variant", "paper"), papers) if papers else "",
@@ -116,11 +128,11 @@ def markdown(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
 
 
 def _cells(row: Row, planned: int) -> tuple[str, ...]:
-    """A row of the short table, in the order of HEAD."""
+    """A row of the short table, in the order of ``head``."""
     compared = row.reference is not None
     return (
         row.name + (f" ({len(row.seeds)} of {planned} seeds)" if row.missing else ""),
-        EXPECTED[row.expected] if compared else DASH,
+        SIGNS[row.sign] if compared else DASH,
         number(row.mean),
         difference(row),
         p_value(row.adjusted_p if row.comparison else None),
@@ -129,8 +141,12 @@ def _cells(row: Row, planned: int) -> tuple[str, ...]:
     )
 
 
-def _grid(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *[[_escape(cell) for cell in line] for line in body]]
+def _grid(heads: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    lines = [
+        [_escape(text) for text in heads],
+        ["---"] * len(heads),
+        *[[_escape(cell) for cell in line] for line in body],
+    ]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

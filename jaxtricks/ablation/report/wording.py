@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxtricks.ablation.headline import headline_of
 from jaxtricks.ablation.summary import Row
 
 DASH, MINUS, TIMES = "\u2013", "\u2212", "\u00d7"
@@ -21,42 +22,49 @@ def findings(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
     Returns:
       One paragraph.
     """
-    planned = len(results["seeds"])
-    said = [f"{_count(len(rows), 'variant')}, {_count(planned, 'seed')} each."]
+    planned, headline = len(results["seeds"]), headline_of(results)
+    sentences = [f"{_count(len(rows), 'variant')}, {_count(planned, 'seed')} each."]
     compared = [row for row in rows if row.reference is not None]
     resolved = [row for row in compared if row.verdict != "not resolved"]
     unresolved = [row.name for row in compared if row.verdict == "not resolved"]
     if compared:
-        said.append(
+        sentences.append(
             f"Of {_count(len(compared), 'difference')}, {len(resolved) or 'none'} can be told from zero "
             "(resolved: Holm-corrected p below 0.05)."
         )
-    found = [f"{row.name}, {difference(row)} points against {row.reference}{_surprise(row)}" for row in resolved]
-    if found:
-        said.append(f"Resolved: {'; '.join(found)}.")
+    if headline.better == "lower":
+        sentences.append(f"A lower {headline.words} is better.")
+    if resolved:
+        effects = [
+            f"{row.name}, {headline.difference(difference(row))} against {row.reference}{_surprise(row)}"
+            for row in resolved
+        ]
+        sentences.append(f"Resolved: {'; '.join(effects)}.")
     if unresolved:
-        said.append(
+        sentences.append(
             f"Not resolved: {'; '.join(unresolved)}. Such an effect may be absent, "
             "or smaller than these runs can show; it is not shown to be zero."
         )
-    least, assumed = results["resolvable"], results["sd_assumed"]
-    if least is None or not math.isfinite(least):
-        said.append("With fewer than two pairs no difference can be resolved, however large.")
+    smallest, assumed = results["resolvable"], results["sd_assumed"]
+    if smallest is None or not math.isfinite(smallest):
+        sentences.append("With fewer than two pairs no difference can be resolved, however large.")
     else:
-        said.append(
-            f"Planned resolution: with {_count(planned, 'pair')} and a standard deviation of {assumed['value']:.2f} "
-            f"points ({assumed['from']}), a single comparison finds a true difference of {least:.2f} points in "
-            "four experiments out of five, before the correction for several comparisons."
+        deviation = headline.difference(f"{assumed['value']:.2f}")
+        sentences.append(
+            f"Planned resolution: with {_count(planned, 'pair')} and a standard deviation of {deviation} "
+            f"({assumed['from']}), a single comparison finds a true difference of "
+            f"{headline.difference(f'{smallest:.2f}')} in four experiments out of five, "
+            "before the correction for several comparisons."
         )
     failed = sum(len(row.failed) for row in rows)
     if failed:
-        said.append(f"{failed} of {_count(planned * len(rows), 'run')} failed.")
+        sentences.append(f"{failed} of {_count(planned * len(rows), 'run')} failed.")
     absent = sum(len(set(row.missing) - {seed for seed, _ in row.failed}) for row in rows)
     if absent:
-        said.append(f"{absent} of {_count(planned * len(rows), 'run')} not run yet.")
+        sentences.append(f"{absent} of {_count(planned * len(rows), 'run')} not run yet.")
     if any(row.missing for row in rows):
-        said.append("A difference is taken over the seeds that both of its variants finished.")
-    return " ".join(said)
+        sentences.append("A difference is taken over the seeds that both of its variants finished.")
+    return " ".join(sentences)
 
 
 def costs(row: Row) -> tuple[str, ...]:
@@ -75,29 +83,34 @@ def costs(row: Row) -> tuple[str, ...]:
 
 
 def about(results: Mapping[str, Any]) -> dict[str, str]:
-    """When, on which data and how the runs were made, as text."""
-    data, shape = results["data"], f"\u00a0{TIMES}\u00a0".join(map(str, results["data"]["shape"]))
+    """When, on which data and how the runs were made, and what was measured, as text."""
+    data, headline = results["data"], headline_of(results)
+    shape = f"\u00a0{TIMES}\u00a0".join(map(str, data["shape"]))
+    classes = "" if data["classes"] is None else f", {data['classes']} classes"
     return {
         "created": results["created"][:16].replace("T", " "),
         "data": f"{data['name']}, {data['train']:,} training, {data['validation']:,} validation and {data['test']:,} "
-        f"test images of {shape}, {data['classes']} classes{_own_data(results)}",
+        f"test images of {shape}{classes}{_data_of_rows(results)}",
         "runs": f"{results['model']}, {results['epochs']:g} epochs, batch {results['batch']}, mode {results['mode']}, "
         f"seeds {', '.join(map(str, results['seeds']))}",
+        "measured": f"{headline.title}; {headline.better} is better",
     }
 
 
-def _own_data(results: Mapping[str, Any]) -> str:
+def _data_of_rows(results: Mapping[str, Any]) -> str:
     """What the rows train on, where not all of them train on the data of the experiment."""
-    found = [row.get("data") or results["data"] for row in results["rows"]]
     if not any(row.get("data") for row in results["rows"]):
         return ""
-    sets = dict.fromkeys(f"{each['name']} ({each['train']:,} training images an epoch)" for each in found)
-    return f"; the rows train on {'; '.join(sets)}"
+    data = [row.get("data") or results["data"] for row in results["rows"]]
+    names = dict.fromkeys(f"{entry['name']} ({entry['train']:,} training images an epoch)" for entry in data)
+    return f"; the rows train on {'; '.join(names)}"
 
 
 def made_with(results: Mapping[str, Any]) -> dict[str, str]:
-    """The machine, and the versions where the results name them, as text."""
+    """The machine, and the code and the versions where the results name them, as text."""
     facts = results["machine"] | results.get("versions", {})
+    code = results.get("code") or {}
+    facts |= {f"code, {part}": code[part] for part in ("commit", "digest") if code.get(part)}
     return {key: ", ".join(map(str, fact)) if isinstance(fact, list) else str(fact) for key, fact in facts.items()}
 
 
@@ -172,10 +185,10 @@ def amount(value: float | None) -> str:
 
 
 def _surprise(row: Row) -> str:
-    if row.expected is None:
+    if row.sign is None:
         return ""
     signs = {1: "an increase", -1: "a decrease", 0: "no effect"}
-    return ", as expected" if row.verdict == "agrees" else f", where {signs[row.expected]} was expected"
+    return ", as expected" if row.verdict == "agrees" else f", where {signs[row.sign]} was expected"
 
 
 def _count(n: int, noun: str) -> str:

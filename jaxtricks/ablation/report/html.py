@@ -1,0 +1,93 @@
+"""The report as one HTML page: no scripts, nothing loaded from elsewhere, light and dark, screen and paper.
+
+The words and the structure are in ``page.html.j2``; here is what it is filled with. Everything is escaped but the
+figures, which escape their own texts.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from jaxtricks.ablation.headline import Headline, headline_of
+from jaxtricks.ablation.report import plots, wording
+from jaxtricks.ablation.summary import Row
+
+FOLDER = Path(__file__).parent
+CSS = (FOLDER / "page.css").read_text(encoding="utf-8")
+TEMPLATES = Environment(
+    loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+TEMPLATES.globals |= {"css": Markup(CSS), "dash": wording.DASH}  # a style sheet of our own, without user's text
+TEMPLATES.filters |= {
+    "signed": wording.signed,
+    "number": wording.number,
+    "p_value": wording.p_value,
+    "interval": lambda ends: wording.bounds(*ends),
+    "interval_of_values": lambda ends: wording.bounds(*ends, "{:.2f}".format),
+}
+VERDICTS = {  # class in the style sheet, symbol
+    "agrees": ("agrees", "●"),
+    "disagrees": ("disagrees", "◆"),
+    "higher": ("found", "▲"),
+    "lower": ("found", "▼"),
+    "not resolved": ("open", "○"),
+}
+SIGNS = {1: "increase", 0: "no effect", -1: "decrease", None: wording.DASH}
+
+
+def render(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
+    """The complete page.
+
+    Args:
+      results: from ``gather``.
+      rows: from ``summarise``, of the same results.
+
+    Returns:
+      HTML.
+    """
+    headline = headline_of(results)
+    compared = [row for row in rows if row.reference is not None]
+    return TEMPLATES.get_template("page.html.j2").render(
+        results=results,
+        rows=rows,
+        compared=compared,
+        headline=headline,
+        planned=len(results["seeds"]),
+        verdicts=VERDICTS,
+        signs=SIGNS,
+        about=list(wording.about(results).values()),
+        findings=wording.findings(results, rows),
+        facts=wording.made_with(results),
+        costs={row.name: wording.costs(row) for row in rows},
+        changes={row.name: wording.changes(results, row) for row in compared},
+        failures=[failure for row in rows for failure in _failures(row)],
+        figures=_figures(results, rows, compared, headline),
+        has_band=results["resolvable"] is not None and math.isfinite(results["resolvable"]),
+    )
+
+
+def _figures(results, rows: Sequence[Row], compared: Sequence[Row], headline: Headline) -> dict[str, Any]:
+    """The figures as SVG, None where there is nothing to draw; ``curves`` are ``(name, figure)`` by row."""
+    timed = [row for row in rows if row.comparison]
+    entries = {row["name"]: row for row in results["rows"]}
+    drawn = [row for row in results["rows"] if row["cells"]]
+    limits = plots.curve_limits(drawn, headline)
+    differences = plots.differences(rows, headline, resolvable=results["resolvable"]) if compared else None
+    return {
+        "differences": differences and Markup(differences),
+        "values": Markup(plots.values(rows, headline, connect=results["mode"] == "stack")),
+        "gain_per_cost": Markup(plots.gain_per_cost(timed, headline)) if timed else None,
+        "curves": [
+            (row["name"], Markup(plots.curves(row, entries.get(row["reference"]), headline, limits))) for row in drawn
+        ],
+    }
+
+
+def _failures(row: Row) -> list[tuple[str, int, str | None]]:
+    """``(row, seed, error)`` of each run without a result; None where it has not run yet."""
+    errors = dict(row.failed)
+    return [(row.name, seed, errors.get(seed)) for seed in row.missing]
