@@ -50,8 +50,9 @@ def main(options: Options) -> dict[str, float]:
     cli.choice("--model", options.model, cli.NETWORKS)
     dataset = data.load(options.data, size=options.size)
     network = cli.network(options.model, dataset)
-    given = {"lr": options.high, "batch": options.batch, "epochs": options.steps}
-    recipe = bag.standard(augmented=bag.augmentation(dataset), model=network, **given)
+    values = {"lr": options.high, "batch": options.batch, "epochs": options.steps}
+    augmented = bag.augmentation(dataset)
+    recipe = bag.standard(task=cli.task_of(dataset), augmented=augmented, model=network, **values)
     span = {"low": options.low, "high": options.high, "steps": options.steps}
     test = lr_range.lr_range_test(*range_test.step_at_rate(recipe, dataset, seed=options.seed), **span)
     curve = lr_range.middle(test, steps=options.steps)

@@ -1,7 +1,7 @@
 """The ablation machine: tricks, the recipes that they make, cells, paired statistics, report."""
 
 from jaxtricks.ablation.cells import TEACHER_SEED, Cells, machine, run_cells
-from jaxtricks.ablation.headline import Headline, headline_of, headline_of_task
+from jaxtricks.ablation.headline import Headline, common_headline, headline_of, headline_of_task
 from jaxtricks.ablation.progress import Display
 from jaxtricks.ablation.results import forward_cost, gather
 from jaxtricks.ablation.search import best_rates, rate_trials
@@ -23,6 +23,7 @@ __all__ = [
     "Variant",
     "apply",
     "best_rates",
+    "common_headline",
     "forward_cost",
     "gather",
     "headline_of",

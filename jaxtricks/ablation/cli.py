@@ -33,7 +33,7 @@ import tyro
 from rich.console import Console
 
 from jaxtricks import ablation, data, models, optim, tasks, train
-from jaxtricks.ablation import Cells, Display, Ladder, Setting, Trick, headline_of_task, report, search
+from jaxtricks.ablation import Cells, Display, Ladder, Setting, Trick, common_headline, report, search
 from jaxtricks.ablation.progress import jobs, work
 from jaxtricks.tricks import bag
 
@@ -238,6 +238,7 @@ def run(
     hint = "Use --only to choose the tricks."
     try:
         rows = (ablation.settings_grid if several else ablation.variants)(recipe, ladder, mode=mode)
+        headline = common_headline([(row.name, row.recipe.task) for row in rows])
     except ValueError as error:
         raise UsageError(f"{error} {hint}") from error
     costs = {}
@@ -259,7 +260,6 @@ def run(
         raise UsageError(f"--out is {out}; allowed: a folder that can be made and written to. {error}") from error
     if also is not None and jax.process_index() == 0:
         also(cells.folder.parent)
-    headline = headline_of_task(recipe.task)
     resolvable = ablation.resolvable(len(seeds), preset.sd)
     images = f"{len(source.train):,} + {len(source.validation):,} held out, {len(source.test):,} test images"
     say(f"{title}: {len(rows)} rows x {len(seeds)} seeds, {preset.model} on {preset.data}, {images}")

@@ -1,12 +1,11 @@
 """The one metric that rows are compared by: its name, its unit, which way is better."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from jaxtricks.train import Task
+from jaxtricks.train import Task
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class Headline:
       name: of the metric.
       unit: of its values in a report, such as "%", "°", "years"; may be empty.
       better: "higher" or "lower".
-      bounds: the least and the greatest value that it can have, in its unit; None where there is no such bound.
+      bounds: the lowest and highest value that it can have, in its unit; None where there is no such bound.
       scale: from the value that a task computes to the one in a report.
     """
 
@@ -79,11 +78,28 @@ def headline_of(results: Mapping[str, Any]) -> Headline:
     return Headline(entry["name"], entry["unit"], entry["better"], (low, high))
 
 
-def headline_of_task(task: "Task") -> Headline:
+def headline_of_task(task: Task) -> Headline:
     """The headline of a task, with bounds in the unit of reports."""
     metric = task.metrics[task.headline]
     bounds = (None, None) if metric.bounds is None else tuple(_scaled(bound, metric.scale) for bound in metric.bounds)
     return Headline(task.headline, metric.unit, metric.better, bounds, metric.scale)
+
+
+def common_headline(tasks: Sequence[tuple[str, Task]]) -> Headline:
+    """The headline of several rows, which could not be compared if they had different ones.
+
+    Args:
+      tasks: name and task of each row, one or more.
+
+    Raises:
+      ValueError: if two have different headlines.
+    """
+    headlines = {name: headline_of_task(task) for name, task in tasks}
+    first = next(iter(headlines.values()))
+    for name, headline in headlines.items():
+        if headline != first:
+            raise ValueError(f"headline of {name!r} is {headline.title!r}; allowed: {first.title!r} for all rows.")
+    return first
 
 
 def _scaled(bound: float | None, scale: float) -> float | None:

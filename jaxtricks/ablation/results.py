@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxtricks.ablation.cells import Cells, code, machine
-from jaxtricks.ablation.headline import headline_of_task
+from jaxtricks.ablation.headline import common_headline
 from jaxtricks.ablation.variants import Variant
 from jaxtricks.analysis import count_macs, count_parameters
 from jaxtricks.data import Dataset
@@ -65,13 +65,7 @@ def gather(
       ValueError: if two rows have different headlines.
     """
     dataset, first = cells.dataset, variants[0].recipe
-    headline = headline_of_task(first.task)
-    for variant in variants:
-        if headline_of_task(variant.recipe.task) != headline:
-            raise ValueError(
-                f"headline of {variant.name!r} is {headline_of_task(variant.recipe.task).title!r}; allowed: "
-                f"{headline.title!r} for all rows, which could not be compared otherwise."
-            )
+    headline = common_headline([(variant.name, variant.recipe.task) for variant in variants])
     rows = []
     for variant in variants:
         own = cells.of(variant)

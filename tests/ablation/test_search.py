@@ -18,7 +18,7 @@ def rows():
 
 
 def cell(value, metric):
-    return {"error": "NonFiniteError"} if value is None else {"validation": {metric: value, "loss": 0.1}}
+    return {"error": "NonFiniteError"} if value is None else {"validation": {"other": 0.1, metric: value}}
 
 
 def filled(folder, rows, values, seeds=(100, 101)):

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import traces
 
 from experiments.bag_of_tricks import LADDER, MERGED, PRESETS
-from jaxtricks import ablation, data, models, train
+from jaxtricks import ablation, data, models, tasks, train
 from jaxtricks.ablation import SilentTrickError, Trick, cli
 from jaxtricks.tricks import bag
 
@@ -78,9 +79,9 @@ def test_what_is_typed_wrong_is_answered_in_a_sentence_and_exit_2(arguments, wor
 )
 def test_the_hint_is_given_where_it_helps(changes, said, tmp_path, monkeypatch):
     monkeypatch.setattr(cli, "CACHE", jax.config.jax_compilation_cache_dir)
-    wide, given = {"C": Trick(lambda r: replace(r, batch=10**6))}, options(tmp_path, **changes)
+    wide, chosen = {"C": Trick(lambda r: replace(r, batch=10**6))}, options(tmp_path, **changes)
     with pytest.raises(cli.UsageError, match=said):
-        cli.run("x", given, bag.standard, wide, PRESETS_BARE, title="Test")
+        cli.run("x", chosen, bag.standard, wide, PRESETS_BARE, title="Test")
 
 
 @pytest.mark.parametrize(
@@ -101,10 +102,11 @@ def test_a_signal_is_answered_by_how_to_go_on(error, status, monkeypatch, capsys
 
 @pytest.mark.slow  # CI runs the whole ladder by the README's command and looks at its traces instead (traces.py)
 def test_every_rung_changes_the_trace_of_the_loss():
-    # leave nothing to chance: every trick alone, against the baseline, on the same draws
+    # every trick alone, against the baseline, on the same draws
     source = data.fake(train=128, test=16, shape=(8, 8, 3))
     layout = models.LAYOUTS["resnet_digits"]._replace(widths=(4, 8))
     base = bag.standard(
+        task=tasks.classification(10),
         augmented=bag.augmentation(source),
         model=partial(models.resnet, layout),
         lr=0.05,
@@ -117,8 +119,8 @@ def test_every_rung_changes_the_trace_of_the_loss():
         recipe = row.recipe
         if recipe.teacher is not None:
             teacher = train.fit(recipe.teacher, source, plan=ONE, test=False)[0].variables
-        given = teacher if recipe.teacher is not None else None
-        history = train.fit(recipe, source, plan=ONE, teacher=given, test=False)[0].history
+        taught_by = teacher if recipe.teacher is not None else None
+        history = train.fit(recipe, source, plan=ONE, teacher=taught_by, test=False)[0].history
         traces[row.name] = [r["train_loss"] for r in history]
     assert len(traces) == 1 + len(LADDER)
     for name, trace in traces.items():
@@ -130,6 +132,7 @@ def test_paired_seeds_share_every_draw_that_a_trick_does_not_touch():
     # two recipes that differ by the schedule only see the same first loss, bit for bit
     source = data.fake(train=64, test=16)
     base = bag.standard(
+        task=tasks.classification(10),
         augmented=bag.augmentation(source),
         model=partial(models.resnet, models.LAYOUTS["resnet_digits"]),
         lr=0.05,
@@ -165,11 +168,15 @@ def test_ladder_on_fake_writes_the_report_and_resumes(tmp_path, monkeypatch, cap
     again = run(tmp_path, monkeypatch, only=only)
     changed = [c for c in cells if c.stat().st_mtime_ns != stamps[c]]
     assert changed == [lost]  # only the cell that was missing was trained
-    accuracies = [[[c["test_accuracy"] for c in r["cells"]] for r in x["rows"]] for x in (results, again)]
-    assert accuracies[0] == accuracies[1]
+    tests = [[[cell["test"] for cell in row["cells"]] for row in runs["rows"]] for runs in (results, again)]
+    assert tests[0] == tests[1]
+    assert all(0 <= cell["accuracy"] <= 100 for row in tests[0] for cell in row)
+    assert (
+        f"held-out accuracy {results['rows'][0]['cells'][0]['validation']['accuracy']:.1f} %" in capsys.readouterr().err
+    )
 
 
-def test_a_failed_cell_is_told_and_tried_again(tmp_path, monkeypatch):
+def test_a_failed_cell_is_reported_and_tried_again(tmp_path, monkeypatch):
     broken = {"burst": Trick(lambda r: replace(r, lr=1e30))}
     monkeypatch.setattr(cli, "CACHE", jax.config.jax_compilation_cache_dir)
     results = cli.run("x", options(tmp_path, epochs=4.0), bag.standard, broken, PRESETS_BARE, title="Test")
@@ -197,7 +204,12 @@ def test_other_modes(tmp_path, monkeypatch, mode):
 
 def test_merged_rungs_still_refuse_to_do_nothing():
     base = bag.standard(
-        augmented=None, model=partial(models.resnet, models.LAYOUTS["resnet_mini"]), lr=0.1, batch=8, epochs=1
+        task=tasks.classification(10),
+        augmented=None,
+        model=partial(models.resnet, models.LAYOUTS["resnet_mini"]),
+        lr=0.1,
+        batch=8,
+        epochs=1,
     )
     ladder = ablation.merge(LADDER, MERGED)
     assert len(ladder) == len(LADDER) - sum(len(g) - 1 for g in MERGED.values())
@@ -209,3 +221,37 @@ def test_merged_rungs_still_refuse_to_do_nothing():
         ablation.variants(base, both)
     with pytest.raises(ValueError, match="names 'x'"):
         ablation.merge(LADDER, {"g": ("x",)})
+
+
+def test_a_task_of_its_own_is_what_is_compared(tmp_path, monkeypatch):
+    """The command line gives the task to the baseline and to the report, here an error of which less is better."""
+    monkeypatch.setattr(cli, "CACHE", jax.config.jax_compilation_cache_dir)
+
+    def cross_entropy(dataset):
+        task = tasks.classification(dataset.classes)
+        loss = replace(task.metrics["loss"], unit="nats", bounds=(0.0, None))
+        return replace(task, metrics={"surprise": loss}, headline="surprise")
+
+    ladder = {"fast": Trick(lambda r: replace(r, lr=2 * r.lr))}
+    parts = {"title": "Test", "task": cross_entropy}
+    results = cli.run("x", options(tmp_path, model="logistic"), bag.standard, ladder, PRESETS_BARE, **parts)
+    assert results["headline"] == {"name": "surprise", "unit": "nats", "better": "lower", "bounds": [0.0, None]}
+    assert {tuple(cell["test"]) for row in results["rows"] for cell in row["cells"]} == {("surprise",)}
+    assert "Difference in nats" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_rows_of_different_headlines_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, "CACHE", jax.config.jax_compilation_cache_dir)
+    other = {"other": Trick(lambda r: replace(r, task=replace(r.task, headline="loss")))}
+    with pytest.raises(cli.UsageError, match=r"headline of '\+ other' is 'loss'; allowed: 'accuracy, %' for all rows"):
+        cli.run("x", options(tmp_path, model="logistic"), bag.standard, other, PRESETS_BARE, title="Test")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("__main__", ["python", "mine.py"]), ("experiments.x", ["python", "-m", "experiments.x"])]
+)
+def test_the_command_is_that_by_which_it_was_started(name, words, monkeypatch):
+    spec = None if name == "__main__" else SimpleNamespace(name=name)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", spec)
+    monkeypatch.setattr(sys, "argv", ["mine.py", "--seeds", "3"])
+    assert cli.started() == words

@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 
 from experiments import lr_range
-from jaxtricks import data
+from jaxtricks import data, tasks
 from jaxtricks.ablation import cli, range_test
 from jaxtricks.tricks import bag
 
 DIGITS = data.load("digits").subset(200)
+TASK = tasks.classification(10)
 
 
 def test_the_rate_is_that_of_the_step():
     network = cli.network("logistic", DIGITS)
-    recipe = bag.standard(augmented=None, model=network, lr=1.0, batch=20, epochs=9)
+    recipe = bag.standard(task=TASK, augmented=None, model=network, lr=1.0, batch=20, epochs=9)
     step, state = range_test.step_at_rate(recipe, DIGITS, seed=3)
     moved = {}
     for rate in (0.0, 0.1, 0.2):
@@ -47,7 +48,7 @@ def test_it_is_fitted_on_rows_of_the_whole_set():
     seen = []
     source = data.from_arrays("sorted", Sorted(), np.arange(2560) // 256, Sorted((10, 1, 1, 1)), np.arange(10))
     network = cli.network("logistic", source)
-    recipe = bag.standard(augmented=None, model=network, lr=1.0, batch=20, epochs=9)
+    recipe = bag.standard(task=TASK, augmented=None, model=network, lr=1.0, batch=20, epochs=9)
     _, apply = recipe.preprocess
     fit = lambda images: seen.append(images) or np.float32(0)  # noqa: E731
     range_test.step_at_rate(replace(recipe, preprocess=(fit, apply)), source, seed=0)
@@ -55,8 +56,9 @@ def test_it_is_fitted_on_rows_of_the_whole_set():
     assert abs(images.mean() - 127.5) < 1
 
 
-def test_a_recipe_that_needs_a_teacher_is_told():
-    recipe = bag.standard(augmented=None, model=cli.network("logistic", DIGITS), lr=1.0, batch=20, epochs=9)
+def test_a_recipe_that_needs_a_teacher_is_refused():
+    network = cli.network("logistic", DIGITS)
+    recipe = bag.standard(task=TASK, augmented=None, model=network, lr=1.0, batch=20, epochs=9)
     with pytest.raises(ValueError, match=r"recipe.teacher is a Recipe; allowed: None"):
         range_test.step_at_rate(replace(recipe, teacher=recipe), DIGITS, seed=0)
 
@@ -71,6 +73,6 @@ def test_the_command_writes_the_plot(tmp_path, capsys):
     assert 1e-4 < found["valley"] < found["steepest"] < 10  # for a loss that falls ever faster before it rises
 
 
-def test_a_model_that_is_not_there_is_told(tmp_path):
+def test_a_model_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(cli.UsageError, match="Perhaps you meant 'plain_mini'"):
         lr_range.main(lr_range.Options(model="plain_min", out=tmp_path))

@@ -15,5 +15,5 @@ def idle(results: dict) -> list[str]:
 
 
 if __name__ == "__main__":
-    if found := idle(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))):
-        sys.exit(f"These rows did nothing: {', '.join(found)}.")
+    if names := idle(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))):
+        sys.exit(f"These rows did nothing: {', '.join(names)}.")
