@@ -20,7 +20,7 @@ from jaxtricks.ablation.variants import Variant
 from jaxtricks.data import Dataset, identity
 from jaxtricks.data._identity import readers
 from jaxtricks.fingerprint import describe, fingerprint, source_digest
-from jaxtricks.train import Plan, Recipe, Run, Task, fit
+from jaxtricks.train import Guard, Plan, Recipe, Run, Task, fit
 
 TEACHER_SEED = 0
 FAILURES = (FloatingPointError, RuntimeError, ValueError)  # of a cell, after which the others go on
@@ -112,7 +112,15 @@ class Cells:
             part.write_text(json.dumps(cell, indent=1), encoding="utf-8")
             part.replace(path)
 
-    def teacher(self, recipe: Recipe, plan: Plan, log: Callable[[dict], None], *, test: bool = True) -> Any:
+    def teacher(
+        self,
+        recipe: Recipe,
+        plan: Plan,
+        log: Callable[[dict], None],
+        *,
+        test: bool = True,
+        guard: Guard | None = None,
+    ) -> Any:
         """``(params, stats)`` of a teacher, trained once and kept in the folder of the cells, by every process."""
         path = self._weights(recipe)
         if self._has_weights(recipe):
@@ -120,7 +128,7 @@ class Cells:
                 tree = unflatten_dict(dict(archive), sep="/")
             return tree["params"], tree.get("stats", {})
         plan = replace(plan, seeds_on="map")
-        (run,) = fit(recipe, self.dataset, seeds=(TEACHER_SEED,), plan=plan, log=(log,), test=test)
+        (run,) = fit(recipe, self.dataset, seeds=(TEACHER_SEED,), plan=plan, log=(log,), test=test, guard=guard)
         variables = to_host(run.variables)
         flat = flatten_dict(dict(zip(("params", "stats"), variables, strict=True)), sep="/")
         part = path.with_suffix(f".{jax.process_index()}-{os.getpid()}.part.npz")
@@ -145,6 +153,7 @@ def run_cells(
     plan: Plan,
     test: bool = True,
     log: Iterable[Callable[[dict], None]] = (),
+    guard: Guard | None = None,
 ) -> None:
     """Train every cell that is missing; a cell that fails leaves its error, and the others go on.
 
@@ -158,13 +167,14 @@ def run_cells(
       test: whether the test set is read; trials that choose something leave it alone.
       log: as in fit; each record also has ``variant`` and ``rung``, its number from 1. There are two more kinds:
         ``"rung"`` with the seeds that a row is to train, and ``"failed"`` with those that failed and the error.
+      guard: as in fit.
     """
     log = tuple(log)
     for row in cells.todo(variants, seeds, test=test):
-        _run_row(row, plan, test, log)
+        _run_row(row, plan, test, log, guard)
 
 
-def _run_row(row: Todo, plan: Plan, test: bool, log: tuple[Callable[[dict], None], ...]) -> None:
+def _run_row(row: Todo, plan: Plan, test: bool, log: tuple[Callable[[dict], None], ...], guard: Guard | None) -> None:
     """Train the missing cells of one row, its teacher first."""
     recipe, missing, finished = row.variant.recipe, row.seeds, set()
 
@@ -186,13 +196,15 @@ def _run_row(row: Todo, plan: Plan, test: bool, log: tuple[Callable[[dict], None
     teacher = None
     if recipe.teacher is not None:
         try:
-            teacher = row.cells.teacher(recipe.teacher, plan, lambda r: say({**r, "part": "teacher"}), test=test)
+            teach = lambda record: say({**record, "part": "teacher"})  # noqa: E731
+            teacher = row.cells.teacher(recipe.teacher, plan, teach, test=test, guard=guard)
         except FAILURES as error:
             fail(error, missing)
             return
     while missing:
         try:
-            fit(recipe, row.cells.dataset, seeds=missing, plan=plan, teacher=teacher, test=test, log=(say,), done=keep)
+            options = {"teacher": teacher, "test": test, "log": (say,), "done": keep, "guard": guard}
+            fit(recipe, row.cells.dataset, seeds=missing, plan=plan, **options)
             return
         except FAILURES as error:  # of the seeds that stepped together; those after them are still to be trained
             missing = tuple(seed for seed in missing if seed not in finished)
