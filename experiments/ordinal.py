@@ -11,7 +11,7 @@ verdicts after Holm's correction over all rows. The complete report: results/ord
 
     python -m experiments.ordinal
 
-                                 expected  test error, °  difference, ° [95 %]
+                                 expected    test MAE, °  difference, ° [95 %]
     baseline                                 7.29
     label distribution, sigma 1     -        8.10  +0.81 [+0.45, +1.16]  disagrees
     label distribution, sigma 2     -       11.14  +3.85 [+3.51, +4.19]  disagrees
