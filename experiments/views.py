@@ -29,9 +29,9 @@ from jaxtricks import augment
 from jaxtricks.ablation import views as v
 from jaxtricks.ablation.cli import NETWORKS
 from jaxtricks.tricks import augmentation as a
-from jaxtricks.tricks import objectives as o
+from jaxtricks.tricks import bare
 
-BASELINE = o.bare(augmented=None, model=NETWORKS["plain_mini"], lr=0.05, batch=16, epochs=6)
+BASELINE = bare(augmented=None, model=NETWORKS["plain_mini"], lr=0.05, batch=16, epochs=6)
 WHOLE = a.augmented(
     BASELINE,
     crop=augment.each(partial(augment.random_pad_crop, padding=1)),

@@ -11,7 +11,6 @@ import optax
 import pytest
 
 from jaxtricks import data, models, train
-from jaxtricks.ablation import cli
 from jaxtricks.fingerprint import fingerprint
 from jaxtricks.tricks import bag, finetuning
 
@@ -71,7 +70,7 @@ def begun(tmp_path, monkeypatch):
         model = train.build_model(recipe, source)
         return [SimpleNamespace(variables=model.init(jax.random.key(len(trained))))]
 
-    monkeypatch.setattr(cli, "CACHE", tmp_path / "xla")
+    monkeypatch.setattr(finetuning, "CACHE", tmp_path)
     monkeypatch.setattr(finetuning, "NEIGHBOURS", {50: 2})
     monkeypatch.setattr(train, "fit", fit)
     monkeypatch.setattr(
@@ -139,7 +138,8 @@ def test_unfreezing_holds_something_however_short_the_run(epochs, steps):
     recipe = baseline(epochs=epochs)
     recipe = replace(recipe, model=partial(finetuning.network, recipe.model, weights="any"))
     changed = finetuning.unfreezing(recipe, share=1 / 3)
-    assert list(changed.optimizer.keywords["at"].values()) == steps
+    (wrap,) = changed.optimizer.around
+    assert list(wrap.keywords["steps"].values()) == steps
     changed.optimizer(optax.constant_schedule(0.1))
 
 

@@ -62,7 +62,7 @@ def test_the_rates_of_v1_and_airbench_by_hand():
 
 def test_biases_of_normalisation_take_larger_steps_and_decay_alike():
     params = {"conv": {"kernel": jnp.ones((1, 1, 2, 2))}, "bn": {"bias": jnp.ones(2), "scale": jnp.ones(2)}}
-    tx = recipes.faster_biases(lambda step: 0.1, momentum=0.0, decay=0.3, times=64)
+    tx = recipes.faster_biases(lambda step: 0.1, momentum=0.0, weight_decay=0.3, times=64)
     flat = jax.tree.map(jnp.zeros_like, params)
     steep = jax.tree.map(jnp.ones_like, params)
     for gradient, expected in ((flat, (-0.03, -0.03)), (steep, (-0.13, -6.43))):

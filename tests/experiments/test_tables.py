@@ -13,9 +13,9 @@ import optax
 import pytest
 
 from jaxtricks import ablation, augment, data, init, train
-from jaxtricks.ablation import Setting, cli
+from jaxtricks.ablation import cli
 from jaxtricks.fingerprint import fingerprint
-from jaxtricks.tricks import augmentation, bag, finetuning, objectives, ordinal
+from jaxtricks.tricks import Setting, augmentation, bag, finetuning, ordinal
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(p.stem for p in (ROOT / "experiments").glob("[a-z]*.py"))
@@ -32,12 +32,12 @@ def with_weights(**given):
 
 BASELINES = {
     "ordinal": ordinal.baseline,
-    "losses": objectives.bare,
-    "augment": objectives.bare,
+    "losses": bag.bare,
+    "augment": bag.bare,
     "recipes": bag.standard,
     "finetune": with_weights,
-    "optimizers": objectives.bare,
-    "regularizers": objectives.bare,
+    "optimizers": bag.bare,
+    "regularizers": bag.bare,
     "schedules": MODULES["schedules"].constant,
 }
 SOURCE = data.fake(train=128, test=16)
@@ -53,7 +53,7 @@ SHARED = {"little, different: from scratch", "much, different: from scratch"}  #
 def untrained_weights(tmp_path_factory):
     """Weights and images of both sources where finetune looks for them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "CACHE", tmp_path_factory.mktemp("cache") / "xla")
+        patch.setattr(finetuning, "CACHE", tmp_path_factory.mktemp("cache"))
         preset = MODULES["finetune"].PRESETS["quick"]
         given = {"lr": preset.lr, "batch": preset.batch, "epochs": preset.epochs, "augmented": None}
         recipe = with_weights(model=cli.network(preset.model, SOURCE), **given)
@@ -199,7 +199,7 @@ def test_grey_images_are_tinted_each_in_its_colour():
 def test_stages_draw_by_their_names_alone():
     """Adding one does not shift the draws of the others."""
     stages = {"crop": augment.each(augment.random_pad_crop), "flip": augment.each(augment.random_flip)}
-    base = objectives.bare(augmented=None, model=cli.NETWORKS["plain_mini"], lr=0.1, batch=8, epochs=1)
+    base = bag.bare(augmented=None, model=cli.NETWORKS["plain_mini"], lr=0.1, batch=8, epochs=1)
     once = augmentation.augmented(base, **stages)
     twice = augmentation.augmented(augmentation.augmented(base, crop=stages["crop"]), flip=stages["flip"])
     reverse = augmentation.augmented(once, nothing=lambda key, batch: batch)
@@ -214,7 +214,7 @@ def test_stages_draw_by_their_names_alone():
 
 
 def test_fixres_trains_small_and_then_tunes_all_but_the_convolutions():
-    base = objectives.bare(augmented=None, model=cli.NETWORKS["resnet_digits"], lr=0.1, batch=16, epochs=4)
+    base = bag.bare(augmented=None, model=cli.NETWORKS["resnet_digits"], lr=0.1, batch=16, epochs=4)
     small = augmentation.smaller(base, size=11)
     batch = {"image": jnp.asarray(SOURCE.train["image"][:4] / np.float32(255))}
     assert small.augment(jax.random.key(0), batch)["image"].shape == (4, 11, 11, 3)
