@@ -25,13 +25,15 @@ nothing to a network that was trained on them; two of the three scales cut the b
 
 from functools import partial
 
-from jaxtricks import augment
+from jaxtricks import augment, tasks
 from jaxtricks.ablation import views as v
 from jaxtricks.ablation.cli import NETWORKS
 from jaxtricks.tricks import augmentation as a
 from jaxtricks.tricks import bare
 
-BASELINE = bare(augmented=None, model=NETWORKS["plain_mini"], lr=0.05, batch=16, epochs=6)
+BASELINE = bare(
+    task=tasks.classification(10), augmented=None, model=NETWORKS["plain_mini"], lr=0.05, batch=16, epochs=6
+)
 WHOLE = a.augmented(
     BASELINE,
     crop=augment.each(partial(augment.random_pad_crop, padding=1)),

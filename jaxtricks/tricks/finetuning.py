@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxtricks import augment, data, init, optim, train
+from jaxtricks import augment, data, init, optim, tasks, train
 from jaxtricks.fingerprint import fingerprint
 from jaxtricks.keys import named
 from jaxtricks.train import Recipe
@@ -77,10 +77,11 @@ def begin(recipe: Recipe, given: data.Dataset, dataset: data.Dataset) -> Recipe:
         path = weights_of(recipe, name)
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
-            (run,) = train.fit(longer, source, plan=train.Plan(devices=tuple(jax.devices()[:1])), test=False)
+            taught = replace(longer, task=tasks.classification(source.classes))
+            (run,) = train.fit(taught, source, plan=train.Plan(devices=tuple(jax.devices()[:1])), test=False)
             for images in NEIGHBOURS:
                 own = dataset.subset(images).train
-                borrowed = nearest(longer, run.variables, own, source, k=NEIGHBOURS[images])
+                borrowed = nearest(taught, run.variables, own, source, k=NEIGHBOURS[images])
                 np.savez(borrowed_of(recipe, name, images), **borrowed, classes=dataset.classes)
             init.save_pretrained(run.variables, path)  # the last, so that where it is, all is
     return recipe

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxtricks import data, models, train
+from jaxtricks import data, models, tasks, train
 from jaxtricks.fingerprint import fingerprint
 from jaxtricks.tricks import bag, finetuning
 
@@ -19,7 +19,11 @@ ONE = train.Plan(devices=(jax.devices()[0],))
 
 
 def baseline(**changes):
-    given = {"augmented": None, "model": partial(models.resnet, models.LAYOUTS["resnet_digits"])}
+    given = {
+        "task": tasks.classification(5),
+        "augmented": None,
+        "model": partial(models.resnet, models.LAYOUTS["resnet_digits"]),
+    }
     return replace(bag.modern(**given, lr=0.05, batch=16, epochs=1), **changes)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from experiments import recipes as table_of_recipes
-from jaxtricks import data, recipes, train
+from jaxtricks import data, recipes, tasks, train
 from jaxtricks.ablation import cli
 from jaxtricks.tricks import bag
 
@@ -29,7 +29,9 @@ IMAGENET = data.fake(train=40_000, test=8, shape=(1, 1, 3))
 
 def made(name, *, source=IMAGENET, preset="paper", model="resnet50"):
     size = {"lr": (chosen := table_of_recipes.PRESETS[preset]).lr, "batch": chosen.batch, "epochs": chosen.epochs}
-    base = bag.standard(augmented=bag.augmentation(source), model=cli.network(model, source), **size)
+    base = bag.standard(
+        task=tasks.classification(10), augmented=bag.augmentation(source), model=cli.network(model, source), **size
+    )
     return table_of_recipes.CARDS[name].change(base)
 
 

@@ -10,13 +10,20 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from jaxtricks import augment, init, losses, models, optim, preprocess, train
+from jaxtricks import augment, init, losses, models, optim, preprocess, tasks, train
 from jaxtricks.tricks import bag, lint, objectives
 from jaxtricks.tricks.lint import conflicts
 
 
 def recipe(**changes):
-    given = {"augmented": None, "model": partial(models.plain, (4,)), "lr": 0.1, "batch": 8, "epochs": 2}
+    given = {
+        "task": tasks.classification(3),
+        "augmented": None,
+        "model": partial(models.plain, (4,)),
+        "lr": 0.1,
+        "batch": 8,
+        "epochs": 2,
+    }
     return replace(bag.modern(**given), **changes)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxtricks import models, optim
+from jaxtricks import models, optim, tasks
 from jaxtricks.fingerprint import describe
 from jaxtricks.tricks import augmentation as a
 from jaxtricks.tricks import bag, finetuning, objectives, regularizers
@@ -150,7 +150,9 @@ PAIRS = list(itertools.permutations(CASES, 2))
 
 def baseline():
     model = partial(models.plain, (4,))
-    recipe = bag.standard(augmented=None, model=model, lr=0.1, batch=8, epochs=1, weight_decay=0.05)
+    recipe = bag.standard(
+        task=tasks.classification(10), augmented=None, model=model, lr=0.1, batch=8, epochs=1, weight_decay=0.05
+    )
     return bag.no_bias_decay(recipe)
 
 
