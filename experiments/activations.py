@@ -38,8 +38,8 @@ from functools import partial
 import jax
 
 from jaxtricks import layers, models
-from jaxtricks.ablation import Setting, Trick
 from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import Setting, Trick
 from jaxtricks.tricks import bag as t
 
 

@@ -47,10 +47,9 @@ report: results/augment.
 
 from functools import partial
 
-from jaxtricks.ablation import Setting
 from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import Setting, bare
 from jaxtricks.tricks import augmentation as a
-from jaxtricks.tricks import objectives as o
 
 STACKED = ("color jitter", "cutout", "mixup", "CutMix", "TrivialAugment", "AugMix")
 LADDER = {
@@ -71,4 +70,4 @@ PRESETS = {
 }
 
 if __name__ == "__main__":
-    main("augment", o.bare, LADDER, PRESETS, title="Augmentation", mode="add-one", dataset=a.tinted)
+    main("augment", bare, LADDER, PRESETS, title="Augmentation", mode="add-one", dataset=a.tinted)

@@ -36,8 +36,8 @@ ImageNet with ResNet-50 (--preset paper): not run.
 
 from functools import partial
 
-from jaxtricks.ablation import Trick
 from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import Trick
 from jaxtricks.tricks import bag as t
 
 LADDER = {

@@ -55,8 +55,8 @@ results/finetune.
 
 from functools import partial
 
-from jaxtricks.ablation import Trick
 from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import Trick
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import finetuning as f
 

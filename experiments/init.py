@@ -52,8 +52,9 @@ from functools import partial
 import jax
 
 from jaxtricks import init
-from jaxtricks.ablation import Setting, Trick, initial_signal
+from jaxtricks.ablation import initial_signal
 from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import Setting, Trick, set_fields
 from jaxtricks.tricks import bag as t
 
 made = jax.nn.initializers
@@ -75,7 +76,7 @@ def ladder(bare):
         "He uniform": trick(made.he_uniform(), 1 if bare else None, "arXiv 1502.01852"),
         "orthogonal": trick(made.orthogonal(2**0.5), None, "arXiv 1312.6120"),
         "Dirac": trick(init.dirac(rest=init.he_normal()), None, "arXiv 2404.00498"),
-        "classifier zero": Trick(partial(t.start, change=partial(init.zero_last, pattern="^head/")), None),
+        "classifier zero": Trick(partial(set_fields, init=partial(init.zero_last, pattern="^head/")), None),
     }
 
 

@@ -49,8 +49,8 @@ from functools import partial
 import optax
 
 from jaxtricks import losses
-from jaxtricks.ablation import Setting, Trick
 from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import Setting, Trick
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import objectives as o
 
@@ -85,4 +85,4 @@ PRESETS = {
 }
 
 if __name__ == "__main__":
-    main("losses", o.bare, LADDER, PRESETS, title="Losses", mode="add-one")
+    main("losses", t.bare, LADDER, PRESETS, title="Losses", mode="add-one")

@@ -47,8 +47,8 @@ from functools import partial
 from flax import nnx
 
 from jaxtricks import layers, models
-from jaxtricks.ablation import Setting
 from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import Setting
 from jaxtricks.tricks import bag as t
 
 

@@ -38,45 +38,42 @@ from functools import partial
 
 import optax
 
-from jaxtricks import optim
-from jaxtricks.ablation import Trick
 from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import Trick, bare
 from jaxtricks.tricks import optimizers as o
-from jaxtricks.tricks.objectives import bare
 
-DECAY = 1e-4
 FACTORS = (0.1, 10**-0.5, 1.0, 10**0.5)
 
 
-def trick(tx, times, expected=None, paper=None, **options):
+def other(core, times, expected=None, paper=None, **parts):
     """``times`` is the middle of the rates tried, in those of the baseline."""
-    return Trick(partial(o.optimizer, tx=partial(tx, **options), times=times), expected, paper)
+    return Trick(partial(o.exchange, core=core, times=times, **parts), expected, paper)
 
 
-def coupled(tx, times, paper=None):
-    return trick(partial(o.with_decay, tx=tx, decay=DECAY), times, None, paper)
+def sgd(**options):
+    return partial(optax.sgd, **options)
 
 
 LADDER = {
-    "plain SGD": trick(optim.coupled_sgd, 10, -1, momentum=0.0, nesterov=False),
-    "heavy ball": trick(optim.coupled_sgd, 1, None, momentum=0.9, nesterov=False),
-    "momentum 0.5 to 0.9": coupled(
-        partial(o.rising_momentum, first=0.5, last=0.9, steps=436), 1, "Sutskever et al. 2013"
+    "plain SGD": other(sgd(momentum=0.0), 10, -1),
+    "heavy ball": other(sgd(momentum=0.9), 1),
+    "momentum 0.5 to 0.9": other(
+        partial(o.rising_momentum, first=0.5, last=0.9, steps=436), 1, None, "Sutskever et al. 2013"
     ),
-    "centralised": trick(partial(o.after, first=optim.centralize), 1, 1, "arXiv 2004.01461"),
-    "adaptive clipping": trick(partial(o.after, first=o.unit_clip), 1, None, "arXiv 2102.06171"),
-    "lookahead": trick(o.looking_ahead, 1, 1, "arXiv 1907.08610"),
+    "centralised": Trick(o.centralized, 1, "arXiv 2004.01461"),
+    "adaptive clipping": Trick(o.adaptive_clip, None, "arXiv 2102.06171"),
+    "lookahead": Trick(o.lookahead, 1, "arXiv 1907.08610"),
     "SAM": Trick(partial(o.sharp, rho=0.05), 1, "arXiv 2010.01412"),
-    "Adagrad": coupled(optax.adagrad, 1.6, "Duchi et al. 2011"),
-    "Adadelta": coupled(optax.adadelta, 20, "arXiv 1212.5701"),
-    "RMSProp": coupled(partial(optax.rmsprop, decay=0.99), 0.02),
-    "Adam": coupled(optax.adam, 0.1, "arXiv 1412.6980"),
-    "AdamW": trick(optax.adamw, 0.1, None, "arXiv 1711.05101", weight_decay=1e-2),
-    "LARS": trick(optax.lars, 5, None, "arXiv 1708.03888", weight_decay=DECAY, trust_coefficient=0.02),
-    "LAMB": trick(optax.lamb, 0.2, None, "arXiv 1904.00962", weight_decay=DECAY),
-    "Muon": trick(o.muon, 1, None, "Jordan et al. 2024", weight_decay=1e-2),
-    "schedule-free": Trick(partial(o.schedule_free, decay=DECAY, times=4), None, "arXiv 2405.15682"),
-    "Adam, then SGD": coupled(partial(o.adam_then_sgd, at=436, share=0.04), 1, "arXiv 1712.07628"),
+    "Adagrad": other(optax.adagrad, 1.6, None, "Duchi et al. 2011"),
+    "Adadelta": other(optax.adadelta, 20, None, "arXiv 1212.5701"),
+    "RMSProp": other(partial(optax.rmsprop, decay=0.99), 0.02),
+    "Adam": other(optax.adam, 0.1, None, "arXiv 1412.6980"),
+    "AdamW": other(optax.adam, 0.1, None, "arXiv 1711.05101", decay=o.decoupled, weight=1e-2),
+    "LARS": other(partial(optax.lars, trust_coefficient=0.02), 5, None, "arXiv 1708.03888"),
+    "LAMB": other(optax.lamb, 0.2, None, "arXiv 1904.00962", decay=o.own),
+    "Muon": other(o.muon, 1, None, "Jordan et al. 2024", decay=o.own, weight=1e-2),
+    "schedule-free": Trick(partial(o.schedule_free, times=4), None, "arXiv 2405.15682"),
+    "Adam, then SGD": other(partial(o.adam_then_sgd, at=436, share=0.04), 1, None, "arXiv 1712.07628"),
 }
 PRESETS = {
     "quick": Preset("fashion_mini", "perceptron", seeds=4, epochs=8, batch=32, lr=0.05, seeds_on="devices"),

@@ -27,8 +27,8 @@ from functools import partial
 import optax
 
 from jaxtricks import losses
-from jaxtricks.ablation import Trick
 from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import Trick
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import ordinal as o
 

@@ -22,13 +22,13 @@ after Holm's correction over all rows. The whole report: results/precision.
 from functools import partial
 
 from jaxtricks import train
-from jaxtricks.ablation import Trick
 from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import Trick, set_fields
 from jaxtricks.tricks import bag as t
 
 
 def trick(precision, expected=0, paper=None):
-    return Trick(partial(t.in_precision, precision=precision), expected, paper)
+    return Trick(partial(set_fields, precision=precision), expected, paper)
 
 
 LADDER = {

@@ -25,9 +25,9 @@ for a small network and small images, which says nothing about the published num
 from functools import partial
 
 from jaxtricks import recipes as r
-from jaxtricks.ablation import Trick
 from jaxtricks.ablation.cli import Preset, main
 from jaxtricks.recipes import Card
+from jaxtricks.tricks import Trick
 from jaxtricks.tricks import bag as t
 
 PAPER = (

@@ -39,10 +39,10 @@ setting, verdicts after Holm's correction over all rows. The whole report: resul
 from functools import partial
 
 from jaxtricks import augment, layers, optim
-from jaxtricks.ablation import Setting, Trick
 from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import Setting, Trick, set_fields
 from jaxtricks.tricks import bag as t
-from jaxtricks.tricks import objectives as o
+from jaxtricks.tricks import optimizers as o
 from jaxtricks.tricks import regularizers as r
 
 
@@ -50,27 +50,23 @@ def trick(change, expected=None, paper=None, **options):
     return Trick(partial(change, **options), expected, paper)
 
 
-def decay(tx, expected=None, paper=None, **options):
-    return trick(r.update, expected, paper, tx=tx, **options)
-
-
 PLAIN = {
     "dropout": t.swap(1, "Srivastava et al. 2014", head=r.drawn(layers.dropout, rate=0.2)),
     "DropBlock": t.swap(1, "arXiv 1810.12890", after=r.drawn(layers.drop_block, rate=0.1, block=3)),
     "classifier noise": trick(r.wrapped, how=r.noisy_classifier, std=0.5),
-    "DisturbLabel": trick(r.part, 1, "arXiv 1605.00055", mix=partial(augment.label_noise, probability=0.1)),
-    "no decay": decay(optim.coupled_sgd, -1, weight_decay=0.0),
-    "decay 1e-3": decay(optim.coupled_sgd, weight_decay=1e-3),
-    "decay 1e-3, by turns": decay(r.by_turns, decay=1e-3, every=109),
-    "decoupled decay": decay(r.decoupled, None, "arXiv 1711.05101", decay=1e-3),
+    "DisturbLabel": trick(set_fields, 1, "arXiv 1605.00055", mix=partial(augment.label_noise, probability=0.1)),
+    "no decay": trick(o.weight_decay, -1, weight=0.0),
+    "decay 1e-3": trick(o.weight_decay, weight=1e-3),
+    "decay 1e-3, by turns": trick(o.weight_decay, weight=1e-3, turns=109),
+    "decoupled decay": trick(o.weight_decay, None, "arXiv 1711.05101", weight=1e-3, decay=o.decoupled),
     "L1 penalty": trick(r.penalised, weight=1e-4),
-    "max norm 1": decay(r.limited, 1, "Srivastava et al. 2014", limit=1.0),
-    "gradient noise": decay(r.noisy_gradient, 1, "arXiv 1511.06807", eta=0.01, gamma=0.55),
-    "EMA": trick(r.part, ema=0.99),
-    "constant rate": trick(r.part, -1, schedule=optim.constant),
-    "constant rate, EMA": trick(r.part, ema=0.99, schedule=optim.constant),
+    "max norm 1": trick(r.max_norm, 1, "Srivastava et al. 2014", limit=1.0),
+    "gradient noise": trick(r.gradient_noise, 1, "arXiv 1511.06807", eta=0.01, gamma=0.55),
+    "EMA": trick(set_fields, ema=0.99),
+    "constant rate": trick(set_fields, -1, schedule=optim.constant),
+    "constant rate, EMA": trick(set_fields, ema=0.99, schedule=optim.constant),
     "constant rate, SWA": trick(
-        r.part, None, "arXiv 1803.05407", ema=partial(optim.swa_decay, start=654), schedule=optim.constant
+        set_fields, None, "arXiv 1803.05407", ema=partial(optim.swa_decay, start=654), schedule=optim.constant
     ),
 }
 RESIDUAL = {
@@ -84,4 +80,4 @@ PRESETS = {
 }
 
 if __name__ == "__main__":
-    main("regularizers", o.bare, LADDER, PRESETS, title="Regularisers", mode="add-one")
+    main("regularizers", t.bare, LADDER, PRESETS, title="Regularisers", mode="add-one")

@@ -40,9 +40,9 @@ setting, verdicts after Holm's correction over all rows. The whole report: resul
 from dataclasses import replace
 
 from jaxtricks import optim
-from jaxtricks.ablation import Setting
 from jaxtricks.ablation.cli import Preset, main
 from jaxtricks.train import Recipe
+from jaxtricks.tricks import Setting
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import schedules as s
 

@@ -29,7 +29,7 @@ from jaxtricks import augment, tasks
 from jaxtricks.ablation import views as v
 from jaxtricks.ablation.cli import network
 from jaxtricks.tricks import augmentation as a
-from jaxtricks.tricks import objectives as o
+from jaxtricks.tricks import bare
 
 
 def rows(dataset):
@@ -37,7 +37,7 @@ def rows(dataset):
     side = dataset.shape[0]
     small = round(side * 5 / 7)
     task, model = tasks.classification(dataset.classes), network("plain_mini", dataset)
-    baseline = o.bare(task=task, augmented=None, model=model, lr=0.05, batch=16, epochs=6)
+    baseline = bare(task=task, augmented=None, model=model, lr=0.05, batch=16, epochs=6)
     full = a.augmented(
         baseline,
         crop=augment.each(partial(augment.random_pad_crop, padding=1)),

@@ -15,6 +15,9 @@ from jaxtricks import augment, data, losses, optim
 from jaxtricks.keys import named
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
+from jaxtricks.tricks import optimizers
+
+HEAVY_BALL = partial(optax.sgd, momentum=0.9)
 
 
 @dataclass(frozen=True)
@@ -74,20 +77,17 @@ def refined(recipe: Recipe) -> Recipe:
 def torchvision_v1(recipe: Recipe) -> Recipe:
     """90 epochs of momentum without Nesterov's look ahead, a tenth of the rate every 30."""
     recipe = sized(recipe, epochs=90, batch=256, lr=0.1)
-    return replace(
-        t.tweak(recipe, b=True),
-        optimizer=partial(optim.coupled_sgd, momentum=0.9, nesterov=False, weight_decay=1e-4),
-        schedule=partial(optim.step_decay, fractions=(1 / 3, 2 / 3)),
-    )
+    recipe = optimizers.exchange(t.tweak(recipe, b=True), core=HEAVY_BALL, weight=1e-4)
+    return replace(recipe, schedule=partial(optim.step_decay, fractions=(1 / 3, 2 / 3)))
 
 
 def torchvision_v2(recipe: Recipe) -> Recipe:
     """600 epochs with TrivialAugment, erasing, smoothing, mixup or CutMix, EMA, four views of each image."""
     recipe = sized(recipe, epochs=600, batch=1024, lr=0.5, views=4)
     images, passes = 4 * recipe.batch, 4 * recipe.epochs
+    recipe = optimizers.exchange(recipe, core=HEAVY_BALL, weight=2e-5, mask=not_of_normalisation)
     return replace(
         t.smoothing(t.tweak(recipe, b=True)),
-        optimizer=partial(optim.coupled_sgd, nesterov=False, weight_decay=2e-5, mask=not_of_normalisation),
         schedule=optim.cosine,
         warmup=partial(optim.with_warmup, epochs=recipe.epochs * 5 / 600),
         augment=views(recipe.augment, 4, policy=drawn_for_each(augment.trivial_augment), erase=erasing(0.1)),
@@ -100,10 +100,10 @@ def strikes_back(recipe: Recipe, *, epochs: float, lr: float, decay: float, mixu
     """LAMB on binary cross-entropy: every class of a mixture is fully there."""
     recipe = sized(recipe, epochs=epochs, batch=2048, lr=lr, views=repeats)
     policy = drawn_for_each(partial(augment.rand_augment, count=2, strength=level / 10))
+    recipe = optimizers.exchange(recipe, core=optax.lamb, decay=optimizers.own, weight=decay, mask=optim.decay_mask)
     return replace(
         t.tweak(recipe, b=True),
         loss=all_or_nothing,
-        optimizer=partial(optax.lamb, weight_decay=decay, mask=optim.decay_mask),
         schedule=optim.cosine,
         warmup=partial(optim.with_warmup, epochs=recipe.epochs * 5 / epochs),
         augment=views(recipe.augment, repeats, policy=policy),
@@ -115,9 +115,10 @@ def airbench(recipe: Recipe) -> Recipe:
     """Ten epochs: Nesterov, a lopsided triangle, smoothing of 0.2, every other epoch mirrored, shifts by 2 pixels."""
     recipe = sized(recipe, epochs=9.9, batch=1024, lr=11.5 / (1 + 1 / (1 - 0.85)))
     crop = augment.each(partial(augment.random_pad_crop, padding=2, mode="reflect"))
+    core = partial(faster_biases, momentum=0.85, times=64)
+    recipe = optimizers.exchange(recipe, core=core, decay=optimizers.own, weight=0.0153 / 11.5)
     return replace(
         t.smoothing(recipe, alpha=0.2),
-        optimizer=partial(faster_biases, momentum=0.85, decay=0.0153 / 11.5, times=64),
         schedule=partial(lopsided, start=0.2, peak_at=0.23, end=0.07),
         augment=augment.chain(crop=crop, flip=alternating),
     )
@@ -184,11 +185,11 @@ def lopsided(peak: float, *, steps: int, steps_per_epoch: int, start: float, pea
     return optax.join_schedules([up, down], [top])
 
 
-def faster_biases(schedule, *, momentum: float, decay: float, times: float):
+def faster_biases(schedule, *, momentum: float, weight_decay: float, times: float):
     """SGD by Nesterov; the biases of normalisation take larger steps, and decay as much as all else."""
 
-    def sgd(rate, decay):
-        return optim.coupled_sgd(rate, momentum=momentum, weight_decay=decay)
+    def sgd(rate, weight_decay):
+        return optim.coupled_sgd(rate, momentum=momentum, weight_decay=weight_decay)
 
-    fast = sgd(lambda step: times * schedule(step), decay / times)
-    return optim.by_path({r"bn/bias$": fast, "": sgd(schedule, decay)})
+    fast = sgd(lambda step: times * schedule(step), weight_decay / times)
+    return optim.by_path({r"bn/bias$": fast, "": sgd(schedule, weight_decay)})

@@ -6,24 +6,9 @@ from itertools import combinations
 
 from jaxtricks.data import Dataset
 from jaxtricks.train import Recipe
-from jaxtricks.tricks.trick import Ladder, Trick, apply
+from jaxtricks.tricks.trick import Ladder, Setting, Trick, apply
 
 MODES = ("stack", "add-one", "leave-one-out", "pairwise")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Circumstances under which a complete table is measured, such as noisy targets, or few images.
-
-    Fields:
-      change: ``Recipe -> Recipe`` that makes them from the baseline, or None for the baseline as it is.
-      ladder: the tricks that are measured there.
-      data: ``Dataset -> Dataset`` that makes its data from the experiment's, or None for the same.
-    """
-
-    change: Callable[[Recipe], Recipe] | None
-    ladder: Ladder
-    data: Callable[[Dataset], Dataset] | None = None
 
 
 @dataclass(frozen=True)

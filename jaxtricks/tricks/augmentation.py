@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxtricks import augment, data, optim
-from jaxtricks.ablation import Trick
 from jaxtricks.train import Recipe
+from jaxtricks.tricks import optimizers
+from jaxtricks.tricks.trick import Trick, set_fields
 
 # Of the 50,000 training images: augment.fit_color_pca(data.load("cifar10.npz").train["image"])
 CIFAR10_COLORS = augment.ColorPCA(
@@ -31,11 +32,6 @@ def augmented(recipe: Recipe, **stages) -> Recipe:
     if set(known) & set(stages):
         raise ValueError(f"stages are {', '.join(stages)}; allowed: none of {', '.join(known)}, which are there.")
     return replace(recipe, augment=partial(staged, **known, **stages))
-
-
-def mixed(recipe: Recipe, *, how) -> Recipe:
-    """Examples that mix, with their targets."""
-    return replace(recipe, mix=how)
 
 
 def together(recipe: Recipe, *, tricks) -> Recipe:
@@ -81,13 +77,13 @@ def fix_resolution(recipe: Recipe, *, epochs: float, lr: float) -> Recipe:
     Classifier and batch normalisation alone are trained; augmentation and mixing are dropped. Touvron et al., Fixing
     the train-test resolution discrepancy, arXiv 1906.06423.
     """
-    tuned = partial(without_convolutions, inner=recipe.optimizer)
-    return replace(recipe, augment=None, mix=None, optimizer=tuned, epochs=epochs, lr=lr)
+    recipe = optimizers.around(recipe, without_convolutions)
+    return replace(recipe, augment=None, mix=None, epochs=epochs, lr=lr)
 
 
-def without_convolutions(schedule, *, inner):
+def without_convolutions(tx):
     """An optimiser that leaves the kernels of convolutions as they are."""
-    return optim.freeze(inner(schedule), "conv/kernel$")
+    return optim.freeze(tx, "conv/kernel$")
 
 
 def stage(name, function, paper=None, expected=1, *, loop=False, **options):
@@ -98,7 +94,7 @@ def stage(name, function, paper=None, expected=1, *, loop=False, **options):
 
 def mix(name, function, paper, expected=1, **options):
     """A trick that mixes examples: a random function of a batch."""
-    return {name: Trick(partial(mixed, how=partial(function, **options)), expected, paper)}
+    return {name: Trick(partial(set_fields, mix=partial(function, **options)), expected, paper)}
 
 
 CROP = stage("crop", augment.random_pad_crop, "arXiv 1512.03385", padding=4)

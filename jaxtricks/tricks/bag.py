@@ -7,8 +7,9 @@ import numpy as np
 import optax
 
 from jaxtricks import augment, data, init, layers, losses, models, optim, preprocess, train
-from jaxtricks.ablation import Trick
 from jaxtricks.train import Recipe
+from jaxtricks.tricks import optimizers
+from jaxtricks.tricks.trick import Trick
 
 
 def cross_entropy(params, out, batch):
@@ -52,17 +53,12 @@ def zero_gamma(recipe: Recipe) -> Recipe:
 
 def no_bias_decay(recipe: Recipe) -> Recipe:
     """Weight decay on kernels only."""
-    return replace(recipe, optimizer=partial(recipe.optimizer, mask=optim.decay_mask))
+    return optimizers.masked(recipe, mask=optim.decay_mask)
 
 
 def low_precision(recipe: Recipe) -> Recipe:
     """Convolutions and matrix products in bfloat16."""
     return replace(recipe, precision=train.BFLOAT16)
-
-
-def in_precision(recipe: Recipe, *, precision: train.Precision) -> Recipe:
-    """Another precision."""
-    return replace(recipe, precision=precision)
 
 
 def tweak(recipe: Recipe, **switches: bool) -> Recipe:
@@ -107,7 +103,7 @@ def standard(*, task, augmented, model, lr, batch, epochs, weight_decay=1e-4) ->
         task=task,
         model=partial(model, kernel_init=init.xavier_normal()),
         loss=cross_entropy,
-        optimizer=partial(optim.coupled_sgd, momentum=0.9, weight_decay=weight_decay),
+        optimizer=optimizers.Optimizer(partial(optax.sgd, momentum=0.9, nesterov=True), weight=weight_decay),
         schedule=optim.step_decay,
         lr=lr,
         batch=batch,
@@ -125,11 +121,6 @@ def part(recipe: Recipe, **parts) -> Recipe:
 def swap(expected=None, paper=None, **parts) -> Trick:
     """A trick that is another part of the model."""
     return Trick(partial(part, **parts), expected, paper)
-
-
-def start(recipe: Recipe, *, change) -> Recipe:
-    """A change of the fresh parameters."""
-    return replace(recipe, init=change)
 
 
 def response_norm(features, *, axis_name, rngs):
@@ -161,3 +152,8 @@ def mislabelled(key, batch, *, share, classes):
 def modern(**given) -> Recipe:
     """The baseline of the experiments on one family each: as ``standard``, with warm-up and cosine decay."""
     return cosine(warm_up(standard(**given)))
+
+
+def bare(**given) -> Recipe:
+    """A baseline without augmentation, which can learn its training images by heart, wrong labels included."""
+    return replace(modern(**given), augment=None)

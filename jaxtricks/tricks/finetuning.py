@@ -1,5 +1,6 @@
-"""What fine-tuning is made of: sources and a target, weights trained once, and the ways to go on from them."""
+"""Fine-tuning: sources and a target, weights trained once, and the ways to go on from them."""
 
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,13 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxtricks import augment, data, init, optim, train
-from jaxtricks.ablation import Setting, cli
+from jaxtricks import augment, data, init, optim, tasks, train
 from jaxtricks.fingerprint import fingerprint
 from jaxtricks.keys import named
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
+from jaxtricks.tricks import optimizers
+from jaxtricks.tricks.trick import Setting
 
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "jaxtricks" / "finetune"
 PRETRAINING = 5.0  # times the epochs of the baseline
 ROWS = 1500  # of an epoch, whatever the images: each comes as often as it takes
 SHARES = {50: 0.2, 1500: 1.0}  # by the number of target images: of the source's learning rate
@@ -66,7 +69,7 @@ def begin(recipe: Recipe, given: data.Dataset, dataset: data.Dataset) -> Recipe:
     They are kept in the cache folder, as npz files with torchvision's names.
     """
     if jax.process_count() > 1:
-        raise cli.UsageError(f"finetune is started in {jax.process_count()} processes; allowed: one.")
+        raise ValueError(f"finetune is started in {jax.process_count()} processes; allowed: one.")
     longer = replace(recipe, epochs=PRETRAINING * recipe.epochs)
     about = [given.name, given.classes, given.shape, given.train["label"], dataset.train["label"]]
     recipe = replace(recipe, model=partial(network, recipe.model, weights=fingerprint([longer, about])))
@@ -74,10 +77,11 @@ def begin(recipe: Recipe, given: data.Dataset, dataset: data.Dataset) -> Recipe:
         path = weights_of(recipe, name)
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
-            (run,) = train.fit(longer, source, plan=train.Plan(devices=tuple(jax.devices()[:1])), test=False)
+            taught = replace(longer, task=tasks.classification(source.classes))
+            (run,) = train.fit(taught, source, plan=train.Plan(devices=tuple(jax.devices()[:1])), test=False)
             for images in NEIGHBOURS:
                 own = dataset.subset(images).train
-                borrowed = nearest(longer, run.variables, own, source, k=NEIGHBOURS[images])
+                borrowed = nearest(taught, run.variables, own, source, k=NEIGHBOURS[images])
                 np.savez(borrowed_of(recipe, name, images), **borrowed, classes=dataset.classes)
             init.save_pretrained(run.variables, path)  # the last, so that where it is, all is
     return recipe
@@ -99,7 +103,7 @@ def nearest(recipe: Recipe, variables, own: data.Split, source: data.Dataset, *,
 
 def weights_of(recipe: Recipe, source: str) -> Path:
     """The file of a source's weights."""
-    return cli.CACHE.parent / "finetune" / recipe.model.keywords["weights"] / f"{source}.npz"
+    return CACHE / recipe.model.keywords["weights"] / f"{source}.npz"
 
 
 def borrowed_of(recipe: Recipe, source: str, images: int) -> Path:
@@ -111,7 +115,7 @@ def network(build, *, weights: str, source: str | None = None, **given):
     """The network, with fresh weights, or a source's under a fresh head."""
     if source is None:
         return build(**given)
-    path = cli.CACHE.parent / "finetune" / weights / f"{source}.npz"
+    path = CACHE / weights / f"{source}.npz"
     return init.from_pretrained(build, path, skip=("^head/",), **given)
 
 
@@ -140,23 +144,18 @@ def layers(recipe: Recipe) -> tuple[str, ...]:
 def only(recipe: Recipe, *, last: int, lr: float) -> Recipe:
     """Train the last parts only: 1, the head, a linear probe; 2, the last stage too. All statistics stay."""
     frozen = layers(recipe)[:-last]
-    optimizer = partial(frozen_optimizer, optimizer=recipe.optimizer, frozen=frozen)
-    return replace(t.part(recipe, frozen_bn=True), optimizer=optimizer, lr=lr * recipe.lr)
+    recipe = optimizers.around(t.part(recipe, frozen_bn=True), partial(frozen_parts, patterns=frozen))
+    return replace(recipe, lr=lr * recipe.lr)
 
 
-def frozen_optimizer(schedule, *, optimizer, frozen):
+def frozen_parts(tx, *, patterns):
     """An optimiser that leaves some parts alone."""
-    return optim.freeze(optimizer(schedule), *frozen)
+    return optim.freeze(tx, *patterns)
 
 
 def by_layer(recipe: Recipe, *, decay: float) -> Recipe:
     """Smaller steps towards the input."""
-    return replace(recipe, optimizer=partial(decayed, optimizer=recipe.optimizer, layers=layers(recipe), decay=decay))
-
-
-def decayed(schedule, *, optimizer, layers, decay):
-    """An optimiser with rates by layer."""
-    return optim.layerwise_decay(optimizer(schedule), layers, decay=decay)
+    return optimizers.around(recipe, partial(optim.layerwise_decay, layers=layers(recipe), decay=decay))
 
 
 def unfreezing(recipe: Recipe, *, share: float) -> Recipe:
@@ -167,12 +166,7 @@ def unfreezing(recipe: Recipe, *, share: float) -> Recipe:
     parts = layers(recipe)[-2::-1]
     steps = recipe.epochs * (ROWS // recipe.batch)
     at = {pattern: max(1, round(share * steps * n / len(parts))) for n, pattern in enumerate(parts, 1)}
-    return replace(recipe, optimizer=partial(unfrozen, optimizer=recipe.optimizer, at=at))
-
-
-def unfrozen(schedule, *, optimizer, at):
-    """An optimiser that lets go of some parts later."""
-    return optim.unfreeze_at(optimizer(schedule), at)
+    return optimizers.around(recipe, partial(optim.unfreeze_at, steps=at))
 
 
 def co_training(recipe: Recipe, *, images: int, weight: float) -> Recipe:

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import optax
 
 from jaxtricks import losses, optim
-from jaxtricks.ablation import Trick
 from jaxtricks.train import Recipe
-from jaxtricks.tricks import bag as t
+from jaxtricks.tricks import optimizers
+from jaxtricks.tricks.trick import Trick
 
 
 def mean_ramp(logits, labels, *, s):
@@ -77,18 +77,18 @@ def with_centers(model, **given):
     return made._replace(init=init)
 
 
-def centers_apart(schedule, *, first, rate):
+def centers_apart(tx, *, rate):
     """Plain SGD for the centres, the optimiser that was there for the rest."""
-    return optim.by_path({"^centers$": optax.sgd(rate), "": first(schedule)})
+    return optim.by_path({"^centers$": optax.sgd(rate), "": tx})
 
 
 def centers(recipe: Recipe, *, weight: float, rate: float = 0.5) -> Recipe:
     """The center loss beside the recipe's own."""
+    recipe = optimizers.around(recipe, partial(centers_apart, rate=rate))
     return replace(
         recipe,
         model=partial(with_centers, recipe.model),
         loss=partial(centred, first=recipe.loss, weight=weight),
-        optimizer=partial(centers_apart, first=recipe.optimizer, rate=rate),
     )
 
 
@@ -100,11 +100,6 @@ def objective(recipe: Recipe, *, how, **given) -> Recipe:
 def auxiliary(recipe: Recipe, *, second, weight: float) -> Recipe:
     """A second loss beside the recipe's own."""
     return replace(recipe, loss=partial(beside, first=recipe.loss, second=second, weight=weight))
-
-
-def bare(**given) -> Recipe:
-    """A baseline without augmentation, which can learn its training images by heart, wrong labels included."""
-    return replace(t.modern(**given), augment=None)
 
 
 def trick(how, loss, expected=None, paper=None) -> Trick:

@@ -1,75 +1,455 @@
-"""Optimisers as tricks: each exchanges a recipe's optimiser, or wraps it, and names the rate that suits it."""
+"""Optimisers as tricks: each changes one part of a recipe's optimiser and keeps the others.
 
-from dataclasses import replace
+An ``Optimizer`` is ``schedule -> transformation``, made of parts::
+
+    before -> coupled decay -> core(rate) -> decoupled decay -> after      all of it inside around, evaluate outermost
+
+``before``, ``after`` and ``around`` add to what is there. ``exchange``, ``weight_decay`` and ``masked`` set a part; a
+part that one trick has set is not set to something else by a second one, which would drop the first in silence.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import jax
 import optax
 
-from jaxtricks import optim
+from jaxtricks import check, optim
 from jaxtricks.train import Recipe
 
+__all__ = [
+    "Optimizer",
+    "adam_then_sgd",
+    "adaptive_clip",
+    "after",
+    "around",
+    "before",
+    "centralized",
+    "clip_norm",
+    "coupled",
+    "decoupled",
+    "exchange",
+    "lookahead",
+    "masked",
+    "muon",
+    "of",
+    "own",
+    "rising_momentum",
+    "schedule_free",
+    "sharp",
+    "skip_spikes",
+    "weight_decay",
+]
 
-def optimizer(recipe: Recipe, *, tx, times: float) -> Recipe:
-    """Another optimiser, with so many times the rate."""
-    return replace(recipe, optimizer=tx, lr=times * recipe.lr)
+Part = optax.GradientTransformation | Callable[[], optax.GradientTransformation]
+
+
+def coupled(optimizer: "Optimizer", schedule: optax.Schedule) -> optax.GradientTransformation:
+    """Weight decay that is added to the gradient, before the momentum; use it as ``Optimizer.decay`` of SGD.
+
+    Args:
+      optimizer: gives core, weight, mask and turns.
+      schedule: ``step -> rate``.
+
+    Returns:
+      The transformation of core and decay.
+    """
+    return optax.chain(_decay(optimizer), _without_decay(optimizer.core, schedule))
+
+
+def decoupled(optimizer: "Optimizer", schedule: optax.Schedule) -> optax.GradientTransformation:
+    """Weight decay that takes its own step, rate times weight, which momentum does not see; as in AdamW.
+
+    Args:
+      optimizer: gives core, weight, mask and turns.
+      schedule: ``step -> rate``.
+
+    Returns:
+      The transformation of core and decay.
+    """
+    core = optax.with_extra_args_support(_without_decay(optimizer.core, schedule))
+    shrink = optax.chain(optax.set_to_zero(), _decay(optimizer), optax.scale_by_learning_rate(schedule))
+
+    def init(params):
+        return core.init(params), shrink.init(params)
+
+    def update(updates, state, params=None, **extra):
+        step, inner = core.update(updates, state[0], params, **extra)
+        less, count = shrink.update(updates, state[1], params)
+        return jax.tree.map(lambda a, b: a + b, step, less), (inner, count)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def own(optimizer: "Optimizer", schedule: optax.Schedule) -> optax.GradientTransformation:
+    """Weight decay of the core's own, which takes ``weight_decay=`` and ``mask=``; use it where decay is in the middle.
+
+    Args:
+      optimizer: gives core, weight and mask.
+      schedule: ``step -> rate``.
+
+    Returns:
+      The transformation of the core.
+    """
+    options = {"weight_decay": optimizer.weight, "mask": optimizer.mask}
+    return optimizer.core(schedule, **{name: value for name, value in options.items() if value is not None})
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """An optimiser in parts, ``schedule -> transformation``; use it as ``Recipe.optimizer`` so that tricks can compose.
+
+    Fields:
+      core: ``schedule -> transformation``, such as ``partial(optax.sgd, momentum=0.9)``.
+      weight: of the decay, 0 or more, or None where ``core`` has a weight of its own.
+      decay: where it acts: ``coupled``, ``decoupled`` or ``own``.
+      mask: which leaves decay, ``params -> tree of booleans``; all of them if None.
+      turns: steps of a turn, decay being on in every second one; always on if None.
+      before, after: transformations, or functions without arguments that make one, in the order in which they act.
+      around: functions ``transformation -> transformation``, the first innermost.
+      evaluate: ``(state, params) -> weights to evaluate``, or None for the parameters.
+      changed: names of the fields that a trick has set.
+    """
+
+    core: Callable
+    weight: float | None = 0.0
+    decay: Callable = coupled
+    mask: Callable | None = None
+    turns: int | None = None
+    before: tuple[Part, ...] = ()
+    after: tuple[Part, ...] = ()
+    around: tuple[Callable, ...] = ()
+    evaluate: Callable | None = None
+    changed: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if not callable(self.core):
+            raise TypeError(f"optimizer.core is {self.core!r}; allowed: a function schedule -> transformation.")
+        if self.decay not in (coupled, decoupled, own):
+            raise ValueError(f"optimizer.decay is {self.decay!r}; allowed: coupled, decoupled, own.")
+        if self.weight is not None:
+            check.between("optimizer.weight", self.weight, 0.0, float("inf"))
+        if self.turns is not None:
+            check.integer("optimizer.turns", self.turns)
+            check.positive("optimizer.turns", self.turns)
+        if self.decay is own:
+            core = f"since {_name(self.core)}"
+            if self.mask is not None and not _takes(self.core, "mask"):
+                raise ValueError(f"optimizer.mask is {_name(self.mask)}; allowed: None, {core} takes no mask=.")
+            if self.weight is not None and not _takes(self.core, "weight_decay"):
+                raise ValueError(f"optimizer.weight is {self.weight}; allowed: None, {core} takes no weight_decay=.")
+            if self.turns is not None:
+                raise ValueError(f"optimizer.turns is {self.turns}; allowed: None, {core} decays by itself.")
+
+    def __call__(self, schedule: optax.Schedule) -> optax.GradientTransformation:
+        """The transformation at these rates."""
+        before, after = (tuple(map(_made, parts)) for parts in (self.before, self.after))
+        tx = optax.chain(*before, self.decay(self, schedule), *after)
+        for wrap in self.around:
+            tx = wrap(tx)
+        return tx if self.evaluate is None else optim.evaluate_at(tx, self.evaluate)
+
+
+def of(recipe: Recipe) -> Optimizer:
+    """The recipe's optimiser in parts; use it to write a trick of your own.
+
+    Args:
+      recipe: with any optimiser ``schedule -> transformation``. One that is no ``Optimizer`` becomes the core of one,
+        with decay of its own; ``mask=`` and ``weight_decay=`` that a partial holds become fields.
+
+    Returns:
+      An Optimizer.
+    """
+    core = recipe.optimizer
+    if isinstance(core, Optimizer):
+        return core
+    weight = mask = None
+    if isinstance(core, partial):
+        options = dict(core.keywords)
+        mask, weight = options.pop("mask", None), options.pop("weight_decay", None)
+        core = partial(core.func, *core.args, **options)
+    return Optimizer(core, weight=weight, decay=own, mask=mask)
+
+
+def before(recipe: Recipe, tx: Part) -> Recipe:
+    """Do something to the gradient before the optimiser sees it: clip it, centralise it, add noise.
+
+    Args:
+      recipe: whose mask, decay and wrappers stay.
+      tx: a transformation, or a function without arguments that makes one. It acts after those that are there.
+
+    Returns:
+      A new recipe.
+    """
+    optimizer = of(recipe)
+    return replace(recipe, optimizer=replace(optimizer, before=(*optimizer.before, tx)))
+
+
+def after(recipe: Recipe, tx: Part) -> Recipe:
+    """Do something to the update, when rate and decay are in it: limit the weights that it leads to.
+
+    Args:
+      recipe: whose mask, decay and wrappers stay.
+      tx: a transformation, or a function without arguments that makes one. It acts after those that are there.
+
+    Returns:
+      A new recipe.
+    """
+    optimizer = of(recipe)
+    return replace(recipe, optimizer=replace(optimizer, after=(*optimizer.after, tx)))
+
+
+def around(recipe: Recipe, wrap: Callable) -> Recipe:
+    """Put something around the optimiser: freeze leaves, look ahead, skip steps.
+
+    Args:
+      recipe: whose mask, decay and wrappers stay.
+      wrap: ``transformation -> transformation``; it goes around those that are there.
+
+    Returns:
+      A new recipe.
+    """
+    optimizer = of(recipe)
+    return replace(recipe, optimizer=replace(optimizer, around=(*optimizer.around, wrap)))
+
+
+def exchange(recipe: Recipe, *, core: Callable, times: float = 1.0, **parts: Any) -> Recipe:
+    """Another optimiser, such as Adam, at its own rate, under the mask, decay and wrappers that are there.
+
+    Args:
+      recipe: any.
+      core: ``schedule -> transformation``.
+      times: the new rate in those of the recipe, > 0.
+      **parts: other fields of ``Optimizer`` that come with the core: ``weight``, ``decay``, ``mask``, ``evaluate``.
+
+    Returns:
+      A new recipe.
+
+    Raises:
+      ValueError: if a trick has set one of these parts already, or the core cannot take the decay that is there.
+    """
+    check.positive("times", times)
+    return replace(recipe, optimizer=_set(of(recipe), core=core, **parts), lr=times * recipe.lr)
+
+
+def weight_decay(recipe: Recipe, *, weight: float, decay: Callable | None = None, turns: int | None = None) -> Recipe:
+    """Another weight decay under the mask that is there; 0 for none.
+
+    Args:
+      recipe: any.
+      weight: 0 or more.
+      decay: ``coupled`` or ``decoupled``; as it is if None.
+      turns: steps of a turn, decay being on in every second one; as it is if None.
+
+    Returns:
+      A new recipe.
+
+    Raises:
+      ValueError: if a trick has set one of these parts already, or the core's own decay cannot be changed so.
+    """
+    parts = {"decay": decay, "turns": turns}
+    parts = {"weight": weight, **{name: value for name, value in parts.items() if value is not None}}
+    return replace(recipe, optimizer=_set(of(recipe), **parts))
+
+
+def masked(recipe: Recipe, *, mask: Callable) -> Recipe:
+    """Weight decay on some leaves only.
+
+    Args:
+      recipe: any whose optimiser decays.
+      mask: ``params -> tree of booleans``, true where a leaf decays.
+
+    Returns:
+      A new recipe.
+
+    Raises:
+      ValueError: if the optimiser takes no mask or decays nothing, or a trick has set another mask already.
+    """
+    optimizer = of(recipe)
+    if not (optimizer.weight or (optimizer.weight is None and optimizer.decay is own)):
+        raise ValueError(f"optimizer.weight is {optimizer.weight}; allowed for a mask: greater than 0.")
+    return replace(recipe, optimizer=_set(optimizer, mask=mask))
 
 
 def sharp(recipe: Recipe, *, rho: float) -> Recipe:
-    """The gradient of the worst point nearby."""
+    """SAM: the gradient of the worst point nearby; use it where two passes a step are affordable.
+
+    Args:
+      recipe: any; other functions of its ``gradient`` stay inside.
+      rho: distance in the units of the parameters, > 0.
+
+    Returns:
+      A new recipe.
+    """
     return replace(recipe, gradient=(*recipe.gradient, partial(optim.sam, rho=rho)))
 
 
-def schedule_free(recipe: Recipe, *, decay: float, times: float, b1: float = 0.9) -> Recipe:
-    """SGD whose average takes the place of the decay of the rate, and is what is evaluated."""
-    tx = partial(with_decay, tx=partial(averaging, b1=b1), decay=decay)
-    return replace(optimizer(recipe, tx=tx, times=times), schedule=optim.constant)
+def centralized(recipe: Recipe) -> Recipe:
+    """Subtract from the gradient of each unit its mean.
+
+    Args:
+      recipe: any.
+
+    Returns:
+      A new recipe.
+    """
+    return before(recipe, optim.centralize)
 
 
-def averaging(rate, *, b1):
-    """Schedule-free SGD."""
-    return optim.evaluate_at(
-        optax.contrib.schedule_free(optax.sgd(rate), rate, b1), optax.contrib.schedule_free_eval_params
-    )
+def adaptive_clip(recipe: Recipe, *, limit: float = 0.02) -> Recipe:
+    """Limit the gradient of a unit to a share of its weights; use it without normalisation.
+
+    Args:
+      recipe: any.
+      limit: share of the norm of the unit's weights, > 0.
+
+    Returns:
+      A new recipe.
+    """
+    check.positive("limit", limit)
+    return before(recipe, partial(optax.adaptive_grad_clip, limit))
 
 
-def with_decay(rate, *, tx, decay):
-    """An optimiser behind coupled weight decay."""
-    return optax.chain(optax.add_decayed_weights(decay), tx(rate))
+def clip_norm(recipe: Recipe, *, limit: float) -> Recipe:
+    """Limit the norm of the whole gradient.
+
+    Args:
+      recipe: any.
+      limit: of the global norm, > 0.
+
+    Returns:
+      A new recipe.
+    """
+    check.positive("limit", limit)
+    return before(recipe, partial(optax.clip_by_global_norm, limit))
 
 
-def after(rate, *, first):
-    """The baseline's optimiser behind something that is done to the gradient."""
-    return optax.chain(first(), optim.coupled_sgd(rate))
+def lookahead(recipe: Recipe, *, sync_period: int = 5, slow_step_size: float = 0.5) -> Recipe:
+    """Go part of the way back every few steps.
+
+    Args:
+      recipe: any.
+      sync_period: steps between, >= 1.
+      slow_step_size: share of the way that is kept, 0 to 1.
+
+    Returns:
+      A new recipe.
+    """
+    return around(recipe, partial(optim.lookahead, sync_period=sync_period, slow_step_size=slow_step_size))
 
 
-def looking_ahead(rate):
-    """The baseline's optimiser, which goes half the way back every five steps."""
-    return optim.lookahead(optim.coupled_sgd(rate), sync_period=5, slow_step_size=0.5)
+def skip_spikes(recipe: Recipe, *, window: int = 50, deviations: float = 6.0) -> Recipe:
+    """Skip steps whose loss is far above the last ones.
+
+    Args:
+      recipe: any.
+      window: losses to compare with, >= 2.
+      deviations: how far above their mean, in standard deviations, > 0.
+
+    Returns:
+      A new recipe.
+    """
+    return around(recipe, partial(optim.skip_spikes, window=window, deviations=deviations))
 
 
-def unit_clip():
-    """The gradient of a unit is at most 2 % of its weights."""
-    return optax.adaptive_grad_clip(0.02)
+def schedule_free(recipe: Recipe, *, times: float, b1: float = 0.9) -> Recipe:
+    """SGD whose average takes the place of the decay of the rate, and is what is evaluated.
+
+    Args:
+      recipe: any; its schedule becomes constant.
+      times: the rate in those of the recipe, > 0.
+      b1: weight of the average in the point where the gradient is taken, 0 to 1.
+
+    Returns:
+      A new recipe.
+
+    Raises:
+      ValueError: as ``exchange``.
+    """
+    core = partial(_schedule_free_sgd, b1=b1)
+    recipe = exchange(recipe, core=core, times=times, evaluate=_schedule_free_weights)
+    return replace(recipe, schedule=optim.constant)
 
 
-def rising_momentum(rate, *, first, last, steps):
-    """Nesterov's momentum, from one value to another over so many steps."""
+def rising_momentum(schedule: optax.Schedule, *, first: float, last: float, steps: int) -> optax.GradientTransformation:
+    """SGD whose Nesterov momentum goes from one value to another; a core for ``exchange``.
+
+    Args:
+      schedule: ``step -> rate``.
+      first, last: values of the momentum, 0 to 1.
+      steps: over so many steps, >= 1.
+
+    Returns:
+      The transformation.
+    """
     momentum = optax.linear_schedule(first, last, steps)
-    return optax.inject_hyperparams(optax.sgd, static_args="nesterov")(rate, momentum=momentum, nesterov=True)
+    return optax.inject_hyperparams(optax.sgd, static_args="nesterov")(schedule, momentum=momentum, nesterov=True)
 
 
-def muon(rate, *, weight_decay, share=0.1):
-    """Muon for all kernels, with decoupled decay; Adam, at a share of the rate, for the rest."""
+def muon(
+    schedule: optax.Schedule, *, weight_decay: float = 0.0, mask: Callable | None = None, share: float = 0.1
+) -> optax.GradientTransformation:
+    """Muon for all kernels, with decoupled decay; Adam, at a share of the rate, for the rest; a core for ``exchange``.
+
+    Args:
+      schedule: ``step -> rate``.
+      weight_decay: of the kernels, 0 or more.
+      mask: which kernels decay, ``params -> tree of booleans``; all of them if None.
+      share: Adam's rate in those of Muon.
+
+    Returns:
+      The transformation.
+    """
     return optax.contrib.muon(
-        rate,
+        schedule,
         weight_decay=weight_decay,
-        muon_weight_dimension_numbers=matrices,
-        adam_learning_rate=lambda step: share * rate(step),
+        weight_decay_mask=mask,
+        muon_weight_dimension_numbers=_matrices,
+        adam_learning_rate=lambda step: share * schedule(step),
     )
 
 
-def matrices(params):
+def adam_then_sgd(schedule: optax.Schedule, *, at: int, share: float) -> optax.GradientTransformation:
+    """Adam for so many steps, then SGD with Nesterov's momentum, which starts afresh; a core for ``exchange``.
+
+    Args:
+      schedule: ``step -> rate`` of SGD.
+      at: the first step of SGD, >= 1.
+      share: Adam's rate in those of SGD.
+
+    Returns:
+      The transformation.
+    """
+    adam = optax.adam(lambda step: share * schedule(step))
+    sgd = optax.sgd(lambda step: schedule(step + at), momentum=0.9, nesterov=True)
+    return optim.switch(at, adam, sgd)
+
+
+def _schedule_free_sgd(schedule, *, b1):
+    return optax.contrib.schedule_free(optax.sgd(schedule), schedule, b1)
+
+
+def _schedule_free_weights(state, params):
+    """The average, wherever in a state it is; a leaf that a mask hides from it is evaluated as it is."""
+
+    def is_average(node):
+        return isinstance(node, optax.contrib.ScheduleFreeState)
+
+    def hidden(node):
+        return isinstance(node, optax.MaskedNode)
+
+    for part in filter(is_average, jax.tree.leaves(state, is_leaf=is_average)):
+        b1 = part.b1
+        params = jax.tree.map(
+            lambda z, y, b1=b1: y if hidden(z) else (y - (1 - b1) * z) / b1, part.z, params, is_leaf=hidden
+        )
+    return params
+
+
+def _matrices(params):
     """Which axes of a kernel are inputs and outputs; None for what is no kernel."""
 
     def axes(leaf):
@@ -78,8 +458,40 @@ def matrices(params):
     return jax.tree.map(axes, params)
 
 
-def adam_then_sgd(rate, *, at, share):
-    """Adam, at a share of the rate, for so many steps, then SGD with Nesterov's momentum, which starts afresh."""
-    adam = optax.adam(lambda step: share * rate(step))
-    sgd = optax.sgd(lambda step: rate(step + at), momentum=0.9, nesterov=True)
-    return optim.switch(at, adam, sgd)
+def _set(optimizer: Optimizer, **parts: Any) -> Optimizer:
+    """The optimiser with parts that no trick has set to something else before."""
+    for name, value in parts.items():
+        present = getattr(optimizer, name)
+        if name in optimizer.changed and present != value:
+            raise ValueError(
+                f"optimizer.{name} is {_name(present)}, set by a trick; allowed: one trick that sets it, "
+                f"which {_name(value)} would drop."
+            )
+    return replace(optimizer, **parts, changed=tuple(sorted({*optimizer.changed, *parts})))
+
+
+def _decay(optimizer: Optimizer) -> optax.GradientTransformation:
+    """Adds weight times parameters, under the mask, in every second turn where there are turns."""
+    decay = optax.add_decayed_weights(optimizer.weight or 0.0, mask=optimizer.mask)
+    return decay if optimizer.turns is None else optim.alternate(decay, optax.identity(), every=optimizer.turns)
+
+
+def _without_decay(core: Callable, schedule: optax.Schedule) -> optax.GradientTransformation:
+    """The core at these rates; where it would decay by itself, it does not."""
+    return core(schedule, weight_decay=0.0) if _takes(core, "weight_decay") else core(schedule)
+
+
+def _takes(function: Callable, name: str) -> bool:
+    """Whether a function has an argument of this name."""
+    return name in inspect.signature(function).parameters
+
+
+def _made(part: Part) -> optax.GradientTransformation:
+    return part() if callable(part) else part
+
+
+def _name(value: Any) -> str:
+    """What a part is called in an error."""
+    while isinstance(value, partial):
+        value = value.func
+    return getattr(value, "__name__", repr(value))

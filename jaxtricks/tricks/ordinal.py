@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxtricks import augment, data, losses
+from jaxtricks import augment, data, losses, tasks, train
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
 
@@ -36,9 +36,19 @@ def expected(logits):
 
 
 def error_in_degrees(out, batch):
-    """Absolute error of the expected class as loss; as accuracy, 1 less a hundredth of the error in degrees."""
-    off = jnp.abs(expected(out[0]) - batch["label"])
-    return {"loss": off, "accuracy": 1 - STEP * off / 100}
+    """Absolute error of the expected angle, in degrees."""
+    return STEP * jnp.abs(expected(out[0]) - batch["label"])
+
+
+def task() -> train.Task:
+    """Classes of ten degrees, reported as the mean absolute error of the expected angle.
+
+    Returns:
+      The task, whose headline is ``MAE`` in degrees.
+    """
+    classes = tasks.classification(CLASSES)
+    error = train.mean_of(error_in_degrees, unit="\N{DEGREE SIGN}", better="lower", bounds=(0.0, STEP * (CLASSES - 1)))
+    return replace(classes, metrics={"loss": classes.metrics["loss"], "MAE": error}, headline="MAE")
 
 
 def divergence(params, out, batch):
@@ -74,4 +84,4 @@ def regression(recipe: Recipe, *, loss) -> Recipe:
 
 def baseline(**given) -> Recipe:
     """Cross-entropy, without augmentation, which would turn or mirror the images."""
-    return replace(t.modern(**given), augment=None)
+    return replace(t.modern(**given), task=task(), augment=None)

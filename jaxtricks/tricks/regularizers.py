@@ -10,6 +10,7 @@ from jaxtricks import layers, losses, models, optim
 from jaxtricks.keys import named
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import objectives as o
+from jaxtricks.tricks import optimizers
 
 
 def same(x):
@@ -68,31 +69,14 @@ def residual(recipe: Recipe, *, layout: str) -> Recipe:
     return replace(recipe, model=partial(models.resnet, models.LAYOUTS[layout], **recipe.model.keywords))
 
 
-def update(recipe: Recipe, *, tx, **options) -> Recipe:
-    """Another optimiser, ``rate -> transformation``."""
-    return replace(recipe, optimizer=partial(tx, **options))
+def max_norm(recipe: Recipe, *, limit: float) -> Recipe:
+    """A largest norm for the weights of each unit."""
+    return optimizers.after(recipe, partial(optim.max_norm, limit))
 
 
-def decoupled(rate, *, decay):
-    """Nesterov's momentum, and decay that it does not see."""
-    steps = (optax.trace(0.9, nesterov=True), optax.add_decayed_weights(decay), optax.scale_by_learning_rate(rate))
-    return optax.chain(*steps)
-
-
-def by_turns(rate, *, decay, every):
-    """Coupled decay for some steps, none for as many."""
-    turns = optim.alternate(optax.add_decayed_weights(decay), optax.identity(), every=every)
-    return optax.chain(turns, optim.coupled_sgd(rate, weight_decay=0.0))
-
-
-def limited(rate, *, limit):
-    """The baseline's optimiser, and a largest norm for each unit."""
-    return optax.chain(optim.coupled_sgd(rate), optim.max_norm(limit))
-
-
-def noisy_gradient(rate, *, eta, gamma):
-    """The baseline's optimiser behind noise of variance eta / (1 + t)^gamma."""
-    return optax.chain(optax.add_noise(eta, gamma, key=0), optim.coupled_sgd(rate))
+def gradient_noise(recipe: Recipe, *, eta: float, gamma: float, seed: int = 0) -> Recipe:
+    """Noise on the gradient, of variance eta / (1 + t)^gamma."""
+    return optimizers.before(recipe, partial(optax.add_noise, eta, gamma, key=seed))
 
 
 def absolute(params, out, batch):
@@ -103,8 +87,3 @@ def absolute(params, out, batch):
 def penalised(recipe: Recipe, *, weight: float) -> Recipe:
     """An L1 penalty beside the loss."""
     return o.auxiliary(recipe, second=absolute, weight=weight)
-
-
-def part(recipe: Recipe, **parts) -> Recipe:
-    """Other parts of the recipe: what mixes, the schedule, the average."""
-    return replace(recipe, **parts)

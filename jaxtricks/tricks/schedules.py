@@ -4,8 +4,8 @@ import math
 from dataclasses import replace
 from functools import partial
 
-from jaxtricks.ablation import Trick
 from jaxtricks.train import Recipe
+from jaxtricks.tricks.trick import Trick
 
 END = 0.01  # of the peak rate: where decays that never reach 0 end
 

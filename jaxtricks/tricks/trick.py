@@ -1,8 +1,10 @@
-"""A trick: a pure function ``Recipe -> Recipe`` with what its paper says of it; and the error if it does nothing."""
+"""A trick: a pure function ``Recipe -> Recipe`` with what its paper says of it; ladders and settings of tricks."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
+from jaxtricks.data import Dataset
 from jaxtricks.fingerprint import describe
 from jaxtricks.train import Recipe
 
@@ -36,6 +38,21 @@ class Trick:
 Ladder = Mapping[str, Trick]
 
 
+@dataclass(frozen=True)
+class Setting:
+    """Circumstances under which a whole table is measured, such as a share of wrong labels, or few images.
+
+    Fields:
+      change: ``Recipe -> Recipe`` that makes them from the baseline, or None for the baseline as it is.
+      ladder: the tricks that are measured there.
+      data: ``Dataset -> Dataset`` that makes its data from the experiment's, or None for the same.
+    """
+
+    change: Callable[[Recipe], Recipe] | None
+    ladder: Ladder
+    data: Callable[[Dataset], Dataset] | None = None
+
+
 def apply(recipe: Recipe, names: Sequence[str], ladder: Ladder) -> Recipe:
     """The recipe with these tricks, one after another.
 
@@ -59,6 +76,24 @@ def apply(recipe: Recipe, names: Sequence[str], ladder: Ladder) -> Recipe:
             raise SilentTrickError(f"trick {name!r} left the recipe as it was; it would silently do nothing.")
         recipe = changed
     return recipe
+
+
+def set_fields(recipe: Recipe, **fields: Any) -> Recipe:
+    """Other fields of the recipe: what mixes, the schedule, the average, the precision.
+
+    Args:
+      recipe: any.
+      **fields: of ``Recipe``, by name, but ``optimizer``, which ``tricks.optimizers`` changes.
+
+    Returns:
+      A new recipe.
+
+    Raises:
+      ValueError: if ``optimizer`` is among the fields.
+    """
+    if "optimizer" in fields:
+        raise ValueError("fields is optimizer; allowed: other fields, since this would drop mask, decay and wrappers.")
+    return replace(recipe, **fields)
 
 
 def merge(ladder: Ladder, groups: Mapping[str, Sequence[str]]) -> dict[str, Trick]:

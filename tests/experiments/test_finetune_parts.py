@@ -10,8 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxtricks import data, models, train
-from jaxtricks.ablation import cli
+from jaxtricks import data, models, tasks, train
 from jaxtricks.fingerprint import fingerprint
 from jaxtricks.tricks import bag, finetuning
 
@@ -20,7 +19,11 @@ ONE = train.Plan(devices=(jax.devices()[0],))
 
 
 def baseline(**changes):
-    given = {"augmented": None, "model": partial(models.resnet, models.LAYOUTS["resnet_digits"])}
+    given = {
+        "task": tasks.classification(5),
+        "augmented": None,
+        "model": partial(models.resnet, models.LAYOUTS["resnet_digits"]),
+    }
     return replace(bag.modern(**given, lr=0.05, batch=16, epochs=1), **changes)
 
 
@@ -71,7 +74,7 @@ def begun(tmp_path, monkeypatch):
         model = train.build_model(recipe, source)
         return [SimpleNamespace(variables=model.init(jax.random.key(len(trained))))]
 
-    monkeypatch.setattr(cli, "CACHE", tmp_path / "xla")
+    monkeypatch.setattr(finetuning, "CACHE", tmp_path)
     monkeypatch.setattr(finetuning, "NEIGHBOURS", {50: 2})
     monkeypatch.setattr(train, "fit", fit)
     monkeypatch.setattr(
@@ -139,7 +142,8 @@ def test_unfreezing_holds_something_however_short_the_run(epochs, steps):
     recipe = baseline(epochs=epochs)
     recipe = replace(recipe, model=partial(finetuning.network, recipe.model, weights="any"))
     changed = finetuning.unfreezing(recipe, share=1 / 3)
-    assert list(changed.optimizer.keywords["at"].values()) == steps
+    (wrap,) = changed.optimizer.around
+    assert list(wrap.keywords["steps"].values()) == steps
     changed.optimizer(optax.constant_schedule(0.1))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxtricks import models
+from jaxtricks import models, optim
 from jaxtricks.tricks import optimizers as o
 from jaxtricks.tricks import regularizers as r
 
@@ -57,12 +57,14 @@ def test_momentum_rises():
         np.testing.assert_allclose(update, -(np.asarray(gradient["bias"]) + momentum * buffer), rtol=1e-5)
 
 
+def sgd(**parts):
+    return o.Optimizer(partial(optax.sgd, momentum=0.9, nesterov=True), **parts)(optax.constant_schedule(0.1))
+
+
 def test_decay_by_turns():
     zero = [jax.tree.map(jnp.zeros_like, PARAMS)] * 4
-    rate = optax.constant_schedule(0.1)
-    found = updates(optax.chain(r.by_turns(rate, decay=0.5, every=1)), zero)
     buffer, bias = 0.0, 1.0
-    for step, update in enumerate(found):
+    for step, update in enumerate(updates(sgd(weight=0.5, turns=1), zero)):
         gradient = 0.5 * bias if step % 2 == 0 else 0.0
         buffer = gradient + 0.9 * buffer
         np.testing.assert_allclose(update["bias"], -0.1 * (gradient + 0.9 * buffer), rtol=1e-5)
@@ -71,8 +73,22 @@ def test_decay_by_turns():
 
 def test_decoupled_decay_is_not_in_the_momentum():
     zero = [jax.tree.map(jnp.zeros_like, PARAMS)] * 3
-    for step, update in enumerate(updates(r.decoupled(optax.constant_schedule(0.1), decay=0.5), zero)):
+    for step, update in enumerate(updates(sgd(weight=0.5, decay=o.decoupled), zero)):
         np.testing.assert_allclose(update["bias"], -0.05 * 0.95**step, rtol=1e-5)
+
+
+def test_decoupled_decay_of_adam_is_adamw():
+    rate = lambda step: 0.1 * (step + 1)  # noqa: E731
+    mask = lambda params: {"kernel": True, "bias": False}  # noqa: E731
+    ours = o.Optimizer(optax.adam, weight=0.3, decay=o.decoupled, mask=mask)(rate)
+    close(updates(ours), updates(optax.adamw(rate, weight_decay=0.3, mask=mask)))
+
+
+def test_coupled_decay_of_sgd_is_coupled_sgd_and_that_of_lars_its_own():
+    rate = optax.constant_schedule(0.1)
+    close(updates(sgd(weight=0.3)), updates(optim.coupled_sgd(rate, weight_decay=0.3)))
+    lars = partial(optax.lars, trust_coefficient=0.02)
+    close(updates(o.Optimizer(lars, weight=0.3)(rate)), updates(lars(rate, weight_decay=0.3)))
 
 
 def network():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from experiments import recipes as table_of_recipes
-from jaxtricks import data, recipes, train
+from jaxtricks import data, recipes, tasks, train
 from jaxtricks.ablation import cli
 from jaxtricks.tricks import bag
 
@@ -29,7 +29,9 @@ IMAGENET = data.fake(train=40_000, test=8, shape=(1, 1, 3))
 
 def made(name, *, source=IMAGENET, preset="paper", model="resnet50"):
     size = {"lr": (chosen := table_of_recipes.PRESETS[preset]).lr, "batch": chosen.batch, "epochs": chosen.epochs}
-    base = bag.standard(augmented=bag.augmentation(source), model=cli.network(model, source), **size)
+    base = bag.standard(
+        task=tasks.classification(10), augmented=bag.augmentation(source), model=cli.network(model, source), **size
+    )
     return table_of_recipes.CARDS[name].change(base)
 
 
@@ -62,7 +64,7 @@ def test_the_rates_of_v1_and_airbench_by_hand():
 
 def test_biases_of_normalisation_take_larger_steps_and_decay_alike():
     params = {"conv": {"kernel": jnp.ones((1, 1, 2, 2))}, "bn": {"bias": jnp.ones(2), "scale": jnp.ones(2)}}
-    tx = recipes.faster_biases(lambda step: 0.1, momentum=0.0, decay=0.3, times=64)
+    tx = recipes.faster_biases(lambda step: 0.1, momentum=0.0, weight_decay=0.3, times=64)
     flat = jax.tree.map(jnp.zeros_like, params)
     steep = jax.tree.map(jnp.ones_like, params)
     for gradient, expected in ((flat, (-0.03, -0.03)), (steep, (-0.13, -6.43))):

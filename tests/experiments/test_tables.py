@@ -12,10 +12,10 @@ import numpy as np
 import optax
 import pytest
 
-from jaxtricks import ablation, augment, data, init, train
-from jaxtricks.ablation import Setting, cli
+from jaxtricks import ablation, augment, data, init, tasks, train
+from jaxtricks.ablation import cli
 from jaxtricks.fingerprint import fingerprint
-from jaxtricks.tricks import augmentation, bag, finetuning, objectives, ordinal
+from jaxtricks.tricks import Setting, augmentation, bag, finetuning, ordinal
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(p.stem for p in (ROOT / "experiments").glob("[a-z]*.py"))
@@ -32,12 +32,12 @@ def with_weights(**given):
 
 BASELINES = {
     "ordinal": ordinal.baseline,
-    "losses": objectives.bare,
-    "augment": objectives.bare,
+    "losses": bag.bare,
+    "augment": bag.bare,
     "recipes": bag.standard,
     "finetune": with_weights,
-    "optimizers": objectives.bare,
-    "regularizers": objectives.bare,
+    "optimizers": bag.bare,
+    "regularizers": bag.bare,
     "schedules": MODULES["schedules"].constant,
 }
 SOURCE = data.fake(train=128, test=16)
@@ -53,9 +53,15 @@ SHARED = {"little, different: from scratch", "much, different: from scratch"}  #
 def untrained_weights(tmp_path_factory):
     """Weights and images of both sources where finetune looks for them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "CACHE", tmp_path_factory.mktemp("cache") / "xla")
+        patch.setattr(finetuning, "CACHE", tmp_path_factory.mktemp("cache"))
         preset = MODULES["finetune"].PRESETS["quick"]
-        given = {"lr": preset.lr, "batch": preset.batch, "epochs": preset.epochs, "augmented": None}
+        given = {
+            "lr": preset.lr,
+            "batch": preset.batch,
+            "epochs": preset.epochs,
+            "augmented": None,
+            "task": tasks.classification(10),
+        }
         recipe = with_weights(model=cli.network(preset.model, SOURCE), **given)
         variables = recipe.model(classes=4, channels=3).init(jax.random.key(0))
         for name in ("similar", "different"):
@@ -75,7 +81,7 @@ def table(module):
 def rows(module):
     preset = module.PRESETS["quick"]
     baseline = BASELINES.get(module.__name__.removeprefix("experiments."), bag.modern)
-    given = {"lr": preset.lr, "batch": preset.batch, "epochs": preset.epochs}
+    given = {"lr": preset.lr, "batch": preset.batch, "epochs": preset.epochs, "task": tasks.classification(10)}
     recipe = baseline(augmented=bag.augmentation(SOURCE), model=cli.network(preset.model, SOURCE), **given)
     if isinstance(next(iter(table(module).values())), Setting):
         return ablation.settings_grid(recipe, table(module))
@@ -171,11 +177,12 @@ def test_turned_images_are_turned_by_their_label():
     assert off[0] < 0.6 * off[1]
 
 
-def test_ordinal_accuracy_loses_a_point_for_each_degree():
+def test_the_ordinal_task_reports_degrees():
     logits = jnp.log(jnp.array([[0.5, 0.5] + [1e-9] * 11, [0.1, 0.9] + [1e-9] * 11, [1e-9] * 12 + [1.0]]))
     found = ordinal.error_in_degrees((logits, {}), {"label": jnp.array([0, 1, 11])})
-    np.testing.assert_allclose(found["loss"], [0.5, 0.1, 1.0], atol=1e-5)
-    np.testing.assert_allclose(found["accuracy"], [0.95, 0.99, 0.9], atol=1e-5)
+    np.testing.assert_allclose(found, [5, 1, 10], atol=1e-4)
+    task = ordinal.task()
+    assert (task.headline, task.metrics["MAE"].unit, task.metrics["MAE"].better) == ("MAE", "\N{DEGREE SIGN}", "lower")
 
 
 def test_grey_images_are_tinted_each_in_its_colour():
@@ -199,7 +206,9 @@ def test_grey_images_are_tinted_each_in_its_colour():
 def test_stages_draw_by_their_names_alone():
     """Adding one does not shift the draws of the others."""
     stages = {"crop": augment.each(augment.random_pad_crop), "flip": augment.each(augment.random_flip)}
-    base = objectives.bare(augmented=None, model=cli.NETWORKS["plain_mini"], lr=0.1, batch=8, epochs=1)
+    base = bag.bare(
+        task=tasks.classification(10), augmented=None, model=cli.NETWORKS["plain_mini"], lr=0.1, batch=8, epochs=1
+    )
     once = augmentation.augmented(base, **stages)
     twice = augmentation.augmented(augmentation.augmented(base, crop=stages["crop"]), flip=stages["flip"])
     reverse = augmentation.augmented(once, nothing=lambda key, batch: batch)
@@ -214,7 +223,9 @@ def test_stages_draw_by_their_names_alone():
 
 
 def test_fixres_trains_small_and_then_tunes_all_but_the_convolutions():
-    base = objectives.bare(augmented=None, model=cli.NETWORKS["resnet_digits"], lr=0.1, batch=16, epochs=4)
+    base = bag.bare(
+        task=tasks.classification(10), augmented=None, model=cli.NETWORKS["resnet_digits"], lr=0.1, batch=16, epochs=4
+    )
     small = augmentation.smaller(base, size=11)
     batch = {"image": jnp.asarray(SOURCE.train["image"][:4] / np.float32(255))}
     assert small.augment(jax.random.key(0), batch)["image"].shape == (4, 11, 11, 3)

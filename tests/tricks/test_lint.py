@@ -1,26 +1,38 @@
 """Every conflict that the checker knows, one recipe each, and the recipes that it must leave alone."""
 
+import warnings
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 import pytest
 
-from jaxtricks import augment, init, losses, models, optim, preprocess, train
-from jaxtricks.tricks import bag, objectives
+from jaxtricks import augment, init, losses, models, optim, preprocess, tasks, train
+from jaxtricks.tricks import bag, lint, objectives
 from jaxtricks.tricks.lint import conflicts
 
 
 def recipe(**changes):
-    given = {"augmented": None, "model": partial(models.plain, (4,)), "lr": 0.1, "batch": 8, "epochs": 2}
+    given = {
+        "task": tasks.classification(3),
+        "augmented": None,
+        "model": partial(models.plain, (4,)),
+        "lr": 0.1,
+        "batch": 8,
+        "epochs": 2,
+    }
     return replace(bag.modern(**given), **changes)
 
 
+def shapes(recipe):
+    return jax.eval_shape(recipe.model(classes=3, dtype=jnp.float32, axis_name=None).init, jax.random.key(0))
+
+
 def found(recipe):
-    variables = jax.eval_shape(recipe.model(classes=3, dtype=jnp.float32, axis_name=None).init, jax.random.key(0))
-    return {c.fields: c.why for c in conflicts(recipe, variables)}
+    return {c.fields: c.why for c in conflicts(recipe, shapes(recipe))}
 
 
 def one_hot_first(key, batch):
@@ -138,5 +150,67 @@ def test_what_belongs_together_is_left_alone(name):
 
 
 def test_a_conflict_is_a_sentence():
-    wrong, variables, _ = WRONG["accumulation"]
-    assert str(conflicts(wrong, variables)[0]).startswith("recipe.gradient and recipe.model: ")
+    wrong, _, _ = WRONG["accumulation"]
+    assert str(conflicts(wrong, shapes(wrong))[0]).startswith("recipe.gradient and recipe.model: ")
+
+
+def test_warnings_are_of_their_own_type_one_for_each_conflict():
+    wrong = replace(WRONG["accumulation"][0], loss=BINARY, targets=SMOOTH)
+    with pytest.warns(lint.RecipeWarning) as caught:
+        lint.warn(wrong, shapes(wrong))
+    assert [str(one.message).split(":")[0] for one in caught] == [
+        "recipe.loss and recipe.targets",
+        "recipe.gradient and recipe.model",
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        lint.warn(recipe(), shapes(recipe()))
+
+
+def soften(targets):
+    """Smoothing of a user's own."""
+    return 0.9 * targets + 0.1 / targets.shape[-1]
+
+
+def smooth_labels(targets):
+    """Called as the one that smooths, and does nothing of the sort."""
+    return targets
+
+
+class Mean(NamedTuple):
+    """State of an average of a user's own."""
+
+    mean: dict
+
+
+def averaging(schedule):
+    return optax.GradientTransformation(Mean, lambda updates, state, params=None: (updates, state))
+
+
+def test_what_counts_is_the_function_and_not_its_name(monkeypatch):
+    monkeypatch.setattr(lint, "TAGS", dict(lint.TAGS))
+    assert found(recipe(loss=BINARY, targets=smooth_labels)) == {}
+    ways = soften, partial(soften), jax.jit(soften), (lambda inner: lambda targets: inner(targets))(soften)
+    for own in ways:
+        assert found(recipe(loss=BINARY, targets=own)) == {}
+    assert found(recipe(optimizer=averaging)) == {}
+    lint.declare(soften, "smooths")
+    lint.declare(Mean, "averages")
+    for own in ways:
+        assert list(found(recipe(loss=BINARY, targets=own))) == [("loss", "targets")]
+    assert list(found(recipe(optimizer=averaging))) == [("optimizer", "model")]
+    with pytest.raises(ValueError, match=r"^names is smoothes; allowed: augments, averages, binary"):
+        lint.declare(soften, "smoothes")
+
+
+def test_tags_are_found_however_deep_a_function_is():
+    for part in (
+        augment.mixup,
+        {"a": [augment.mixup]},
+        (partial(partial(augment.mixup, alpha=0.1)),),
+        augment.chain(crop=augment.each(augment.random_flip), mix=augment.mixup),
+        lint.Conflict(augment.mixup, "in a dataclass"),
+    ):
+        assert lint.tags(part) >= {"mixes", "augments"}
+    assert lint.tags(augment.chain(flip=augment.each(augment.random_flip))) == {"augments"}
+    assert lint.tags(jnp.ones(3)) == lint.tags(None) == frozenset()
