@@ -245,7 +245,12 @@ async def f(x, *, y=1, **k) -> "int":
     (y): int = 1
     return lambda *a, k=1.0, **w: (yield) or [*a, *{1: 2, **w}, 1e400, 1j, ..., b"\x00", -0.0, 0x10, 1_000, None, True]
 '''
-SAME = TRICKY.replace("  # a comment", "\n\n# another").replace("Another.", "A docstring.").replace("0x10", "16")
+SAME = (
+    TRICKY.replace("  # a comment", "\n\n# another")
+    .replace("Another.", "A docstring.")
+    .replace("0x10", "16")
+    .replace('u"old"', '"old"')
+)
 OTHER_PYTHON = """
 import sys, types
 for name in ("jax", "numpy"):

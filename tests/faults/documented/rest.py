@@ -204,8 +204,8 @@ ELSEWHERE = {
             ablation.report.summarise ablation.report.table ablation.report.write""",
         "tests/ablation/test_search.py": "ablation.best_rates ablation.rate_trials",
         "tests/ablation/test_statistics.py": "ablation.verdict",
-        "tests/ablation/test_tricks.py": """ablation.merge ablation.settings_grid ablation.variants
-            fingerprint.describe fingerprint.fingerprint""",
+        "tests/ablation/test_cells.py": "data.identity",
+        "tests/ablation/test_tricks.py": "ablation.merge ablation.settings_grid ablation.variants",
         "tests/analysis/test_cost.py": "analysis.count_macs",
         "tests/data/test_dataset.py": "data.digits data.fashion_mini data.load data.tfds_set",
         "tests/data/test_nearest.py": "data.nearest_source",
@@ -224,6 +224,7 @@ ELSEWHERE = {
         "tests/train/test_conflicts.py": "lint.conflicts",
         "tests/train/test_logs.py": "train.json_lines train.tensorboard",
         "tests/train/test_parallel.py": "train.initialize_distributed",
+        "tests/test_fingerprint.py": "fingerprint.describe fingerprint.fingerprint fingerprint.source_digest",
     }.items()
 }
 # What fit and the ablation call with what they have checked (row 17).
