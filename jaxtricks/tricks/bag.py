@@ -128,7 +128,7 @@ def smoothing(recipe: Recipe, *, alpha: float = 0.1) -> Recipe:
 
     Args:
       recipe: any, with the parts that are changed.
-      alpha: strength: the share that is spread over all classes, or the parameter of the Beta distribution of the weights.
+      alpha: share of the target that is spread over all classes, 0 to 1.
 
     Returns:
       A new recipe.
@@ -141,7 +141,7 @@ def mixup(recipe: Recipe, *, alpha: float = 0.2) -> Recipe:
 
     Args:
       recipe: any, with the parts that are changed.
-      alpha: strength: the share that is spread over all classes, or the parameter of the Beta distribution of the weights.
+      alpha: parameter of the Beta distribution of the mixing weight, > 0.
 
     Returns:
       A new recipe.
