@@ -52,12 +52,12 @@ def rejected(opt_state: Tree) -> jax.Array | None:
     return sum(counts) if counts else None
 
 
-def eval_params(opt_state: Tree, params: Tree | None = None) -> Tree | None:
+def eval_params(opt_state: Tree, params: Tree | None) -> Tree | None:
     """The weights that the optimiser wants evaluated; use it wherever a run's weights are read.
 
     Args:
       opt_state: the state of any optax transformation, also inside jit or vmap.
-      params: the parameters, which fill in for leaves that a mask hides from every ``Evaluates``; needed only there.
+      params: the parameters, which fill in for leaves that a mask hides from every ``Evaluates``; None will do where there is no mask.
 
     Returns:
       A tree like the parameters, or None where no part of the state is an ``Evaluates``. Of two that hold the same

@@ -17,6 +17,8 @@ from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import optimizers
 
+__all__ = ["Card"]
+
 HEAVY_BALL = partial(optax.sgd, momentum=0.9)
 
 

@@ -89,18 +89,18 @@ def test_leaves_that_a_mask_hides_need_the_parameters(place):
     state = after(PLACES[place](doubled(optax.set_to_zero())))
     if place in MASKED:
         with pytest.raises(ValueError, match=r"^params is None; allowed"):
-            eval_params(state)
+            eval_params(state, None)
     else:
-        jax.tree.map(np.testing.assert_array_equal, eval_params(state), eval_params(state, PARAMS))
+        jax.tree.map(np.testing.assert_array_equal, eval_params(state, None), eval_params(state, PARAMS))
 
 
 def test_two_parts_of_the_tree_complete_each_other_and_the_outer_one_counts():
     parts = optim.by_path({"a": doubled(optax.set_to_zero()), "b": doubled(doubled(optax.sgd(1.0)))})
-    seen = eval_params(after(parts))
+    seen = eval_params(after(parts), None)
     np.testing.assert_array_equal(seen["a"], [2, 4])
     np.testing.assert_array_equal(seen["b"], [4])
     state = Evaluates({"a": jnp.zeros(2), "b": jnp.zeros(1)}, Evaluates(PARAMS, ()))
-    np.testing.assert_array_equal(eval_params(state)["a"], [0, 0])
+    np.testing.assert_array_equal(eval_params(state, None)["a"], [0, 0])
 
 
 class Counts(NamedTuple):
@@ -115,5 +115,5 @@ class Counts(NamedTuple):
 def test_the_names_of_fields_say_nothing():
     state = (Counts(jnp.int32(3), jnp.int32(3), PARAMS, PARAMS), optax.sgd(0.1).init(PARAMS))
     assert rejected(state) is None
-    assert eval_params(state) is None
+    assert eval_params(state, None) is None
     assert eval_params(state, PARAMS) is None

@@ -36,48 +36,116 @@ def augmentation(dataset: data.Dataset):
 
 
 def large_batch(recipe: Recipe, *, times: int = 4) -> Recipe:
-    """A larger batch and a learning rate that grows with it."""
+    """A larger batch and a learning rate that grows with it.
+
+    Args:
+      recipe: any, with the parts that are changed.
+      times: as many images in a step, and the rate in proportion, >= 1.
+
+    Returns:
+      A new recipe.
+    """
     batch = recipe.batch * times
     return replace(recipe, batch=batch, lr=optim.scaled_lr(recipe.lr, batch, per=recipe.batch))
 
 
 def warm_up(recipe: Recipe, *, share: float = 5 / 120) -> Recipe:
-    """The learning rate rises from 0 over the first part of the run: the paper's 5 of 120 epochs."""
+    """The learning rate rises from 0 over the first part of the run: the paper's 5 of 120 epochs.
+
+    Args:
+      recipe: any, with the parts that are changed.
+      share: of the run, greater than 0 and less than 1.
+
+    Returns:
+      A new recipe.
+    """
     return replace(recipe, warmup=partial(optim.with_warmup, epochs=share * recipe.epochs))
 
 
 def zero_gamma(recipe: Recipe) -> Recipe:
-    """Every residual block starts as the identity."""
+    """Every residual block starts as the identity.
+
+    Args:
+      recipe: any, with the parts that are changed.
+
+    Returns:
+      A new recipe.
+    """
     return replace(recipe, init=init.zero_gamma)
 
 
 def no_bias_decay(recipe: Recipe) -> Recipe:
-    """Weight decay on kernels only."""
+    """Weight decay on kernels only.
+
+    Args:
+      recipe: any, with the parts that are changed.
+
+    Returns:
+      A new recipe.
+    """
     return optimizers.masked(recipe, mask=optim.decay_mask)
 
 
 def low_precision(recipe: Recipe) -> Recipe:
-    """Convolutions and matrix products in bfloat16."""
+    """Convolutions and matrix products in bfloat16.
+
+    Args:
+      recipe: any, with the parts that are changed.
+
+    Returns:
+      A new recipe.
+    """
     return replace(recipe, precision=train.BFLOAT16)
 
 
 def tweak(recipe: Recipe, **switches: bool) -> Recipe:
-    """One or more of the ResNet's switches b, c and d."""
+    """One or more of the ResNet's switches b, c and d.
+
+    Args:
+      recipe: any, with the parts that are changed.
+      **switches: names of the switches (b, c, d) with a boolean each.
+
+    Returns:
+      A new recipe.
+    """
     return replace(recipe, model=partial(recipe.model, **switches))
 
 
 def cosine(recipe: Recipe) -> Recipe:
-    """Cosine decay of the learning rate."""
+    """Cosine decay of the learning rate.
+
+    Args:
+      recipe: any, with the parts that are changed.
+
+    Returns:
+      A new recipe.
+    """
     return replace(recipe, schedule=optim.cosine)
 
 
 def smoothing(recipe: Recipe, *, alpha: float = 0.1) -> Recipe:
-    """Label smoothing."""
+    """Label smoothing.
+
+    Args:
+      recipe: any, with the parts that are changed.
+      alpha: share of the target that is spread over all classes, 0 to 1.
+
+    Returns:
+      A new recipe.
+    """
     return replace(recipe, targets=partial(optax.smooth_labels, alpha=alpha))
 
 
 def mixup(recipe: Recipe, *, alpha: float = 0.2) -> Recipe:
-    """Mixup of images and targets."""
+    """Mixup of images and targets.
+
+    Args:
+      recipe: any, with the parts that are changed.
+      alpha: parameter of the Beta distribution of the mixing weight, > 0.
+
+    Returns:
+      A new recipe.
+    """
     return replace(recipe, mix=partial(augment.mixup, alpha=alpha))
 
 
@@ -90,7 +158,15 @@ TEACHERS = {models.LAYOUTS[small]: models.LAYOUTS[large] for small, large in (("
 
 
 def distillation(recipe: Recipe, *, temperature: float = 20.0) -> Recipe:
-    """A larger network of the same family, trained by the same recipe, teaches: the paper's, or one twice as wide."""
+    """A larger network of the same family, trained by the same recipe, teaches: the paper's, or one twice as wide.
+
+    Args:
+      recipe: any, with the parts that are changed.
+      temperature: of both softmaxes, > 0.
+
+    Returns:
+      A new recipe.
+    """
     layout = recipe.model.args[0]
     larger = TEACHERS.get(layout, layout._replace(widths=tuple(2 * width for width in layout.widths)))
     teacher = replace(recipe, model=partial(models.resnet, larger, **recipe.model.keywords))
@@ -98,7 +174,20 @@ def distillation(recipe: Recipe, *, temperature: float = 20.0) -> Recipe:
 
 
 def standard(*, task, augmented, model, lr, batch, epochs, weight_decay=1e-4) -> Recipe:
-    """The paper's baseline: Xavier, Nesterov, decay on everything, and a rate that falls tenfold three times."""
+    """The paper's baseline: Xavier, Nesterov, decay on everything, and a rate that falls tenfold three times.
+
+    Args:
+      task: what is learnt, such as ``tasks.classification(10)``.
+      augmented: ``(key, batch) -> batch``, or None.
+      model: ``(classes=, channels=, dtype=, axis_name=, kernel_init=) -> Model``.
+      lr: peak rate at this batch, > 0.
+      batch: images in a step, >= 1.
+      epochs: passes over the training set, > 0.
+      weight_decay: of all parameters, 0 or more.
+
+    Returns:
+      The recipe.
+    """
     return Recipe(
         task=task,
         model=partial(model, kernel_init=init.xavier_normal()),
@@ -114,12 +203,29 @@ def standard(*, task, augmented, model, lr, batch, epochs, weight_decay=1e-4) ->
 
 
 def part(recipe: Recipe, **parts) -> Recipe:
-    """Another part of the model: its activation, normalisation, pooling, initialisation."""
+    """Another part of the model: its activation, normalisation, pooling, initialisation.
+
+    Args:
+      recipe: any, with the parts that are changed.
+      **parts: arguments of the network, by name.
+
+    Returns:
+      A new recipe.
+    """
     return replace(recipe, model=partial(recipe.model, **parts))
 
 
 def swap(expected=None, paper=None, **parts) -> Trick:
-    """A trick that is another part of the model."""
+    """A trick that is another part of the model.
+
+    Args:
+      expected: sign of the paper's effect: +1, -1, 0, or None.
+      paper: what the paper reports, and where, or None.
+      **parts: arguments of the network, by name.
+
+    Returns:
+      The trick.
+    """
     return Trick(partial(part, **parts), expected, paper)
 
 
@@ -150,10 +256,24 @@ def mislabelled(key, batch, *, share, classes):
 
 
 def modern(**given) -> Recipe:
-    """The baseline of the experiments on one family each: as ``standard``, with warm-up and cosine decay."""
+    """The baseline of the experiments on one family each: as ``standard``, with warm-up and cosine decay.
+
+    Args:
+      **given: arguments of ``standard``.
+
+    Returns:
+      The recipe.
+    """
     return cosine(warm_up(standard(**given)))
 
 
 def bare(**given) -> Recipe:
-    """A baseline without augmentation, which can learn its training images by heart, wrong labels included."""
+    """A baseline without augmentation, which can learn its training images by heart, wrong labels included.
+
+    Args:
+      **given: arguments of ``standard``.
+
+    Returns:
+      The recipe.
+    """
     return replace(modern(**given), augment=None)

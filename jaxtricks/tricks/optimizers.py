@@ -308,6 +308,9 @@ def adaptive_clip(recipe: Recipe, *, limit: float = 0.02) -> Recipe:
 
     Returns:
       A new recipe.
+
+    Raises:
+      ValueError: if limit is not positive.
     """
     check.positive("limit", limit)
     return before(recipe, partial(optax.adaptive_grad_clip, limit))
@@ -322,6 +325,9 @@ def clip_norm(recipe: Recipe, *, limit: float) -> Recipe:
 
     Returns:
       A new recipe.
+
+    Raises:
+      ValueError: if limit is not positive.
     """
     check.positive("limit", limit)
     return before(recipe, partial(optax.clip_by_global_norm, limit))

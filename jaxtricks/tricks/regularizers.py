@@ -70,12 +70,30 @@ def residual(recipe: Recipe, *, layout: str) -> Recipe:
 
 
 def max_norm(recipe: Recipe, *, limit: float) -> Recipe:
-    """A largest norm for the weights of each unit."""
+    """A largest norm for the weights of each unit.
+
+    Args:
+      recipe: any, with the parts that are changed.
+      limit: of the norm of a unit's weights, > 0.
+
+    Returns:
+      A new recipe.
+    """
     return optimizers.after(recipe, partial(optim.max_norm, limit))
 
 
 def gradient_noise(recipe: Recipe, *, eta: float, gamma: float, seed: int = 0) -> Recipe:
-    """Noise on the gradient, of variance eta / (1 + t)^gamma."""
+    """Noise on the gradient, of variance eta / (1 + t)^gamma.
+
+    Args:
+      recipe: any, with the parts that are changed.
+      eta: variance of the first step, 0 or more.
+      gamma: exponent of the decay of the variance, 0 or more.
+      seed: of the noise, an integer.
+
+    Returns:
+      A new recipe.
+    """
     return optimizers.before(recipe, partial(optax.add_noise, eta, gamma, key=seed))
 
 
