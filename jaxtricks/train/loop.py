@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from jaxtricks._runtime.signals import Interrupted, Signals
-from jaxtricks._runtime.watchdog import PATIENCE, Watchdog
+from jaxtricks._runtime.guard import Guard
+from jaxtricks._runtime.signals import Interrupted
+from jaxtricks._runtime.watchdog import LIMIT_FACTOR
 from jaxtricks.data import Dataset
 from jaxtricks.train.arguments import check_arguments, check_seeds
 from jaxtricks.train.logs import Log
@@ -92,9 +93,9 @@ def fit(
 
     runs: list[Run] = []
     programs: dict[Plan, list[Program]] = {}
-    with Signals() as signals, Watchdog(watchdog) as dog:
+    with Guard(watchdog=watchdog).enter() as dog:
         for part, group in plan.groups(seeds):
-            dog.beat("making the program", patience=PATIENCE)
+            dog.beat("making the program", times=LIMIT_FACTOR)
             if part not in programs:
                 made = programs[part] = []
                 for each, own in zip(stages, teachers, strict=True):
@@ -111,14 +112,14 @@ def fit(
                 stop=stop,
                 patience=patience,
                 log=log,
-                signals=signals,
+                signals=dog,
                 watchdog=dog,
             )
             for run in session.runs(test=test):
                 runs.append(run)
                 if done is not None:
-                    dog.beat("calling done", patience=PATIENCE)
+                    dog.beat("calling done", times=LIMIT_FACTOR)
                     done(run)
-    if number := int(read(plan.largest(signals.received))):  # it came when all was done
+    if number := int(read(plan.largest(dog.received))):  # it came when all was done
         raise Interrupted(number, session.done)
     return runs

@@ -10,10 +10,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxtricks._runtime.guard import Active
 from jaxtricks._runtime.in_flight import AHEAD, Flight
-from jaxtricks._runtime.processes import leave_on_error
-from jaxtricks._runtime.signals import Interrupted, Signals
-from jaxtricks._runtime.watchdog import PATIENCE, Watchdog
+from jaxtricks._runtime.signals import Interrupted
+from jaxtricks._runtime.watchdog import LIMIT_FACTOR
 from jaxtricks.checkpoint.store import Checkpoints
 from jaxtricks.data import Feed
 from jaxtricks.fingerprint import describe, fingerprint
@@ -87,10 +87,9 @@ class Session:
         stop: EarlyStopping | None,
         patience: int,
         log: tuple[Log, ...],
-        signals: Signals,
-        watchdog: Watchdog,
+        signals: Active,
+        watchdog: Active,
     ):
-        leave_on_error()
         self.stages, self.identity = tuple(stages), identity
         self.total, program = self.stages[-1]
         self.recipe, self.plan, self.dataset = program.recipe, program.plan, program.dataset
@@ -111,7 +110,7 @@ class Session:
         self.program = self._program_of(self._recorded)
         for end, program in self.stages:
             if end >= self._recorded:
-                watchdog.beat("compiling the step", patience=PATIENCE)
+                watchdog.beat("compiling the step", times=LIMIT_FACTOR)
                 program.compile(self.state, self.feed)
 
     def runs(self, *, test: bool) -> list[Run]:
@@ -165,7 +164,7 @@ class Session:
                 if (batch := next(batches, None)) is None:
                     break
                 # the first steps may have to wait for what the backend sets up on its way
-                self.watchdog.beat(f"taking step {self.done + 1}", patience=PATIENCE if self.taken <= AHEAD else 1)
+                self.watchdog.beat(f"taking step {self.done + 1}", times=LIMIT_FACTOR if self.taken <= AHEAD else 1)
                 batch = self.plan.put_rows(batch)
                 state, record = self.program.step(state, batch, self.program.constants)
                 self.done, self.taken = self.done + 1, self.taken + 1
@@ -215,7 +214,7 @@ class Session:
     def _evaluate(self, split, variables=None) -> list[dict[str, float]]:
         def each():
             self._end_if_asked()
-            self.watchdog.beat("evaluating", patience=PATIENCE)
+            self.watchdog.beat("evaluating", times=LIMIT_FACTOR)
 
         return self.program.evaluate(self.state, split, variables, each=each)
 
@@ -233,7 +232,7 @@ class Session:
 
     def _save(self, state: State) -> None:
         if self.checkpoints is not None:
-            self.watchdog.beat(f"saving step {self.done}", patience=PATIENCE)
+            self.watchdog.beat(f"saving step {self.done}", times=LIMIT_FACTOR)
             meta = {**self.wanted, "history": self.history, "step": self.done}
             self.checkpoints.save(self.done, self._tree(state), meta)
 
@@ -249,7 +248,7 @@ class Session:
             "stop": stop,
         }
         if self.checkpoints.latest() is not None:
-            self.watchdog.beat("restoring a checkpoint", patience=PATIENCE)
+            self.watchdog.beat("restoring a checkpoint", times=LIMIT_FACTOR)
             tree, meta = self.checkpoints.restore(self._tree(self.state), wanted=self.wanted)
             self.state, self.best = (tree, None) if stop is None else (tree["state"], tree["best"])
             self.history, self.done = meta["history"], meta["step"]
