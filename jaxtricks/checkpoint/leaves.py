@@ -1,5 +1,7 @@
-"""The leaves of a state as a checkpoint holds them, and whether those of a checkpoint are the ones that are wanted."""
+"""The leaves of a state as a checkpoint holds them, and whether leaves and fields of one are those that are wanted."""
 
+import itertools
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ TEXT_LIMIT = 16 * 2**20  # bytes of one JSON file in a checkpoint
 
 
 class CheckpointMismatchError(ValueError):
-    """A checkpoint of another run: the message names the leaf or field, what was found and what was wanted."""
+    """A checkpoint of another run: the message names the leaf or field, what is stored and what was wanted."""
 
 
 def pack(state: Any) -> dict[str, jax.Array]:
@@ -61,24 +63,24 @@ def stored(where: Path, *, item: str) -> dict[str, tuple[tuple[int, ...], str]]:
     """
     for name in manifest.files(where):
         file = where / name
-        # whatever is not an array is read whole
+        # whatever is not an array is read at once
         if file.parent.name != "d" and (size := file.stat().st_size) > TEXT_LIMIT:
             raise ValueError(f"{name} has {size} bytes; allowed: up to {TEXT_LIMIT}.")
-    found = {}
+    out = {}
     for name, leaf in dict(ocp.StandardCheckpointHandler().metadata(where / item).tree).items():
         shape, chunk = tuple(leaf.shape), leaf.storage.chunk_shape
-        # a chunk is unpacked whole, whatever the array's shape
+        # a chunk is unpacked at once, whatever the array's shape
         if math.prod(chunk) > max(1, math.prod(shape)):
             raise ValueError(f"leaf {name} of shape {list(shape)} has chunks of {list(chunk)}.")
-        found[name] = shape, str(np.dtype(leaf.dtype))
-    return found
+        out[name] = shape, str(np.dtype(leaf.dtype))
+    return out
 
 
-def compare(found: dict[str, tuple[tuple[int, ...], str]], wanted: dict[str, jax.Array], *, folder: Path) -> None:
+def compare(stored: dict[str, tuple[tuple[int, ...], str]], wanted: dict[str, jax.Array], *, folder: Any) -> None:
     """Name the first leaf that a checkpoint lacks, has too much, or has in another shape or dtype.
 
     Args:
-      found: from ``stored``.
+      stored: from ``stored``.
       wanted: from ``pack``.
       folder: for the message.
 
@@ -87,18 +89,63 @@ def compare(found: dict[str, tuple[tuple[int, ...], str]], wanted: dict[str, jax
     """
     for name, array in wanted.items():
         want = (tuple(array.shape), str(np.dtype(array.dtype)))
-        if name not in found:
+        if name not in stored:
             raise CheckpointMismatchError(
                 f"{folder}: the checkpoint has no leaf {name}; wanted: {want[1]}{list(want[0])}."
             )
-        if found[name] != want:
-            shape, dtype = found[name]
+        if stored[name] != want:
+            shape, dtype = stored[name]
             raise CheckpointMismatchError(
                 f"{folder}: leaf {name} is {dtype}{list(shape)}; wanted: {want[1]}{list(want[0])}."
             )
-    extra = sorted(set(found) - set(wanted))
+    extra = sorted(set(stored) - set(wanted))
     if extra:
         raise CheckpointMismatchError(f"{folder}: the checkpoint has a leaf {extra[0]}, which this run lacks.")
+
+
+def compare_fields(stored: dict, wanted: dict) -> str | None:
+    """Say which is the first part of the wanted fields that is stored otherwise, and how.
+
+    Args:
+      stored: dicts, lists, text and numbers, as JSON gives them back; fields that are not wanted do not count.
+      wanted: the same, tuples allowed; a dict or list inside it must agree in all its parts.
+
+    Returns:
+      Such as ``"recipe.epochs is 2.0; wanted: 4.0"``; None if all agree.
+
+    Example:
+      >>> compare_fields({"recipe": {"epochs": 2.0, "lr": [1, 2]}}, {"recipe": {"epochs": 2.0, "lr": [1, 4]}})
+      'recipe.lr[1] is 2; wanted: 4'
+    """
+    wanted = json.loads(json.dumps(wanted))
+    for name, value in wanted.items():
+        if difference := _difference(name, stored.get(name, _MISSING), value):
+            return difference
+    return None
+
+
+_MISSING = object()
+
+
+def _difference(path: str, stored: Any, wanted: Any) -> str | None:
+    if isinstance(stored, dict) and isinstance(wanted, dict):
+        parts = [(f"{path}.{name}", name) for name in {**wanted, **stored}]
+        pairs = [(at, stored.get(name, _MISSING), wanted.get(name, _MISSING)) for at, name in parts]
+    elif isinstance(stored, list) and isinstance(wanted, list):
+        both = itertools.zip_longest(stored, wanted, fillvalue=_MISSING)
+        pairs = [(f"{path}[{i}]", *pair) for i, pair in enumerate(both)]
+    else:
+        texts = [_text(stored), _text(wanted)]
+        return None if texts[0] == texts[1] else f"{path} is {_short(texts[0])}; wanted: {_short(texts[1])}"
+    return next((difference for pair in pairs if (difference := _difference(*pair))), None)
+
+
+def _text(value: Any) -> str:
+    return "missing" if value is _MISSING else json.dumps(value, sort_keys=True)
+
+
+def _short(text: str, limit: int = 200) -> str:
+    return text if len(text) <= limit else f"{text[:limit]} ..."
 
 
 def _is_key(x) -> bool:

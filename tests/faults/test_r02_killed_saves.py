@@ -12,10 +12,10 @@ import warnings
 from contextlib import suppress
 
 import pytest
-from shelves import WHERE, before_each_operation, fill, restore, same, state, tree
+from stores import WHERE, before_each_operation, fill, restore, same, state, tree
 
 from jaxtricks.checkpoint import Checkpoints
-from jaxtricks.checkpoint.layout import STAGE
+from jaxtricks.checkpoint.mounted import TEMPORARY
 
 SIZE = 2**20
 
@@ -59,7 +59,7 @@ def test_r02_at_every_moment_of_a_save_the_disk_holds_a_whole_step(tmp_path, asy
         assert not told
         restored.append(step)
         assert Checkpoints(each).latest() == step
-        assert {p.name for p in each.iterdir()} <= {"1", "2", STAGE}
+        assert {p.name for p in each.iterdir()} <= {"1", "2", TEMPORARY}
     assert restored == sorted(restored)  # once the new step is there, it stays
     assert set(restored) == {1, 2}
     how = "asynchronous" if asynchronous else "waiting"
@@ -98,7 +98,7 @@ def kill_some(folder, kills, asynchronous):
             time.sleep(random.uniform(0.0, 0.3))
             process.kill()
             said = last + 1 + len(process.stdout.read().split())
-        partial = (folder / STAGE).exists()
+        partial = (folder / TEMPORARY).exists()
         checkpoints = Checkpoints(folder)
         assert checkpoints.latest() in ((said - 1, said) if asynchronous else (said, said + 1))
         last, told = restore(folder, SIZE)
@@ -120,7 +120,7 @@ def test_r02_sigkill_inside_a_save(tmp_path, asynchronous, kills, card):
 
 def test_r02_what_a_killed_save_left_is_removed_by_the_next(tmp_path):
     fill(tmp_path, 1)
-    left = tmp_path / STAGE / "2.orbax-checkpoint-tmp" / "state"
+    left = tmp_path / TEMPORARY / "2.orbax-checkpoint-tmp" / "state"
     left.mkdir(parents=True)
     (left / "half").write_bytes(bytes(1000))
     assert Checkpoints(tmp_path).steps() == [1]

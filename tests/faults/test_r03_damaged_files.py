@@ -7,7 +7,7 @@ import subprocess
 import warnings
 
 import pytest
-from shelves import files, fill, restore, state, tree
+from stores import files, fill, restore, state, tree
 
 from jaxtricks.checkpoint import CheckpointCorruptError, Checkpoints, CheckpointWarning, manifest
 
@@ -56,7 +56,7 @@ def test_r03_every_file_of_the_only_one(tmp_path, card):
         whole = path.read_bytes()
         for damage in ("truncated", "emptied", "deleted"):
             DAMAGES[damage](path)
-            with pytest.raises(CheckpointCorruptError, match="holds no whole checkpoint") as caught:
+            with pytest.raises(CheckpointCorruptError, match="holds no intact checkpoint") as caught:
                 Checkpoints(tmp_path).restore(state(0), wanted={})
             assert str(tmp_path / "1") in str(caught.value)
             path.write_bytes(whole)

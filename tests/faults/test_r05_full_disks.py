@@ -6,12 +6,14 @@ import os
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from children import Child
-from shelves import WHERE, before_each_operation, fails, fill, holds, limited, restore, state, tree
+from stores import WHERE, before_each_operation, fails, fill, holds, limited, restore, state, tree
 
-from jaxtricks.checkpoint import Checkpoints, CheckpointSaveError, CheckpointWarning, layout, manifest
+from jaxtricks.checkpoint import Checkpoints, CheckpointSaveError, CheckpointWarning, manifest
+from jaxtricks.checkpoint.mounted import TEMPORARY, Mounted
 
 SIZE = 2**16  # 256 KiB, which do not compress
 
@@ -35,7 +37,7 @@ def test_r05_the_kernel_refuses_to_write(tmp_path, asynchronous, on_error, card)
     for limit in limits:
         with limited(limit):
             text = fails(checkpoints, 3, SIZE)
-        assert text.startswith(f"step 3 was not saved in {tmp_path}, the newest whole step is 2. ")
+        assert text.startswith(f"step 3 was not saved in {tmp_path}, the newest complete step is 2. ")
         holds(checkpoints, [1, 2], before)
         assert restore(tmp_path, SIZE) == (2, [])
     checkpoints.save(3, state(3, SIZE), {"step": 3})
@@ -110,7 +112,7 @@ def test_r05_old_steps_that_cannot_be_removed(tmp_path, monkeypatch):
         raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
     checkpoints = Checkpoints(tmp_path)
-    monkeypatch.setattr(layout, "prune", refuse)
+    monkeypatch.setattr(Mounted, "prune", refuse)
     with pytest.warns(CheckpointWarning, match=r"Step 3 was saved .* could not be removed: .*Permission denied"):
         checkpoints.save(3, state(3), {"step": 3})
     monkeypatch.undo()
@@ -121,11 +123,11 @@ def test_r05_old_steps_that_cannot_be_removed(tmp_path, monkeypatch):
 
 def test_r05_what_late_writes_bring_back_is_removed_again(tmp_path, monkeypatch):
     """Orbax tells of the first array that fails, and its threads go on with the others."""
-    left = tmp_path / layout.STAGE / "1" / "state"
+    left = tmp_path / TEMPORARY / "1" / "state"
     left.mkdir(parents=True)
     late = iter([nothing := lambda **_: None, left.mkdir])  # not at the first look, at the second
     monkeypatch.setattr(time, "sleep", lambda _: next(late, nothing)(parents=True))
-    layout.sweep(tmp_path, watch=0.05)
+    Mounted(tmp_path).sweep(watch=0.05)
     assert next(late, None) is None
     assert not list(tmp_path.iterdir())
 
@@ -155,7 +157,8 @@ def test_r05_a_full_file_system(tmp_path, card):
     [
         ({"on_error": "ignore"}, "on_error is 'ignore'; allowed: 'raise', 'warn'"),
         ({"keep": 0}, "keep is 0; allowed: 1 or more"),
-        ({"folder": "gs://bucket/run"}, "folder is 'gs://bucket/run'; allowed: a path"),
+        ({"folder": "ftp://host/run"}, "folder is 'ftp://host/run'; allowed: a path, or a URL"),
+        ({"folder": Path("gs://bucket/run")}, r"folder is PosixPath\('gs:/bucket/run'\); allowed: a path, or a URL"),
     ],
 )
 def test_r05_wrong_options(tmp_path, changes, words):

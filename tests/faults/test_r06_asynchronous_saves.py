@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import runs
 import small
-from shelves import fill, limited, restore, same, state
+from stores import fill, limited, restore, same, state
 
 from jaxtricks.checkpoint import Checkpoints, CheckpointSaveError, CheckpointWarning, manifest
 from jaxtricks.train import fit
@@ -37,7 +37,7 @@ def failed(folder, **options):
 @pytest.mark.parametrize("call", NEXT)
 def test_r06_the_next_call_tells(tmp_path, call, card):
     checkpoints = failed(tmp_path)
-    with pytest.raises(CheckpointSaveError, match=r"step 2 was not saved in .*, the newest whole step is 1"):
+    with pytest.raises(CheckpointSaveError, match=r"step 2 was not saved in .*, the newest complete step is 1"):
         NEXT[call](checkpoints)
     assert (checkpoints.steps(), checkpoints.latest()) == ([1], 1)
     if call != "close":
@@ -51,7 +51,7 @@ def test_r06_the_next_call_tells(tmp_path, call, card):
 @pytest.mark.parametrize("call", NEXT)
 def test_r06_or_it_is_a_warning_and_the_run_goes_on(tmp_path, call):
     checkpoints = failed(tmp_path, on_error="warn")
-    with pytest.warns(CheckpointWarning, match=r"step 2 was not saved in .*, the newest whole step is 1") as told:
+    with pytest.warns(CheckpointWarning, match=r"step 2 was not saved in .*, the newest complete step is 1") as told:
         NEXT[call](checkpoints)
     assert len(told) == 1
     checkpoints.close()
@@ -132,7 +132,7 @@ def test_r06_a_run_that_saves_beside_its_steps(tmp_path, monkeypatch):
         real(folder)
 
     monkeypatch.setattr(manifest, "write", fails)
-    with pytest.raises(CheckpointSaveError, match=r"step 4 was not saved .* newest whole step is 2.*no room"):
+    with pytest.raises(CheckpointSaveError, match=r"step 4 was not saved .* newest complete step is 2.*no room"):
         with runs.every_step(taken.append) as log:
             fit(runs.recipe(), runs.dataset(), folder=tmp_path / "raise", log=[log], **options)
     assert 4 <= taken[-1] <= 6

@@ -8,7 +8,7 @@ import tracemalloc
 
 import pytest
 import tensorstore
-from shelves import files, fill, restore, state, tree
+from stores import files, fill, restore, state, tree
 
 from jaxtricks.checkpoint import CheckpointCorruptError, CheckpointMismatchError, Checkpoints, manifest
 

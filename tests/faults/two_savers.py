@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from shelves import files
+from stores import files
 
 from jaxtricks.checkpoint import CheckpointCorruptError, Checkpoints, CheckpointSaveError, manifest
 from jaxtricks.train import start
