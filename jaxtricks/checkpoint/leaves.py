@@ -1,8 +1,7 @@
-"""The leaves of a state as a checkpoint holds them, and whether leaves and fields of one are those that are wanted."""
+"""The leaves of a state as a checkpoint holds them: written and read by orbax."""
 
-import itertools
-import json
 import math
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,8 @@ import orbax.checkpoint as ocp
 
 from jaxtricks.checkpoint import manifest
 
+META = "meta.json"
 TEXT_LIMIT = 16 * 2**20  # bytes of one JSON file in a checkpoint
-
-
-class CheckpointMismatchError(ValueError):
-    """A checkpoint of another run: the message names the leaf or field, what is stored and what was wanted."""
 
 
 def pack(state: Any) -> dict[str, jax.Array]:
@@ -48,12 +44,11 @@ def unpack(packed: dict[str, jax.Array], like: Any) -> Any:
     return jax.tree_util.tree_unflatten(structure, out)
 
 
-def stored(where: Path, *, item: str) -> dict[str, tuple[tuple[int, ...], str]]:
+def stored(where: Path) -> dict[str, tuple[tuple[int, ...], str]]:
     """Shape and dtype of every leaf of a checkpoint, read in bounded memory.
 
     Args:
       where: the folder of one step.
-      item: the name of the state in it.
 
     Returns:
       ``(shape, dtype)`` by the leaf's path.
@@ -67,7 +62,7 @@ def stored(where: Path, *, item: str) -> dict[str, tuple[tuple[int, ...], str]]:
         if file.parent.name != "d" and (size := file.stat().st_size) > TEXT_LIMIT:
             raise ValueError(f"{name} has {size} bytes; allowed: up to {TEXT_LIMIT}.")
     out = {}
-    for name, leaf in dict(ocp.StandardCheckpointHandler().metadata(where / item).tree).items():
+    for name, leaf in dict(ocp.StandardCheckpointHandler().metadata(where / "state").tree).items():
         shape, chunk = tuple(leaf.shape), leaf.storage.chunk_shape
         # a chunk is unpacked at once, whatever the array's shape
         if math.prod(chunk) > max(1, math.prod(shape)):
@@ -76,76 +71,57 @@ def stored(where: Path, *, item: str) -> dict[str, tuple[tuple[int, ...], str]]:
     return out
 
 
-def compare(stored: dict[str, tuple[tuple[int, ...], str]], wanted: dict[str, jax.Array], *, folder: Any) -> None:
-    """Name the first leaf that a checkpoint lacks, has too much, or has in another shape or dtype.
+def start_write(where: Path, packed: dict, meta: dict, *, processes: set[int] | None = None) -> ocp.AsyncCheckpointer:
+    """Begin to write a step; when this returns, the state is copied.
 
     Args:
-      stored: from ``stored``.
-      wanted: from ``pack``.
-      folder: for the message.
-
-    Raises:
-      CheckpointMismatchError: if there is one.
-    """
-    for name, array in wanted.items():
-        want = (tuple(array.shape), str(np.dtype(array.dtype)))
-        if name not in stored:
-            raise CheckpointMismatchError(
-                f"{folder}: the checkpoint has no leaf {name}; wanted: {want[1]}{list(want[0])}."
-            )
-        if stored[name] != want:
-            shape, dtype = stored[name]
-            raise CheckpointMismatchError(
-                f"{folder}: leaf {name} is {dtype}{list(shape)}; wanted: {want[1]}{list(want[0])}."
-            )
-    extra = sorted(set(stored) - set(wanted))
-    if extra:
-        raise CheckpointMismatchError(f"{folder}: the checkpoint has a leaf {extra[0]}, which this run lacks.")
-
-
-def compare_fields(stored: dict, wanted: dict) -> str | None:
-    """Say which is the first part of the wanted fields that is stored otherwise, and how.
-
-    Args:
-      stored: dicts, lists, text and numbers, as JSON gives them back; fields that are not wanted do not count.
-      wanted: the same, tuples allowed; a dict or list inside it must agree in all its parts.
+      where: the folder of the step, not there yet.
+      packed: from ``pack``.
+      meta: of JSON.
+      processes: those that write; all that there are if None.
 
     Returns:
-      Such as ``"recipe.epochs is 2.0; wanted: 4.0"``; None if all agree.
-
-    Example:
-      >>> compare_fields({"recipe": {"epochs": 2.0, "lr": [1, 2]}}, {"recipe": {"epochs": 2.0, "lr": [1, 4]}})
-      'recipe.lr[1] is 2; wanted: 4'
+      What to wait for and to close; its errors are those of the writing.
     """
-    wanted = json.loads(json.dumps(wanted))
-    for name, value in wanted.items():
-        if difference := _difference(name, stored.get(name, _MISSING), value):
-            return difference
-    return None
+    checkpointer = _checkpointer(processes)
+    items = ocp.args.Composite(state=ocp.args.StandardSave(packed), meta=ocp.args.JsonSave(meta))
+    checkpointer.save(where, args=items)
+    return checkpointer
 
 
-_MISSING = object()
+def read_meta(where: Path) -> dict:
+    """The dict of a step."""
+    return dict(_read(where, meta=ocp.args.JsonRestore())["meta"])
 
 
-def _difference(path: str, stored: Any, wanted: Any) -> str | None:
-    if isinstance(stored, dict) and isinstance(wanted, dict):
-        parts = [(f"{path}.{name}", name) for name in {**wanted, **stored}]
-        pairs = [(at, stored.get(name, _MISSING), wanted.get(name, _MISSING)) for at, name in parts]
-    elif isinstance(stored, list) and isinstance(wanted, list):
-        both = itertools.zip_longest(stored, wanted, fillvalue=_MISSING)
-        pairs = [(f"{path}[{i}]", *pair) for i, pair in enumerate(both)]
-    else:
-        texts = [_text(stored), _text(wanted)]
-        return None if texts[0] == texts[1] else f"{path} is {_short(texts[0])}; wanted: {_short(texts[1])}"
-    return next((difference for pair in pairs if (difference := _difference(*pair))), None)
+def read(where: Path, packed: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """The leaves of a step.
+
+    Args:
+      where: the folder of one step.
+      packed: arrays of the shapes, dtypes and shardings that are wanted.
+    """
+    shardings = {name: x.sharding for name, x in packed.items()}
+    target = {name: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding) for name, x in packed.items()}
+    restored = _read(where, state=ocp.args.StandardRestore(target))["state"]
+    # a jitted copy, so that the arrays are the compiler's own and may be donated
+    return jax.jit(lambda t: jax.tree.map(lambda x: x.copy(), t), out_shardings=shardings)(restored)
 
 
-def _text(value: Any) -> str:
-    return "missing" if value is _MISSING else json.dumps(value, sort_keys=True)
+def _read(where: Path, **items) -> Any:
+    with closing(_checkpointer(None)) as checkpointer:
+        return checkpointer.restore(where, args=ocp.args.Composite(**items))
 
 
-def _short(text: str, limit: int = 200) -> str:
-    return text if len(text) <= limit else f"{text[:limit]} ..."
+def _checkpointer(processes: set[int] | None) -> ocp.AsyncCheckpointer:
+    options = ocp.options.MultiprocessingOptions(primary_host=0, active_processes=processes)
+    handler = ocp.CompositeCheckpointHandler(
+        composite_options=ocp.CompositeOptions(multiprocessing_options=options),
+        state=ocp.StandardCheckpointHandler(multiprocessing_options=options),
+        meta=ocp.JsonCheckpointHandler(META, multiprocessing_options=options),
+    )
+    directories = ocp.AsyncOptions(create_directories_asynchronously=False)
+    return ocp.AsyncCheckpointer(handler, async_options=directories, multiprocessing_options=options)
 
 
 def _is_key(x) -> bool:

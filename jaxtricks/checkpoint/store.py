@@ -10,30 +10,21 @@ import os
 import re
 import warnings
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import jax
-import orbax.checkpoint as ocp
 from etils import epath
 from jax.experimental import multihost_utils
 
 from jaxtricks._runtime.processes import everywhere, of_first
 from jaxtricks.checkpoint import manifest
-from jaxtricks.checkpoint.leaves import (
-    TEXT_LIMIT,
-    CheckpointMismatchError,
-    compare,
-    compare_fields,
-    pack,
-    stored,
-    unpack,
-)
+from jaxtricks.checkpoint.compare import CheckpointMismatchError, compare, compare_fields
+from jaxtricks.checkpoint.leaves import META, TEXT_LIMIT, pack, read, read_meta, start_write, stored, unpack
 from jaxtricks.checkpoint.mounted import DIGITS, Mounted, remove
 from jaxtricks.checkpoint.remote import Remote, open_url
 
-META = "meta.json"
 NEVER_SAVED, NONE_INTACT = -1, -2
 ON_ERROR = ("raise", "warn")
 
@@ -119,12 +110,12 @@ class Checkpoints:
         # a name of its own: after an error the threads of the last save may still be writing to theirs
         temporary = self._place.temporary(str(of_first(lambda: int.from_bytes(os.urandom(3), "big"))))
         try:
-            checkpointer = self._begin(temporary, step, pack(state), meta)
+            writing = self._begin(temporary, step, pack(state), meta)
         except Exception as error:
             work = Future()
             work.set_exception(error)
         else:
-            work = self._worker.submit(self._finish, temporary, step, checkpointer)
+            work = self._worker.submit(self._finish, temporary, step, writing)
         self._pending = step, work, temporary
         if not self.asynchronous:
             self.wait()
@@ -198,8 +189,12 @@ class Checkpoints:
                 raise CheckpointCorruptError(self._lost())
             if self._damaged:
                 warnings.warn(f"{self._faults()} Step {step} is restored instead.", CheckpointWarning, stacklevel=2)
-            if jax.process_index() != 0:
+            if isinstance(self._place, Remote) and jax.process_index() != 0:
                 self._place.fetch(step, copies)
+                if fault := manifest.damage(copies / str(step)):
+                    raise CheckpointCorruptError(
+                        f"{self.folder}, step {step}: this process read another copy; it {fault}."
+                    )
             return self._read(copies / str(step), like, wanted)
 
     def close(self) -> None:
@@ -213,27 +208,23 @@ class Checkpoints:
         finally:
             self._worker.shutdown()
 
-    def _begin(self, temporary: Path, step: int, packed: dict, meta: dict) -> ocp.Checkpointer | None:
-        """Let orbax write to a temporary folder; an asynchronous write has copied the state when this returns."""
-        alone = isinstance(self._place, Remote) and jax.process_count() > 1  # the local disk of process 0
+    def _begin(self, temporary: Path, step: int, packed: dict, meta: dict) -> Any:
+        """Let orbax write to a temporary folder; when this returns, the state is copied."""
+        alone = isinstance(self._place, Remote) and jax.process_count() > 1  # to the local disk of process 0
         if alone:
             packed = {name: multihost_utils.process_allgather(x, tiled=True) for name, x in packed.items()}
         if jax.process_index() == 0:
             self._place.sweep()
             temporary.mkdir(parents=True)
         elif alone:
-            return None
-        checkpointer = _checkpointer(asynchronous=self.asynchronous, processes={0} if alone else None)
-        items = ocp.args.Composite(state=ocp.args.StandardSave(packed), meta=ocp.args.JsonSave(meta))
-        checkpointer.save(temporary / str(step), args=items)
-        return checkpointer
+            return nullcontext()
+        return closing(start_write(temporary / str(step), packed, meta, processes={0} if alone else None))
 
-    def _finish(self, temporary: Path, step: int, checkpointer: ocp.Checkpointer | None) -> str | None:
+    def _finish(self, temporary: Path, step: int, writing: Any) -> str | None:
         """Write the list of digests, and the step to its place; returns what went wrong after that."""
-        if checkpointer is not None:
-            with closing(checkpointer):
-                if self.asynchronous:
-                    checkpointer.wait_until_finished()  # in process 0 until all processes have written
+        with writing as checkpointer:
+            if checkpointer is not None:
+                checkpointer.wait_until_finished()  # in process 0 until all processes have written
         if jax.process_index() != 0:
             return None
         manifest.write(temporary / str(step))
@@ -287,18 +278,12 @@ class Checkpoints:
     def _read(self, where: Path, like: Any, wanted: dict) -> tuple[Any, dict]:
         packed = pack(like)
         with _reading(where):
-            found = stored(where, item="state")
-            meta = dict(_restore(where, meta=ocp.args.JsonRestore())["meta"])
+            leaves, meta = stored(where), read_meta(where)
         if difference := compare_fields(meta, wanted):
             raise CheckpointMismatchError(f"{self.folder}, step {where.name}: {difference}.")
-        compare(found, packed, folder=self.folder)
-        target = {name: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding) for name, x in packed.items()}
+        compare(leaves, packed, folder=self.folder)
         with _reading(where):
-            restored = _restore(where, state=ocp.args.StandardRestore(target))["state"]
-        # a jitted copy, so that the arrays are the compiler's own and may be donated
-        shardings = {name: x.sharding for name, x in packed.items()}
-        restored = jax.jit(lambda t: jax.tree.map(lambda x: x.copy(), t), out_shardings=shardings)(restored)
-        return unpack(restored, like), meta
+            return unpack(read(where, packed), like), meta
 
     def _faults(self) -> str:
         return " ".join(f"{self.folder / str(step)}: {fault}." for step, fault in self._damaged.items())
@@ -314,24 +299,6 @@ def _folder(folder: str | os.PathLike) -> Path | epath.Path:
     if isinstance(folder, Path) and re.match(r"[a-z][a-z0-9+.-]+:/", text):  # a Path makes one slash of two
         raise ValueError(f"folder is {folder!r}; allowed: a path, or a URL as text.")
     return Path(folder).expanduser().absolute()
-
-
-def _checkpointer(*, asynchronous: bool, processes: set[int] | None = None) -> ocp.Checkpointer:
-    options = ocp.options.MultiprocessingOptions(primary_host=0, active_processes=processes)
-    handler = ocp.CompositeCheckpointHandler(
-        composite_options=ocp.CompositeOptions(multiprocessing_options=options),
-        state=ocp.StandardCheckpointHandler(multiprocessing_options=options),
-        meta=ocp.JsonCheckpointHandler(META, multiprocessing_options=options),
-    )
-    if not asynchronous:
-        return ocp.Checkpointer(handler, multiprocessing_options=options)
-    directories = ocp.AsyncOptions(create_directories_asynchronously=False)
-    return ocp.AsyncCheckpointer(handler, async_options=directories, multiprocessing_options=options)
-
-
-def _restore(where: Path, **items) -> Any:
-    with closing(_checkpointer(asynchronous=False)) as checkpointer:
-        return checkpointer.restore(where, args=ocp.args.Composite(**items))
 
 
 @contextmanager

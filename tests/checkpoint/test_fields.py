@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import pytest
 
 from jaxtricks.checkpoint import CheckpointMismatchError, Checkpoints
-from jaxtricks.checkpoint.leaves import compare_fields
+from jaxtricks.checkpoint.compare import compare_fields
 
 RECIPE = {"epochs": 2.0, "augment": [{"flip": 0.5}, {"crop": 4}], "ema": None}
 

@@ -235,6 +235,14 @@ def test_a_store_that_cannot_be_reached_is_a_save_error(url, monkeypatch):
         checkpoints.save(2, state(2), {"step": 2})
 
 
+def test_another_process_checks_its_own_copy(url, monkeypatch):
+    fill(url, 0)
+    fsspec.filesystem("memory").pipe(Memory(url)._key + "/0/meta/meta.json", b"{}")
+    monkeypatch.setattr(jax, "process_index", lambda: 1)  # it believes the first one, which says step 0
+    with pytest.raises(CheckpointCorruptError, match=r"step 0: the copy of this process: .* was changed"):
+        Checkpoints(url).restore(state(0), wanted={})
+
+
 def test_another_run_is_named(url):
     fill(url, 1)
     with pytest.raises(CheckpointMismatchError, match=r"memory://.*/run, step 1: step is 1; wanted: 2\."):
