@@ -45,7 +45,7 @@ def test_r05_the_kernel_refuses_to_write(tmp_path, asynchronous, on_error, card)
     assert checkpoints.steps() == [2, 3]
     assert restore(tmp_path, SIZE) == (3, [])
     how = f"{'asynchronous' if asynchronous else 'waiting'}, {on_error}"
-    card("r05", f"the kernel refuses to write ({how}): told, good steps intact, no rubbish", f"{len(limits)} of 3")
+    card("r05", f"the kernel refuses to write ({how}): reported, good steps intact, no rubbish", f"{len(limits)} of 3")
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
@@ -77,7 +77,9 @@ def test_r05_full_from_any_operation_on(tmp_path, asynchronous, stride, card):
     assert n >= 10
     assert restore(tmp_path, SIZE) == (2, [])
     how = "asynchronous" if asynchronous else "waiting"
-    card("r05", f"full from some operation on ({how}): told, good steps intact, no rubbish", f"{n // stride} points")
+    card(
+        "r05", f"full from some operation on ({how}): reported, good steps intact, no rubbish", f"{n // stride} points"
+    )
 
 
 @pytest.mark.parametrize("stride", [pytest.param(9, id="short"), pytest.param(1, id="full", marks=pytest.mark.slow)])
@@ -122,7 +124,7 @@ def test_r05_old_steps_that_cannot_be_removed(tmp_path, monkeypatch):
 
 
 def test_r05_what_late_writes_bring_back_is_removed_again(tmp_path, monkeypatch):
-    """Orbax tells of the first array that fails, and its threads go on with the others."""
+    """Orbax reports the first array that fails, and its threads go on with the others."""
     left = tmp_path / TEMPORARY / "1" / "state"
     left.mkdir(parents=True)
     late = iter([nothing := lambda **_: None, left.mkdir])  # not at the first look, at the second
@@ -149,7 +151,7 @@ def test_r05_a_full_file_system(tmp_path, card):
     child = Child("full_disk.py", (disk, SIZE), before=inside)
     assert child.end() == 0, child.complaint
     assert child.said == [("saved", 1), ("saved", 2)]
-    card("r05", "a full tmpfs: told, good steps intact, the next save works", f"{len(child.said)} of 2")
+    card("r05", "a full tmpfs: reported, good steps intact, the next save works", f"{len(child.said)} of 2")
 
 
 @pytest.mark.parametrize(

@@ -49,11 +49,11 @@ class Telling:
     """The images of an array as Records; the first time that they are evaluated, they send this process a signal."""
 
     def __init__(self, images):
-        self.images, self.shape, self.told = images, images.shape, False
+        self.images, self.shape, self.sent = images, images.shape, False
 
     def read(self, index, *, seed, epoch, train):
-        if not (train or self.told):
-            self.told = True
+        if not (train or self.sent):
+            self.sent = True
             os.kill(os.getpid(), signal.SIGTERM)
         return self.images[index]
 
