@@ -11,7 +11,7 @@ from jaxtricks._runtime.watchdog import Watchdog
 
 @dataclass(frozen=True)
 class Active:
-    """A guard while it is entered: the run asks it for signals and tells it that it goes on.
+    """A guard while it is entered: the run asks it for signals and reports its progress to it.
 
     Args:
       signals: None where the guard has no handlers.

@@ -1,6 +1,6 @@
-"""The checkpoints of a run: whole or known not to be, found again after a crash."""
+"""The checkpoints of a run, on a disk or remote: each one is complete or known to be damaged, also after a crash."""
 
-from jaxtricks.checkpoint.leaves import CheckpointMismatchError
+from jaxtricks.checkpoint.compare import CheckpointMismatchError
 from jaxtricks.checkpoint.store import (
     CheckpointCorruptError,
     Checkpoints,

@@ -1,6 +1,7 @@
-"""The leaves of a state as a checkpoint holds them, and whether those of a checkpoint are the ones that are wanted."""
+"""The leaves of a state as a checkpoint holds them: written and read by orbax."""
 
 import math
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,8 @@ import orbax.checkpoint as ocp
 
 from jaxtricks.checkpoint import manifest
 
+META = "meta.json"
 TEXT_LIMIT = 16 * 2**20  # bytes of one JSON file in a checkpoint
-
-
-class CheckpointMismatchError(ValueError):
-    """A checkpoint of another run: the message names the leaf or field, what was found and what was wanted."""
 
 
 def pack(state: Any) -> dict[str, jax.Array]:
@@ -46,12 +44,11 @@ def unpack(packed: dict[str, jax.Array], like: Any) -> Any:
     return jax.tree_util.tree_unflatten(structure, out)
 
 
-def stored(where: Path, *, item: str) -> dict[str, tuple[tuple[int, ...], str]]:
+def stored(where: Path) -> dict[str, tuple[tuple[int, ...], str]]:
     """Shape and dtype of every leaf of a checkpoint, read in bounded memory.
 
     Args:
       where: the folder of one step.
-      item: the name of the state in it.
 
     Returns:
       ``(shape, dtype)`` by the leaf's path.
@@ -61,44 +58,70 @@ def stored(where: Path, *, item: str) -> dict[str, tuple[tuple[int, ...], str]]:
     """
     for name in manifest.files(where):
         file = where / name
-        # whatever is not an array is read whole
+        # whatever is not an array is read at once
         if file.parent.name != "d" and (size := file.stat().st_size) > TEXT_LIMIT:
             raise ValueError(f"{name} has {size} bytes; allowed: up to {TEXT_LIMIT}.")
-    found = {}
-    for name, leaf in dict(ocp.StandardCheckpointHandler().metadata(where / item).tree).items():
+    out = {}
+    for name, leaf in dict(ocp.StandardCheckpointHandler().metadata(where / "state").tree).items():
         shape, chunk = tuple(leaf.shape), leaf.storage.chunk_shape
-        # a chunk is unpacked whole, whatever the array's shape
+        # a chunk is unpacked at once, whatever the array's shape
         if math.prod(chunk) > max(1, math.prod(shape)):
             raise ValueError(f"leaf {name} of shape {list(shape)} has chunks of {list(chunk)}.")
-        found[name] = shape, str(np.dtype(leaf.dtype))
-    return found
+        out[name] = shape, str(np.dtype(leaf.dtype))
+    return out
 
 
-def compare(found: dict[str, tuple[tuple[int, ...], str]], wanted: dict[str, jax.Array], *, folder: Path) -> None:
-    """Name the first leaf that a checkpoint lacks, has too much, or has in another shape or dtype.
+def start_write(where: Path, packed: dict, meta: dict, *, processes: set[int] | None = None) -> ocp.AsyncCheckpointer:
+    """Begin to write a step; when this returns, the state is copied.
 
     Args:
-      found: from ``stored``.
-      wanted: from ``pack``.
-      folder: for the message.
+      where: the folder of the step, not there yet.
+      packed: from ``pack``.
+      meta: of JSON.
+      processes: those that write; all that there are if None.
 
-    Raises:
-      CheckpointMismatchError: if there is one.
+    Returns:
+      What to wait for and to close; its errors are those of the writing.
     """
-    for name, array in wanted.items():
-        want = (tuple(array.shape), str(np.dtype(array.dtype)))
-        if name not in found:
-            raise CheckpointMismatchError(
-                f"{folder}: the checkpoint has no leaf {name}; wanted: {want[1]}{list(want[0])}."
-            )
-        if found[name] != want:
-            shape, dtype = found[name]
-            raise CheckpointMismatchError(
-                f"{folder}: leaf {name} is {dtype}{list(shape)}; wanted: {want[1]}{list(want[0])}."
-            )
-    extra = sorted(set(found) - set(wanted))
-    if extra:
-        raise CheckpointMismatchError(f"{folder}: the checkpoint has a leaf {extra[0]}, which this run lacks.")
+    checkpointer = _checkpointer(processes)
+    items = ocp.args.Composite(state=ocp.args.StandardSave(packed), meta=ocp.args.JsonSave(meta))
+    checkpointer.save(where, args=items)
+    return checkpointer
+
+
+def read_meta(where: Path) -> dict:
+    """The dict of a step."""
+    return dict(_read(where, meta=ocp.args.JsonRestore())["meta"])
+
+
+def read(where: Path, packed: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """The leaves of a step.
+
+    Args:
+      where: the folder of one step.
+      packed: arrays of the shapes, dtypes and shardings that are wanted.
+    """
+    shardings = {name: x.sharding for name, x in packed.items()}
+    target = {name: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding) for name, x in packed.items()}
+    restored = _read(where, state=ocp.args.StandardRestore(target))["state"]
+    # a jitted copy, so that the arrays are the compiler's own and may be donated
+    return jax.jit(lambda t: jax.tree.map(lambda x: x.copy(), t), out_shardings=shardings)(restored)
+
+
+def _read(where: Path, **items) -> Any:
+    with closing(_checkpointer(None)) as checkpointer:
+        return checkpointer.restore(where, args=ocp.args.Composite(**items))
+
+
+def _checkpointer(processes: set[int] | None) -> ocp.AsyncCheckpointer:
+    options = ocp.options.MultiprocessingOptions(primary_host=0, active_processes=processes)
+    handler = ocp.CompositeCheckpointHandler(
+        composite_options=ocp.CompositeOptions(multiprocessing_options=options),
+        state=ocp.StandardCheckpointHandler(multiprocessing_options=options),
+        meta=ocp.JsonCheckpointHandler(META, multiprocessing_options=options),
+    )
+    directories = ocp.AsyncOptions(create_directories_asynchronously=False)
+    return ocp.AsyncCheckpointer(handler, async_options=directories, multiprocessing_options=options)
 
 
 def _is_key(x) -> bool:

@@ -1,6 +1,7 @@
 """A list of the SHA-256 digests of all files of a folder: one changed bit is found before anything is read.
 
-It is written as ``sha256sum`` does, so that ``cd FOLDER && sha256sum -c SHA256SUMS`` checks a folder by hand.
+It is written as ``sha256sum`` does, so that ``cd FOLDER && sha256sum -c SHA256SUMS`` checks a folder by hand. Orbax has
+no such list: it restores a flipped bit in silence (row r04 of the reliability card).
 """
 
 import errno
@@ -51,10 +52,10 @@ def damage(folder: Path) -> str | None:
         lines = _lines(folder, flush=False)
         wanted = b"".join(lines)
         with open(folder / NAME, "rb") as file:
-            found = file.read(len(wanted) + SLACK)
+            stored = file.read(len(wanted) + SLACK)
     except (ValueError, OSError) as error:
         return str(error)
-    return None if found == wanted else _difference(set(found.splitlines(keepends=True)), set(lines))
+    return None if stored == wanted else _difference(set(stored.splitlines(keepends=True)), set(lines))
 
 
 def files(folder: Path) -> list[str]:
@@ -69,20 +70,20 @@ def files(folder: Path) -> list[str]:
     Raises:
       ValueError: if there is a link, a device, or a name that a list cannot hold.
     """
-    found, stack = [], [str(folder)]
-    while stack:
-        with os.scandir(stack.pop()) as entries:
+    names, folders = [], [str(folder)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
             for entry in entries:
                 name = Path(entry.path).relative_to(folder).as_posix()
                 if "\n" in name or "\\" in name or not name.isprintable():
                     raise ValueError(f"{name!r} is no name of a file of a checkpoint")
                 if entry.is_dir(follow_symlinks=False):
-                    stack.append(entry.path)
+                    folders.append(entry.path)
                 elif not entry.is_file(follow_symlinks=False):
                     raise ValueError(f"{name} is a link or a device")
                 elif name != NAME:
-                    found.append(name)
-    return sorted(found)
+                    names.append(name)
+    return sorted(names)
 
 
 def sync(folder: Path) -> None:
@@ -112,13 +113,13 @@ def _lines(folder: Path, *, flush: bool) -> list[bytes]:
     return lines
 
 
-def _difference(found: set[bytes], wanted: set[bytes]) -> str:
-    """Name a file of which the list and the folder disagree; ``found`` is what somebody wrote, and may be anything."""
-    listed, there = ({line[66:-1] for line in lines} for lines in (found, wanted))
+def _difference(stored: set[bytes], wanted: set[bytes]) -> str:
+    """Name a file of which list and folder disagree; ``stored`` is what somebody wrote, and may be anything."""
+    listed, present = ({line[66:-1] for line in lines} for lines in (stored, wanted))
     for names, words in (
-        (there - listed, f"is not in {NAME}"),
-        (listed - there, "is missing"),
-        ({line[66:-1] for line in wanted - found}, "was changed"),
+        (present - listed, f"is not in {NAME}"),
+        (listed - present, "is missing"),
+        ({line[66:-1] for line in wanted - stored}, "was changed"),
     ):
         if names:
             return f"{min(names).decode(errors='replace')[:200]!r} {words}"

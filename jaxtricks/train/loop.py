@@ -9,13 +9,14 @@ import numpy as np
 from jaxtricks._runtime.arrays import to_host
 from jaxtricks._runtime.guard import UNGUARDED, Guard
 from jaxtricks._runtime.signals import Interrupted
+from jaxtricks._runtime.watchdog import LIMIT_FACTOR
 from jaxtricks.checkpoint.store import ON_ERROR
 from jaxtricks.data import Dataset, steps_per_epoch
 from jaxtricks.train.logs import Log
 from jaxtricks.train.parallel import Plan
 from jaxtricks.train.program import Program, check_states
 from jaxtricks.train.recipe import Recipe, Stages, stages_of
-from jaxtricks.train.session import LONG, Run, Session
+from jaxtricks.train.session import Run, Session
 from jaxtricks.train.stop import EarlyStopping
 
 
@@ -97,7 +98,7 @@ def fit(
     programs: dict[Plan, list[Program]] = {}
     with (UNGUARDED if guard is None else guard).enter() as active:
         for part, group in plan.groups(seeds):
-            active.beat("making the program", LONG)
+            active.beat("making the program", LIMIT_FACTOR)
             if part not in programs:
                 programs[part] = _programs(stages, dataset, part, teachers=teachers, initial=initial, stop=stop)
             # one group of seeds, from the first step or a checkpoint to the last
@@ -108,7 +109,7 @@ def fit(
             for run in session.runs(test=test):
                 runs.append(run)
                 if done is not None:
-                    active.beat("calling done", LONG)
+                    active.beat("calling done", LIMIT_FACTOR)
                     done(run)
         if number := int(to_host(plan.largest(active.received))):  # it came when all was done
             raise Interrupted(number, session.done)
@@ -167,7 +168,7 @@ def check_arguments(
             raise TypeError(f"log or done is {function!r}; allowed: functions.")
     if guard is not None and not isinstance(guard, Guard):
         raise TypeError(f"guard is {guard!r}; allowed: a Guard or None.")
-    if folder is not None:
+    if folder is not None and "://" not in str(folder):
         path = Path(folder).expanduser().absolute()
         file = next((p for p in (path, *path.parents) if p.exists() and not p.is_dir()), None)
         if file is not None:

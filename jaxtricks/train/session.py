@@ -14,6 +14,7 @@ from jaxtricks._runtime.arrays import to_host
 from jaxtricks._runtime.guard import Active
 from jaxtricks._runtime.in_flight import InFlight
 from jaxtricks._runtime.signals import Interrupted
+from jaxtricks._runtime.watchdog import LIMIT_FACTOR
 from jaxtricks.checkpoint import Checkpoints
 from jaxtricks.data import Feed, identity
 from jaxtricks.fingerprint import describe, fingerprint
@@ -25,7 +26,6 @@ from jaxtricks.train.stop import EarlyStopping
 
 SIGNAL_EVERY = 8  # steps after which processes tell each other whether one of them has received a signal
 PROGRESS = 0.5  # seconds between two progress records
-LONG = 10  # limits of a watchdog for what gives no sign of life on its way
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Session:
             "stop": None if self.stop is None else describe(self.stop),
         }
         if self.checkpoints.latest() is not None:
-            self.active.beat("restoring a checkpoint", LONG)
+            self.active.beat("restoring a checkpoint", LIMIT_FACTOR)
             tree, meta = self.checkpoints.restore(self._tree(self.state), wanted=self.wanted)
             self.state, self.best = (tree, None) if self.stop is None else (tree["state"], tree["best"])
             self.history, self.done = meta["history"], meta["step"]
@@ -127,7 +127,7 @@ class Session:
         self.program = self._program_of(self._recorded)
         for end, program in zip(self.ends, self.programs, strict=True):
             if end >= self._recorded:
-                self.active.beat("compiling the step", LONG)
+                self.active.beat("compiling the step", LIMIT_FACTOR)
                 program.compile(self.state, self.feed)
 
     def runs(self, *, test: bool) -> list[Run]:
@@ -202,7 +202,7 @@ class Session:
                     break
                 # the step; the first ones may have to wait for what the backend sets up on its way
                 settled = self.taken > self.plan.steps_in_flight
-                self.active.beat(f"taking step {self.done + 1}", 1 if settled else LONG)
+                self.active.beat(f"taking step {self.done + 1}", 1 if settled else LIMIT_FACTOR)
                 batch = self.plan.put_rows(batch)
                 state, record = self.program.step(state, batch, self.program.constants)
                 self.done, self.taken = self.done + 1, self.taken + 1
@@ -256,7 +256,7 @@ class Session:
     def _evaluate(self, split, variables=None) -> list[dict[str, float]]:
         def before_batch():
             self._end_if_asked()
-            self.active.beat("evaluating", LONG)
+            self.active.beat("evaluating", LIMIT_FACTOR)
 
         return self.program.evaluate(self.state, split, variables, before_batch=before_batch)
 
@@ -274,7 +274,7 @@ class Session:
 
     def _save(self, state: State) -> None:
         if self.checkpoints is not None:
-            self.active.beat(f"saving step {self.done}", LONG)
+            self.active.beat(f"saving step {self.done}", LIMIT_FACTOR)
             meta = {**self.wanted, "history": self.history, "step": self.done}
             self.checkpoints.save(self.done, self._tree(state), meta)
 

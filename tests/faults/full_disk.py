@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shelves import fails, fill, holds, restore, state, tree
+from stores import fails, fill, holds, restore, state, tree
 
 from jaxtricks.checkpoint import Checkpoints
 
@@ -24,7 +24,7 @@ for number, asynchronous in enumerate((False, True), 1):
     checkpoints = Checkpoints(folder, asynchronous=asynchronous)
     space = os.statvfs(disk)
     (disk / "ballast").write_bytes(bytes(space.f_bavail * space.f_frsize - 150_000))
-    assert "newest whole step is 1" in fails(checkpoints, 2, size)
+    assert "newest complete step is 1" in fails(checkpoints, 2, size)
     holds(checkpoints, [1], before)
     (disk / "ballast").unlink()
     checkpoints.save(2, state(2, size), {"step": 2})

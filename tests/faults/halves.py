@@ -18,13 +18,13 @@ HALF, STEPS = 7, 12  # the second half crosses the end of an epoch
 def digests(state):
     """Every leaf as text: dtype, shape and SHA-256."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(state)
-    found = {}
+    out = {}
     for path, leaf in leaves:
         key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
         array = np.asarray(jax.random.key_data(leaf) if key else leaf)
         digest = hashlib.sha256(array.tobytes()).hexdigest()
-        found[jax.tree_util.keystr(path)] = f"{array.dtype}{list(array.shape)}:{digest}"
-    return found
+        out[jax.tree_util.keystr(path)] = f"{array.dtype}{list(array.shape)}:{digest}"
+    return out
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def watched():
 
 
 def save(folder, plan=None):
-    """The first half with a folder, and the whole run without: leaves at the half, losses after it."""
+    """The first half with a folder, and the entire run without: leaves at the half, losses after it."""
     with watched() as seen:
         with suppress(Interrupted), interrupted_at(HALF, signal.SIGTERM) as log:
             fit(recipe(), dataset(), plan=plan, folder=folder, log=[log])

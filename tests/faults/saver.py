@@ -2,7 +2,7 @@
 
 import sys
 
-from shelves import state
+from stores import state
 
 from jaxtricks.checkpoint import Checkpoints
 

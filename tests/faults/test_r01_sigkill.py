@@ -51,9 +51,9 @@ def check(ends):
 def test_r01_sigkill_at_a_random_moment(tmp_path, chains, kills, card):
     unbroken()  # fills the cache before anything is killed
     with ThreadPoolExecutor(chains) as pool:
-        found = list(pool.map(lambda i: survive(tmp_path / str(i), kills, seed=i), range(chains)))
-    ends = [end for chain, _ in found for end in chain]
-    saving = sum(inside for _, inside in found)
+        chains_run = list(pool.map(lambda i: survive(tmp_path / str(i), kills, seed=i), range(chains)))
+    ends = [end for chain, _ in chains_run for end in chain]
+    saving = sum(inside for _, inside in chains_run)
     check(ends)
     what = "kills, of them inside a save; ends bit-identical to the unbroken run"
     card("r01", what, f"{chains * kills}, {saving}; {len(ends)} of {len(ends)}")

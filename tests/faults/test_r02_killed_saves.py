@@ -1,4 +1,4 @@
-"""Row 2: SIGKILL inside a save. The previous step is restored, and nothing that is not whole is ever listed."""
+"""Row 2: SIGKILL inside a save. The previous step is restored, and nothing incomplete is ever listed."""
 
 import hashlib
 import os
@@ -12,10 +12,10 @@ import warnings
 from contextlib import suppress
 
 import pytest
-from shelves import WHERE, before_each_operation, fill, restore, same, state, tree
+from stores import WHERE, before_each_operation, fill, restore, same, state, tree
 
 from jaxtricks.checkpoint import Checkpoints
-from jaxtricks.checkpoint.layout import STAGE
+from jaxtricks.checkpoint.mounted import TEMPORARY
 
 SIZE = 2**20
 
@@ -37,8 +37,8 @@ def moments(folder, work):
     def copy(_):
         with lock:
             with suppress(shutil.Error, FileNotFoundError):  # a file that orbax moves meanwhile
-                if (found := digest(folder)) not in seen:
-                    seen.add(found)
+                if (sums := digest(folder)) not in seen:
+                    seen.add(sums)
                     copies.append(folder.with_name(f"copy{len(copies)}"))
                     shutil.copytree(folder, copies[-1], symlinks=True)
 
@@ -49,21 +49,21 @@ def moments(folder, work):
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_r02_at_every_moment_of_a_save_the_disk_holds_a_whole_step(tmp_path, asynchronous, card):
+def test_r02_at_every_moment_of_a_save_the_disk_holds_an_intact_step(tmp_path, asynchronous, card):
     folder = tmp_path / "run"
     fill(folder, 1)
     copies = moments(folder, lambda: fill(folder, 2, keep=1, asynchronous=asynchronous))
     restored = []
-    for each in copies:
-        step, told = restore(each)
-        assert not told
+    for copy in copies:
+        step, warned = restore(copy)
+        assert not warned
         restored.append(step)
-        assert Checkpoints(each).latest() == step
-        assert {p.name for p in each.iterdir()} <= {"1", "2", STAGE}
+        assert Checkpoints(copy).latest() == step
+        assert {p.name for p in copy.iterdir()} <= {"1", "2", TEMPORARY}
     assert restored == sorted(restored)  # once the new step is there, it stays
     assert set(restored) == {1, 2}
     how = "asynchronous" if asynchronous else "waiting"
-    card("r02", f"moments of a save ({how}) at which no whole step lay on the disk", f"0 of {len(copies)}")
+    card("r02", f"moments of a save ({how}) at which no intact step lay on the disk", f"0 of {len(copies)}")
 
 
 def test_r02_at_every_moment_a_step_that_is_replaced_is_there(tmp_path, card):
@@ -74,13 +74,13 @@ def test_r02_at_every_moment_a_step_that_is_replaced_is_there(tmp_path, card):
         checkpoints = Checkpoints(folder)
         checkpoints.save(1, state(1), {"step": 1, "note": note})
 
-    copies, found = moments(folder, lambda: again("new")), []
-    for each in copies:
-        got, meta = Checkpoints(each).restore(state(0), wanted={"step": 1})
-        found.append(meta.get("note"))
+    copies, notes = moments(folder, lambda: again("new")), []
+    for copy in copies:
+        got, meta = Checkpoints(copy).restore(state(0), wanted={"step": 1})
+        notes.append(meta.get("note"))
         same(got, state(1))
-    assert found == sorted(found, key=lambda note: note is not None)
-    assert set(found) == {None, "new"}
+    assert notes == sorted(notes, key=lambda note: note is not None)
+    assert set(notes) == {None, "new"}
     before = tree(folder)
     again("new")  # is there
     assert tree(folder) == before
@@ -98,12 +98,12 @@ def kill_some(folder, kills, asynchronous):
             time.sleep(random.uniform(0.0, 0.3))
             process.kill()
             said = last + 1 + len(process.stdout.read().split())
-        partial = (folder / STAGE).exists()
+        partial = (folder / TEMPORARY).exists()
         checkpoints = Checkpoints(folder)
         assert checkpoints.latest() in ((said - 1, said) if asynchronous else (said, said + 1))
-        last, told = restore(folder, SIZE)
+        last, warned = restore(folder, SIZE)
         assert last == checkpoints.latest()
-        assert not told
+        assert not warned
         inside += partial
     return inside
 
@@ -113,14 +113,14 @@ def kill_some(folder, kills, asynchronous):
 def test_r02_sigkill_inside_a_save(tmp_path, asynchronous, kills, card):
     random.seed(kills)
     fill(tmp_path, 0, size=SIZE)
-    found = kill_some(tmp_path, kills, asynchronous)
+    kills_inside = kill_some(tmp_path, kills, asynchronous)
     how = "asynchronous" if asynchronous else "waiting"
-    card("r02", f"SIGKILL inside a save ({how}): steps lost, or partial steps listed", f"0 of {found}")
+    card("r02", f"SIGKILL inside a save ({how}): steps lost, or partial steps listed", f"0 of {kills_inside}")
 
 
 def test_r02_what_a_killed_save_left_is_removed_by_the_next(tmp_path):
     fill(tmp_path, 1)
-    left = tmp_path / STAGE / "2.orbax-checkpoint-tmp" / "state"
+    left = tmp_path / TEMPORARY / "2.orbax-checkpoint-tmp" / "state"
     left.mkdir(parents=True)
     (left / "half").write_bytes(bytes(1000))
     assert Checkpoints(tmp_path).steps() == [1]

@@ -7,7 +7,7 @@ import subprocess
 import warnings
 
 import pytest
-from shelves import files, fill, restore, state, tree
+from stores import files, fill, restore, state, tree
 
 from jaxtricks.checkpoint import CheckpointCorruptError, Checkpoints, CheckpointWarning, manifest
 
@@ -29,20 +29,20 @@ def two(tmp_path_factory):
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_r03_every_file_of_the_newest(two, damage, card):
-    whole, backup = two / "2", two.with_name(two.name + "-backup")
-    shutil.copytree(whole, backup, dirs_exist_ok=True)
+    newest, backup = two / "2", two.with_name(two.name + "-backup")
+    shutil.copytree(newest, backup, dirs_exist_ok=True)
     before = tree(two / "1")
-    paths = files(whole)
+    paths = files(newest)
     assert len(paths) > 10
     for path in paths:
         DAMAGES[damage](path)
-        step, told = restore(two)
+        step, warned = restore(two)
         assert step == 1
-        assert len(told) == 1, told
-        assert f"{two / '2'}: " in told[0]
-        assert "Step 1 is restored instead." in told[0]
-        name = path.relative_to(whole).as_posix()
-        assert name in told[0] or name == manifest.NAME
+        assert len(warned) == 1, warned
+        assert f"{two / '2'}: " in warned[0]
+        assert "Step 1 is restored instead." in warned[0]
+        name = path.relative_to(newest).as_posix()
+        assert name in warned[0] or name == manifest.NAME
         shutil.copy(backup / name, path)
     assert restore(two) == (2, [])
     assert tree(two / "1") == before
@@ -53,13 +53,13 @@ def test_r03_every_file_of_the_only_one(tmp_path, card):
     fill(tmp_path, 1)
     paths = files(tmp_path / "1")
     for path in paths:
-        whole = path.read_bytes()
+        before = path.read_bytes()
         for damage in ("truncated", "emptied", "deleted"):
             DAMAGES[damage](path)
-            with pytest.raises(CheckpointCorruptError, match="holds no whole checkpoint") as caught:
+            with pytest.raises(CheckpointCorruptError, match="holds no intact checkpoint") as caught:
                 Checkpoints(tmp_path).restore(state(0), wanted={})
             assert str(tmp_path / "1") in str(caught.value)
-            path.write_bytes(whole)
+            path.write_bytes(before)
     assert restore(tmp_path) == (1, [])
     card("r03", "the only step damaged: typed error", f"{3 * len(paths)} of {3 * len(paths)}")
 
@@ -76,10 +76,10 @@ def test_r03_two_damaged_ones_are_one_warning(tmp_path):
     fill(tmp_path, 1, 2, 3, keep=3)
     files(tmp_path / "3")[0].unlink()
     (tmp_path / "2" / manifest.NAME).write_text("")
-    step, told = restore(tmp_path)
+    step, warned = restore(tmp_path)
     assert step == 1
-    assert len(told) == 1
-    assert told[0].index("/3: ") < told[0].index("/2: ")
+    assert len(warned) == 1
+    assert warned[0].index("/3: ") < warned[0].index("/2: ")
 
 
 def test_r03_a_file_too_many(tmp_path):
@@ -101,10 +101,10 @@ def test_r03_the_run_goes_on_and_replaces_what_was_damaged(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["1", "2"]  # a damaged one is not counted as kept
     assert restore(tmp_path) == (2, [])
     before = tree(tmp_path)
-    checkpoints.save(2, state(2), {"step": 2})  # there, and whole
+    checkpoints.save(2, state(2), {"step": 2})  # there, and intact
     assert tree(tmp_path) == before
     files(tmp_path / "2")[0].unlink()
-    checkpoints.save(2, state(2), {"step": 2})  # there, and not whole, though nobody has told
+    checkpoints.save(2, state(2), {"step": 2})  # there, and damaged, though nobody knows
     assert restore(tmp_path) == (2, [])
 
 
@@ -138,13 +138,13 @@ def test_r03_the_list_is_flushed_last(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", flush)
     monkeypatch.setattr(os, "replace", replace)
     fill(tmp_path, 1)
-    # a staged file by its name in the step, the step itself by "."
-    staged = [re.sub(r".*/\.saving/\d+/1(/|$)", "", name) or "." for name in flushed]
-    place, last = staged.index(f"-> {tmp_path / '1'}"), staged.index(manifest.NAME)
+    # a file in the temporary folder by its name in the step, the step itself by "."
+    written = [re.sub(r".*/\.saving/\d+/1(/|$)", "", name) or "." for name in flushed]
+    place, last = written.index(f"-> {tmp_path / '1'}"), written.index(manifest.NAME)
     names = {p.relative_to(tmp_path / "1").as_posix() for p in (tmp_path / "1").rglob("*")} - {manifest.NAME}
-    assert names <= set(staged[:last])
-    assert staged[last + 1 : place] == ["."]
-    assert staged[place + 1] == str(tmp_path)
+    assert names <= set(written[:last])
+    assert written[last + 1 : place] == ["."]
+    assert written[place + 1] == str(tmp_path)
 
 
 def test_r03_a_warning_as_an_error_stops_the_restore(tmp_path):

@@ -6,12 +6,14 @@ import os
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from children import Child
-from shelves import WHERE, before_each_operation, fails, fill, holds, limited, restore, state, tree
+from stores import WHERE, before_each_operation, fails, fill, holds, limited, restore, state, tree
 
-from jaxtricks.checkpoint import Checkpoints, CheckpointSaveError, CheckpointWarning, layout, manifest
+from jaxtricks.checkpoint import Checkpoints, CheckpointSaveError, CheckpointWarning, manifest
+from jaxtricks.checkpoint.mounted import TEMPORARY, Mounted
 
 SIZE = 2**16  # 256 KiB, which do not compress
 
@@ -35,7 +37,7 @@ def test_r05_the_kernel_refuses_to_write(tmp_path, asynchronous, on_error, card)
     for limit in limits:
         with limited(limit):
             text = fails(checkpoints, 3, SIZE)
-        assert text.startswith(f"step 3 was not saved in {tmp_path}, the newest whole step is 2. ")
+        assert text.startswith(f"step 3 was not saved in {tmp_path}, the newest complete step is 2. ")
         holds(checkpoints, [1, 2], before)
         assert restore(tmp_path, SIZE) == (2, [])
     checkpoints.save(3, state(3, SIZE), {"step": 3})
@@ -43,7 +45,7 @@ def test_r05_the_kernel_refuses_to_write(tmp_path, asynchronous, on_error, card)
     assert checkpoints.steps() == [2, 3]
     assert restore(tmp_path, SIZE) == (3, [])
     how = f"{'asynchronous' if asynchronous else 'waiting'}, {on_error}"
-    card("r05", f"the kernel refuses to write ({how}): told, good steps intact, no rubbish", f"{len(limits)} of 3")
+    card("r05", f"the kernel refuses to write ({how}): reported, good steps intact, no rubbish", f"{len(limits)} of 3")
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
@@ -75,7 +77,9 @@ def test_r05_full_from_any_operation_on(tmp_path, asynchronous, stride, card):
     assert n >= 10
     assert restore(tmp_path, SIZE) == (2, [])
     how = "asynchronous" if asynchronous else "waiting"
-    card("r05", f"full from some operation on ({how}): told, good steps intact, no rubbish", f"{n // stride} points")
+    card(
+        "r05", f"full from some operation on ({how}): reported, good steps intact, no rubbish", f"{n // stride} points"
+    )
 
 
 @pytest.mark.parametrize("stride", [pytest.param(9, id="short"), pytest.param(1, id="full", marks=pytest.mark.slow)])
@@ -110,7 +114,7 @@ def test_r05_old_steps_that_cannot_be_removed(tmp_path, monkeypatch):
         raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
     checkpoints = Checkpoints(tmp_path)
-    monkeypatch.setattr(layout, "prune", refuse)
+    monkeypatch.setattr(Mounted, "prune", refuse)
     with pytest.warns(CheckpointWarning, match=r"Step 3 was saved .* could not be removed: .*Permission denied"):
         checkpoints.save(3, state(3), {"step": 3})
     monkeypatch.undo()
@@ -120,12 +124,12 @@ def test_r05_old_steps_that_cannot_be_removed(tmp_path, monkeypatch):
 
 
 def test_r05_what_late_writes_bring_back_is_removed_again(tmp_path, monkeypatch):
-    """Orbax tells of the first array that fails, and its threads go on with the others."""
-    left = tmp_path / layout.STAGE / "1" / "state"
+    """Orbax reports the first array that fails, and its threads go on with the others."""
+    left = tmp_path / TEMPORARY / "1" / "state"
     left.mkdir(parents=True)
     late = iter([nothing := lambda **_: None, left.mkdir])  # not at the first look, at the second
     monkeypatch.setattr(time, "sleep", lambda _: next(late, nothing)(parents=True))
-    layout.sweep(tmp_path, watch=0.05)
+    Mounted(tmp_path).sweep(watch=0.05)
     assert next(late, None) is None
     assert not list(tmp_path.iterdir())
 
@@ -147,7 +151,7 @@ def test_r05_a_full_file_system(tmp_path, card):
     child = Child("full_disk.py", (disk, SIZE), before=inside)
     assert child.end() == 0, child.complaint
     assert child.said == [("saved", 1), ("saved", 2)]
-    card("r05", "a full tmpfs: told, good steps intact, the next save works", f"{len(child.said)} of 2")
+    card("r05", "a full tmpfs: reported, good steps intact, the next save works", f"{len(child.said)} of 2")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +159,8 @@ def test_r05_a_full_file_system(tmp_path, card):
     [
         ({"on_error": "ignore"}, "on_error is 'ignore'; allowed: 'raise', 'warn'"),
         ({"keep": 0}, "keep is 0; allowed: 1 or more"),
-        ({"folder": "gs://bucket/run"}, "folder is 'gs://bucket/run'; allowed: a path"),
+        ({"folder": "ftp://host/run"}, "folder is 'ftp://host/run'; allowed: a path, or a URL"),
+        ({"folder": Path("gs://bucket/run")}, r"folder is PosixPath\('gs:/bucket/run'\); allowed: a path, or a URL"),
     ],
 )
 def test_r05_wrong_options(tmp_path, changes, words):

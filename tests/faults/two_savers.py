@@ -1,9 +1,15 @@
-"""One of two processes that save and restore together; started by test_r03_two_processes.py."""
+"""One of two processes that save and restore together; started by test_r03_two_processes.py.
+
+    python two_savers.py PORT INDEX FOLDER OUT
+
+The folder is a path, or a path after bucket://, which is a store that cannot rename.
+"""
 
 import json
 import os
 import sys
 import warnings
+from pathlib import Path
 
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -12,16 +18,20 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from shelves import files
+from stores import files
 
 from jaxtricks.checkpoint import CheckpointCorruptError, Checkpoints, CheckpointSaveError, manifest
 from jaxtricks.train import initialize_distributed
 
+sys.path.append(str(Path(__file__).parents[1] / "checkpoint"))
+import remote_folders  # noqa: F401  bucket://
+
 port, index, folder, out = sys.argv[1:]
+local = Path(folder.removeprefix("bucket://"))
 initialize_distributed(coordinator=f"localhost:{port}", processes=2, index=int(index))
 first = jax.process_index() == 0
 mesh = Mesh(np.array(jax.devices()), ("data",))
-split, whole = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (("data",), ()))
+split, replicated = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (("data",), ()))
 report = {}
 
 
@@ -29,7 +39,7 @@ def state(step):
     rows = np.arange(64, dtype=np.float32).reshape(8, 8) + step
     return {
         "split": jax.make_array_from_callback(rows.shape, split, lambda where: rows[where]),
-        "whole": jax.make_array_from_callback((), whole, lambda where: np.int32(step)),
+        "replicated": jax.make_array_from_callback((), replicated, lambda where: np.int32(step)),
     }
 
 
@@ -37,18 +47,19 @@ def restored(checkpoints):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            found, meta = checkpoints.restore(state(0), wanted={})
+            got, meta = checkpoints.restore(state(0), wanted={})
         except CheckpointCorruptError:
             return "corrupt"
     for name, array in state(meta["step"]).items():
-        for a, b in zip(found[name].addressable_shards, array.addressable_shards, strict=True):
+        for a, b in zip(got[name].addressable_shards, array.addressable_shards, strict=True):
             np.testing.assert_array_equal(np.asarray(a.data), np.asarray(b.data))
     return [meta["step"], checkpoints.latest(), sum("restored instead" in str(w.message) for w in caught)]
 
 
 def damage(step):
     if first:
-        os.truncate(files(f"{folder}/{step}")[-1], 5)
+        attempts = sorted(local.glob(f"{step}*"))  # one of them where the folder can rename
+        os.truncate(files(attempts[-1])[-1], 5)
     multihost_utils.sync_global_devices(f"damage {step}")
 
 

@@ -1,4 +1,4 @@
-"""Folders of checkpoints to break: states that tell their step, and what must come back."""
+"""Checkpoint folders to break: states that depend on their step, and what must come back."""
 
 import os
 import resource
@@ -42,21 +42,21 @@ def restore(folder, size=4096):
     checkpoints = Checkpoints(folder)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", CheckpointWarning)
-        found, meta = checkpoints.restore(state(0, size), wanted={})
+        got, meta = checkpoints.restore(state(0, size), wanted={})
     checkpoints.close()
-    same(found, state(meta["step"], size))
+    same(got, state(meta["step"], size))
     return meta["step"], [str(w.message) for w in caught]
 
 
-def same(found, wanted):
+def same(got, wanted):
     for name, array in wanted.items():
         data = jax.random.key_data if name == "key" else (lambda x: x)
-        assert found[name].dtype == array.dtype
-        np.testing.assert_array_equal(np.asarray(data(found[name])), np.asarray(data(array)))
+        assert got[name].dtype == array.dtype
+        np.testing.assert_array_equal(np.asarray(data(got[name])), np.asarray(data(array)))
 
 
 def fails(checkpoints, step, size):
-    """Save a step that cannot be saved, and wait; returns what was told, as ``on_error`` asks for."""
+    """Save a step that cannot be saved, and wait; returns what was reported, as ``on_error`` asks for."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -66,9 +66,9 @@ def fails(checkpoints, step, size):
             assert checkpoints.on_error == "raise"
             return str(error)
     assert checkpoints.on_error == "warn"
-    told = [str(w.message) for w in caught if issubclass(w.category, CheckpointWarning)]
-    assert len(told) == 1, told
-    return told[0]
+    warned = [str(w.message) for w in caught if issubclass(w.category, CheckpointWarning)]
+    assert len(warned) == 1, warned
+    return warned[0]
 
 
 def holds(checkpoints, steps, before):
