@@ -212,7 +212,7 @@ ELSEWHERE = {
         "tests/experiments/test_main.py": "data.fake",
         "tests/faults/test_r12_corrupt.py": "data.folder data.padded data.readable",
         "tests/faults/test_r17_configurations.py": "train.fit",
-        "tests/faults/test_r20_sources.py": "data.npz data.read_npz",
+        "tests/faults/test_r20_sources.py": "archive.open_npz archive.read_npz data.npz data.read_npz",
         "tests/models/test_plain.py": """models.batch_norm models.drawn models.fixed models.learned
             models.stateless_norm""",
         "tests/models/test_pretrained.py": "init.from_pretrained init.load_pretrained init.save_pretrained",
