@@ -30,17 +30,17 @@ def min_rank(name: str, array, least: int) -> None:
 
 def shape(name: str, array, expected: tuple[int | None, ...]) -> None:
     """Raise ValueError unless the shape is ``expected``; None stands for any size."""
-    found = _shape(name, array)
-    if len(found) != len(expected) or any(e is not None and e != f for f, e in zip(found, expected, strict=True)):
+    actual = _shape(name, array)
+    if len(actual) != len(expected) or any(e is not None and e != f for f, e in zip(actual, expected, strict=True)):
         wanted = "(" + ", ".join("any" if e is None else str(e) for e in expected) + ")"
-        raise ValueError(f"{name} has shape {found}; allowed: {wanted}.")
+        raise ValueError(f"{name} has shape {actual}; allowed: {wanted}.")
 
 
 def same_shape(name: str, array, other_name: str, other) -> None:
     """Raise ValueError unless both arrays have one shape."""
-    found, wanted = _shape(name, array), _shape(other_name, other)
-    if found != wanted:
-        raise ValueError(f"{name} has shape {found}; allowed: the shape of {other_name}, {wanted}.")
+    actual, wanted = _shape(name, array), _shape(other_name, other)
+    if actual != wanted:
+        raise ValueError(f"{name} has shape {actual}; allowed: the shape of {other_name}, {wanted}.")
 
 
 def floating(name: str, array) -> None:

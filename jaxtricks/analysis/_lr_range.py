@@ -42,8 +42,8 @@ def lr_range_test(
     .. math:: \eta_i = low \, (high / low)^{i / steps}, \quad
         a_i = d \, a_{i-1} + (1 - d) \, \ell_i, \quad s_i = a_i / (1 - d^{i+1})
 
-    It ends after ``steps`` steps, or with the first whose smoothed loss is more than ``ratio`` times the least so far,
-    which is still in the result, or before the first whose loss is not finite.
+    It ends after ``steps`` steps, or with the first whose smoothed loss is more than ``ratio`` times the minimum so
+    far, which is still in the result, or before the first whose loss is not finite.
 
     Args:
       step: ``(state, rate) -> (state, loss)``: one training step at that rate, and the loss of its batch before it.
@@ -72,7 +72,7 @@ def lr_range_test(
         raise ValueError(f"decay is {decay!r}; allowed: 0 to less than 1.")
     if not ratio > 1:
         raise ValueError(f"ratio is {ratio!r}; allowed: greater than 1.")
-    seen, average, least = [], 0.0, math.inf
+    seen, average, lowest = [], 0.0, math.inf
     for i in range(steps):
         rate = low * (high / low) ** (i / steps)
         state, loss = step(state, rate)
@@ -82,8 +82,8 @@ def lr_range_test(
         average = decay * average + (1 - decay) * loss
         smoothed = average / (1 - decay ** (i + 1))
         seen.append((rate, loss, smoothed))
-        least = min(least, smoothed)
-        if smoothed > ratio * least:
+        lowest = min(lowest, smoothed)
+        if smoothed > ratio * lowest:
             break
     return RangeTest(*np.array(seen, np.float64).reshape(-1, 3).T)
 

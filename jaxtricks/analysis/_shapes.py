@@ -100,5 +100,5 @@ def receptive_field(layers: Iterable[Window]) -> ReceptiveField:
 
 
 def _check_window(window: Window) -> None:
-    for name, value, least in zip(window._fields, window, (1, 1, 0, 1), strict=True):
-        check.whole(name, value, least=least)
+    for name, value, minimum in zip(window._fields, window, (1, 1, 0, 1), strict=True):
+        check.whole(name, value, least=minimum)

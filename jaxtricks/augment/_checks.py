@@ -69,7 +69,7 @@ def interval(name: str, value, low: float, high: float) -> None:
     """Raise ValueError unless the value is a pair with ``low <= value[0] <= value[1] <= high``."""
     pair = isinstance(value, tuple | list) and len(value) == 2
     if not pair or not low <= value[0] <= value[1] <= high:
-        raise ValueError(f"{name} is {value!r}; allowed: a pair (least, greatest) within {low} to {high}.")
+        raise ValueError(f"{name} is {value!r}; allowed: a pair (minimum, maximum) within {low} to {high}.")
 
 
 def entries(batch, *names: str) -> None:

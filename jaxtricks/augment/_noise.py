@@ -77,7 +77,7 @@ def random_blur(
     Args:
       key: a typed key.
       image: ``[H, W, C]``, uint8 or floats in [0, 1].
-      sigma: least and greatest standard deviation in pixels, uniform, 0 or more.
+      sigma: minimum and maximum standard deviation in pixels, uniform, 0 or more.
       radius: pixels of the kernel on each side; None for three of the greatest sigma.
 
     Returns:

@@ -149,9 +149,9 @@ def augmix(
         weight, key = given
         return mixture + weight * floats(chain(key)), None
 
-    whole = floats(image)
-    mixture = jax.lax.scan(add, jnp.zeros_like(whole), (weights, jax.random.split(chain_key, width)))[0]
-    return like(jnp.clip((1 - share) * whole + share * mixture, 0, 1), image.dtype)
+    original = floats(image)
+    mixture = jax.lax.scan(add, jnp.zeros_like(original), (weights, jax.random.split(chain_key, width)))[0]
+    return like(jnp.clip((1 - share) * original + share * mixture, 0, 1), image.dtype)
 
 
 def three_augment(
@@ -163,7 +163,7 @@ def three_augment(
       key: a typed key.
       image: ``[H, W, 3]``, uint8 or floats in [0, 1].
       threshold: of solarize.
-      sigma: least and greatest standard deviation of the blur, pixels.
+      sigma: minimum and maximum standard deviation of the blur, pixels.
 
     Returns:
       ``[H, W, 3]`` in [0, 1].

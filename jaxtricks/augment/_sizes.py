@@ -27,8 +27,8 @@ def multi_scale(batch: Batch, *, size: int | tuple[int, int]) -> Batch:
     """
     _checks.entries(batch, "image", *batch)
     height, width = batch["image"].shape[1:3]
-    whole = jnp.array([0, 0, width, height], jnp.float32)
-    return jax.vmap(lambda sample: crop_sample(sample, whole, size=size))(batch)
+    all_pixels = jnp.array([0, 0, width, height], jnp.float32)
+    return jax.vmap(lambda sample: crop_sample(sample, all_pixels, size=size))(batch)
 
 
 def pick_size(step: int, *, sizes: tuple[int, ...], every: int = 10, seed: int = 0) -> int:

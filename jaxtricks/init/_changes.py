@@ -1,4 +1,4 @@
-"""Changes to a whole tree of fresh parameters.
+"""Changes to an entire tree of fresh parameters.
 
 A change is a pure function of the parameters, nested dicts of arrays; it chooses leaves by a regular expression,
 searched in the path of the leaf: ``"stage1/0/last_bn/scale"``. Choosing no leaf is an error, for the trick would do

@@ -49,7 +49,7 @@ class EfficientChannelAttention(nnx.Module):
 
     Args:
       features: D, channels.
-      kernel: k, odd; None for the paper's: the whole part of ``(log2(D) + 1) / 2``, or the number after it if even.
+      kernel: k, odd; None for the paper's: the integer part of ``(log2(D) + 1) / 2``, or the number after it if even.
       dtype: of the convolution; None takes the wider of input and kernel.
       rngs: for the kernel.
 

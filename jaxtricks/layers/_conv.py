@@ -29,7 +29,7 @@ def pair(name: str, value: int | tuple[int, int], *, least: int = 1) -> tuple[in
     both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(both) != 2:
         raise ValueError(f"{name} is {value!r}; allowed: one whole number or two, each {least} or more.")
-    rows, columns = (check.whole(name, each, least=least) for each in both)
+    rows, columns = (check.whole(name, side, least=least) for side in both)
     return rows, columns
 
 

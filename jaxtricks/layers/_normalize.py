@@ -53,7 +53,7 @@ def l2_normalize(x: jax.Array, *, axis: int | tuple[int, ...] = -1, epsilon: flo
     Args:
       x: any shape, floating point.
       axis: over which the vectors go.
-      epsilon: least squared length, greater than 0.
+      epsilon: minimum squared length, greater than 0.
 
     Returns:
       The shape and dtype of x; a zero vector stays zero, with the gradient ``1 / sqrt(epsilon)``, which float16 can
@@ -78,7 +78,7 @@ class FeatureNorm(nnx.Module):
     Args:
       features: D, the size of the last axis.
       scale: gamma at first.
-      epsilon: least squared length, greater than 0.
+      epsilon: minimum squared length, greater than 0.
 
     Raises:
       ValueError: if epsilon is not positive.

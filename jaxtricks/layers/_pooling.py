@@ -166,7 +166,7 @@ class GeM(nnx.Module):
     Args:
       features: D, for a power for each channel; None for a single one.
       p: at first, greater than 0.
-      epsilon: the least activation, greater than 0.
+      epsilon: the minimum of activations, greater than 0.
 
     Raises:
       ValueError: if p or epsilon is not positive.

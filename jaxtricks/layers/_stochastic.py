@@ -1,7 +1,7 @@
 """Layers that draw: in training only, from one key or from a key for every example.
 
 With a key for every example, ``keys[B]``, the draw of an example does not depend on the others, so that the result is
-the same however the batch is spread over devices. With one key the whole array is drawn from it.
+the same however the batch is spread over devices. With one key the complete array is drawn from it.
 """
 
 from collections.abc import Callable

@@ -35,8 +35,8 @@ def correct(logits: jax.Array, labels: jax.Array, *, k: int = 1) -> jax.Array:
     check.between("k", k, 1, classes)
     inside = _is_class(labels, classes)
     label = jnp.where(inside, labels, 0)[:, None]
-    own = jnp.take_along_axis(logits, label, axis=1)
-    before = (logits > own) | ((logits == own) & (jnp.arange(classes)[None] < label))
+    true_logit = jnp.take_along_axis(logits, label, axis=1)
+    before = (logits > true_logit) | ((logits == true_logit) & (jnp.arange(classes)[None] < label))
     return inside & ~jnp.isnan(logits).any(1) & (before.sum(1) < k)
 
 

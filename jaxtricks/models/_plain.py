@@ -69,8 +69,8 @@ def batch_norm(features: int, *, axis_name: str | None, rngs: nnx.Rngs, **option
     Returns:
       The layer, called as ``layer(x, train=)``.
     """
-    own = {"groups", "frozen"} & {name for name, value in options.items() if value}
-    return BatchNorm(features, axis_name=None if own else axis_name, rngs=rngs, **options)
+    without_axis = {"groups", "frozen"} & {name for name, value in options.items() if value}
+    return BatchNorm(features, axis_name=None if without_axis else axis_name, rngs=rngs, **options)
 
 
 def stateless_norm(features: int, *, axis_name: str | None, rngs: nnx.Rngs, module: Callable, **options: Any) -> Layer:

@@ -17,7 +17,7 @@ from jaxtricks.models._functional import Model, functional
 
 
 class Layout(NamedTuple):
-    """What tells one residual network from another.
+    """What distinguishes one residual network from another.
 
     Fields:
       blocks: residual blocks of each stage; every stage but the first halves height and width.

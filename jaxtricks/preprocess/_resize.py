@@ -35,8 +35,8 @@ def resize_center_crop(
     shorter = check.whole("shorter", shorter, least=1)
     if 0 in image.shape:
         raise ValueError(f"image has shape {image.shape}; allowed: at least one pixel and one channel.")
-    least = min(image.shape[:2])
-    resized = tuple(side * shorter // least for side in image.shape[:2])
+    shortest = min(image.shape[:2])
+    resized = tuple(side * shorter // shortest for side in image.shape[:2])
     target = [check.whole("size", t, least=1) for t in (size if isinstance(size, tuple | list) else (size, size))]
     if len(target) != 2 or any(t > r for t, r in zip(target, resized, strict=True)):
         raise ValueError(f"size is {size!r}; allowed: whole numbers from 1 to the resized image's {resized}.")
