@@ -13,7 +13,7 @@ def of_first(function: Callable[[], int]) -> int:
     """What a function returns in process 0, the only one that calls it.
 
     Args:
-      function: returns a whole number that fits into 32 bits.
+      function: returns an integer that fits into 32 bits.
 
     Returns:
       The same in every process.

@@ -20,7 +20,7 @@ def count_macs(function: Callable, *args: Any, **kwargs: Any) -> int:
       *args, **kwargs: arrays or ``jax.ShapeDtypeStruct``.
 
     Returns:
-      A whole number. Twice it is the usual count of floating-point operations.
+      An integer. Twice it is the usual count of floating-point operations.
     """
     return _macs(jax.make_jaxpr(function)(*args, **kwargs).jaxpr)
 

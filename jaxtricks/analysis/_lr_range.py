@@ -67,7 +67,7 @@ def lr_range_test(
     check.positive("low", low)
     if not low < high < math.inf:
         raise ValueError(f"high is {high!r}; allowed: greater than low, {low!r}, and finite.")
-    steps = check.whole("steps", steps, least=6)
+    steps = check.at_least("steps", steps, minimum=6)
     if not 0 <= decay < 1:
         raise ValueError(f"decay is {decay!r}; allowed: 0 to less than 1.")
     if not ratio > 1:
@@ -94,7 +94,7 @@ def middle(test: RangeTest, *, steps: int, end: int = 5) -> tuple[np.ndarray, np
     Args:
       test: of ``lr_range_test``.
       steps: as there.
-      end: how many of the last are left out, a whole number of 0 or more.
+      end: how many of the last are left out, an integer of 0 or more.
 
     Returns:
       ``(rates, smoothed losses)``.
@@ -105,7 +105,7 @@ def middle(test: RangeTest, *, steps: int, end: int = 5) -> tuple[np.ndarray, np
     for name, values in zip(test._fields, test, strict=True):
         check.rank(f"test.{name}", values, 1)
         check.same_shape(f"test.{name}", values, "test.rates", test.rates)
-    steps, end = check.whole("steps", steps), check.whole("end", end)
+    steps, end = check.at_least("steps", steps), check.at_least("end", end)
     chosen = slice(steps // 10, len(test.rates) - end)
     rates, losses = test.rates[chosen], test.smoothed[chosen]
     if len(rates) < 2:

@@ -32,7 +32,7 @@ def pad_crop(image: jax.Array, offset: jax.Array, *, padding: int, mode: str = "
     _checks.pixels("image", image)
     check.shape("offset", offset, (2,))
     check.integer("offset", offset)
-    padding = check.whole("padding", padding, least=0)
+    padding = check.at_least("padding", padding, minimum=0)
     check.option("mode", mode, MODES)
     padded = jnp.pad(image, ((padding, padding), (padding, padding), (0, 0)), mode=mode)
     offset = jnp.asarray(offset)
@@ -59,7 +59,7 @@ def random_pad_crop(key: jax.Array, image: jax.Array, *, padding: int = 4, mode:
     Reference:
       He et al., Deep residual learning for image recognition, arXiv 1512.03385, section 4.2.
     """
-    padding = check.whole("padding", padding, least=0)
+    padding = check.at_least("padding", padding, minimum=0)
     offset = jax.random.randint(key, (2,), 0, 2 * padding + 1)
     return pad_crop(image, offset, padding=padding, mode=mode)
 
@@ -156,7 +156,7 @@ def random_box(
     height, width = _checks.size("size", size)
     _checks.interval("area", area, 0.0, 1.0)
     _checks.interval("aspect", aspect, 1e-3, 1e3)
-    tries = check.whole("tries", tries, least=1)
+    tries = check.at_least("tries", tries, minimum=1)
     check.option("otherwise", otherwise, ("center", "empty"))
     area_key, aspect_key, place_key = jax.random.split(key, 3)
     pixels = jax.random.uniform(area_key, (tries,), minval=area[0], maxval=area[1]) * height * width

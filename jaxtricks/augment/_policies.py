@@ -47,7 +47,7 @@ def rand_augment(
     Reference:
       Cubuk et al., RandAugment: practical automated data augmentation with a reduced search space, arXiv 1909.13719.
     """
-    count = check.whole("count", count, least=1)
+    count = check.at_least("count", count, minimum=1)
     check.between("strength", strength, 0.0, 1.0)
 
     def step(image, draw):
@@ -122,8 +122,8 @@ def augmix(
       arXiv 1912.02781.
     """
     check.between("severity", severity, 0.1, 10.0)
-    width = check.whole("width", width, least=1)
-    depth = check.whole("depth", depth, least=1)
+    width = check.at_least("width", width, minimum=1)
+    depth = check.at_least("depth", depth, minimum=1)
     check.positive("alpha", alpha)
     _checks.photo("image", image)
     image = jnp.asarray(image)
@@ -202,7 +202,7 @@ def repeat_batch(batch: Batch, *, times: int) -> Batch:
     Reference:
       Hoffer et al., Augment your batch: better training with larger batches, arXiv 1901.09335.
     """
-    times = check.whole("times", times, least=1)
+    times = check.at_least("times", times, minimum=1)
     _checks.entries(batch, "image", *batch)
     return {name: jnp.repeat(entry, times, axis=0) for name, entry in batch.items()}
 

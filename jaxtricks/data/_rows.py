@@ -18,7 +18,7 @@ def read_rows(split: Split, rows: np.ndarray, *, seed: int = 0, epoch: int = 0, 
 
     Args:
       split: what to read.
-      rows: whole numbers ``[B]``.
+      rows: integers ``[B]``.
       seed, epoch, train: as in Records.
 
     Returns:
@@ -50,7 +50,7 @@ def read_singly(split: Split, rows: np.ndarray) -> tuple[list[np.ndarray], dict[
 
     Args:
       split: what to read.
-      rows: whole numbers ``[B]``.
+      rows: integers ``[B]``.
 
     Returns:
       Images, each uint8 ``[1, H, W, C]``, and row to reason.
@@ -71,7 +71,7 @@ def say_rows(rows: Sequence[int]) -> str:
     """The rows in words for a message, the first of them by number.
 
     Args:
-      rows: whole numbers.
+      rows: integers.
 
     Returns:
       Such as ``records 3, 1, 4``.
@@ -167,7 +167,7 @@ def readable(
 
     Args:
       split: what to read.
-      rows: whole numbers ``[K]``.
+      rows: integers ``[K]``.
       corrupt_share: part of the split that may be unreadable, 0 to less than 1, as in Feed.
       workers: threads that decode, where the split is no array.
       timeout: seconds without progress after which reading gives up and names what is being read.

@@ -48,7 +48,7 @@ def deform_conv2d(
     check.floating("offsets", offsets)
     check.rank("kernel", kernel, 4)
     check.floating("kernel", kernel)
-    (down, right), (above, left) = pair("strides", strides), pair("padding", padding, least=0)
+    (down, right), (above, left) = pair("strides", strides), pair("padding", padding, minimum=0)
     apart_y, apart_x = pair("dilation", dilation)
     batch, height, width, channels = x.shape
     rows, columns, inputs, outputs = kernel.shape

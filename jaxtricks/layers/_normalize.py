@@ -35,7 +35,7 @@ def local_response_norm(
     """
     check.min_rank("x", x, 1)
     check.floating("x", x)
-    size = check.whole("size", size, least=1)
+    size = check.at_least("size", size, minimum=1)
     check.positive("k", k)
     check.between("alpha", alpha, 0.0, float("inf"))
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))

@@ -85,7 +85,7 @@ def large_margin_logits(
       features: x, ``[..., D]``, floating point. A zero vector has logits 0.
       kernel: w, ``[D, C]``, floating point.
       labels: y, ``[...]``, integers in 0 to C - 1.
-      margin: m, a whole number of 1 or more; 1 gives plain logits. Static.
+      margin: m, an integer of 1 or more; 1 gives plain logits. Static.
       blend: lambda >= 0, annealed from large (plain logits) to small.
 
     Returns:
@@ -97,7 +97,7 @@ def large_margin_logits(
     Reference:
       Liu et al., Large-margin softmax loss for convolutional neural networks, arXiv 1612.02295.
     """
-    margin = check.whole("margin", margin, least=1)
+    margin = check.at_least("margin", margin, minimum=1)
     check.between("blend", blend, 0.0, math.inf)
     features, kernel = _head(features, kernel)
     logits = jnp.matmul(features, kernel, precision=jax.lax.Precision.HIGHEST)

@@ -52,14 +52,14 @@ def ohem_weights(losses: jax.Array, *, keep: int) -> jax.Array:
       0 or 1, ``[..., N]``, float32. No gradient flows through.
 
     Raises:
-      ValueError: if losses has a wrong rank or dtype, or keep is no whole number of 1 to N (so N is 1 or more).
+      ValueError: if losses has a wrong rank or dtype, or keep is no integer of 1 to N (so N is 1 or more).
 
     Reference:
       Shrivastava et al., Training region-based object detectors with online hard example mining, arXiv 1604.03540.
     """
     losses = _arguments.wide("losses", losses, rank=1)
     count = losses.shape[-1]
-    keep = check.whole("keep", keep, least=1)
+    keep = check.at_least("keep", keep, minimum=1)
     if keep > count:
         raise ValueError(f"keep is {keep}; allowed: 1 to {count}, the size of the last axis of losses.")
     return _largest(losses, keep).astype(jnp.float32)

@@ -146,7 +146,7 @@ def plain(
       ValueError: if a width or ``classes`` is less than 1.
     """
     if not widths or min(widths) < 1:
-        raise ValueError(f"widths is {widths}; allowed: whole numbers of 1 or more.")
+        raise ValueError(f"widths is {widths}; allowed: integers of 1 or more.")
     if classes < 1:
         raise ValueError(f"classes is {classes}; allowed: 1 or more.")
     parts = (activation, norm, pool, after, readout, head, kernel)

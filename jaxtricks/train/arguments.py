@@ -41,7 +41,7 @@ def check_arguments(
             continue
         least = 1 if name == "save_every" else 0
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise ValueError(f"{name} is {value!r}; allowed: a whole number of {least} or more.")
+            raise ValueError(f"{name} is {value!r}; allowed: an integer of {least} or more.")
     if not isinstance(asynchronous, bool):
         raise TypeError(f"asynchronous is {asynchronous!r}; allowed: True or False.")
     if on_error not in ON_ERROR:
@@ -65,7 +65,7 @@ def check_arguments(
 
 
 def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
-    """The seeds, if they are one or more different whole numbers of 0 to 2**32 - 1; else ValueError.
+    """The seeds, if they are one or more different integers of 0 to 2**32 - 1; else ValueError.
 
     JAX keeps the low 32 bits of a larger one, so that two seeds would be one.
 
@@ -78,5 +78,5 @@ def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     found = tuple(seeds) if isinstance(seeds, Iterable) and not isinstance(seeds, str) else (seeds,)
     whole = [isinstance(s, (int, np.integer)) and not isinstance(s, bool) and 0 <= s < 2**32 for s in found]
     if not found or not all(whole) or len(set(found)) != len(found) or not isinstance(seeds, Iterable):
-        raise ValueError(f"seeds is {seeds!r}; allowed: one or more different whole numbers of 0 to 2**32 - 1.")
+        raise ValueError(f"seeds is {seeds!r}; allowed: one or more different integers of 0 to 2**32 - 1.")
     return tuple(map(int, found))

@@ -47,7 +47,7 @@ def fit(
       recipe: what to train; or stages, a list of ``(epochs, recipe)``, whose recipes have one batch size, states of one
         tree, and as ``epochs`` those of all stages together. All stages but the last have whole epochs.
       dataset: its validation split, where there is one, is evaluated after every epoch.
-      seeds: whole numbers of 0 to 2**32 - 1, no two alike.
+      seeds: integers of 0 to 2**32 - 1, no two alike.
       plan: where the steps run; ``Plan()``, jit over all devices, if None.
       teacher: ``(params, stats)`` of ``recipe.teacher``, where a stage has one.
       initial: ``(params, stats)`` to start from instead of fresh ones; no recipe has an ``init`` then.

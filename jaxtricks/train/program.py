@@ -190,7 +190,7 @@ def total_steps(recipe: Recipe, dataset: Dataset) -> int:
       dataset: gives the size of the training set.
 
     Returns:
-      A whole number, 1 or more.
+      An integer, 1 or more.
     """
     return max(1, round(recipe.epochs * steps_per_epoch(len(dataset.train), recipe.batch)))
 

@@ -73,7 +73,7 @@ class Recipe:
             raise TypeError(f"recipe.teacher is {self.teacher!r}; allowed: a Recipe or None.")
         check_precision(self.precision)
         if isinstance(self.batch, bool) or not isinstance(self.batch, int) or self.batch < 1:
-            raise ValueError(f"recipe.batch is {self.batch!r}; allowed: a whole number of 1 or more.")
+            raise ValueError(f"recipe.batch is {self.batch!r}; allowed: an integer of 1 or more.")
         if not (_is_number(self.epochs) and 0 < self.epochs < float("inf")):
             raise ValueError(f"recipe.epochs is {self.epochs!r}; allowed: greater than 0.")
         if not (_is_number(self.lr) and 0 < self.lr < float("inf")):

@@ -220,7 +220,7 @@ ELSEWHERE = {
         "tests/optim/test_paths.py": "optim.decay_mask optim.layer_rates optim.leaf_table optim.path_mask",
         "tests/test_init.py": "init.zero_gamma init.zero_last",
         "tests/test_keys_and_check.py": """check.between check.boolean check.floating check.integer check.min_rank
-            check.number check.option check.positive check.rank check.same_shape check.shape check.whole""",
+            check.number check.option check.positive check.rank check.same_shape check.shape check.at_least""",
         "tests/train/test_conflicts.py": "lint.conflicts",
         "tests/train/test_logs.py": "train.json_lines train.tensorboard",
         "tests/train/test_parallel.py": "train.start",
