@@ -21,26 +21,26 @@ def rank(name: str, array, allowed: int | Iterable[int]) -> None:
         raise ValueError(f"{name} has shape {shape}, rank {len(shape)}; allowed: rank {' or '.join(map(str, ranks))}.")
 
 
-def min_rank(name: str, array, least: int) -> None:
-    """Raise ValueError unless ``array.ndim >= least``."""
+def min_rank(name: str, array, minimum: int) -> None:
+    """Raise ValueError unless ``array.ndim >= minimum``."""
     shape = _shape(name, array)
-    if len(shape) < least:
-        raise ValueError(f"{name} has shape {shape}, rank {len(shape)}; allowed: rank {least} or more.")
+    if len(shape) < minimum:
+        raise ValueError(f"{name} has shape {shape}, rank {len(shape)}; allowed: rank {minimum} or more.")
 
 
 def shape(name: str, array, expected: tuple[int | None, ...]) -> None:
     """Raise ValueError unless the shape is ``expected``; None stands for any size."""
-    found = _shape(name, array)
-    if len(found) != len(expected) or any(e is not None and e != f for f, e in zip(found, expected, strict=True)):
+    actual = _shape(name, array)
+    if len(actual) != len(expected) or any(e is not None and e != f for f, e in zip(actual, expected, strict=True)):
         wanted = "(" + ", ".join("any" if e is None else str(e) for e in expected) + ")"
-        raise ValueError(f"{name} has shape {found}; allowed: {wanted}.")
+        raise ValueError(f"{name} has shape {actual}; allowed: {wanted}.")
 
 
 def same_shape(name: str, array, other_name: str, other) -> None:
     """Raise ValueError unless both arrays have one shape."""
-    found, wanted = _shape(name, array), _shape(other_name, other)
-    if found != wanted:
-        raise ValueError(f"{name} has shape {found}; allowed: the shape of {other_name}, {wanted}.")
+    actual, wanted = _shape(name, array), _shape(other_name, other)
+    if actual != wanted:
+        raise ValueError(f"{name} has shape {actual}; allowed: the shape of {other_name}, {wanted}.")
 
 
 def floating(name: str, array) -> None:
@@ -100,14 +100,14 @@ def positive(name: str, value) -> None:
         raise ValueError(f"{name} is {value!r}; allowed: greater than 0.")
 
 
-def whole(name: str, value, *, least: int = 0) -> int:
-    """The value as a Python int; ValueError unless it is a whole number (no boolean, no array) of ``least`` or more."""
-    allowed = f"a whole number of {least} or more"
+def at_least(name: str, value, *, minimum: int = 0) -> int:
+    """The value as a Python int; ValueError unless it is an integer (no boolean, no array) of ``minimum`` or more."""
+    allowed = f"an integer of {minimum} or more"
     try:
         number = operator.index(value)
     except TypeError as error:  # of a traced array JAX tells which it is
         raise ValueError(f"{name} is {value!r}; allowed: {allowed}.") from error
-    if isinstance(value, bool) or number < least:
+    if isinstance(value, bool) or number < minimum:
         raise ValueError(f"{name} is {value!r}; allowed: {allowed}.")
     return number
 

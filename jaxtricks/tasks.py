@@ -26,13 +26,13 @@ def classification(classes: int) -> Task:
       The task. It encodes ``target``, one-hot ``[B, C]``, unless the augmentation has made targets already.
 
     Raises:
-      ValueError: if classes is no whole number of 2 or more.
+      ValueError: if classes is no integer of 2 or more.
 
     Example:
       >>> classification(10).headline
       'accuracy'
     """
-    check.whole("classes", classes, least=2)
+    check.at_least("classes", classes, minimum=2)
     return Task(
         outputs=classes,
         columns=(Column(name="label", rank=1, kind="integer", low=0, high=classes - 1),),
@@ -55,9 +55,9 @@ def multilabel(labels: int) -> Task:
       The task. It encodes ``target``, float ``[B, L]``.
 
     Raises:
-      ValueError: if labels is no whole number of 1 or more.
+      ValueError: if labels is no integer of 1 or more.
     """
-    check.whole("labels", labels, least=1)
+    check.at_least("labels", labels, minimum=1)
     return Task(
         outputs=labels,
         columns=(Column(name="label", rank=2, kind="number", low=0, high=1),),
@@ -104,9 +104,9 @@ def segmentation(classes: int, *, ignore: int = 255) -> Task:
       ``[B, H, W, C]``.
 
     Raises:
-      ValueError: if classes is no whole number of 2 or more.
+      ValueError: if classes is no integer of 2 or more.
     """
-    check.whole("classes", classes, least=2)
+    check.at_least("classes", classes, minimum=2)
     counts = partial(_counts, classes=classes, ignore=ignore)
     return Task(
         outputs=classes,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BASE = {"check", "keys", "fingerprint"}
+BASE = {"archive", "check", "keys", "fingerprint"}
 LEAVES = {
     "losses",
     "layers",
@@ -31,6 +31,7 @@ ALLOWED = {  # what each part may import of jaxtricks, besides check, keys and i
     "tricks": {*LEAVES, "data", "models", "train"},
     "recipes": {*LEAVES, "data", "models", "train", "tricks"},
     "ablation": {*LEAVES, "data", "models", "train", "tricks", "checkpoint", "_runtime"},
+    "archive": set(),
     "check": set(),
     "keys": set(),
 }

@@ -85,17 +85,17 @@ def test_maybe_does_it_that_often(probability):
         (lambda: check.between("x", float("nan"), 0, 1), "x is nan; allowed: 0 to 1."),
         (lambda: check.between("x", np.float32(2), 0, 1), "x is np.float32(2.0); allowed: 0 to 1."),
         (lambda: check.positive("x", 0), "x is 0; allowed: greater than 0."),
-        (lambda: check.whole("x", -1), "x is -1; allowed: a whole number of 0 or more."),
-        (lambda: check.whole("x", np.int64(1), least=2), "x is np.int64(1); allowed: a whole number of 2 or more."),
-        (lambda: check.whole("x", 2.0), "x is 2.0; allowed: a whole number of 0 or more."),
-        (lambda: check.whole("x", True), "x is True; allowed: a whole number of 0 or more."),
-        (lambda: check.whole("x", np.True_), "x is np.True_; allowed: a whole number of 0 or more."),
-        (lambda: check.whole("x", "2"), "x is '2'; allowed: a whole number of 0 or more."),
-        (lambda: check.whole("x", None), "x is None; allowed: a whole number of 0 or more."),
-        (lambda: check.whole("x", np.array([2])), "x is array([2]); allowed: a whole number of 0 or more."),
+        (lambda: check.at_least("x", -1), "x is -1; allowed: an integer of 0 or more."),
+        (lambda: check.at_least("x", np.int64(1), minimum=2), "x is np.int64(1); allowed: an integer of 2 or more."),
+        (lambda: check.at_least("x", 2.0), "x is 2.0; allowed: an integer of 0 or more."),
+        (lambda: check.at_least("x", True), "x is True; allowed: an integer of 0 or more."),
+        (lambda: check.at_least("x", np.True_), "x is np.True_; allowed: an integer of 0 or more."),
+        (lambda: check.at_least("x", "2"), "x is '2'; allowed: an integer of 0 or more."),
+        (lambda: check.at_least("x", None), "x is None; allowed: an integer of 0 or more."),
+        (lambda: check.at_least("x", np.array([2])), "x is array([2]); allowed: an integer of 0 or more."),
         (
-            lambda: jax.jit(lambda x: check.whole("x", x))(2),
-            "x is JitTracer(~int32[]); allowed: a whole number of 0 or more.",
+            lambda: jax.jit(lambda x: check.at_least("x", x))(2),
+            "x is JitTracer(~int32[]); allowed: an integer of 0 or more.",
         ),
     ],
 )
@@ -107,8 +107,8 @@ def test_sentences(call, sentence):
 
 @pytest.mark.parametrize("value", [2, np.int64(2), np.uint8(2), jnp.array(2)])
 def test_whole_numbers_of_any_kind_become_python_s(value):
-    assert type(check.whole("x", value, least=2)) is int
-    assert check.whole("x", value) == 2
+    assert type(check.at_least("x", value, minimum=2)) is int
+    assert check.at_least("x", value) == 2
 
 
 def test_traced_values_pass():

@@ -20,7 +20,7 @@ def count_macs(function: Callable, *args: Any, **kwargs: Any) -> int:
       *args, **kwargs: arrays or ``jax.ShapeDtypeStruct``.
 
     Returns:
-      A whole number. Twice it is the usual count of floating-point operations.
+      An integer. Twice it is the usual count of floating-point operations.
     """
     return _macs(jax.make_jaxpr(function)(*args, **kwargs).jaxpr)
 
@@ -68,8 +68,8 @@ def _macs(jaxpr) -> int:
 def _inner(params: dict):
     """The jaxprs that an equation calls, whatever the primitive names them."""
     for value in params.values():
-        for each in value if isinstance(value, (tuple, list)) else (value,):
-            if hasattr(each, "eqns"):
-                yield each
-            elif hasattr(each, "jaxpr") and hasattr(each.jaxpr, "eqns"):
-                yield each.jaxpr
+        for part in value if isinstance(value, (tuple, list)) else (value,):
+            if hasattr(part, "eqns"):
+                yield part
+            elif hasattr(part, "jaxpr") and hasattr(part.jaxpr, "eqns"):
+                yield part.jaxpr

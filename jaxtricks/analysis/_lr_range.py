@@ -42,8 +42,8 @@ def lr_range_test(
     .. math:: \eta_i = low \, (high / low)^{i / steps}, \quad
         a_i = d \, a_{i-1} + (1 - d) \, \ell_i, \quad s_i = a_i / (1 - d^{i+1})
 
-    It ends after ``steps`` steps, or with the first whose smoothed loss is more than ``ratio`` times the least so far,
-    which is still in the result, or before the first whose loss is not finite.
+    It ends after ``steps`` steps, or with the first whose smoothed loss is more than ``ratio`` times the minimum so
+    far, which is still in the result, or before the first whose loss is not finite.
 
     Args:
       step: ``(state, rate) -> (state, loss)``: one training step at that rate, and the loss of its batch before it.
@@ -67,12 +67,12 @@ def lr_range_test(
     check.positive("low", low)
     if not low < high < math.inf:
         raise ValueError(f"high is {high!r}; allowed: greater than low, {low!r}, and finite.")
-    steps = check.whole("steps", steps, least=6)
+    steps = check.at_least("steps", steps, minimum=6)
     if not 0 <= decay < 1:
         raise ValueError(f"decay is {decay!r}; allowed: 0 to less than 1.")
     if not ratio > 1:
         raise ValueError(f"ratio is {ratio!r}; allowed: greater than 1.")
-    seen, average, least = [], 0.0, math.inf
+    seen, average, lowest = [], 0.0, math.inf
     for i in range(steps):
         rate = low * (high / low) ** (i / steps)
         state, loss = step(state, rate)
@@ -82,8 +82,8 @@ def lr_range_test(
         average = decay * average + (1 - decay) * loss
         smoothed = average / (1 - decay ** (i + 1))
         seen.append((rate, loss, smoothed))
-        least = min(least, smoothed)
-        if smoothed > ratio * least:
+        lowest = min(lowest, smoothed)
+        if smoothed > ratio * lowest:
             break
     return RangeTest(*np.array(seen, np.float64).reshape(-1, 3).T)
 
@@ -94,7 +94,7 @@ def middle(test: RangeTest, *, steps: int, end: int = 5) -> tuple[np.ndarray, np
     Args:
       test: of ``lr_range_test``.
       steps: as there.
-      end: how many of the last are left out, a whole number of 0 or more.
+      end: how many of the last are left out, an integer of 0 or more.
 
     Returns:
       ``(rates, smoothed losses)``.
@@ -105,7 +105,7 @@ def middle(test: RangeTest, *, steps: int, end: int = 5) -> tuple[np.ndarray, np
     for name, values in zip(test._fields, test, strict=True):
         check.rank(f"test.{name}", values, 1)
         check.same_shape(f"test.{name}", values, "test.rates", test.rates)
-    steps, end = check.whole("steps", steps), check.whole("end", end)
+    steps, end = check.at_least("steps", steps), check.at_least("end", end)
     chosen = slice(steps // 10, len(test.rates) - end)
     rates, losses = test.rates[chosen], test.smoothed[chosen]
     if len(rates) < 2:

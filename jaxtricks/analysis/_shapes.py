@@ -56,9 +56,9 @@ def output_size(
       The number of outputs, 1 or more.
 
     Raises:
-      ValueError: if one is no whole number in its range, or the window does not fit.
+      ValueError: if one is no integer in its range, or the window does not fit.
     """
-    check.whole("size", size, least=1)
+    check.at_least("size", size, minimum=1)
     _check_window(Window(kernel, stride, padding, dilation))
     room = size + 2 * padding - dilation * (kernel - 1) - 1
     if room < 0:
@@ -84,7 +84,7 @@ def receptive_field(layers: Iterable[Window]) -> ReceptiveField:
       Size, stride and first input; 1, 1, 0 without layers.
 
     Raises:
-      ValueError: if one is no whole number in its range.
+      ValueError: if one is no integer in its range.
 
     Reference:
       Araujo et al., Computing receptive fields of convolutional neural networks, Distill, 2019.
@@ -100,5 +100,5 @@ def receptive_field(layers: Iterable[Window]) -> ReceptiveField:
 
 
 def _check_window(window: Window) -> None:
-    for name, value, least in zip(window._fields, window, (1, 1, 0, 1), strict=True):
-        check.whole(name, value, least=least)
+    for name, value, minimum in zip(window._fields, window, (1, 1, 0, 1), strict=True):
+        check.at_least(name, value, minimum=minimum)

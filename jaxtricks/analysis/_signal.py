@@ -50,14 +50,14 @@ def variance_by_depth(
       Two variances a layer, float32.
 
     Raises:
-      ValueError: if depth, width or batch is no whole number of 1 or more.
+      ValueError: if depth, width or batch is no integer of 1 or more.
 
     Reference:
       Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010; He et al.,
       arXiv 1502.01852.
     """
     for name, value in (("depth", depth), ("width", width), ("batch", batch)):
-        check.whole(name, value, least=1)
+        check.at_least(name, value, minimum=1)
     inputs, grads, weights = jax.random.split(key, 3)
     kernels = jax.vmap(lambda k: initializer(k, (width, width), jnp.float32))(jax.random.split(weights, depth))
 

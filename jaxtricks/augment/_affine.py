@@ -140,7 +140,7 @@ def random_affine(
       image: ``[H, W, C]``; uint8 or floats, or any dtype with ``method="nearest"``.
       angle: greatest rotation either way, degrees, 0 to 180.
       shift: greatest translation either way, as a part of the width and of the height, 0 or more.
-      scale: least and greatest factor, greater than 0.
+      scale: minimum and maximum factor, greater than 0.
       slope: greatest shear either way, 0 or more.
       method: ``"bilinear"`` or ``"nearest"``.
       fill: the value of what comes from outside.

@@ -125,8 +125,8 @@ def auto_augment(
     signs = jax.random.rademacher(sign_key, (2,), jnp.float32)
 
     def step(image, drawn):
-        heads, *given = drawn
+        heads, *arguments = drawn
         change = partial(apply_op, ops=table, fill=fill, method=method)
-        return jax.lax.cond(heads, change, lambda x, *_: x, image, *given), None
+        return jax.lax.cond(heads, change, lambda x, *_: x, image, *arguments), None
 
     return jax.lax.scan(step, image, (coins, places[row], strengths[row], signs))[0]

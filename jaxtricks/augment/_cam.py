@@ -40,7 +40,7 @@ def cam_box(cam: jax.Array, threshold: jax.Array | float, *, size: tuple[int, in
     """The smallest box that holds all cells of a map that reach a part of its greatest value, and a margin.
 
     Args:
-      cam: ``[h, w]``, floating point, 0 or more; constant maps give the whole image, one with a NaN gives NaN.
+      cam: ``[h, w]``, floating point, 0 or more; constant maps give the entire image, one with a NaN gives NaN.
       threshold: part of the greatest value, 0 to 1.
       size: ``(height, width)`` of the image that the map covers.
       margin: added on each side, as a part of the box's own side, 0 or more; cut at the border of the image.
@@ -81,9 +81,9 @@ def cam_crop(
     Args:
       key: a typed key.
       image: ``[H, W, C]``, uint8 or floats.
-      cam: ``[h, w]``, floating point, 0 or more, over the whole image; class_activation gives one.
+      cam: ``[h, w]``, floating point, 0 or more, over the entire image; class_activation gives one.
       size: of the result, static: a number or ``(height, width)``.
-      threshold: least and greatest part of the map's greatest value, uniform, within 0 to 1.
+      threshold: minimum and maximum part of the map's greatest value, uniform, within 0 to 1.
       margin: added on each side of the box, as a part of its own side, 0 or more.
 
     Returns:

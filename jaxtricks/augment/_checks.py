@@ -33,7 +33,7 @@ def fill(name: str, value, dtype) -> None:
     if jnp.issubdtype(dtype, jnp.integer) and isinstance(value, check.NUMBERS):
         held = jnp.iinfo(dtype)
         if not (held.min <= value <= held.max and value == int(value)):
-            raise ValueError(f"{name} is {value!r}; allowed for {dtype}: a whole number, {held.min} to {held.max}.")
+            raise ValueError(f"{name} is {value!r}; allowed for {dtype}: an integer, {held.min} to {held.max}.")
 
 
 def scalar(name: str, value) -> None:
@@ -55,12 +55,12 @@ def matrix(name: str, value) -> None:
 
 
 def size(name: str, value) -> tuple[int, int]:
-    """``(height, width)`` of a size given as one whole number or as a pair of them."""
+    """``(height, width)`` of a size given as one integer or as a pair of them."""
     pair = value if isinstance(value, tuple | list) else (value, value)
     try:
-        height, width = (check.whole(name, side, least=1) for side in pair)
+        height, width = (check.at_least(name, side, minimum=1) for side in pair)
     except ValueError as error:
-        allowed = "a whole number of 1 or more, or a pair (height, width) of them"
+        allowed = "an integer of 1 or more, or a pair (height, width) of them"
         raise ValueError(f"{name} is {value!r}; allowed: {allowed}.") from error
     return height, width
 
@@ -69,7 +69,7 @@ def interval(name: str, value, low: float, high: float) -> None:
     """Raise ValueError unless the value is a pair with ``low <= value[0] <= value[1] <= high``."""
     pair = isinstance(value, tuple | list) and len(value) == 2
     if not pair or not low <= value[0] <= value[1] <= high:
-        raise ValueError(f"{name} is {value!r}; allowed: a pair (least, greatest) within {low} to {high}.")
+        raise ValueError(f"{name} is {value!r}; allowed: a pair (minimum, maximum) within {low} to {high}.")
 
 
 def entries(batch, *names: str) -> None:

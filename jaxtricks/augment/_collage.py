@@ -26,7 +26,7 @@ def mosaic_at(
     Args:
       batch: ``image [B, H, W, C]``, ``box``, ``box_valid``, the named instances; a ``mask [B, H, W]`` of classes
         follows.
-      center: the point, ``(x, y)`` in whole pixels, integers ``[B, 2]``, within the image.
+      center: the point, ``(x, y)`` in pixels, integers ``[B, 2]``, within the image.
       visible: the part of its area that must be more than this for a box to stay valid, 0 to 1.
       instances: other entries with a row a box.
 
@@ -94,7 +94,7 @@ def mosaic(
       key: a typed key.
       batch: ``image [B, H, W, C]``, ``box``, ``box_valid``, the named instances; a ``mask [B, H, W]`` of classes
         follows.
-      center: least and greatest x and y of the point, as parts of width and height, uniform, within 0 to 1.
+      center: minimum and maximum x and y of the point, as parts of width and height, uniform, within 0 to 1.
       visible: the part of its area that must be more than this for a box to stay valid, 0 to 1.
       instances: other entries with a row a box.
 
@@ -149,9 +149,9 @@ def paste_instances(
     cover = pasted_mask.any(1)
     left = mask & ~cover[:, None]
     area, area_left = mask.sum((2, 3)), left.sum((2, 3))
-    whole = area_left == area
-    valid = batch["box_valid"] & (whole | (area_left > visible * area))
-    box = jnp.where(whole[..., None], batch["box"], mask_boxes(left))
+    unhidden = area_left == area
+    valid = batch["box_valid"] & (unhidden | (area_left > visible * area))
+    box = jnp.where(unhidden[..., None], batch["box"], mask_boxes(left))
     out = {
         "image": jnp.where(cover[..., None], before["image"], batch["image"]),
         "mask": jnp.concatenate([left, pasted_mask], 1),
@@ -160,10 +160,11 @@ def paste_instances(
     boxes = jnp.concatenate([box, before["box"]], 1)
     out["box"] = jnp.where(out["box_valid"][..., None], boxes, 0)
     if "keypoint" in batch:
-        own = batch["visible"] & ~jax.vmap(_covered)(cover, batch["keypoint"])
-        theirs = jnp.roll(batch["visible"], 1, axis=0) & pasted.reshape(count, slots, *(1,) * (own.ndim - 2))
+        own_visible = batch["visible"] & ~jax.vmap(_covered)(cover, batch["keypoint"])
+        flags = pasted.reshape(count, slots, *(1,) * (own_visible.ndim - 2))
+        pasted_visible = jnp.roll(batch["visible"], 1, axis=0) & flags
         points = jnp.concatenate([batch["keypoint"], jnp.roll(batch["keypoint"], 1, axis=0)], 1)
-        out |= {"keypoint": points, "visible": jnp.concatenate([own, theirs], 1)}
+        out |= {"keypoint": points, "visible": jnp.concatenate([own_visible, pasted_visible], 1)}
     return {**batch, **out} | {name: jnp.concatenate([batch[name], before[name]], 1) for name in instances}
 
 

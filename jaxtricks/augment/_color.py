@@ -35,7 +35,7 @@ def luma(image: jax.Array) -> jax.Array:
 
 
 def channelwise(reduce: Callable, image: jax.Array) -> jax.Array:
-    """The mean, least or greatest value of each channel, ``[1, 1, C]``.
+    """The mean, minimum or maximum value of each channel, ``[1, 1, C]``.
 
     By columns and then by rows: over both at once XLA takes twice as long on a CPU, and the barrier keeps it from that.
     """

@@ -40,8 +40,8 @@ def each(transform: Callable[[jax.Array, jax.Array], jax.Array], *, per: str = "
         rows = image.shape[:1]
         keys = jax.random.split(key, rows) if per == "sample" else key
         if loop:
-            given = jnp.broadcast_to(keys, rows), image
-            return {**batch, "image": jax.lax.map(lambda one: transform(*one), given)}
+            arguments = jnp.broadcast_to(keys, rows), image
+            return {**batch, "image": jax.lax.map(lambda one: transform(*one), arguments)}
         return {**batch, "image": jax.vmap(transform, (0 if per == "sample" else None, 0))(keys, image)}
 
     return augment
@@ -59,27 +59,27 @@ def keyless(transform: Callable) -> Callable:
     return lambda key, data: transform(data)
 
 
-def chain(**stages: Augment) -> Augment:
+def chain(**steps: Augment) -> Augment:
     """Apply named augmentations one after another; each draws from the key of its own name.
 
-    Adding, dropping or reordering a stage leaves the draws of the others as they were.
+    Adding, dropping or reordering a step leaves the draws of the others as they were.
 
     Args:
-      **stages: ``name=(key, batch) -> batch``, in order. None is allowed: the empty chain is the identity.
+      **steps: ``name=(key, batch) -> batch``, in order. None is allowed: the empty chain is the identity.
 
     Returns:
       ``(key, batch) -> batch``.
 
     Raises:
-      TypeError: if a stage is no function.
+      TypeError: if a step is no function.
     """
-    for name, stage in stages.items():
-        if not callable(stage):
-            raise TypeError(f"chain: {name} is {stage!r}; allowed: a function (key, batch) -> batch.")
+    for name, step in steps.items():
+        if not callable(step):
+            raise TypeError(f"chain: {name} is {step!r}; allowed: a function (key, batch) -> batch.")
 
     def augment(key: jax.Array, batch: Batch) -> Batch:
-        for name, stage in stages.items():
-            batch = stage(named(key, name), batch)
+        for name, step in steps.items():
+            batch = step(named(key, name), batch)
         return batch
 
     return augment

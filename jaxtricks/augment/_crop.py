@@ -32,7 +32,7 @@ def pad_crop(image: jax.Array, offset: jax.Array, *, padding: int, mode: str = "
     _checks.pixels("image", image)
     check.shape("offset", offset, (2,))
     check.integer("offset", offset)
-    padding = check.whole("padding", padding, least=0)
+    padding = check.at_least("padding", padding, minimum=0)
     check.option("mode", mode, MODES)
     padded = jnp.pad(image, ((padding, padding), (padding, padding), (0, 0)), mode=mode)
     offset = jnp.asarray(offset)
@@ -59,7 +59,7 @@ def random_pad_crop(key: jax.Array, image: jax.Array, *, padding: int = 4, mode:
     Reference:
       He et al., Deep residual learning for image recognition, arXiv 1512.03385, section 4.2.
     """
-    padding = check.whole("padding", padding, least=0)
+    padding = check.at_least("padding", padding, minimum=0)
     offset = jax.random.randint(key, (2,), 0, 2 * padding + 1)
     return pad_crop(image, offset, padding=padding, mode=mode)
 
@@ -110,8 +110,8 @@ def random_resized_crop(
       key: a typed key.
       image: ``[H, W, C]``, uint8 or floats.
       size: of the result, static: a number or ``(height, width)``.
-      area: least and greatest part of the image's area, uniform, within 0 to 1.
-      aspect: least and greatest width / height, uniform in the logarithm, greater than 0.
+      area: minimum and maximum part of the image's area, uniform, within 0 to 1.
+      aspect: minimum and maximum width / height, uniform in the logarithm, greater than 0.
 
     Returns:
       ``[height, width, C]``.
@@ -136,19 +136,19 @@ def random_box(
     tries: int = 10,
     otherwise: str = "center",
 ) -> jax.Array:
-    """Draw a box inside an image: area uniform, aspect ratio uniform in the logarithm, place uniform, whole pixels.
+    """Draw a box inside an image: area uniform, aspect ratio uniform in the logarithm, place uniform, in pixels.
 
     Args:
       key: a typed key.
       size: ``(height, width)`` of the image.
-      area: least and greatest part of the image's area, within 0 to 1.
-      aspect: least and greatest width / height, greater than 0.
+      area: minimum and maximum part of the image's area, within 0 to 1.
+      aspect: minimum and maximum width / height, greater than 0.
       tries: draws of area and aspect, 1 or more; the first that fits counts.
       otherwise: what to give if none fits: ``"center"``, the greatest centred box whose aspect ratio is allowed, or
         ``"empty"``, a box of no pixel.
 
     Returns:
-      ``(x0, y0, x1, y1)``, float32 ``[4]``, whole numbers.
+      ``(x0, y0, x1, y1)``, float32 ``[4]``, integers.
 
     Raises:
       ValueError: on a wrong size, range, number of tries or option.
@@ -156,7 +156,7 @@ def random_box(
     height, width = _checks.size("size", size)
     _checks.interval("area", area, 0.0, 1.0)
     _checks.interval("aspect", aspect, 1e-3, 1e3)
-    tries = check.whole("tries", tries, least=1)
+    tries = check.at_least("tries", tries, minimum=1)
     check.option("otherwise", otherwise, ("center", "empty"))
     area_key, aspect_key, place_key = jax.random.split(key, 3)
     pixels = jax.random.uniform(area_key, (tries,), minval=area[0], maxval=area[1]) * height * width
@@ -185,7 +185,7 @@ def random_scaled_crop(
     Args:
       key: a typed key.
       image: ``[H, W, C]``, uint8 or floats.
-      scale: least and greatest side of the box as a part of the image's side, uniform, greater than 0, at most 1.
+      scale: minimum and maximum side of the box as a part of the image's side, uniform, greater than 0, at most 1.
       size: of the result, static: a number or ``(height, width)``; None keeps the image's.
 
     Returns:
@@ -197,9 +197,9 @@ def random_scaled_crop(
     _checks.photo("image", image)
     _checks.interval("scale", scale, 1e-3, 1.0)
     scale_key, place_key = jax.random.split(key)
-    whole = jnp.array([image.shape[1], image.shape[0]], jnp.float32)
-    side = jnp.maximum(1, jnp.round(whole * jax.random.uniform(scale_key, minval=scale[0], maxval=scale[1])))
-    corner = jnp.minimum(jnp.floor(jax.random.uniform(place_key, (2,)) * (whole - side + 1)), whole - side)
+    image_size = jnp.array([image.shape[1], image.shape[0]], jnp.float32)
+    side = jnp.maximum(1, jnp.round(image_size * jax.random.uniform(scale_key, minval=scale[0], maxval=scale[1])))
+    corner = jnp.minimum(jnp.floor(jax.random.uniform(place_key, (2,)) * (image_size - side + 1)), image_size - side)
     return resized_crop(image, jnp.concatenate([corner, corner + side]), size=image.shape[:2] if size is None else size)
 
 

@@ -80,8 +80,8 @@ def random_erasing(
       key: a typed key.
       image: ``[H, W, C]``, uint8 or floats in [0, 1].
       probability: 0 to 1.
-      area: least and greatest part of the image's area, uniform, within 0 to 1.
-      aspect: least and greatest width / height, uniform in the logarithm.
+      area: minimum and maximum part of the image's area, uniform, within 0 to 1.
+      aspect: minimum and maximum width / height, uniform in the logarithm.
       fill: a number in the units of the image, 0 to 255 for uint8; or ``"noise"``: every value uniform over the range.
 
     Returns:
@@ -179,7 +179,7 @@ def gridmask(
     Args:
       key: a typed key.
       image: ``[H, W, C]``, uint8 or floats in [0, 1].
-      unit: least and greatest distance from square to square, as a part of the shorter side, greater than 0.
+      unit: minimum and maximum distance from square to square, as a part of the shorter side, greater than 0.
       keep: 1 - side of a square / unit, 0 to 1; of the image, ``1 - (1 - keep)^2`` stays on average.
       probability: 0 to 1; the paper raises it over the epochs.
       fill: what stands in place of the squares, in the units of the image: 0 to 255 for uint8.

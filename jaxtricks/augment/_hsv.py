@@ -24,8 +24,8 @@ def rgb_to_hsv(image: jax.Array) -> jax.Array:
     """
     _checks.image("image", image, channels=(3,))
     r, g, b = image[..., 0], image[..., 1], image[..., 2]
-    value, least = jnp.maximum(jnp.maximum(r, g), b), jnp.minimum(jnp.minimum(r, g), b)
-    spread = value - least
+    value, minimum = jnp.maximum(jnp.maximum(r, g), b), jnp.minimum(jnp.minimum(r, g), b)
+    spread = value - minimum
     # What is left below would have a square of 0, and so no gradient.
     spread, value = (jnp.where(jnp.abs(x) < 1e-18, 0 * x, x) for x in (spread, value))
     divisor = jnp.where(spread == 0, 1, spread)
@@ -40,7 +40,7 @@ def hsv_to_rgb(image: jax.Array) -> jax.Array:
     """The inverse of rgb_to_hsv: ``V - V S max(0, min(k, 4 - k, 1))``, ``k = (n + 6 H) mod 6``, n = 5, 3, 1.
 
     Args:
-      image: ``[H, W, 3]``, floating point: hue in whole turns, any number; saturation and value in [0, 1].
+      image: ``[H, W, 3]``, floating point: hue in turns, any number; saturation and value in [0, 1].
 
     Returns:
       ``[H, W, 3]`` in [0, 1].
@@ -103,7 +103,7 @@ def random_hsv_power(
       key: a typed key.
       image: ``[H, W, 3]``, uint8 or floats in [0, 1].
       power: p >= 1; powers are uniform in the logarithm from 1/p to p, so that raising and lowering are as likely.
-      factor: least and greatest, uniform.
+      factor: minimum and maximum, uniform.
       shift: uniform from -shift to shift, 0 to 1.
       hue: uniform from -hue to hue, 0 to 0.5.
 

@@ -130,7 +130,7 @@ def random_affine_sample(
       sample: see above.
       angle: greatest rotation either way, degrees, 0 to 180.
       shift: greatest translation either way, as a part of the width and of the height, 0 or more.
-      scale: least and greatest factor, greater than 0.
+      scale: minimum and maximum factor, greater than 0.
       slope: greatest shear either way, 0 or more.
       visible: the part of its area that must be more than this for a box to stay valid, 0 to 1.
       fill: value of image pixels that come from outside, in the units of the image.
@@ -247,8 +247,8 @@ def random_crop_sample(
       key: a typed key.
       sample: see above.
       size: of the result, static: a number or ``(height, width)``.
-      area: least and greatest part of the image's area, within 0 to 1.
-      aspect: least and greatest width / height, greater than 0.
+      area: minimum and maximum part of the image's area, within 0 to 1.
+      aspect: minimum and maximum width / height, greater than 0.
       visible: the part of its area that must be more than this for a box to stay valid, 0 to 1.
 
     Returns:

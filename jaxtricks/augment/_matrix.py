@@ -177,7 +177,7 @@ def random_matrix(
       size: ``(height, width)`` of the image.
       angle: greatest rotation either way, degrees, 0 to 180.
       shift: greatest translation either way, as a part of the width and of the height, 0 or more.
-      scale: least and greatest factor, greater than 0; one draw for both directions.
+      scale: minimum and maximum factor, greater than 0; one draw for both directions.
       slope: greatest shear either way, 0 or more, drawn for each direction.
 
     Returns:

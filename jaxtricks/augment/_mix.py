@@ -117,7 +117,7 @@ def cut_pairs(batch: Batch, boxes: jax.Array, *, swap: bool = False) -> Batch:
 def cutmix(key: jax.Array, batch: Batch, *, alpha: float = 1.0, per: str = "batch") -> Batch:
     """Paste a random box of another example over every image, and mix the targets by the exact area of the box.
 
-    A box of area ``1 - Beta(alpha, alpha)`` about a uniform pixel, its sides in whole pixels, cut at the border.
+    A box of area ``1 - Beta(alpha, alpha)`` about a uniform pixel, its sides rounded to pixels, cut at the border.
 
     Args:
       key: a typed key.

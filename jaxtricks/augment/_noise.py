@@ -50,7 +50,7 @@ def gaussian_blur(image: jax.Array, sigma: jax.Array | float, *, radius: int) ->
       ValueError: on a wrong rank, dtype or radius, or a negative sigma.
     """
     _checks.image("image", image)
-    radius = check.whole("radius", radius, least=0)
+    radius = check.at_least("radius", radius, minimum=0)
     _checks.scalar("sigma", sigma)
     check.between("sigma", sigma, 0.0, math.inf)
     tiny = 1e-6  # so that sigma 0 is no division of 0 by 0
@@ -77,7 +77,7 @@ def random_blur(
     Args:
       key: a typed key.
       image: ``[H, W, C]``, uint8 or floats in [0, 1].
-      sigma: least and greatest standard deviation in pixels, uniform, 0 or more.
+      sigma: minimum and maximum standard deviation in pixels, uniform, 0 or more.
       radius: pixels of the kernel on each side; None for three of the greatest sigma.
 
     Returns:
@@ -144,7 +144,7 @@ def fixed_label_noise(batch: Batch, *, share: float, classes: int, seed: int = 0
         the batch has a target already: the noise comes before the one-hot encoding.
     """
     check.between("share", share, 0.0, 1.0)
-    classes = check.whole("classes", classes, least=2)
+    classes = check.at_least("classes", classes, minimum=2)
     _checks.entries(batch, "label", "index")
     for name in ("label", "index"):
         check.rank(f'batch["{name}"]', batch[name], 1)

@@ -50,12 +50,12 @@ def _shear_y(amount: jax.Array, size: tuple[int, int]) -> jax.Array:
 
 
 def _translate_x(amount: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """Move to the right by a part of the width, rounded towards 0 to whole pixels."""
+    """Move to the right by a part of the width, rounded towards 0 to integer pixels."""
     return geometry.translation(jnp.stack([jnp.trunc(amount * size[1]), 0 * amount]))
 
 
 def _translate_y(amount: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """Move down by a part of the height, rounded towards 0 to whole pixels."""
+    """Move down by a part of the height, rounded towards 0 to integer pixels."""
     return geometry.translation(jnp.stack([0 * amount, jnp.trunc(amount * size[0])]))
 
 

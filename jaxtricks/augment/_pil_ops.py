@@ -1,4 +1,4 @@
-"""Point operations and sharpening as in Pillow; exact where an image has whole grey levels."""
+"""Point operations and sharpening as in Pillow; exact where an image has integer grey levels."""
 
 import jax
 import jax.numpy as jnp
@@ -89,10 +89,10 @@ def posterize(image: jax.Array, bits: jax.Array | int) -> jax.Array:
 
 
 def autocontrast(image: jax.Array) -> jax.Array:
-    """Stretch each channel to the whole range: ``(image - min) / (max - min)``; one constant to 1e-18 stays.
+    """Stretch each channel to the full range: ``(image - min) / (max - min)``; one constant to 1e-18 stays.
 
-    For uint8 ``255 (level - min) // (max - min)``: Pillow's levels, but where the quotient is whole; the floating-point
-    numbers of Pillow and torchvision may then fall one short of it.
+    For uint8 ``255 (level - min) // (max - min)``: Pillow's levels, but where the quotient is an integer; the
+    floating-point numbers of Pillow and torchvision may then fall one short of it.
 
     Args:
       image: ``[H, W, C]``, uint8 or floats in [0, 1].
@@ -105,13 +105,13 @@ def autocontrast(image: jax.Array) -> jax.Array:
     """
     _checks.photo("image", image)
     dtype = jnp.result_type(image)
-    whole = dtype == jnp.uint8
-    image = jnp.asarray(image, jnp.float32) if whole else floats(image)
+    is_uint8 = dtype == jnp.uint8
+    image = jnp.asarray(image, jnp.float32) if is_uint8 else floats(image)
     low, high = channelwise(jnp.min, image), channelwise(jnp.max, image)
     flat = high - low < 1e-18  # the square of less is 0, and the gradient would be infinite
     spread = jnp.where(flat, 1, high - low)
-    # A half keeps the quotient off the whole numbers, where rounding would matter. Integers divide many times slower.
-    stretched = jnp.floor((255 * (image - low) + 0.5) / spread) if whole else (image - low) / spread
+    # A half keeps the quotient off the integers, where rounding would matter. Integers divide many times slower.
+    stretched = jnp.floor((255 * (image - low) + 0.5) / spread) if is_uint8 else (image - low) / spread
     return jnp.where(flat, image, stretched).astype(dtype)
 
 
@@ -132,14 +132,14 @@ def equalize(image: jax.Array) -> jax.Array:
     """
     _checks.photo("image", image)
     image = jnp.asarray(image)
-    whole = image.dtype == jnp.uint8
-    levels = image.astype(jnp.int32) if whole else _levels(image)
+    is_uint8 = image.dtype == jnp.uint8
+    levels = image.astype(jnp.int32) if is_uint8 else _levels(image)
     counts = jax.lax.platform_dependent(levels, tpu=_count_by_product, default=_count_by_scatter)
     # A loop over the channels, or XLA would compute the entries of the table again for every pixel.
     table = jax.lax.map(_equalized, counts).reshape(-1)
     place = 256 * jnp.arange(image.shape[-1])[None, None, :] + levels
     moved = table.at[place].get(mode="clip")
-    return moved.astype(jnp.uint8) if whole else _from_levels(moved, image)
+    return moved.astype(jnp.uint8) if is_uint8 else _from_levels(moved, image)
 
 
 @in_float32

@@ -47,7 +47,7 @@ def rand_augment(
     Reference:
       Cubuk et al., RandAugment: practical automated data augmentation with a reduced search space, arXiv 1909.13719.
     """
-    count = check.whole("count", count, least=1)
+    count = check.at_least("count", count, minimum=1)
     check.between("strength", strength, 0.0, 1.0)
 
     def step(image, draw):
@@ -122,8 +122,8 @@ def augmix(
       arXiv 1912.02781.
     """
     check.between("severity", severity, 0.1, 10.0)
-    width = check.whole("width", width, least=1)
-    depth = check.whole("depth", depth, least=1)
+    width = check.at_least("width", width, minimum=1)
+    depth = check.at_least("depth", depth, minimum=1)
     check.positive("alpha", alpha)
     _checks.photo("image", image)
     image = jnp.asarray(image)
@@ -149,9 +149,9 @@ def augmix(
         weight, key = given
         return mixture + weight * floats(chain(key)), None
 
-    whole = floats(image)
-    mixture = jax.lax.scan(add, jnp.zeros_like(whole), (weights, jax.random.split(chain_key, width)))[0]
-    return like(jnp.clip((1 - share) * whole + share * mixture, 0, 1), image.dtype)
+    original = floats(image)
+    mixture = jax.lax.scan(add, jnp.zeros_like(original), (weights, jax.random.split(chain_key, width)))[0]
+    return like(jnp.clip((1 - share) * original + share * mixture, 0, 1), image.dtype)
 
 
 def three_augment(
@@ -163,7 +163,7 @@ def three_augment(
       key: a typed key.
       image: ``[H, W, 3]``, uint8 or floats in [0, 1].
       threshold: of solarize.
-      sigma: least and greatest standard deviation of the blur, pixels.
+      sigma: minimum and maximum standard deviation of the blur, pixels.
 
     Returns:
       ``[H, W, 3]`` in [0, 1].
@@ -202,7 +202,7 @@ def repeat_batch(batch: Batch, *, times: int) -> Batch:
     Reference:
       Hoffer et al., Augment your batch: better training with larger batches, arXiv 1901.09335.
     """
-    times = check.whole("times", times, least=1)
+    times = check.at_least("times", times, minimum=1)
     _checks.entries(batch, "image", *batch)
     return {name: jnp.repeat(entry, times, axis=0) for name, entry in batch.items()}
 

@@ -27,8 +27,8 @@ def multi_scale(batch: Batch, *, size: int | tuple[int, int]) -> Batch:
     """
     _checks.entries(batch, "image", *batch)
     height, width = batch["image"].shape[1:3]
-    whole = jnp.array([0, 0, width, height], jnp.float32)
-    return jax.vmap(lambda sample: crop_sample(sample, whole, size=size))(batch)
+    all_pixels = jnp.array([0, 0, width, height], jnp.float32)
+    return jax.vmap(lambda sample: crop_sample(sample, all_pixels, size=size))(batch)
 
 
 def pick_size(step: int, *, sizes: tuple[int, ...], every: int = 10, seed: int = 0) -> int:
@@ -49,8 +49,8 @@ def pick_size(step: int, *, sizes: tuple[int, ...], every: int = 10, seed: int =
     Reference:
       Redmon and Farhadi, YOLO9000: better, faster, stronger, arXiv 1612.08242, section 2.
     """
-    step = check.whole("step", step, least=0)
-    every = check.whole("every", every, least=1)
+    step = check.at_least("step", step, minimum=0)
+    every = check.at_least("every", every, minimum=1)
     if not sizes:
         raise ValueError(f"sizes is {sizes!r}; allowed: at least one size.")
     for size in sizes:
@@ -78,10 +78,10 @@ def progressive_size(epoch: int, *, epochs: int, start: int, stop: int, stages: 
     Reference:
       Tan and Le, EfficientNetV2: smaller models and faster training, arXiv 2104.00298, section 4.
     """
-    epochs = check.whole("epochs", epochs, least=1)
-    epoch = check.whole("epoch", epoch, least=0)
-    start, stop = check.whole("start", start, least=1), check.whole("stop", stop, least=1)
-    stages, multiple = check.whole("stages", stages, least=1), check.whole("multiple", multiple, least=1)
+    epochs = check.at_least("epochs", epochs, minimum=1)
+    epoch = check.at_least("epoch", epoch, minimum=0)
+    start, stop = check.at_least("start", start, minimum=1), check.at_least("stop", stop, minimum=1)
+    stages, multiple = check.at_least("stages", stages, minimum=1), check.at_least("multiple", multiple, minimum=1)
     if epoch >= epochs:
         raise ValueError(f"epoch is {epoch}; allowed: 0 to {epochs - 1}.")
     if stages > epochs:

@@ -1,12 +1,15 @@
 """Items that threads read before they are asked for; they come out in order, and what goes wrong is raised by name."""
 
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import suppress
 from typing import Any
 
-GRACE = 5.0  # seconds that closing waits for threads to finish the item they are at
-POLL = 0.5  # seconds between two looks at whether the thread that is waited for is alive
+GRACE = 5.0  # seconds that closing waits for threads to finish the item that they read
+POLL = 0.5  # seconds between two looks at whether a thread is alive
 
 
 class FeedError(RuntimeError):
@@ -26,8 +29,10 @@ def read_ahead(
     """The items ``read(start)`` to ``read(stop - 1)``, in order, read by threads.
 
     Threads and not processes: a fork after JAX has started threads of its own can hang for ever. When the consumer
-    stops early the threads finish the item they are at and end. A thread that is blocked in ``read`` cannot be ended;
-    it is a daemon, so that it does not keep the process alive.
+    stops early, the threads finish the item that they read, and end. A thread that is blocked in ``read`` cannot be
+    ended; it is a daemon, so that it does not keep the process alive. That is why this is no ThreadPoolExecutor: Python
+    joins the threads of an executor when it exits, so a blocked one would hang the process, and an executor does not
+    notice that a thread has ended.
 
     Args:
       read: ``number -> item``, pure, so that the items do not depend on the number of workers.
@@ -52,67 +57,61 @@ def read_ahead(
     ):
         if not fits:
             raise ValueError(f"{name} is {value!r}; allowed: {allowed}.")
-    changed = threading.Condition()
-    following, wanted, ended, grace = start, start, False, GRACE
-    reading: dict[int, threading.Thread] = {}
-    done: dict[int, tuple[Any, BaseException | None, str]] = {}
-
-    def due() -> bool:
-        return ended or following >= stop or following < wanted + workers + ahead
+    tasks: queue.SimpleQueue[tuple[int, Future] | None] = queue.SimpleQueue()
+    readers: dict[int, threading.Thread] = {}
+    ended = threading.Event()
 
     def work() -> None:
-        nonlocal following
-        while True:
-            with changed:
-                changed.wait_for(due)
-                if ended or following >= stop:
+        while not ended.is_set():
+            with suppress(queue.Empty):  # the timeout lets an idle thread raise what was set in it from outside
+                task = tasks.get(timeout=POLL)
+                if task is None or ended.is_set():
                     return
-                number = following
-                following += 1
-                reading[number] = threading.current_thread()
-            try:
-                item, error = read(number), None
-            except BaseException as caught:  # SystemExit too: in a thread it ends the thread without a word
-                item, error = None, caught
-            with changed:
-                if not ended:
-                    done[number] = item, error, threading.current_thread().name
-                del reading[number], item, error
-                changed.notify_all()
+                number, future = task
+                readers[number] = threading.current_thread()
+                try:
+                    future.set_result(read(number))
+                except BaseException as error:  # SystemExit too: in a thread it ends the thread without a word
+                    future.set_exception(error)
+                del task, future  # an idle thread keeps no item
 
     threads = [threading.Thread(target=work, name=f"jaxtricks-feed-{n}", daemon=True) for n in range(workers)]
+    futures: dict[int, Future] = {}
+    following, grace = start, GRACE
     try:
         for thread in threads:
             thread.start()
         for number in range(start, stop):
-            until = time.monotonic() + timeout
-            with changed:
-                wanted = number
-                changed.notify_all()
-                while number not in done:
-                    thread = reading.get(number)
-                    if not (any(t.is_alive() for t in threads) if thread is None else thread.is_alive()):
-                        name = "every reading thread" if thread is None else thread.name
-                        raise FeedError(f"{name} ended without a word; it was due to read {say(number)}.")
-                    left = until - time.monotonic()
-                    if left <= 0:
-                        grace = 0.0
-                        name = "no thread" if thread is None else thread.name
-                        raise FeedError(f"nothing was read for {timeout:g} s: {name} is at {say(number)}.")
-                    changed.wait(min(left, POLL))
-                item, error, name = done.pop(number)
+            # Hand out what may be read by now.
+            while following < min(stop, number + workers + ahead):
+                futures[following] = Future()
+                tasks.put((following, futures[following]))
+                following += 1
+            # Wait for this item, and look at its thread from time to time.
+            future, until = futures.pop(number), time.monotonic() + timeout
+            while not future.done():
+                thread = readers.get(number)
+                if not (any(t.is_alive() for t in threads) if thread is None else thread.is_alive()):
+                    name = "every reading thread" if thread is None else thread.name
+                    raise FeedError(f"{name} ended without a word; it was due to read {say(number)}.")
+                left = until - time.monotonic()
+                if left <= 0:
+                    grace = POLL  # for the idle threads; the blocked one will not end
+                    name = "no thread" if thread is None else thread.name
+                    raise FeedError(f"nothing was read for {timeout:g} s: {name} is at {say(number)}.")
+                wait([future], timeout=min(left, POLL))
+            # Give the item, or say what went wrong.
+            name, error = readers.pop(number).name, future.exception()
             if error is None:
-                yield item
-                del item
+                yield future.result()
             elif isinstance(error, FeedError):
                 raise error
             else:
                 raise FeedError(f"{name} failed at {say(number)}: {type(error).__name__}: {error}.") from error
     finally:
-        with changed:
-            ended = True
-            done.clear()
-            changed.notify_all()
+        ended.set()
+        for _ in threads:
+            tasks.put(None)
         until = time.monotonic() + grace
         for thread in filter(threading.Thread.is_alive, threads):
             thread.join(max(0.0, until - time.monotonic()))

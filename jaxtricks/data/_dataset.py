@@ -225,7 +225,7 @@ def from_arrays(name: str, x_train, y_train, x_test, y_test, *, classes: int | N
     Args:
       name: for messages and reports.
       x_train, x_test: uint8 ``[N, H, W, C]`` or ``[N, H, W]``, or Records.
-      y_train, y_test: whole numbers ``[N]``, 0 to C - 1.
+      y_train, y_test: integers ``[N]``, 0 to C - 1.
       classes: C; one more than the largest training label if None.
 
     Returns:
@@ -245,7 +245,7 @@ def from_arrays(name: str, x_train, y_train, x_test, y_test, *, classes: int | N
             labels = labels[:, 0]
         if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
             raise DataError(
-                f"{name}: y_{part} is {labels.dtype} {labels.shape}; allowed: whole numbers, [{images.shape[0]}]."
+                f"{name}: y_{part} is {labels.dtype} {labels.shape}; allowed: integers, [{images.shape[0]}]."
             )
         if not len(labels):
             raise DataError(f"{name}: the {part} split is empty; allowed: one image or more.")
@@ -354,18 +354,18 @@ def class_counts(labels: Sequence[int], classes: int) -> np.ndarray:
     """How many rows each class has.
 
     Args:
-      labels: whole numbers ``[N]``, 0 to C - 1.
+      labels: integers ``[N]``, 0 to C - 1.
       classes: C.
 
     Returns:
       int64 ``[C]``.
 
     Raises:
-      DataError: if a label is no whole number, or out of range.
+      DataError: if a label is no integer, or out of range.
     """
     labels = np.asarray(labels)
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise DataError(f"labels is {labels.dtype} {labels.shape}; allowed: whole numbers, [N].")
+        raise DataError(f"labels is {labels.dtype} {labels.shape}; allowed: integers, [N].")
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if wrong.size:
         raise DataError(f"labels[{wrong[0]}] is {labels[wrong[0]]}; allowed: 0 to {classes - 1}.")

@@ -36,7 +36,7 @@ def steps_per_epoch(size: int, batch: int) -> int:
       ``size // batch``.
 
     Raises:
-      ValueError: if not even one batch is full, or batch is no whole number of 1 or more.
+      ValueError: if not even one batch is full, or batch is no integer of 1 or more.
     """
     if not isinstance(batch, (int, np.integer)) or not 1 <= batch <= size:
         raise ValueError(f"batch is {batch}; allowed: 1 to the {size} training images.")

@@ -20,7 +20,7 @@ def read_rows(
 
     Args:
       split: what to read.
-      rows: whole numbers ``[B]``.
+      rows: integers ``[B]``.
       seed, epoch, train: as in Records.
 
     Returns:
@@ -52,7 +52,7 @@ def read_singly(split: Split, rows: np.ndarray) -> tuple[list[dict[str, np.ndarr
 
     Args:
       split: what to read.
-      rows: whole numbers ``[B]``.
+      rows: integers ``[B]``.
 
     Returns:
       The columns of each, ``[1, ...]``, and row to reason.
@@ -85,7 +85,7 @@ def say_rows(rows: Sequence[int]) -> str:
     """The rows in words for a message, the first of them by number.
 
     Args:
-      rows: whole numbers.
+      rows: integers.
 
     Returns:
       Such as ``records 3, 1, 4``.
@@ -187,7 +187,7 @@ def readable(
 
     Args:
       split: what to read.
-      rows: whole numbers ``[K]``.
+      rows: integers ``[K]``.
       column: its name.
       corrupt_share: part of the split that may be unreadable, 0 to less than 1, as in Feed.
       workers: threads that decode, where the split is no array.

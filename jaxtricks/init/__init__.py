@@ -1,4 +1,4 @@
-"""Initial weights: initialisers of a kernel, changes to a whole tree of parameters, and weights from a file."""
+"""Initial weights: initialisers of a kernel, changes to an entire tree of parameters, and weights from a file."""
 
 from jaxtricks.init._changes import fixup, forget_bias, lsuv, zero_gamma, zero_last
 from jaxtricks.init._kernels import dirac, he_normal, patch_whitening, xavier_normal

@@ -1,4 +1,4 @@
-"""Changes to a whole tree of fresh parameters.
+"""Changes to an entire tree of fresh parameters.
 
 A change is a pure function of the parameters, nested dicts of arrays; it chooses leaves by a regular expression,
 searched in the path of the leaf: ``"stage1/0/last_bn/scale"``. Choosing no leaf is an error, for the trick would do
@@ -103,12 +103,12 @@ def fixup(params: Tree, *, inner: str, last: str, branches: int, depth: int) -> 
       The parameters, scaled.
 
     Raises:
-      ValueError: if a pattern matches no leaf, or branches or depth is no whole number or too small.
+      ValueError: if a pattern matches no leaf, or branches or depth is no integer or too small.
 
     Reference:
       Zhang et al., Fixup initialization, arXiv 1901.09321.
     """
-    branches, depth = check.whole("branches", branches, least=1), check.whole("depth", depth, least=2)
+    branches, depth = check.at_least("branches", branches, minimum=1), check.at_least("depth", depth, minimum=2)
     factor = branches ** (-1 / (2 * depth - 2))
     return zero_last(_change(params, inner, lambda path, leaf: leaf * factor), last)
 
@@ -131,12 +131,12 @@ def lsuv(params: Tree, layers: Sequence[str], output: Callable[[Tree, str], jax.
       The parameters, scaled.
 
     Raises:
-      ValueError: if layers is empty or names no leaf, or steps is no whole number of 1 or more.
+      ValueError: if layers is empty or names no leaf, or steps is no integer of 1 or more.
 
     Reference:
       Mishkin and Matas, All you need is a good init, arXiv 1511.06422.
     """
-    steps = check.whole("steps", steps, least=1)
+    steps = check.at_least("steps", steps, minimum=1)
     if isinstance(layers, str) or not layers:
         raise ValueError(f"layers is {layers!r}; allowed: a sequence of one or more paths.")
     for path in layers:

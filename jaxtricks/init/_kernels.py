@@ -65,13 +65,13 @@ def dirac(*, groups: int = 1, rest: Initializer = jax.nn.initializers.zeros) -> 
       ``(key, shape, dtype=float32) -> array``; shape ``[..., C / groups, D]``; ValueError unless groups divides D.
 
     Raises:
-      ValueError: if groups is no whole number of 1 or more.
+      ValueError: if groups is no integer of 1 or more.
 
     Reference:
       Zagoruyko and Komodakis, DiracNets, arXiv 1706.00388; with another ``rest``: Jordan, 94% on CIFAR-10 in 3.29
       seconds on a single GPU, arXiv 2404.00498.
     """
-    groups = check.whole("groups", groups, least=1)
+    groups = check.at_least("groups", groups, minimum=1)
 
     def init(key: jax.Array, shape: Sequence[int], dtype=jnp.float32) -> jax.Array:
         if len(shape) < 2 or shape[-1] % groups:
@@ -112,7 +112,7 @@ def patch_whitening(images: jax.Array, *, window: int, eps: float) -> jax.Array:
     count, height, width, channels = images.shape
     if not count * channels:
         raise ValueError(f"images has shape {images.shape}; allowed: no empty axis.")
-    window = check.whole("window", window, least=1)
+    window = check.at_least("window", window, minimum=1)
     check.between("window", window, 1, min(height, width))
     check.positive("eps", eps)
     images = images.astype(jnp.promote_types(images.dtype, jnp.float32))

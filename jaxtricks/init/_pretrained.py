@@ -106,7 +106,7 @@ def save_pretrained(variables: tuple[Tree, Tree], path: str | os.PathLike, *, po
 
     What ``load_pretrained`` reads, and torch as ``{name: torch.from_numpy(array)}``: kernels are transposed to
     ``[out, in, height, width]`` and ``[out, in]``. Each keeps its dtype, but for those that NumPy does not have:
-    bfloat16 and smaller ones are written as float32, which holds them exactly. The file is there whole or not at all.
+    bfloat16 and smaller ones are written as float32, which holds them exactly. The file is complete or not there.
 
     Args:
       variables: ``(params, stats)`` of a ``models.resnet``.
@@ -162,9 +162,9 @@ def torch_names(paths: Iterable[str], *, pooled: bool) -> dict[str, str]:
     for path in paths:
         module, _, leaf = path.rpartition("/")
         for pattern, name in rules:
-            found = re.fullmatch(pattern, module)
-            if found and leaf in LEAVES:
-                names[path] = f"{name(*found.groups())}.{LEAVES[leaf]}"
+            match = re.fullmatch(pattern, module)
+            if match and leaf in LEAVES:
+                names[path] = f"{name(*match.groups())}.{LEAVES[leaf]}"
     return names
 
 

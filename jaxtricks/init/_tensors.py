@@ -3,10 +3,7 @@
 Whoever asks only for tensors whose shapes it knows needs no more memory than these, whatever the file claims.
 """
 
-import io
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-LONGEST_HEADER = 16_384  # bytes of an .npy member that are looked at before anything in it is believed
-NPY_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+from jaxtricks import archive
 
 
 class Header(NamedTuple):
@@ -36,8 +32,8 @@ def opened(path: str | os.PathLike) -> Iterator[tuple[Headers, Read]]:
     readers = {".safetensors": _safetensors, ".npz": _npz}
     if path.suffix.lower() not in readers:
         raise _refused(path, "has another suffix")
-    with readers[path.suffix.lower()](path) as found:
-        yield found
+    with readers[path.suffix.lower()](path) as opened_file:
+        yield opened_file
 
 
 @contextmanager
@@ -52,47 +48,18 @@ def _safetensors(path: Path) -> Iterator[tuple[Headers, Read]]:
         raise _refused(path, f"is no safetensors file ({error})") from error
     with file:
         slices = {name: file.get_slice(name) for name in file.keys()}
-        headers = {name: Header(tuple(found.get_shape()), found.get_dtype()) for name, found in slices.items()}
+        headers = {name: Header(tuple(part.get_shape()), part.get_dtype()) for name, part in slices.items()}
         yield headers, file.get_tensor
 
 
 @contextmanager
 def _npz(path: Path) -> Iterator[tuple[Headers, Read]]:
-    damage = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
     try:
-        archive = zipfile.ZipFile(path)
-    except damage as error:
-        raise _refused(path, f"is no npz file ({error})") from error
-    with archive:
-        members: dict[str, zipfile.ZipInfo] = {}
-        headers: Headers = {}
-        for member in archive.infolist():
-            name = member.filename.removesuffix(".npy")
-            if name == member.filename:
-                raise _refused(path, f"holds {name!r}, which is no array")
-            if name in members:
-                raise _refused(path, f"holds {name!r} twice")
-            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise _refused(path, f"holds {name!r}, compressed in a way that NumPy does not write")
-            try:
-                with archive.open(member) as file:
-                    start = io.BytesIO(file.read(LONGEST_HEADER))
-                shape, _, dtype = NPY_HEADERS[np.lib.format.read_magic(start)](start)
-            except Exception as error:  # NumPy's parser of headers raises almost anything, if they were made to
-                raise _refused(path, f"has no readable array in {name!r} ({error})") from error
-            members[name], headers[name] = member, Header(shape, dtype.name)
-
-        def read(name: str) -> np.ndarray:
-            try:
-                with archive.open(members[name]) as file:
-                    array = np.lib.format.read_array(file, allow_pickle=False)
-                    if file.read(1):  # at the end of a member, and only there, its checksum is compared
-                        raise ValueError("more numbers than the shape takes")
-            except damage as error:
-                raise _refused(path, f"is damaged in {name!r} ({error})") from error
-            return array
-
-        yield headers, read
+        with archive.open_npz(path) as file:
+            headers = {name: file.header(name) for name in file.members}
+            yield {name: Header(header.shape, header.dtype.name) for name, header in headers.items()}, file.read
+    except archive.ArchiveError as error:
+        raise _refused(path, f"cannot be read as .npz ({error})") from error
 
 
 def _refused(path: Path, why: str) -> ValueError:

@@ -67,7 +67,7 @@ def rrelu(keys: jax.Array, x: jax.Array, *, lower: float = 1 / 8, upper: float =
     Args:
       keys: a typed key, or ``[B]`` of them.
       x: ``[B, ...]``, any shape with one key; floating point.
-      lower: least slope.
+      lower: minimum slope.
       upper: greatest slope, lower or more.
 
     Returns:
@@ -96,7 +96,7 @@ def rrelu_mean(x: jax.Array, *, lower: float = 1 / 8, upper: float = 1 / 3) -> j
 
     Args:
       x: any shape, floating point.
-      lower: least slope.
+      lower: minimum slope.
       upper: greatest slope, lower or more.
 
     Returns:

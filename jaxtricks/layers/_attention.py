@@ -22,14 +22,14 @@ class SqueezeExcite(nnx.Module):
       rngs: for the kernels.
 
     Raises:
-      ValueError: if features or ratio is no whole number, or ratio lies outside 1 to features.
+      ValueError: if features or ratio is no integer, or ratio lies outside 1 to features.
 
     Reference:
       Hu et al., Squeeze-and-excitation networks, arXiv 1709.01507.
     """
 
     def __init__(self, features: int, *, ratio: int = 16, dtype: jnp.dtype | None = None, rngs: nnx.Rngs):
-        features, ratio = check.whole("features", features, least=1), check.whole("ratio", ratio, least=1)
+        features, ratio = check.at_least("features", features, minimum=1), check.at_least("ratio", ratio, minimum=1)
         check.between("ratio", ratio, 1, features)
         self.features = features
         self.squeeze = nnx.Linear(features, features // ratio, dtype=dtype, rngs=rngs)
@@ -49,23 +49,23 @@ class EfficientChannelAttention(nnx.Module):
 
     Args:
       features: D, channels.
-      kernel: k, odd; None for the paper's: the whole part of ``(log2(D) + 1) / 2``, or the number after it if even.
+      kernel: k, odd; None for the paper's: the integer part of ``(log2(D) + 1) / 2``, or the number after it if even.
       dtype: of the convolution; None takes the wider of input and kernel.
       rngs: for the kernel.
 
     Raises:
-      ValueError: if features or kernel is no whole number of 1 or more, or kernel is even.
+      ValueError: if features or kernel is no integer of 1 or more, or kernel is even.
 
     Reference:
       Wang et al., ECA-Net, arXiv 1910.03151.
     """
 
     def __init__(self, features: int, *, kernel: int | None = None, dtype: jnp.dtype | None = None, rngs: nnx.Rngs):
-        features = check.whole("features", features, least=1)
+        features = check.at_least("features", features, minimum=1)
         if kernel is None:
             kernel = int((math.log2(features) + 1) / 2)
             kernel += kernel % 2 == 0
-        kernel = check.whole("kernel", kernel, least=1)
+        kernel = check.at_least("kernel", kernel, minimum=1)
         if kernel % 2 == 0:
             raise ValueError(f"kernel is {kernel}; allowed: None, or an odd number of 1 or more.")
         self.features = features

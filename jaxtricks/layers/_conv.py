@@ -12,24 +12,24 @@ from jaxtricks import check
 HE_NORMAL = jax.nn.initializers.he_normal()
 
 
-def pair(name: str, value: int | tuple[int, int], *, least: int = 1) -> tuple[int, int]:
+def pair(name: str, value: int | tuple[int, int], *, minimum: int = 1) -> tuple[int, int]:
     """The same for rows and columns, or one for each.
 
     Args:
       name: of the argument, for the error.
-      value: one whole number or two.
-      least: the smallest that is allowed.
+      value: one integer or two.
+      minimum: the smallest that is allowed.
 
     Returns:
-      Two whole numbers.
+      Two integers.
 
     Raises:
       ValueError: if it is neither, or too small.
     """
     both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(both) != 2:
-        raise ValueError(f"{name} is {value!r}; allowed: one whole number or two, each {least} or more.")
-    rows, columns = (check.whole(name, each, least=least) for each in both)
+        raise ValueError(f"{name} is {value!r}; allowed: one integer or two, each {minimum} or more.")
+    rows, columns = (check.at_least(name, side, minimum=minimum) for side in both)
     return rows, columns
 
 
@@ -63,11 +63,11 @@ def im2col(
       ``H' = (H + 2 padding - dilation (rows - 1) - 1) // stride + 1``.
 
     Raises:
-      ValueError: if x has another rank, an option is neither one whole number nor two, or the window does not fit.
+      ValueError: if x has another rank, an option is neither one integer nor two, or the window does not fit.
     """
     check.rank("x", x, 4)
     (rows, columns), (down, right) = pair("window", window), pair("strides", strides)
-    (above, left), (apart_y, apart_x) = pair("padding", padding, least=0), pair("dilation", dilation)
+    (above, left), (apart_y, apart_x) = pair("padding", padding, minimum=0), pair("dilation", dilation)
     padded = jnp.pad(x, ((0, 0), (above, above), (left, left), (0, 0)))
     span_y, span_x = padded.shape[1] - apart_y * (rows - 1), padded.shape[2] - apart_x * (columns - 1)
     if span_y < 1 or span_x < 1:
@@ -150,13 +150,13 @@ def space_to_depth(x: jax.Array, *, block: int) -> jax.Array:
       ``[B, H / block, W / block, block**2 * C]``, ordered row, column, channel.
 
     Raises:
-      ValueError: if x has another rank, or block is no whole number of 1 or more that divides its height and width.
+      ValueError: if x has another rank, or block is no integer of 1 or more that divides its height and width.
 
     Reference:
       Ridnik et al., TResNet, arXiv 2003.13630.
     """
     check.rank("x", x, 4)
-    block = check.whole("block", block, least=1)
+    block = check.at_least("block", block, minimum=1)
     batch, height, width, channels = x.shape
     if height % block or width % block:
         raise ValueError(f"block is {block}; allowed: a divisor of height and width, {height} and {width}.")
@@ -181,7 +181,7 @@ class DepthwiseSeparable(nnx.Module):
       rngs: for the kernels.
 
     Raises:
-      ValueError: if kernel is even, or kernel, stride or dilation is no whole number of 1 or more.
+      ValueError: if kernel is even, or kernel, stride or dilation is no integer of 1 or more.
 
     Reference:
       Howard et al., MobileNets, arXiv 1704.04861.
@@ -201,7 +201,7 @@ class DepthwiseSeparable(nnx.Module):
         rngs: nnx.Rngs,
     ):
         kernel, half = _odd(kernel)
-        stride, dilation = check.whole("stride", stride, least=1), check.whole("dilation", dilation, least=1)
+        stride, dilation = check.at_least("stride", stride, minimum=1), check.at_least("dilation", dilation, minimum=1)
         conv = partial(nnx.Conv, use_bias=use_bias, kernel_init=kernel_init, dtype=dtype, rngs=rngs)
         self.depthwise = conv(
             inputs,
@@ -234,7 +234,7 @@ class Asymmetric(nnx.Module):
       rngs: for the kernels.
 
     Raises:
-      ValueError: if kernel is even, or kernel or stride is no whole number of 1 or more.
+      ValueError: if kernel is even, or kernel or stride is no integer of 1 or more.
 
     Reference:
       Szegedy et al., Rethinking the Inception architecture, arXiv 1512.00567.
@@ -253,7 +253,7 @@ class Asymmetric(nnx.Module):
         rngs: nnx.Rngs,
     ):
         kernel, half = _odd(kernel)
-        stride = check.whole("stride", stride, least=1)
+        stride = check.at_least("stride", stride, minimum=1)
         conv = partial(nnx.Conv, use_bias=use_bias, kernel_init=kernel_init, dtype=dtype, rngs=rngs)
         self.vertical = conv(inputs, outputs, (kernel, 1), strides=(stride, 1), padding=((half, half), (0, 0)))
         self.horizontal = conv(outputs, outputs, (1, kernel), strides=(1, stride), padding=((0, 0), (half, half)))
@@ -266,7 +266,7 @@ class Asymmetric(nnx.Module):
 
 def _odd(kernel: int) -> tuple[int, int]:
     """The side of an odd kernel, and the padding that keeps the size."""
-    kernel = check.whole("kernel", kernel, least=1)
+    kernel = check.at_least("kernel", kernel, minimum=1)
     if kernel % 2 == 0:
         raise ValueError(f"kernel is {kernel!r}; allowed: an odd number of 1 or more.")
     return kernel, kernel // 2

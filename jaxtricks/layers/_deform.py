@@ -1,4 +1,4 @@
-"""Deformable convolution: every tap of the kernel looks where an offset tells it."""
+"""Deformable convolution: every tap of the kernel reads where an offset says."""
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ def deform_conv2d(
     .. math:: y(q) = \sum_k K_k \, m_k(q) \, x(q s - p + k d + \Delta_k(q))
 
     x between pixels is bilinear, and 0 outside the image and where an offset is not finite. Offsets 0 and mask 1 are
-    the plain convolution. At whole pixels the derivative is that of the side of larger coordinates.
+    the plain convolution. At integer pixels the derivative is that of the side of larger coordinates.
 
     Args:
       x: ``[B, H, W, C]``, floating point.
@@ -48,7 +48,7 @@ def deform_conv2d(
     check.floating("offsets", offsets)
     check.rank("kernel", kernel, 4)
     check.floating("kernel", kernel)
-    (down, right), (above, left) = pair("strides", strides), pair("padding", padding, least=0)
+    (down, right), (above, left) = pair("strides", strides), pair("padding", padding, minimum=0)
     apart_y, apart_x = pair("dilation", dilation)
     batch, height, width, channels = x.shape
     rows, columns, inputs, outputs = kernel.shape

@@ -35,7 +35,7 @@ def local_response_norm(
     """
     check.min_rank("x", x, 1)
     check.floating("x", x)
-    size = check.whole("size", size, least=1)
+    size = check.at_least("size", size, minimum=1)
     check.positive("k", k)
     check.between("alpha", alpha, 0.0, float("inf"))
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
@@ -53,7 +53,7 @@ def l2_normalize(x: jax.Array, *, axis: int | tuple[int, ...] = -1, epsilon: flo
     Args:
       x: any shape, floating point.
       axis: over which the vectors go.
-      epsilon: least squared length, greater than 0.
+      epsilon: minimum squared length, greater than 0.
 
     Returns:
       The shape and dtype of x; a zero vector stays zero, with the gradient ``1 / sqrt(epsilon)``, which float16 can
@@ -78,7 +78,7 @@ class FeatureNorm(nnx.Module):
     Args:
       features: D, the size of the last axis.
       scale: gamma at first.
-      epsilon: least squared length, greater than 0.
+      epsilon: minimum squared length, greater than 0.
 
     Raises:
       ValueError: if epsilon is not positive.

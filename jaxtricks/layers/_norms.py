@@ -41,7 +41,7 @@ class BatchNorm(nnx.BatchNorm):
       rngs: as flax.nnx wants it; nothing is drawn.
 
     Raises:
-      ValueError: if momentum or epsilon lies outside its range, groups is no whole number of 1 or more, or two of
+      ValueError: if momentum or epsilon lies outside its range, groups is no integer of 1 or more, or two of
         axis_name, groups and frozen are given: each says over what to average.
 
     Reference:
@@ -61,7 +61,7 @@ class BatchNorm(nnx.BatchNorm):
     ):
         check.between("momentum", momentum, 0.0, 1.0)
         check.positive("epsilon", epsilon)
-        groups = None if groups is None else check.whole("groups", groups, least=1)
+        groups = None if groups is None else check.at_least("groups", groups, minimum=1)
         if (axis_name is not None) + (groups is not None) + frozen > 1:
             raise ValueError(
                 f"groups is {groups!r}, axis_name {axis_name!r}, frozen {frozen}; allowed: one of the three."

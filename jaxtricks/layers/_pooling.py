@@ -50,15 +50,15 @@ def spatial_pyramid_pool(x: jax.Array, *, levels: tuple[int, ...] = (1, 2, 4)) -
 
     Raises:
       ValueError: if x has another rank, no position or no floating point, or levels is empty or holds anything but
-        whole numbers of 1 or more.
+        integers of 1 or more.
 
     Reference:
       He et al., Spatial pyramid pooling, arXiv 1406.4729.
     """
     check_map(x)
     if not isinstance(levels, (tuple, list)) or not levels:
-        raise ValueError(f"levels is {levels!r}; allowed: one or more whole numbers of 1 or more.")
-    levels = [check.whole("levels", n, least=1) for n in levels]
+        raise ValueError(f"levels is {levels!r}; allowed: one or more integers of 1 or more.")
+    levels = [check.at_least("levels", n, minimum=1) for n in levels]
 
     def bins(x, axis, n):
         size = x.shape[axis]
@@ -88,7 +88,7 @@ def stochastic_pool(
 
     Raises:
       ValueError: if keys are no typed keys, or neither one nor as many as the examples; if x has another rank or no
-        floating point; if an option is neither one whole number nor two, or the window does not fit.
+        floating point; if an option is neither one integer nor two, or the window does not fit.
 
     Reference:
       Zeiler and Fergus, Stochastic pooling, arXiv 1301.3557.
@@ -116,7 +116,7 @@ def stochastic_pool_mean(x: jax.Array, *, window: int | tuple[int, int], strides
       ``[B, H', W', D]``, the dtype of x; 0 where no activation is positive.
 
     Raises:
-      ValueError: if x has another rank or no floating point, an option is neither one whole number nor two, or the
+      ValueError: if x has another rank or no floating point, an option is neither one integer nor two, or the
         window does not fit.
     """
     windows = _windows(x, window, strides).astype(_wide(x))
@@ -142,7 +142,7 @@ def lp_pool(x: jax.Array, *, p: float, window: int | tuple[int, int], strides: i
       ``[B, H', W', D]``, the dtype of x. It does not overflow; its gradient is 0 where the window is 0.
 
     Raises:
-      ValueError: if x has another rank or no floating point, p is less than 1, an option is neither one whole number
+      ValueError: if x has another rank or no floating point, p is less than 1, an option is neither one integer
         nor two, or the window does not fit.
 
     Reference:
@@ -166,7 +166,7 @@ class GeM(nnx.Module):
     Args:
       features: D, for a power for each channel; None for a single one.
       p: at first, greater than 0.
-      epsilon: the least activation, greater than 0.
+      epsilon: the minimum of activations, greater than 0.
 
     Raises:
       ValueError: if p or epsilon is not positive.
@@ -206,14 +206,14 @@ def blur_pool(x: jax.Array, *, size: int = 3, stride: int = 2) -> jax.Array:
       ``[B, ceil(H / stride), ceil(W / stride), D]``, the dtype of x.
 
     Raises:
-      ValueError: if x has another rank or no floating point, size or stride is no whole number of 1 or more, or the
+      ValueError: if x has another rank or no floating point, size or stride is no integer of 1 or more, or the
         filter is too large for x to be reflected.
 
     Reference:
       Zhang, Making convolutional networks shift-invariant again, arXiv 1904.11486.
     """
     check_map(x)
-    size, stride = check.whole("size", size, least=1), check.whole("stride", stride, least=1)
+    size, stride = check.at_least("size", size, minimum=1), check.at_least("stride", stride, minimum=1)
     if size // 2 >= min(x.shape[1:3]):
         raise ValueError(f"size is {size}; allowed: less than twice height and width of x, {x.shape[1:3]}.")
     around = ((size - 1) // 2, size // 2)

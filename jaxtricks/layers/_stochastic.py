@@ -1,7 +1,7 @@
 """Layers that draw: in training only, from one key or from a key for every example.
 
 With a key for every example, ``keys[B]``, the draw of an example does not depend on the others, so that the result is
-the same however the batch is spread over devices. With one key the whole array is drawn from it.
+the same however the batch is spread over devices. With one key the complete array is drawn from it.
 """
 
 from collections.abc import Callable
@@ -160,7 +160,7 @@ def drop_block(keys: jax.Array, x: jax.Array, *, rate: float, block: int) -> jax
       The shape and dtype of x; an example of which everything is dropped becomes 0.
 
     Raises:
-      ValueError: as ``dropout``, or if x has another rank or block is no whole number in its range.
+      ValueError: as ``dropout``, or if x has another rank or block is no integer in its range.
 
     Reference:
       Ghiasi et al., DropBlock, arXiv 1810.12890.
@@ -169,7 +169,7 @@ def drop_block(keys: jax.Array, x: jax.Array, *, rate: float, block: int) -> jax
     check.floating("x", x)
     check.between("rate", rate, 0.0, 1.0)
     height, width = x.shape[1:3]
-    block = check.whole("block", block, least=1)
+    block = check.at_least("block", block, minimum=1)
     check.between("block", block, 1, min(height, width))
     rows, columns = height - block + 1, width - block + 1
     gamma = rate / block**2 * height * width / (rows * columns)

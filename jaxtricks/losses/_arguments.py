@@ -37,9 +37,9 @@ def class_counts(counts) -> jax.Array:
 
 def in_range(labels: jax.Array, classes: int) -> jax.Array:
     """Which labels lie in 0 to ``classes - 1``; under ``checkify.checkify`` a label that does not is an error."""
-    known = (labels >= 0) & (labels < classes)
-    checkify.debug_check(jnp.all(known), f"labels lie outside 0 to {classes - 1}")
-    return known
+    is_class = (labels >= 0) & (labels < classes)
+    checkify.debug_check(jnp.all(is_class), f"labels lie outside 0 to {classes - 1}")
+    return is_class
 
 
 def label_mask(labels, logits: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -54,5 +54,5 @@ def rows(table: jax.Array, labels) -> tuple[jax.Array, jax.Array]:
     """Row ``labels`` of the table (row 0 where there is none), and whether there is one, ``[...]``."""
     check.integer("labels", labels)
     labels = jnp.asarray(labels)
-    known = in_range(labels, table.shape[0])
-    return table[jnp.where(known, labels, 0)], known
+    is_class = in_range(labels, table.shape[0])
+    return table[jnp.where(is_class, labels, 0)], is_class

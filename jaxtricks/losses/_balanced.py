@@ -172,12 +172,12 @@ def ldam(
     check.between("max_margin", max_margin, 0.0, math.inf)
     check.positive("scale", scale)
     logits = _arguments.scores("logits", logits)
-    true, known = _arguments.label_mask(labels, logits)
+    true, is_class = _arguments.label_mask(labels, logits)
     check.shape("counts", counts, logits.shape[-1:])
     rarity = _safe.ratio(1.0, _arguments.class_counts(counts) ** 0.25)
     margins = max_margin * _safe.ratio(rarity, jnp.max(rarity))
     log_p = jax.nn.log_softmax(scale * jnp.where(true, logits - jnp.broadcast_to(margins, logits.shape), logits))
-    return jnp.where(known, -jnp.sum(log_p, axis=-1, where=true), jnp.nan)
+    return jnp.where(is_class, -jnp.sum(log_p, axis=-1, where=true), jnp.nan)
 
 
 def logit_adjusted(logits: jax.Array, targets: jax.Array, prior: jax.Array, *, tau: float = 1.0) -> jax.Array:

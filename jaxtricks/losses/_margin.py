@@ -32,10 +32,10 @@ def weston_watkins(logits: jax.Array, labels: jax.Array, *, margin: float = 1.0)
     """
     check.positive("margin", margin)
     logits = _arguments.scores("logits", logits)
-    true, known = _arguments.label_mask(labels, logits)
-    own = jnp.sum(logits, axis=-1, keepdims=True, where=true)
-    loss = jnp.sum(jnp.maximum(margin + logits - own, 0.0), axis=-1, where=~true)
-    return jnp.where(known, loss, jnp.nan)
+    true, is_class = _arguments.label_mask(labels, logits)
+    true_logit = jnp.sum(logits, axis=-1, keepdims=True, where=true)
+    loss = jnp.sum(jnp.maximum(margin + logits - true_logit, 0.0), axis=-1, where=~true)
+    return jnp.where(is_class, loss, jnp.nan)
 
 
 def ramp(logits: jax.Array, labels: jax.Array, *, s: float = -1.0) -> jax.Array:
@@ -63,11 +63,11 @@ def ramp(logits: jax.Array, labels: jax.Array, *, s: float = -1.0) -> jax.Array:
     """
     check.between("s", s, -math.inf, math.nextafter(1.0, 0.0))
     logits = _arguments.scores("logits", logits)
-    true, known = _arguments.label_mask(labels, logits)
-    own = jnp.sum(logits, axis=-1, keepdims=True, where=true)
+    true, is_class = _arguments.label_mask(labels, logits)
+    true_logit = jnp.sum(logits, axis=-1, keepdims=True, where=true)
     # The difference of the two hinges, written so that no two large numbers are subtracted.
-    loss = jnp.sum(jnp.clip(1.0 + logits - own, 0.0, 1.0 - s), axis=-1, where=~true)
-    return jnp.where(known, loss, jnp.nan)
+    loss = jnp.sum(jnp.clip(1.0 + logits - true_logit, 0.0, 1.0 - s), axis=-1, where=~true)
+    return jnp.where(is_class, loss, jnp.nan)
 
 
 def large_margin_logits(
@@ -85,7 +85,7 @@ def large_margin_logits(
       features: x, ``[..., D]``, floating point. A zero vector has logits 0.
       kernel: w, ``[D, C]``, floating point.
       labels: y, ``[...]``, integers in 0 to C - 1.
-      margin: m, a whole number of 1 or more; 1 gives plain logits. Static.
+      margin: m, an integer of 1 or more; 1 gives plain logits. Static.
       blend: lambda >= 0, annealed from large (plain logits) to small.
 
     Returns:
@@ -97,21 +97,21 @@ def large_margin_logits(
     Reference:
       Liu et al., Large-margin softmax loss for convolutional neural networks, arXiv 1612.02295.
     """
-    margin = check.whole("margin", margin, least=1)
+    margin = check.at_least("margin", margin, minimum=1)
     check.between("blend", blend, 0.0, math.inf)
     features, kernel = _head(features, kernel)
     logits = jnp.matmul(features, kernel, precision=jax.lax.Precision.HIGHEST)
-    true, known = _arguments.label_mask(labels, logits)
-    own = jnp.sum(logits, axis=-1, where=true)
+    true, is_class = _arguments.label_mask(labels, logits)
+    true_logit = jnp.sum(logits, axis=-1, where=true)
     size = _safe.norm(features, axis=-1) * _arguments.rows(_safe.norm(kernel, axis=0), labels)[0]
-    cosine = _safe.ratio(own, size)
+    cosine = _safe.ratio(true_logit, size)
     previous, multiple = jnp.ones_like(cosine), cosine  # cos(0), cos(theta), then by Chebyshev's recurrence
     for _ in range(margin - 1):
         previous, multiple = multiple, 2.0 * cosine * multiple - previous
     k = sum((cosine < math.cos(j * math.pi / margin)).astype(cosine.dtype) for j in range(1, margin))
     psi = (1.0 - 2.0 * (k % 2)) * multiple - 2.0 * k
     shift = size * (psi - cosine) / (1.0 + blend)
-    return jnp.where(known[..., None], logits + jnp.where(true, shift[..., None], 0.0), jnp.nan)
+    return jnp.where(is_class[..., None], logits + jnp.where(true, shift[..., None], 0.0), jnp.nan)
 
 
 def arcface_logits(
@@ -144,11 +144,11 @@ def arcface_logits(
     check.between("margin", margin, 0.0, math.pi / 2)
     features, kernel = _head(features, kernel)
     cosines = jnp.matmul(_safe.unit(features, axis=-1), _safe.unit(kernel, axis=0), precision=jax.lax.Precision.HIGHEST)
-    true, known = _arguments.label_mask(labels, cosines)
-    own = jnp.sum(cosines, axis=-1, where=true)
-    turned = own * math.cos(margin) - _safe.root(1.0 - own**2) * math.sin(margin)
-    target = jnp.where(own > -math.cos(margin), turned, own - margin * math.sin(margin))
-    return jnp.where(known[..., None], scale * jnp.where(true, target[..., None], cosines), jnp.nan)
+    true, is_class = _arguments.label_mask(labels, cosines)
+    true_logit = jnp.sum(cosines, axis=-1, where=true)
+    turned = true_logit * math.cos(margin) - _safe.root(1.0 - true_logit**2) * math.sin(margin)
+    target = jnp.where(true_logit > -math.cos(margin), turned, true_logit - margin * math.sin(margin))
+    return jnp.where(is_class[..., None], scale * jnp.where(true, target[..., None], cosines), jnp.nan)
 
 
 def _head(features, kernel) -> tuple[jax.Array, jax.Array]:

@@ -30,8 +30,8 @@ def center(features: jax.Array, labels: jax.Array, centers: jax.Array) -> jax.Ar
       Wen et al., A discriminative feature learning approach for deep face recognition, ECCV 2016.
     """
     features, centers = _features_and_centers(features, labels, centers)
-    own, known = _arguments.rows(jax.lax.stop_gradient(centers), labels)
-    return jnp.where(known, 0.5 * jnp.sum((features - own) ** 2, axis=-1), jnp.nan)
+    class_center, is_class = _arguments.rows(jax.lax.stop_gradient(centers), labels)
+    return jnp.where(is_class, 0.5 * jnp.sum((features - class_center) ** 2, axis=-1), jnp.nan)
 
 
 def update_centers(centers: jax.Array, features: jax.Array, labels: jax.Array, *, rate: float = 0.5) -> jax.Array:
@@ -95,10 +95,10 @@ def center_pull(features: jax.Array, labels: jax.Array, centers: jax.Array) -> j
       Wen et al., A discriminative feature learning approach for deep face recognition, ECCV 2016.
     """
     features, centers = _features_and_centers(features, labels, centers)
-    own, known = _arguments.rows(centers, labels)
-    weights = jnp.size(labels) / (1.0 + _counts(labels, centers)[jnp.where(known, labels, 0)])
-    squares = jnp.sum((jax.lax.stop_gradient(features) - own) ** 2, axis=-1)
-    return jnp.where(known, 0.5 * weights * squares, jnp.nan)
+    class_center, is_class = _arguments.rows(centers, labels)
+    weights = jnp.size(labels) / (1.0 + _counts(labels, centers)[jnp.where(is_class, labels, 0)])
+    squares = jnp.sum((jax.lax.stop_gradient(features) - class_center) ** 2, axis=-1)
+    return jnp.where(is_class, 0.5 * weights * squares, jnp.nan)
 
 
 def supervised_contrastive(features: jax.Array, labels: jax.Array, *, temperature: float = 0.1) -> jax.Array:

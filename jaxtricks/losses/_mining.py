@@ -52,14 +52,14 @@ def ohem_weights(losses: jax.Array, *, keep: int) -> jax.Array:
       0 or 1, ``[..., N]``, float32. No gradient flows through.
 
     Raises:
-      ValueError: if losses has a wrong rank or dtype, or keep is no whole number of 1 to N (so N is 1 or more).
+      ValueError: if losses has a wrong rank or dtype, or keep is no integer of 1 to N (so N is 1 or more).
 
     Reference:
       Shrivastava et al., Training region-based object detectors with online hard example mining, arXiv 1604.03540.
     """
     losses = _arguments.wide("losses", losses, rank=1)
     count = losses.shape[-1]
-    keep = check.whole("keep", keep, least=1)
+    keep = check.at_least("keep", keep, minimum=1)
     if keep > count:
         raise ValueError(f"keep is {keep}; allowed: 1 to {count}, the size of the last axis of losses.")
     return _largest(losses, keep).astype(jnp.float32)
@@ -68,21 +68,21 @@ def ohem_weights(losses: jax.Array, *, keep: int) -> jax.Array:
 def _largest(losses: jax.Array, keep: jax.Array | int) -> jax.Array:
     """Which entries are the ``keep[..., 1]`` largest of their row, of equal ones the first.
 
-    The least that is kept is found bit by bit, by counts of each row: on CPU in a tenth of the time of two sorts.
+    The smallest that is kept is found bit by bit, by counts of each row: on CPU in a tenth of the time of two sorts.
     """
     losses = jax.lax.stop_gradient(losses)
     width = jnp.finfo(losses.dtype).bits
-    whole = jnp.dtype(f"uint{width}").type
-    sign = whole(1 << (width - 1))
-    bits = jax.lax.bitcast_convert_type(jnp.where(losses == 0, 0.0, losses), whole)  # no -0.0
-    # As floating-point numbers are ordered, so are these whole ones; NaN is the smallest.
-    order = jnp.where(jnp.isnan(losses), whole(0), jnp.where(bits >= sign, ~bits, bits | sign))
+    unsigned = jnp.dtype(f"uint{width}").type
+    sign = unsigned(1 << (width - 1))
+    bits = jax.lax.bitcast_convert_type(jnp.where(losses == 0, 0.0, losses), unsigned)  # no -0.0
+    # As floating-point numbers are ordered, so are these integers; NaN is the smallest.
+    order = jnp.where(jnp.isnan(losses), unsigned(0), jnp.where(bits >= sign, ~bits, bits | sign))
 
-    def add_bit(i, least):
-        more = least | (sign >> i.astype(whole))
-        return jnp.where(jnp.sum(order >= more, axis=-1, keepdims=True) >= keep, more, least)
+    def add_bit(i, smallest):
+        more = smallest | (sign >> i.astype(unsigned))
+        return jnp.where(jnp.sum(order >= more, axis=-1, keepdims=True) >= keep, more, smallest)
 
-    least = jax.lax.fori_loop(0, width, add_bit, jnp.zeros_like(order[..., :1]))
-    above, equal = order > least, order == least
+    smallest = jax.lax.fori_loop(0, width, add_bit, jnp.zeros_like(order[..., :1]))
+    above, equal = order > smallest, order == smallest
     room = keep - jnp.sum(above, axis=-1, keepdims=True)
     return above | (equal & (jnp.cumsum(equal, axis=-1) <= room))

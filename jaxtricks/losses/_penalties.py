@@ -81,7 +81,7 @@ def elastic_net(params, *, l1: float, l2: float, mask: Mask = None) -> jax.Array
 
 
 def group_sparsity(params, *, mask: Mask = None) -> jax.Array:
-    r"""Group lasso over output units: drives whole filters to zero.
+    r"""Group lasso over output units: drives entire filters to zero.
 
     .. math:: \sum_o \| W_{\ldots, o} \|_2
 

@@ -107,7 +107,7 @@ def bi_tempered(logits: jax.Array, targets: jax.Array, *, t1: float, t2: float) 
       logits: s, ``[..., C]``, floating point; -inf is a class of probability 0.
       targets: t, ``[..., C]``, floating point, rows of sum 1.
       t1: temperature of the logarithm, 0 to 1. A Python number.
-      t2: temperature of the softmax, 1 to 1e6, where it hardly tells the classes apart any more. A Python number.
+      t2: temperature of the softmax, 1 to 1e6, where the classes can hardly be distinguished. A Python number.
 
     Returns:
       The loss of each example, ``[...]``, 0 or more, float32 or wider.

@@ -66,12 +66,12 @@ def gaussian_label_distribution(values: jax.Array, *, bins: jax.Array, sigma: fl
     check.number("bins", bins)
     bins = _arguments.scores("bins", jnp.asarray(bins, values.dtype))
     check.rank("bins", bins, 1)
-    least, greatest = bins.min(), bins.max()
+    lowest, highest = bins.min(), bins.max()
     sigma = jnp.broadcast_to(sigma, values.shape)
     # 1e12 sigma beyond the bins only the nearest is left, unless another is less than 1e-10 sigma from it.
-    values = jnp.clip(values, least - 1e12 * sigma, greatest + 1e12 * sigma)
+    values = jnp.clip(values, lowest - 1e12 * sigma, highest + 1e12 * sigma)
     bins = jnp.broadcast_to(bins, (*values.shape, bins.size))
-    nearest = jnp.argmin(jnp.abs(jnp.clip(values, least, greatest)[..., None] - bins), axis=-1, keepdims=True)
+    nearest = jnp.argmin(jnp.abs(jnp.clip(values, lowest, highest)[..., None] - bins), axis=-1, keepdims=True)
     base = jax.lax.stop_gradient(jnp.take_along_axis(bins, nearest, axis=-1))
     # The square of the nearest bin is taken off by hand: of large squares the difference would be lost.
     step, values, sigma = bins - base, values[..., None], sigma[..., None]

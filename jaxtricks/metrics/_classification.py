@@ -17,13 +17,13 @@ def correct(logits: jax.Array, labels: jax.Array, *, k: int = 1) -> jax.Array:
       logits: ``[B, C]``.
       labels: int ``[B]``, 0 to C - 1; a label out of range is never correct, nor is one in a row of which a logit is
         NaN.
-      k: a whole number, 1 to C.
+      k: an integer, 1 to C.
 
     Returns:
       bool ``[B]``.
 
     Raises:
-      ValueError: if ranks or sizes differ, logits are no numbers, labels no integers, or k is no whole number of 1
+      ValueError: if ranks or sizes differ, logits are no numbers, labels no integers, or k is no integer of 1
         to C.
     """
     check.rank("logits", logits, 2)
@@ -31,12 +31,12 @@ def correct(logits: jax.Array, labels: jax.Array, *, k: int = 1) -> jax.Array:
     check.shape("labels", labels, logits.shape[:1])
     check.integer("labels", labels)
     classes = logits.shape[1]
-    k = check.whole("k", k, least=1)
+    k = check.at_least("k", k, minimum=1)
     check.between("k", k, 1, classes)
     inside = _is_class(labels, classes)
     label = jnp.where(inside, labels, 0)[:, None]
-    own = jnp.take_along_axis(logits, label, axis=1)
-    before = (logits > own) | ((logits == own) & (jnp.arange(classes)[None] < label))
+    true_logit = jnp.take_along_axis(logits, label, axis=1)
+    before = (logits > true_logit) | ((logits == true_logit) & (jnp.arange(classes)[None] < label))
     return inside & ~jnp.isnan(logits).any(1) & (before.sum(1) < k)
 
 

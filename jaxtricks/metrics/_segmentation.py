@@ -40,7 +40,7 @@ def intersections_and_unions(
     check.integer("predicted", predicted)
     check.same_shape("target", target, "predicted", predicted)
     check.integer("target", target)
-    classes = check.whole("classes", classes, least=1)
+    classes = check.at_least("classes", classes, minimum=1)
     check.rank("ignore", ignore, 0)
     check.integer("ignore", ignore)
     predicted, target = (jnp.asarray(array).astype(jnp.int32)[:, None] for array in (predicted, target))

@@ -48,7 +48,7 @@ def perceptron(
         if value < 1:
             raise ValueError(f"{name} is {value}; allowed: 1 or more.")
     if widths and min(widths) < 1:
-        raise ValueError(f"widths is {widths}; allowed: whole numbers of 1 or more.")
+        raise ValueError(f"widths is {widths}; allowed: integers of 1 or more.")
     return functional(partial(_Perceptron, (size * channels, *widths), classes, activation, kernel_init, dtype))
 
 

@@ -69,8 +69,8 @@ def batch_norm(features: int, *, axis_name: str | None, rngs: nnx.Rngs, **option
     Returns:
       The layer, called as ``layer(x, train=)``.
     """
-    own = {"groups", "frozen"} & {name for name, value in options.items() if value}
-    return BatchNorm(features, axis_name=None if own else axis_name, rngs=rngs, **options)
+    without_axis = {"groups", "frozen"} & {name for name, value in options.items() if value}
+    return BatchNorm(features, axis_name=None if without_axis else axis_name, rngs=rngs, **options)
 
 
 def stateless_norm(features: int, *, axis_name: str | None, rngs: nnx.Rngs, module: Callable, **options: Any) -> Layer:
@@ -146,7 +146,7 @@ def plain(
       ValueError: if a width or ``classes`` is less than 1.
     """
     if not widths or min(widths) < 1:
-        raise ValueError(f"widths is {widths}; allowed: whole numbers of 1 or more.")
+        raise ValueError(f"widths is {widths}; allowed: integers of 1 or more.")
     if classes < 1:
         raise ValueError(f"classes is {classes}; allowed: 1 or more.")
     parts = (activation, norm, pool, after, readout, head, kernel)

@@ -17,7 +17,7 @@ from jaxtricks.models._functional import Model, functional
 
 
 class Layout(NamedTuple):
-    """What tells one residual network from another.
+    """What distinguishes one residual network from another.
 
     Fields:
       blocks: residual blocks of each stage; every stage but the first halves height and width.
@@ -96,7 +96,7 @@ def resnet(
     """
     for name in ("blocks", "widths"):
         if not getattr(layout, name) or min(getattr(layout, name)) < 1:
-            raise ValueError(f"layout.{name} is {getattr(layout, name)}; allowed: whole numbers of 1 or more.")
+            raise ValueError(f"layout.{name} is {getattr(layout, name)}; allowed: integers of 1 or more.")
     if len(layout.blocks) != len(layout.widths):
         raise ValueError(f"layout.widths has {len(layout.widths)} stages; allowed: {len(layout.blocks)}, as blocks.")
     if classes < 1:

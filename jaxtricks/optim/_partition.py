@@ -99,7 +99,7 @@ def unfreeze_at(tx: optax.GradientTransformation, steps: Mapping[str, int]) -> o
 
     Args:
       tx: the whole optimiser.
-      steps: ``{regular expression: first step that moves the leaf}``, in order, whole numbers of 0 or more, one of them
+      steps: ``{regular expression: first step that moves the leaf}``, in order, integers of 0 or more, one of them
         above 0; a leaf belongs to the first that is found, and one where none is found trains from the start.
 
     Returns:
@@ -112,7 +112,7 @@ def unfreeze_at(tx: optax.GradientTransformation, steps: Mapping[str, int]) -> o
     Reference:
       Howard and Ruder, Universal language model fine-tuning for text classification, arXiv 1801.06146.
     """
-    steps = {pattern: check.whole(f"steps[{pattern!r}]", step) for pattern, step in steps.items()}
+    steps = {pattern: check.at_least(f"steps[{pattern!r}]", step) for pattern, step in steps.items()}
     if not any(steps.values()):
         raise ValueError(f"steps is {steps}; allowed: one pattern or more with a step above 0.")
     tx = optax.with_extra_args_support(tx)

@@ -20,10 +20,10 @@ def in_float32(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def apply(*args, **options):
-        given = signature.bind(*args, **options)
-        dtype = levels_or_floats("image", given.arguments["image"])
-        given.arguments["image"] = floats(given.arguments["image"])
-        return like(function(*given.args, **given.kwargs), dtype)
+        bound = signature.bind(*args, **options)
+        dtype = levels_or_floats("image", bound.arguments["image"])
+        bound.arguments["image"] = floats(bound.arguments["image"])
+        return like(function(*bound.args, **bound.kwargs), dtype)
 
     return apply
 
@@ -51,7 +51,7 @@ def like(image: jax.Array, dtype) -> jax.Array:
 
 
 def rounded(image: jax.Array, dtype) -> jax.Array:
-    """Floats in the units of a dtype: rounded to whole levels for uint8, a NaN to 0."""
+    """Floats in the units of a dtype: rounded to integer levels for uint8, a NaN to 0."""
     if dtype == jnp.uint8:
         image = jnp.round(jnp.where(image > 0, jnp.minimum(image, 255), 0))  # a NaN is not more than 0
     return image.astype(dtype)

@@ -42,7 +42,7 @@ def stored(function: Callable, x):
     def part(start):
         return function(jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, start, half), x))
 
-    def blank(a):  # of the type of what comes in, which shard_map tells apart by device; the compiler drops a
+    def blank(a):  # of the type of what comes in, which shard_map distinguishes by device; the compiler drops a
         return jnp.broadcast_to(jnp.where(False, a.ravel()[0], jnp.zeros((), a.dtype)), (size, *a.shape[1:]))
 
     def fill(i, out):
@@ -71,7 +71,7 @@ def along(
       scale: pixels from one place to the next; more than ``most`` and 1 gives NaN.
       span: start and stop of what counts, in pixels; where no pixel of the image lies in it the result is 0.
       axis: 0 or 1.
-      most: static; it tells how many pixels a place may need.
+      most: static; it says how many pixels a place may need.
       kernel: ``triangle`` or ``cubic``.
 
     Returns:
@@ -82,14 +82,14 @@ def along(
     taps = math.ceil(2 * REACH[kernel] * max(1.0, most))
     start, stop = jnp.maximum(span[0], 0), jnp.minimum(span[1], pixels)
     spread = jnp.maximum(scale, 1)
-    known = jnp.where((spread > max(1.0, most) * (1 + 1e-5)) & (start < stop), jnp.nan, 1)
+    nan_or_one = jnp.where((spread > max(1.0, most) * (1 + 1e-5)) & (start < stop), jnp.nan, 1)
 
     def weights(place, wanted):
         center = place + 0.5
         weight = kernel((center - wanted[:, None]) / spread)
         weight = jnp.where((center < start) | (center >= stop), 0, weight)
         total = weight.sum(1, keepdims=True)
-        return known * weight / jnp.where(total == 0, 1, total)
+        return nan_or_one * weight / jnp.where(total == 0, 1, total)
 
     def dense(image):
         exact = jax.lax.Precision.HIGHEST  # else TF32 or bfloat16 on accelerators, an error of up to one grey level

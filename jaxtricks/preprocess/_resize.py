@@ -32,14 +32,14 @@ def resize_center_crop(
     check.rank("image", image, 3)
     dtype = levels_or_floats("image", image)
     check.option("method", method, KERNELS)
-    shorter = check.whole("shorter", shorter, least=1)
+    shorter = check.at_least("shorter", shorter, minimum=1)
     if 0 in image.shape:
         raise ValueError(f"image has shape {image.shape}; allowed: at least one pixel and one channel.")
-    least = min(image.shape[:2])
-    resized = tuple(side * shorter // least for side in image.shape[:2])
-    target = [check.whole("size", t, least=1) for t in (size if isinstance(size, tuple | list) else (size, size))]
+    shortest = min(image.shape[:2])
+    resized = tuple(side * shorter // shortest for side in image.shape[:2])
+    target = [check.at_least("size", t, minimum=1) for t in (size if isinstance(size, tuple | list) else (size, size))]
     if len(target) != 2 or any(t > r for t, r in zip(target, resized, strict=True)):
-        raise ValueError(f"size is {size!r}; allowed: whole numbers from 1 to the resized image's {resized}.")
+        raise ValueError(f"size is {size!r}; allowed: integers from 1 to the resized image's {resized}.")
     for axis in (1, 0):  # Pillow's order
         step = image.shape[axis] / resized[axis]
         start = round((resized[axis] - target[axis]) / 2)

@@ -57,7 +57,7 @@ def min_max_fit(images: Images) -> Affine:
       images: ``[N, H, W, C]`` or batches of these.
 
     Returns:
-      Affine: shift the least value, scale the range; 1 for a constant channel.
+      Affine: shift by the minimum, scale the range; 1 for a constant channel.
 
     Raises:
       ValueError: if a batch is not of rank 4, the channels differ, or there is no pixel.

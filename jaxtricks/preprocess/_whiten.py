@@ -42,7 +42,7 @@ def pca_fit(images: Images, *, epsilon: float, components: int | None = None) ->
       ValueError: if a batch is not of rank 4, sizes differ, there is no pixel, or on a wrong epsilon or components.
     """
     mean, values, vectors, scale = _spectrum(images, epsilon)
-    kept = len(values) if components is None else check.whole("components", components, least=1)
+    kept = len(values) if components is None else check.at_least("components", components, minimum=1)
     if kept > len(values):
         raise ValueError(f"components is {components!r}; allowed: 1 to {len(values)}, or None.")
     _check_rank(values[:kept], values, epsilon)

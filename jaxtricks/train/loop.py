@@ -48,9 +48,9 @@ def fit(
 
     Args:
       recipe: what to train; or stages, a list of ``(epochs, recipe)``, whose recipes have one batch size and states of
-        one tree. All stages but the last have a whole number of epochs; the recipes' own epochs are not used.
+        one tree. All stages but the last have an integer of epochs; the recipes' own epochs are not used.
       dataset: its validation split, where there is one, is evaluated after every epoch.
-      seeds: whole numbers of 0 to 2**32 - 1, no two alike.
+      seeds: integers of 0 to 2**32 - 1, no two alike.
       plan: where the steps run; ``Plan()``, jit over all devices, if None.
       teacher: ``(params, stats)`` of ``recipe.teacher``, where a stage has one.
       initial: ``(params, stats)`` to start from instead of fresh ones; no recipe has an ``init`` then.
@@ -158,7 +158,7 @@ def check_arguments(
             continue
         minimum = 1 if name == "save_every" else 0
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < minimum:
-            raise ValueError(f"{name} is {value!r}; allowed: a whole number of {minimum} or more.")
+            raise ValueError(f"{name} is {value!r}; allowed: an integer of {minimum} or more.")
     if not isinstance(asynchronous, bool):
         raise TypeError(f"asynchronous is {asynchronous!r}; allowed: True or False.")
     if on_error not in ON_ERROR:
@@ -184,7 +184,7 @@ def check_arguments(
 
 
 def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
-    """The seeds, if they are one or more different whole numbers of 0 to 2**32 - 1; else ValueError.
+    """The seeds, if they are one or more different integers of 0 to 2**32 - 1; else ValueError.
 
     JAX keeps the low 32 bits of a larger one, so that two seeds would be one.
 
@@ -197,5 +197,5 @@ def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     numbers = tuple(seeds) if isinstance(seeds, Iterable) and not isinstance(seeds, str) else (seeds,)
     allowed = [isinstance(s, (int, np.integer)) and not isinstance(s, bool) and 0 <= s < 2**32 for s in numbers]
     if not numbers or not all(allowed) or len(set(numbers)) != len(numbers) or not isinstance(seeds, Iterable):
-        raise ValueError(f"seeds is {seeds!r}; allowed: one or more different whole numbers of 0 to 2**32 - 1.")
+        raise ValueError(f"seeds is {seeds!r}; allowed: one or more different integers of 0 to 2**32 - 1.")
     return tuple(map(int, numbers))

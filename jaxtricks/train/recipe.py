@@ -89,7 +89,7 @@ class Recipe:
             raise TypeError(f"recipe.teacher is {self.teacher!r}; allowed: a Recipe or None.")
         check_precision(self.precision)
         if isinstance(self.batch, bool) or not isinstance(self.batch, int) or self.batch < 1:
-            raise ValueError(f"recipe.batch is {self.batch!r}; allowed: a whole number of 1 or more.")
+            raise ValueError(f"recipe.batch is {self.batch!r}; allowed: an integer of 1 or more.")
         if not (_is_number(self.epochs) and 0 < self.epochs < float("inf")):
             raise ValueError(f"recipe.epochs is {self.epochs!r}; allowed: greater than 0.")
         if not (_is_number(self.lr) and 0 < self.lr < float("inf")):
@@ -164,7 +164,7 @@ def total_steps(recipe: Recipe, dataset: Dataset) -> int:
       dataset: gives the size of the training set.
 
     Returns:
-      A whole number, 1 or more.
+      An integer, 1 or more.
     """
     return max(1, round(recipe.epochs * steps_per_epoch(len(dataset.train), recipe.batch)))
 

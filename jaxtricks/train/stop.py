@@ -34,7 +34,7 @@ class EarlyStopping:
     def __post_init__(self):
         if self.mode not in ("min", "max"):
             raise ValueError(f"mode is {self.mode!r}; allowed: 'min', 'max'.")
-        check.whole("patience", self.patience, least=1)
+        check.at_least("patience", self.patience, minimum=1)
         check.between("min_delta", self.min_delta, 0, sys.float_info.max)
 
     def init(self) -> Watch:

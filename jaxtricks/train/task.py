@@ -56,7 +56,7 @@ class Task:
 
     def __post_init__(self):
         if isinstance(self.outputs, bool) or not isinstance(self.outputs, (int, np.integer)) or self.outputs < 1:
-            raise ValueError(f"outputs is {self.outputs!r}; allowed: a whole number of 1 or more.")
+            raise ValueError(f"outputs is {self.outputs!r}; allowed: an integer of 1 or more.")
         if not (isinstance(self.columns, tuple) and all(isinstance(column, Column) for column in self.columns)):
             raise TypeError(f"columns is {self.columns!r}; allowed: a tuple of Column.")
         if not callable(self.encode):

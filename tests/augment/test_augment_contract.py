@@ -231,7 +231,7 @@ def test_whole_numbers_of_numpy_are_those_of_python(name):
         for got, wanted in zip(jax.tree.leaves(NUMBERS[name](kind(100))), expected, strict=True):
             np.testing.assert_array_equal(got, wanted)
     for wrong in (True, np.bool_(True), 2.0, np.float32(2), "2", -1):
-        with pytest.raises(ValueError, match=rf"^{name.split(',')[0]} is .*; allowed: a whole number of \d or more"):
+        with pytest.raises(ValueError, match=rf"^{name.split(',')[0]} is .*; allowed: an integer of \d or more"):
             NUMBERS[name](wrong)
 
 

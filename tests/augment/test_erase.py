@@ -106,7 +106,7 @@ def test_a_fill_is_what_the_dtype_holds(call):
     levels = np.full((8, 8, 3), 7, np.uint8)
     assert set(np.unique(call(levels, 200))) == {7, 200}
     for fill in (0.5, 300, -1):
-        with pytest.raises(ValueError, match=f"^fill is {fill}; allowed for uint8: a whole number, 0 to 255"):
+        with pytest.raises(ValueError, match=f"^fill is {fill}; allowed for uint8: an integer, 0 to 255"):
             call(levels, fill)
 
 

@@ -50,7 +50,7 @@ def test_npz_round_trip(tmp_path):
         ({"x_train": np.zeros((20, 30), np.uint8)}, r"x_train has shape \(20, 30\)"),
         ({"x_train": np.zeros((20, 6, 5, 2), np.uint8)}, r"x_train has shape \(20, 6, 5, 2\)"),
         ({"y_train": np.zeros(20)}, "y_train is float64"),
-        ({"y_train": np.zeros(19, int)}, r"y_train is int64 \(19,\); allowed: whole numbers, \[20\]"),
+        ({"y_train": np.zeros(19, int)}, r"y_train is int64 \(19,\); allowed: integers, \[20\]"),
         ({"y_train": np.full(20, -1)}, r"y_train\[0\] is -1 \(20 such\); allowed: 0 to"),
         ({"y_test": np.full(8, 4)}, r"y_test\[0\] is 4 \(8 such\); allowed: 0 to 3"),
         ({"y_train": np.arange(20) % 2 * 3}, "class 1 has no training image"),

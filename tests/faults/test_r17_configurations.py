@@ -145,9 +145,9 @@ WRONG = {
         ValueError, "scale is 1073741824.0; allowed: 1 to 16777216, or None", precision=Precision(scale=2.0**30)
     ),
     "teacher a dict": made(TypeError, "recipe.teacher is {}; allowed: a Recipe or None", teacher={}),
-    "batch 0": made(ValueError, "recipe.batch is 0; allowed: a whole number of 1 or more", batch=0),
-    "batch a float": made(ValueError, "recipe.batch is 32.0; allowed: a whole number", batch=32.0),
-    "batch text": made(ValueError, "recipe.batch is '32'; allowed: a whole number", batch="32"),
+    "batch 0": made(ValueError, "recipe.batch is 0; allowed: an integer of 1 or more", batch=0),
+    "batch a float": made(ValueError, "recipe.batch is 32.0; allowed: an integer", batch=32.0),
+    "batch text": made(ValueError, "recipe.batch is '32'; allowed: an integer", batch="32"),
     "no epochs": made(ValueError, "recipe.epochs is 0; allowed: greater than 0", epochs=0),
     "epochs NaN": made(ValueError, "recipe.epochs is nan; allowed: greater than 0", epochs=float("nan")),
     "lr negative": made(ValueError, "recipe.lr is -0.1; allowed: greater than 0, finite", lr=-0.1),
@@ -180,17 +180,15 @@ WRONG = {
     ),
     "no seeds": given(ValueError, "seeds is (); allowed: one or more", seeds=()),
     "seeds alike": given(ValueError, "seeds is (1, 1); allowed: one or more different", seeds=(1, 1)),
-    "seed negative": given(
-        ValueError, "seeds is (-1,); allowed: one or more different whole numbers of 0", seeds=(-1,)
-    ),
+    "seed negative": given(ValueError, "seeds is (-1,); allowed: one or more different integers of 0", seeds=(-1,)),
     "seed a fraction": given(ValueError, "seeds is (0.5,); allowed", seeds=(0.5,)),
     "seed of 33 bits": given(ValueError, "seeds is (0, 4294967296); allowed", seeds=(0, 2**32)),
     "one seed": given(ValueError, "seeds is 3; allowed: one or more", seeds=3),
     "steps negative": given(
-        ValueError, "max_nonfinite_steps is -1; allowed: a whole number of 0 or more", max_nonfinite_steps=-1
+        ValueError, "max_nonfinite_steps is -1; allowed: an integer of 0 or more", max_nonfinite_steps=-1
     ),
-    "steps text": given(ValueError, "max_nonfinite_steps is 'ten'; allowed: a whole number", max_nonfinite_steps="ten"),
-    "save_every 0": given(ValueError, "save_every is 0; allowed: a whole number of 1 or more", save_every=0),
+    "steps text": given(ValueError, "max_nonfinite_steps is 'ten'; allowed: an integer", max_nonfinite_steps="ten"),
+    "save_every 0": given(ValueError, "save_every is 0; allowed: an integer of 1 or more", save_every=0),
     "folder in a file": Wrong(into_a_file, ValueError, "file is a file"),
     "log no function": given(TypeError, "allowed: functions", log=("log.jsonl",)),
     "stop without validation": given(ValueError, "stop needs a validation split", stop=EarlyStopping()),
@@ -203,7 +201,7 @@ WRONG = {
     ),
     "stop mode": Wrong(lambda _: EarlyStopping(mode="least"), ValueError, "mode is 'least'; allowed: 'min', 'max'"),
     "stop after a fraction": Wrong(
-        lambda _: EarlyStopping(patience=2.5), ValueError, "patience is 2.5; allowed: a whole number of 1 or more"
+        lambda _: EarlyStopping(patience=2.5), ValueError, "patience is 2.5; allowed: an integer of 1 or more"
     ),
     "stop without patience": Wrong(lambda _: EarlyStopping(patience=0), ValueError, "patience is 0; allowed"),
     "stop at least NaN": Wrong(
@@ -315,7 +313,7 @@ WRONG = {
     ),
     "augment changes the batch": fits_not("recipe.augment, 'label', is int32[32]; allowed: 64 rows", augment=repeated),
     "augment of one image": fits_not("recipe.augment raised ", augment=augment.random_flip),
-    "augment gives whole numbers": fits_not(
+    "augment gives integers": fits_not(
         "recipe.augment gives images uint8", augment=lambda key, b: b | {"image": b["image"].astype(jnp.uint8)}
     ),
     "targets lose a class": fits_not("recipe.targets is float32[32, 9]; allowed", targets=lambda t: t[:, 1:]),

@@ -16,6 +16,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from jaxtricks import data
+from jaxtricks.archive import ArchiveError, open_npz
 from jaxtricks.data import DataError, read_npz
 from jaxtricks.data._files import decode
 
@@ -276,6 +277,19 @@ def test_the_limit_is_of_all_arrays_together(tmp_path):
     with pytest.raises(DataError, match=rf"a\.npz cannot be read as \.npz: its arrays take {size:,} bytes; allowed: "):
         data.npz(path, limit=size - 1)
     assert read_npz(path, names=("y_test",), limit=32)["y_test"].tolist() == [0, 1, 0, 1]
+
+
+def test_shapes_are_there_before_any_array_is_read(tmp_path):
+    """What an array claims is seen, and believed only when it is read."""
+    absurd = npy(GOOD["y_test"]).replace(b"(4,)", b"(9,)")
+    with open_npz(archive(tmp_path / "a.npz", extra=[("claims.npy", absurd)])) as file:
+        assert list(file.members) == [*GOOD, "claims"]
+        assert file.header("claims").shape == (9,)
+        with pytest.raises(ArchiveError, match=r"'claims' has shape \(9,\) and dtype int\d+, but holds"):
+            file.read("claims")
+        np.testing.assert_array_equal(file.read("x_test"), GOOD["x_test"])
+    with pytest.raises(FileNotFoundError), open_npz(tmp_path / "b.npz"):
+        pass
 
 
 def test_two_arrays_of_one_name_are_refused(tmp_path):

@@ -135,7 +135,7 @@ def test_half_precision_empty_batches_and_huge_losses(dtype):
         (lambda x: losses.hard_negative_weights(x[0], x[0] > 0), "losses has shape"),
         (lambda x: losses.ohem_weights(x, keep=0), "keep is 0"),
         (lambda x: losses.ohem_weights(x, keep=4), "keep is 4; allowed: 1 to 3"),
-        (lambda x: losses.ohem_weights(x, keep=0.5), "keep is 0.5; allowed: a whole number of 1 or more"),
+        (lambda x: losses.ohem_weights(x, keep=0.5), "keep is 0.5; allowed: an integer of 1 or more"),
         (lambda x: losses.ohem_weights(x, keep=True), "keep is True"),
         (lambda x: losses.ohem_weights(x[:0], keep=1), "keep is 1"),
         (lambda x: losses.ohem_weights(x.astype(int), keep=1), "losses has dtype"),

@@ -47,7 +47,7 @@ def test_classification_by_hand():
         (jnp.zeros((2, 3)), jnp.zeros(3, int), 1, "labels has shape"),
         (jnp.zeros((2, 3)), jnp.zeros(2), 1, "labels has dtype"),
         (jnp.zeros((2, 3)), jnp.zeros(2, int), 4, "k is 4"),
-        (jnp.zeros((2, 3)), jnp.zeros(2, int), 1.5, "k is 1.5; allowed: a whole number of 1 or more"),
+        (jnp.zeros((2, 3)), jnp.zeros(2, int), 1.5, "k is 1.5; allowed: an integer of 1 or more"),
         (jnp.zeros((2, 3)), jnp.zeros(2, int), True, "k is True"),
     ],
 )

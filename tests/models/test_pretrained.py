@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import re
 import sys
 import tracemalloc
 import zipfile
@@ -375,18 +376,24 @@ def npy(text, version=b"\x01\x00"):
 HOSTILE = {
     "pickle.pt": (pickle.dumps(Bomb()), "has another suffix"),
     "pickle.pth": (pickle.dumps(Bomb()), "has another suffix"),
-    "pickle.npz": (pickle.dumps(Bomb()), "is no npz file"),
-    "protocol0.npz": (pickle.dumps(Bomb(), protocol=0), "is no npz file"),
+    "pickle.npz": (pickle.dumps(Bomb()), "cannot be read as .npz (File is not a zip file)"),
+    "protocol0.npz": (pickle.dumps(Bomb(), protocol=0), "cannot be read as .npz (File is not a zip file)"),
     "pickle.safetensors": (pickle.dumps(Bomb()), "is no safetensors file"),
-    "torch.npz": (archive(archive__data__pkl=pickle.dumps(Bomb())), "holds 'archive.data.pkl', which is no array"),
+    "torch.npz": (
+        archive(archive__data__pkl=pickle.dumps(Bomb())),
+        "('archive.data.pkl' is no array",
+    ),
     "torch.safetensors": (archive(data__pkl=pickle.dumps(Bomb())), "is no safetensors file"),
-    "empty.npz": (b"", "is no npz file"),
+    "empty.npz": (b"", "cannot be read as .npz (File is not a zip file)"),
     "empty.safetensors": (b"", "is no safetensors file"),
-    "text.npz": (archive(w__npy=b"numbers"), "has no readable array in 'w'"),
-    "version.npz": (archive(w__npy=npy("{}", b"\x03\x00")), "has no readable array in 'w'"),
-    "header.npz": (archive(w__npy=npy("(" * 9000)), "has no readable array in 'w'"),
-    "long.npz": (archive(w__npy=npy(" " * 60_000)), "has no readable array in 'w'"),
-    "code.npz": (archive(w__npy=npy("{'descr': exit(), 'fortran_order': 0, 'shape': ()}")), "has no readable array"),
+    "text.npz": (archive(w__npy=b"numbers"), "cannot be read as .npz ('w' is no array"),
+    "version.npz": (archive(w__npy=npy("{}", b"\x03\x00")), "cannot be read as .npz ('w' is no array"),
+    "header.npz": (archive(w__npy=npy("(" * 9000)), "cannot be read as .npz ('w' has a header that is none"),
+    "long.npz": (archive(w__npy=npy(" " * 60_000)), "cannot be read as .npz ('w' has a header of 60,000 characters"),
+    "code.npz": (
+        archive(w__npy=npy("{'descr': exit(), 'fortran_order': 0, 'shape': ()}")),
+        "has a header that is none",
+    ),
     "header.safetensors": ((2**62).to_bytes(8, "little") + b"{}", "is no safetensors file"),
     "deep.safetensors": ((20_000).to_bytes(8, "little") + b"[" * 20_000, "is no safetensors file"),
 }
@@ -396,7 +403,7 @@ HOSTILE = {
 def test_a_hostile_file_is_refused(name, tmp_path):
     content, words = HOSTILE[name]
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(ValueError, match="which " + words.replace("(", "\\(")) as error:
+    with pytest.raises(ValueError, match="which .*" + re.escape(words)) as error:
         init.load_pretrained(FRESH, tmp_path / name)
     assert "safetensors.torch.save_file" in str(error.value)
 
@@ -438,11 +445,11 @@ def test_a_tensor_that_is_shorter_or_longer_than_its_header_is_refused(tmp_path)
         path = save(tmp_path / "w.npz", changed(bn1__bias=None))
         with zipfile.ZipFile(path, "a") as file:
             file.writestr("bn1.bias.npy", content)
-        with pytest.raises(ValueError, match=r"is damaged in 'bn1.bias'"):
+        with pytest.raises(ValueError, match=r"'bn1.bias' has shape \(4,\) and dtype float32, but holds (14|20) bytes"):
             init.load_pretrained(FRESH, path)
         with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(path, "a") as file:
             file.writestr("bn1.bias.npy", content)
-        with pytest.raises(ValueError, match=r"holds 'bn1.bias' twice"):
+        with pytest.raises(ValueError, match=r"it has two arrays 'bn1.bias'"):
             init.load_pretrained(FRESH, path)
 
 

@@ -273,7 +273,7 @@ def test_a_pattern_at_step_zero_trains_as_if_nothing_were_held():
 @pytest.mark.parametrize(
     ("steps", "words"),
     [
-        ({"^stem": -3}, r"steps\['\^stem'\] is -3; allowed: a whole number of 0 or more"),
+        ({"^stem": -3}, r"steps\['\^stem'\] is -3; allowed: an integer of 0 or more"),
         ({"^stem": 2.5}, r"steps\['\^stem'\] is 2.5; allowed"),
         ({"^stem": 4, "^head": True}, r"steps\['\^head'\] is True; allowed"),
         ({"^stem": 0}, "allowed: one pattern or more with a step above 0"),
