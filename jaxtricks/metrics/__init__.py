@@ -3,3 +3,7 @@
 from jaxtricks.metrics._classification import classification, correct
 
 __all__ = ["classification", "correct"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -41,3 +41,7 @@ __all__ = [
     "tensorboard",
     "total_steps",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__
