@@ -152,3 +152,26 @@ def test_an_extra_that_a_message_names_exists():
     }
     assert {"weights", "tensorboard", "test"} <= named
     assert named <= set(PROJECT["optional-dependencies"])
+
+
+@source_only
+def test_the_script_of_the_readme_is_what_ci_runs():
+    """In an empty folder, with the installed wheel; CI extracts it with the command that stands there."""
+    ci = (ROOT / ".ci/run").read_text("utf-8")
+    (command,) = re.findall(r"(?m)^(sed .*README\.md.*) >.*mine\.py", ci)
+    script = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert f"<!-- own trick -->\n```python\n{script}```" in readme
+    assert len(script.splitlines()) <= 15
+    (*_, call) = ast.parse(script).body
+    assert ast.unparse(call).startswith("cli.main('mine'")
+
+
+@source_only
+def test_ci_checks_what_pre_commit_checks():
+    """Each hook is local, so that nothing is fetched; CI runs all of them on all files."""
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
+    assert re.findall(r"(?m)^  - repo: (.*)", hooks) == ["local"]
+    assert re.findall(r"(?m)^ +entry: (.*?)(?: --.*)?$", hooks) == ["ruff check", "ruff format", "basedpyright"]
+    assert "pre-commit run --all-files" in (ROOT / ".ci/run").read_text("utf-8")
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pyright"]["typeCheckingMode"] == "basic"
