@@ -23,9 +23,11 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
         losses,
         metrics,
         models,
+        opt_states,
         optim,
         preprocess,
         recipes,
+        tasks,
         train,
         tricks,
     )
@@ -47,9 +49,11 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "opt_states",
     "optim",
     "preprocess",
     "recipes",
+    "tasks",
     "train",
     "tricks",
 ]

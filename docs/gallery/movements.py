@@ -146,7 +146,7 @@ CROPS = (
         {
             "box": Call(
                 partial(augment.random_box, size=FRAME, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3)),
-                lambda f, photos, key: {"image": photos.image, "box": f(key)[None], "valid": jnp.ones(1, bool)},
+                lambda f, photos, key: {"image": photos.image, "box": f(key)[None], "box_valid": jnp.ones(1, bool)},
             ),
             "crop": partial(augment.random_resized_crop, size=SIZE),
         },
@@ -162,17 +162,22 @@ CROPS = (
 def boxed(move, matrix, photos, angle, *, cut=None):
     """The flowers turned, with the boxes of their moved corners, cut to the frame or not."""
     turn = matrix(angle, FRAME)
-    box, valid = move(photos.sample["box"], turn), photos.sample["valid"]
+    box, valid = move(photos.sample["box"], turn), photos.sample["box_valid"]
     if cut is not None:
         box, valid = cut(box, valid, np.array([0.0, 0, SIZE, SIZE], np.float32))
-    return {"image": augment.warp(photos.sample["image"], turn), "box": box, "valid": valid}
+    return {"image": augment.warp(photos.sample["image"], turn), "box": box, "box_valid": valid}
 
 
 def tight(masks_to_boxes, labels, matrix, photos, angle):
     """The flowers turned, with the boxes of their moved masks."""
     sample = labels(photos.sample, matrix(angle, FRAME), size=FRAME)
     image = augment.warp(photos.sample["image"], matrix(angle, FRAME))
-    return {"image": image, "mask": sample["mask"], "box": masks_to_boxes(sample["mask"]), "valid": sample["valid"]}
+    return {
+        "image": image,
+        "mask": sample["mask"],
+        "box": masks_to_boxes(sample["mask"]),
+        "box_valid": sample["box_valid"],
+    }
 
 
 def pointed(points, matrix, photos, angle):
@@ -275,7 +280,7 @@ def guided(cam, box, photos):
     heat = jnp.broadcast_to(jnp.kron(seen, jnp.ones((8, 8)))[..., None], photos.image.shape)
     boxes = jnp.stack([jnp.zeros(4)] * 2 + [box(seen, level, size=FRAME) for level in (0.3, 0.5, 0.7, 0.9)])
     images = jnp.stack([photos.sample["image"], heat] + [photos.sample["image"]] * 4)
-    return {"image": images, "box": boxes[:, None], "valid": jnp.arange(6)[:, None] > 1}
+    return {"image": images, "box": boxes[:, None], "box_valid": jnp.arange(6)[:, None] > 1}
 
 
 VIEWS = (
@@ -318,7 +323,7 @@ VIEWS = (
         (32, 48, 64, 80, 96),
         "{} pixels",
         at=lambda f, photos, value: first(
-            f({name: photos.batch[name][1:2] for name in ("image", "box", "valid")}, size=value)
+            f({name: photos.batch[name][1:2] for name in ("image", "box", "box_valid")}, size=value)
         ),
         static=True,
     ),

@@ -172,12 +172,12 @@ WEIGHTS = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
 
 def two(photos):
     """The pagoda, and before it the flowers, with what copy-paste moves."""
-    return {name: photos.batch[name][:2] for name in ("image", "box", "valid", "mask", "label")}
+    return {name: photos.batch[name][:2] for name in ("image", "box", "box_valid", "mask", "label")}
 
 
 def four(photos):
     """All photographs, with what a mosaic moves and the sheet draws."""
-    return {name: photos.batch[name] for name in ("image", "box", "valid", "label")}
+    return {name: photos.batch[name] for name in ("image", "box", "box_valid", "label")}
 
 
 def mislabelled(f, photos):

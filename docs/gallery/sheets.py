@@ -34,7 +34,7 @@ class Photos(NamedTuple):
 
     Fields:
       image: a pagoda, ``[96, 96, 3]``.
-      sample: flowers, ``image`` with ``box``, ``valid``, ``keypoint``, ``visible`` and ``mask`` of two instances.
+      sample: flowers, ``image`` with ``box``, ``box_valid``, ``keypoint``, ``visible`` and ``mask`` of two instances.
       batch: pagoda, flowers, lake and petals, with these entries and ``label``.
       soft: ``image`` and ``target`` of the four.
     """
@@ -69,7 +69,7 @@ def _sample(photo: Image.Image, square: Sequence[int], shapes: Sequence) -> dict
     return {
         "image": jnp.asarray(np.asarray(small(photo, resample=Image.Resampling.BOX), np.float32) / 255),
         "box": boxes,
-        "valid": valid,
+        "box_valid": valid,
         "keypoint": (boxes[:, :2] + boxes[:, 2:]) / 2,
         "visible": valid,
         "mask": jnp.asarray(masks),
@@ -152,7 +152,7 @@ def _paint(picture: Mapping[str, np.ndarray]) -> Image.Image:
         pixels[mask & ~inner] = EDGE
     image = Image.fromarray(pixels)
     pen = ImageDraw.Draw(image)
-    for box, valid in zip(picture.get("box", ()), picture.get("valid", ()), strict=True):
+    for box, valid in zip(picture.get("box", ()), picture.get("box_valid", ()), strict=True):
         if valid:
             x0, y0, x1, y1 = np.round(box).astype(int).tolist()
             if min(x1 - x0, y1 - y0) > 4:

@@ -1,8 +1,10 @@
-"""Decisions that all processes of a run take alike, and the end of one of them, which takes none."""
+"""Decisions that all processes of a run take alike, and the end of a process that fails while the others wait."""
 
 import os
 import sys
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import jax
 import numpy as np
@@ -13,7 +15,7 @@ def of_first(function: Callable[[], int]) -> int:
     """What a function returns in process 0, the only one that calls it.
 
     Args:
-      function: returns a whole number that fits into 32 bits.
+      function: returns an integer that fits into 32 bits.
 
     Returns:
       The same in every process.
@@ -34,24 +36,54 @@ def everywhere(good: bool) -> bool:
     return good if jax.process_count() == 1 else bool(np.all(multihost_utils.process_allgather(np.int32(good))))
 
 
-def leave_on_error() -> None:
-    """Where several processes run together, let an error that nobody catches end this one as soon as it is printed.
+@contextmanager
+def exit_on_error() -> Iterator[None]:
+    """Where several processes run together, let an uncaught error end this one as soon as it is printed.
 
-    An interpreter that ends as usual would first wait, in JAX and in threads that write a checkpoint, for the others;
-    they wait for this one, or are gone. Once it has left, a collective of theirs fails, and they end likewise.
+    An interpreter that ends as usual first waits, in JAX and in threads that write a checkpoint, for the other
+    processes; those wait for this one, or are gone. Once this one has ended, a collective of theirs fails, and they end
+    likewise. ``sys.excepthook`` is replaced while this is entered, and after an error has left it until that error is
+    caught and gone, because Python calls the hook later than any ``with``. In a single process nothing is done.
     """
-    if jax.process_count() > 1 and not isinstance(sys.excepthook, _Leave):
-        sys.excepthook = _Leave(sys.excepthook)
+    if jax.process_count() == 1:
+        yield
+        return
+    if not isinstance(sys.excepthook, _ExitHook):
+        sys.excepthook = _ExitHook(sys.excepthook)
+    hook = sys.excepthook
+    hook.holders += 1
+    try:
+        yield
+    except BaseException as error:
+        error._jaxtricks_holder = holder = _Holder()  # it lives as long as the error
+        weakref.finalize(holder, hook.release).atexit = False
+        raise
+    else:
+        hook.release()
 
 
-class _Leave:
+class _Holder:
+    """Something of which weak references can be made; of an error they cannot."""
+
+
+class _ExitHook:
+    """Prints an uncaught error as the hook before it does, and ends the process, as long as it has holders."""
+
     def __init__(self, before: Callable):
-        self.before = before
+        self.before, self.holders = before, 0
+
+    def release(self) -> None:
+        self.holders -= 1
+        if not self.holders and sys.excepthook is self:
+            sys.excepthook = self.before
 
     def __call__(self, *error) -> None:
+        ends = self.holders > 0
         try:
             self.before(*error)
-            sys.stdout.flush()
-            sys.stderr.flush()
+            if ends:
+                sys.stdout.flush()
+                sys.stderr.flush()
         finally:
-            os._exit(1)
+            if ends:
+                os._exit(1)

@@ -25,11 +25,11 @@ class Interrupted(SystemExit):
 
 
 class Signals:
-    """Takes SIGTERM and SIGINT while it is entered; the handlers that were there come back when it is left.
+    """Receives SIGTERM and SIGINT while it is entered; when it is left, the handlers that were there come back.
 
-    A thread reads them from a pipe into which Python writes before any handler runs, so that the second one counts even
-    while the main thread is inside the compiler or waits for other processes. What ``jax.distributed.initialize``
-    installs for SIGTERM is out of force from then on. A signal that is ignored stays ignored. Outside the main thread,
+    A thread reads them from a pipe into which Python writes before any handler runs, so that the second signal counts
+    even while the main thread is inside the compiler or waits for other processes. What ``jax.distributed.initialize``
+    installs for SIGTERM has no effect from then on. A signal that is ignored stays ignored. Outside the main thread,
     where Python allows no handlers, nothing is done.
 
     Fields:
@@ -46,28 +46,28 @@ class Signals:
             os.set_blocking(self._write, False)
             self._thread = threading.Thread(target=self._listen, args=(read,), name="jaxtricks-signals", daemon=True)
             self._thread.start()
-            self._pipe = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
-            taken = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-            self._before = {number: signal.signal(number, self._take) for number in taken}
+            self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+            handled = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._receive) for number in handled}
         return self
 
     def __exit__(self, *error) -> None:
         if self._thread is not None:
             for number, handler in self._before.items():
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
-            signal.set_wakeup_fd(self._pipe)
+            signal.set_wakeup_fd(self._wakeup)
             os.close(self._write)
             self._thread.join()
 
-    def _take(self, number: int, frame=None) -> None:
+    def _receive(self, number: int, frame=None) -> None:
         self.received = self.received or number
 
     def _listen(self, pipe: int) -> None:
         with open(pipe, "rb", buffering=0) as stream:
-            heard = 0
+            count = 0
             while number := stream.read(1):
                 if number[0] in SIGNALS:
-                    heard += 1
-                    if heard > 1:
+                    count += 1
+                    if count > 1:
                         os._exit(128 + number[0])
-                    self._take(number[0])
+                    self._receive(number[0])

@@ -142,10 +142,10 @@ def _contents(split: Split | None) -> list:
     """What tells two splits apart: labels, and images where they are an array, or which records were taken."""
     if split is None:
         return []
-    images, taken = split.images, []
+    images, taken = split["image"], []
     while isinstance(images, Subset):
         images, taken = images.records, [*taken, images.index]
-    return [split.labels, split.images if split.resident else taken]
+    return [split["label"], split["image"] if split.resident else taken]
 
 
 def run_cells(

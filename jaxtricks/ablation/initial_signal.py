@@ -76,7 +76,7 @@ def symmetry() -> list[tuple[str, str, str, str]]:
 
 
 def _rank(model, params, stats, digits) -> int:
-    image, label = jnp.asarray(digits.train.images[:256]) / 255.0, digits.train.labels[:256]
+    image, label = jnp.asarray(digits.train["image"][:256]) / 255.0, digits.train["label"][:256]
 
     def loss(params):
         logits = model.apply(params, stats, image, train=True)[0][0]

@@ -36,7 +36,7 @@ def five_of_the_padded(image):
 def accuracy(recipe: Recipe, dataset: Dataset, run: Run, views: Callable) -> float:
     """In percent, on the test set, of the views merged as probabilities."""
     model = train.build_model(recipe, dataset)
-    stats = recipe.preprocess[0](dataset.train.images)
+    stats = recipe.preprocess[0](dataset.train["image"])
     params, norms = run.variables
 
     def predict(images):
@@ -45,8 +45,8 @@ def accuracy(recipe: Recipe, dataset: Dataset, run: Run, views: Callable) -> flo
 
     merged = jax.jit(augment.over_views(predict, views))
     parts = np.array_split(np.arange(len(dataset.test)), 10)
-    found = [merged(dataset.test.images[rows] / np.float32(255)).argmax(1) for rows in parts]
-    return 100 * float((np.concatenate(found) == dataset.test.labels).mean())
+    found = [merged(dataset.test["image"][rows] / np.float32(255)).argmax(1) for rows in parts]
+    return 100 * float((np.concatenate(found) == dataset.test["label"]).mean())
 
 
 def measure(rows: Rows, dataset: Dataset, seeds: Sequence[int]) -> dict[str, list[float]]:

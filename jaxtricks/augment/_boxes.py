@@ -48,18 +48,18 @@ def move_boxes(boxes: jax.Array, matrix: jax.Array) -> jax.Array:
 
 
 def cut_boxes(
-    boxes: jax.Array, valid: jax.Array, frame: jax.Array, *, visible: float = 0.0
+    boxes: jax.Array, box_valid: jax.Array, frame: jax.Array, *, visible: float = 0.0
 ) -> tuple[jax.Array, jax.Array]:
     """Cut boxes to a frame; a box of which too little is left is not valid any more.
 
     Args:
       boxes: ``[..., 4]``, ``(x0, y0, x1, y1)`` in pixels.
-      valid: ``[...]``, bool.
+      box_valid: ``[...]``, bool.
       frame: ``(x0, y0, x1, y1)``, ``[4]``.
       visible: the part of its area that must be more than this for a box to stay valid, 0 to 1.
 
     Returns:
-      Boxes ``[..., 4]``, zeros where not valid, and valid ``[...]``. A box that is not finite is not valid.
+      Boxes ``[..., 4]``, zeros where not valid, and box_valid ``[...]``. A box that is not finite is not valid.
 
     Raises:
       ValueError: on a wrong shape or dtype, or visible outside 0 to 1.
@@ -68,13 +68,13 @@ def cut_boxes(
     _check(boxes)
     check.shape("frame", frame, (4,))
     check.number("frame", frame)
-    check.shape("valid", valid, jnp.shape(boxes)[:-1])
-    check.boolean("valid", valid)
+    check.shape("box_valid", box_valid, jnp.shape(boxes)[:-1])
+    check.boolean("box_valid", box_valid)
     x0, y0, x1, y1 = frame
     low, high = jnp.stack([x0, y0, x0, y0]), jnp.stack([x1, y1, x1, y1])
     cut = jnp.clip(boxes, _like(low, boxes), _like(high, boxes))
-    valid = valid & jnp.isfinite(boxes).all(-1) & (_area(cut) > visible * _area(boxes))
-    return jnp.where(valid[..., None], cut, 0), valid
+    box_valid = box_valid & jnp.isfinite(boxes).all(-1) & (_area(cut) > visible * _area(boxes))
+    return jnp.where(box_valid[..., None], cut, 0), box_valid
 
 
 def mask_boxes(masks: jax.Array) -> jax.Array:

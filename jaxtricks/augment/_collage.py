@@ -1,7 +1,7 @@
 """Images made of several, for detection and segmentation: mosaic and copy-paste. Boxes and masks follow.
 
-Entries as in labels.py with a first axis B: ``image`` of uint8 or floats, ``box [B, N, 4]``, ``valid [B, N]``; where
-there are keypoints, ``keypoint [B, N, ..., 2]`` with ``visible [B, N, ...]``; and whatever else is named in
+Entries as in labels.py with a first axis B: ``image`` of uint8 or floats, ``box [B, N, 4]``, ``box_valid [B, N]``;
+where there are keypoints, ``keypoint [B, N, ..., 2]`` with ``visible [B, N, ...]``; and whatever else is named in
 ``instances``, ``[B, N, ...]``, such as the classes of the boxes. Partners are the examples before in the batch,
 which has two or more; a mosaic of two or three holds an example twice.
 """
@@ -24,7 +24,8 @@ def mosaic_at(
     Top left is the example itself, top right the one before it, bottom left the second, bottom right the third before.
 
     Args:
-      batch: ``image [B, H, W, C]``, ``box``, ``valid``, the named instances; a ``mask [B, H, W]`` of classes follows.
+      batch: ``image [B, H, W, C]``, ``box``, ``box_valid``, the named instances; a ``mask [B, H, W]`` of classes
+        follows.
       center: the point, ``(x, y)`` in whole pixels, integers ``[B, 2]``, within the image.
       visible: the part of its area that must be more than this for a box to stay valid, 0 to 1.
       instances: other entries with a row a box.
@@ -62,7 +63,7 @@ def mosaic_at(
         frame = [zero if left else x, zero if top else y, x if left else zero + width, y if top else zero + height]
         moved = jnp.roll(batch["box"], i, axis=0) + offset[:, None, :]
         cut = jax.vmap(lambda b, v, f: cut_boxes(b, v, f, visible=visible))
-        box, good = cut(moved, jnp.roll(batch["valid"], i, axis=0), jnp.stack(frame, 1))
+        box, good = cut(moved, jnp.roll(batch["box_valid"], i, axis=0), jnp.stack(frame, 1))
         boxes.append(box)
         valid.append(good)
         if "keypoint" in batch:
@@ -70,7 +71,7 @@ def mosaic_at(
             place = jnp.roll(batch["keypoint"], i, axis=0) + by
             points.append(place)
             seen.append(jnp.roll(batch["visible"], i, axis=0) & ((place >= low) & (place < high)).all(-1))
-    out = {"box": jnp.concatenate(boxes, 1), "valid": jnp.concatenate(valid, 1)}
+    out = {"box": jnp.concatenate(boxes, 1), "box_valid": jnp.concatenate(valid, 1)}
     out |= {name: pixels(batch[name]) for name in ("image", "mask") if name in batch}
     if "keypoint" in batch:
         out |= {"keypoint": jnp.concatenate(points, 1), "visible": jnp.concatenate(seen, 1)}
@@ -91,7 +92,8 @@ def mosaic(
 
     Args:
       key: a typed key.
-      batch: ``image [B, H, W, C]``, ``box``, ``valid``, the named instances; a ``mask [B, H, W]`` of classes follows.
+      batch: ``image [B, H, W, C]``, ``box``, ``box_valid``, the named instances; a ``mask [B, H, W]`` of classes
+        follows.
       center: least and greatest x and y of the point, as parts of width and height, uniform, within 0 to 1.
       visible: the part of its area that must be more than this for a box to stay valid, 0 to 1.
       instances: other entries with a row a box.
@@ -119,7 +121,7 @@ def paste_instances(
     """Paste instances of the example before onto every image, by their masks; what they hide is taken out.
 
     Args:
-      batch: ``image [B, H, W, C]``, ``box``, ``valid``, ``mask [B, N, H, W]`` bool, one an instance, and the named
+      batch: ``image [B, H, W, C]``, ``box``, ``box_valid``, ``mask [B, N, H, W]`` bool, one an instance, and the named
         instances.
       chosen: which instances are pasted, of the example they belong to, bool ``[B, N]``; those not valid never are.
       visible: the part of its area that must be more than this for a hidden instance to stay valid, 0 to 1.
@@ -135,28 +137,28 @@ def paste_instances(
     """
     _check(batch, ("mask", *instances))
     check.between("visible", visible, 0.0, 1.0)
-    count, slots = batch["valid"].shape
+    count, slots = batch["box_valid"].shape
     check.shape('batch["mask"]', batch["mask"], (count, slots, *batch["image"].shape[1:3]))
     check.boolean('batch["mask"]', batch["mask"])
     check.shape("chosen", chosen, (count, slots))
     check.boolean("chosen", chosen)
     mask = batch["mask"]
     before = {name: jnp.roll(batch[name], 1, axis=0) for name in ("image", "box", *instances)}
-    pasted = jnp.roll(chosen & batch["valid"], 1, axis=0)
+    pasted = jnp.roll(chosen & batch["box_valid"], 1, axis=0)
     pasted_mask = jnp.roll(mask, 1, axis=0) & pasted[..., None, None]
     cover = pasted_mask.any(1)
     left = mask & ~cover[:, None]
     area, area_left = mask.sum((2, 3)), left.sum((2, 3))
     whole = area_left == area
-    valid = batch["valid"] & (whole | (area_left > visible * area))
+    valid = batch["box_valid"] & (whole | (area_left > visible * area))
     box = jnp.where(whole[..., None], batch["box"], mask_boxes(left))
     out = {
         "image": jnp.where(cover[..., None], before["image"], batch["image"]),
         "mask": jnp.concatenate([left, pasted_mask], 1),
-        "valid": jnp.concatenate([valid, pasted], 1),
+        "box_valid": jnp.concatenate([valid, pasted], 1),
     }
     boxes = jnp.concatenate([box, before["box"]], 1)
-    out["box"] = jnp.where(out["valid"][..., None], boxes, 0)
+    out["box"] = jnp.where(out["box_valid"][..., None], boxes, 0)
     if "keypoint" in batch:
         own = batch["visible"] & ~jax.vmap(_covered)(cover, batch["keypoint"])
         theirs = jnp.roll(batch["visible"], 1, axis=0) & pasted.reshape(count, slots, *(1,) * (own.ndim - 2))
@@ -177,7 +179,7 @@ def copy_paste(
 
     Args:
       key: a typed key.
-      batch: ``image [B, H, W, C]``, ``box``, ``valid``, ``mask [B, N, H, W]`` bool, one an instance, and the named
+      batch: ``image [B, H, W, C]``, ``box``, ``box_valid``, ``mask [B, N, H, W]`` bool, one an instance, and the named
         instances.
       probability: of each instance to be pasted, 0 to 1.
       visible: the part of its area that must be more than this for a hidden instance to stay valid, 0 to 1.
@@ -195,7 +197,7 @@ def copy_paste(
     """
     check.between("probability", probability, 0.0, 1.0)
     _check(batch, ("mask", *instances))
-    chosen = jax.random.bernoulli(key, probability, batch["valid"].shape)
+    chosen = jax.random.bernoulli(key, probability, batch["box_valid"].shape)
     return paste_instances(batch, chosen, visible=visible, instances=instances)
 
 
@@ -215,17 +217,17 @@ def _for_points(pairs: jax.Array, batch: Batch) -> jax.Array:
 def _check(batch: Batch, others: tuple[str, ...]) -> None:
     if "keypoint" in batch:
         others = ("keypoint", "visible", *others)
-    _checks.entries(batch, "image", "box", "valid", *others)
+    _checks.entries(batch, "image", "box", "box_valid", *others)
     _checks.partners(batch)
     levels_or_floats('batch["image"]', batch["image"])
     check.shape('batch["box"]', batch["box"], (None, None, 4))
     check.number('batch["box"]', batch["box"])
-    check.boolean('batch["valid"]', batch["valid"])
+    check.boolean('batch["box_valid"]', batch["box_valid"])
     if "keypoint" in batch:
         check.number('batch["keypoint"]', batch["keypoint"])
         check.boolean('batch["visible"]', batch["visible"])
         check.shape('batch["keypoint"]', batch["keypoint"], (*jnp.shape(batch["visible"]), 2))
-    for name in ("valid", *others):
+    for name in ("box_valid", *others):
         if batch[name].shape[1:2] != batch["box"].shape[1:2]:
             raise ValueError(
                 f"batch[{name!r}] has shape {batch[name].shape}; allowed: {batch['box'].shape[:2]} first, a row a box."

@@ -1,7 +1,7 @@
 """Geometry of a sample: boxes, masks and keypoints move with the image.
 
 A sample is a dict: ``image [H, W, C]``, uint8 or floats, and any of
-``box [N, 4]`` as ``(x0, y0, x1, y1)`` in pixels with ``valid [N]`` bool (a count that varies, padded to N),
+``box [N, 4]`` as ``(x0, y0, x1, y1)`` in pixels with ``box_valid [N]`` bool (a count that varies, padded to N),
 ``keypoint [..., 2]`` as ``(x, y)`` in pixels with ``visible [...]`` bool,
 ``mask [..., H, W]`` of any dtype: classes, or one mask an instance. Other entries stay as they are.
 """
@@ -54,17 +54,17 @@ def move_labels(
       The sample with new labels: boxes cut to the result, keypoints outside of it not visible, masks by nearest pixel.
 
     Raises:
-      ValueError: if box comes without valid or keypoint without visible, or on a wrong shape.
+      ValueError: if box comes without box_valid or keypoint without visible, or on a wrong shape.
     """
     height, width = _checks.size("size", size)
     sample = dict(sample)
-    for name, flags in (("box", "valid"), ("keypoint", "visible")):
+    for name, flags in (("box", "box_valid"), ("keypoint", "visible")):
         if name in sample and flags not in sample:
             raise ValueError(f"sample has {name!r} without {flags!r}; allowed: both, or neither.")
     if "box" in sample:
         frame = jnp.array([0, 0, width, height], jnp.float32)
         moved = move_boxes(sample["box"], matrix)
-        sample["box"], sample["valid"] = cut_boxes(moved, sample["valid"], frame, visible=visible)
+        sample["box"], sample["box_valid"] = cut_boxes(moved, sample["box_valid"], frame, visible=visible)
     if "keypoint" in sample:
         points = move_points(sample["keypoint"], matrix)
         x, y = points[..., 0], points[..., 1]

@@ -1,6 +1,6 @@
 """Image sets in one shape, whatever they came from, and the checks that every one of them passes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -13,51 +13,80 @@ class DataError(ValueError):
 
 @runtime_checkable
 class Records(Protocol):
-    """Images that are decoded when they are read, all to one shape.
+    """Rows that are decoded when they are read, all to one shape: images of files, masks.
+
+    Several columns of one split draw their view from the same (seed, epoch, index), so that an image and its mask stay
+    together.
 
     Fields:
-      shape: ``[N, H, W, C]``.
+      shape: ``[N, ...]``, such as ``[N, H, W, C]``.
+      dtype: of the rows; uint8 where a class has none.
     """
 
-    shape: tuple[int, int, int, int]
+    shape: tuple[int, ...]
 
     def read(self, index: np.ndarray, *, seed: int, epoch: int, train: bool) -> np.ndarray:
-        """The images of these records, uint8 ``[B, H, W, C]``; in training a view drawn from (seed, epoch, index).
+        """These rows, ``[B, ...]``; in training a view drawn from (seed, epoch, index).
 
         Raises DataError for an unreadable record, which a feed then counts and replaces; anything else ends the run.
         """
 
 
+Column = np.ndarray | Records
+
+
 @dataclass(frozen=True)
 class Split:
-    """Images and their labels.
+    """Named columns of one length: what is known of each row.
 
     Fields:
-      images: uint8 ``[N, H, W, C]``, or Records.
-      labels: int32 ``[N]``, 0 to C - 1.
+      columns: name to array ``[N, ...]`` or Records. ``image`` is uint8 or floating point ``[N, H, W, C]``; the other
+        names are those that the task of a recipe asks for. A varying count is padded, with a mask beside it:
+        ``box [N, M, 4]``, ``box_valid [N, M]``.
     """
 
-    images: np.ndarray | Records
-    labels: np.ndarray
+    columns: Mapping[str, Column]
+
+    def __post_init__(self):
+        if not isinstance(self.columns, Mapping) or not self.columns:
+            raise DataError(f"columns is {type(self.columns).__name__}; allowed: a dict of one array or more.")
+        for name, column in self.columns.items():
+            if not isinstance(column, np.ndarray) and not isinstance(column, Records):
+                raise DataError(f"column {name!r} is {type(column).__name__}; allowed: a NumPy array, or Records.")
+        lengths = {name: column.shape[0] if column.shape else 0 for name, column in self.columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise DataError(f"columns have {lengths} rows; allowed: one length.")
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return next(iter(self.columns.values())).shape[0]
+
+    def __getitem__(self, name: str) -> Column:
+        if name not in self.columns:
+            raise DataError(f"there is no column {name!r}; allowed: {', '.join(map(repr, self.columns))}.")
+        return self.columns[name]
 
     @property
     def resident(self) -> bool:
-        """Whether the images are an array."""
-        return isinstance(self.images, np.ndarray)
+        """Whether all columns are arrays."""
+        return all(isinstance(column, np.ndarray) for column in self.columns.values())
 
     def take(self, index: np.ndarray) -> "Split":
         """The rows named by index, in that order."""
-        images = self.images[index] if self.resident else Subset(self.images, index)
-        return Split(images, self.labels[index])
+        return Split(
+            {
+                name: column[index] if isinstance(column, np.ndarray) else Subset(column, index)
+                for name, column in self.columns.items()
+            }
+        )
 
-    def read(self, index: np.ndarray, *, seed: int = 0, epoch: int = 0, train: bool = False) -> np.ndarray:
-        """The images of these rows as uint8."""
-        if self.resident:
-            return self.images[index]
-        return self.images.read(index, seed=seed, epoch=epoch, train=train)
+    def read(self, index: np.ndarray, *, seed: int = 0, epoch: int = 0, train: bool = False) -> dict[str, np.ndarray]:
+        """These rows of every column."""
+        return {
+            name: column[index]
+            if isinstance(column, np.ndarray)
+            else column.read(index, seed=seed, epoch=epoch, train=train)
+            for name, column in self.columns.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -68,13 +97,30 @@ class Subset:
     index: np.ndarray
 
     @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """``[N, H, W, C]``."""
+    def shape(self) -> tuple[int, ...]:
+        """``[N, ...]``."""
         return (len(self.index), *self.records.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the rows."""
+        return dtype_of(self.records)
 
     def read(self, index: np.ndarray, *, seed: int, epoch: int, train: bool) -> np.ndarray:
         """As Records."""
         return self.records.read(self.index[index], seed=seed, epoch=epoch, train=train)
+
+
+def dtype_of(column: Column) -> np.dtype:
+    """The dtype of a column's rows.
+
+    Args:
+      column: an array or Records.
+
+    Returns:
+      The dtype; that of Records which name none is uint8.
+    """
+    return np.dtype(getattr(column, "dtype", np.uint8))
 
 
 @dataclass(frozen=True)
@@ -83,84 +129,101 @@ class Dataset:
 
     Fields:
       name: as the user wrote it.
-      train, test: the splits.
-      validation: held out of the training set by ``hold_out``, or None.
-      classes: their number.
+      train, test: the splits, with columns of the same names, shapes and dtypes.
+      classes: their number, or None where rows have none.
       shape: ``(H, W, C)`` of every image.
+      validation: held out of the training set by ``hold_out``, or None.
     """
 
     name: str
     train: Split
     test: Split
-    classes: int
+    classes: int | None
     shape: tuple[int, int, int]
     validation: Split | None = None
 
-    def hold_out(self, share: float) -> "Dataset":
-        """Move a share of each class of the training set into ``validation``: the same rows, whatever the seed.
+    def hold_out(self, share: float, *, by: str | None = "label") -> "Dataset":
+        """Move a share of the training set into ``validation``: the same rows, whatever the seed.
 
         Args:
           share: greater than 0, less than 1.
+          by: an integer column ``[N]``; the share is taken of the rows of each of its values. Where there is no such
+            column, or None is given, it is taken of all rows together.
 
         Returns:
           A dataset with a smaller training set.
 
         Raises:
-          DataError: if a class would be left without an image on either side.
+          DataError: if a class would be left without a row on either side.
         """
         if not 0 < share < 1:
             raise ValueError(f"share is {share!r}; allowed: greater than 0, less than 1.")
         held = []
-        for label, rows in enumerate(_rows_by_class(self.train.labels, self.classes)):
+        for value, rows in _strata(self.train, by).items():
             count = round(len(rows) * share)
             if not 0 < count < len(rows):
-                raise DataError(
-                    f"{self.name}: class {label} has {len(rows)} training images, too few to hold out {share:g}."
-                )
-            held.append(np.random.default_rng((7, label)).permutation(rows)[:count])
+                group = f"class {value} has" if value is not None else "there are"
+                raise DataError(f"{self.name}: {group} {len(rows)} training images, too few to hold out {share:g}.")
+            held.append(np.random.default_rng(_draw(7, value)).permutation(rows)[:count])
         held = np.sort(np.concatenate(held))
         kept = np.setdiff1d(np.arange(len(self.train)), held)
         return replace(self, train=self.train.take(kept), validation=self.train.take(held))
 
-    def subset(self, images: int) -> "Dataset":
-        """Keep this many training images, the same share of each class: the same rows, whatever the seed.
+    def subset(self, images: int, *, by: str | None = "label") -> "Dataset":
+        """Keep this many training rows, the same share of each class: the same rows, whatever the seed.
 
         Args:
           images: so many that each class keeps one, to the size of the training set.
+          by: as in ``hold_out``.
 
         Returns:
           A dataset with a smaller training set.
 
         Raises:
-          DataError: if there are fewer images than that, or a class would be left without an image.
+          DataError: if there are fewer rows than that, or a class would be left without a row.
         """
+        strata = _strata(self.train, by)
         order = np.concatenate(
             [
                 # position within its class, as a share of it: sorting by it takes every class evenly
                 np.stack(
-                    [(np.arange(len(rows)) + 0.5) / len(rows), np.random.default_rng((11, label)).permutation(rows)]
+                    [
+                        (np.arange(len(rows)) + 0.5) / len(rows),
+                        np.random.default_rng(_draw(11, value)).permutation(rows),
+                    ]
                 )
-                for label, rows in enumerate(_rows_by_class(self.train.labels, self.classes))
+                for value, rows in strata.items()
             ],
             axis=1,
         )
         rows = order[1, np.argsort(order[0], kind="stable")].astype(np.int64)
-        least = int(np.unique(self.train.labels[rows], return_index=True)[1].max()) + 1  # the last class comes in
-        if not least <= images <= len(rows):
-            raise DataError(f"images is {images}; allowed: {least} to {len(rows)} for {self.name}.")
+        minimum = 1
+        if by is not None and None not in strata:  # the last class comes in
+            minimum = int(np.unique(self.train[by][rows], return_index=True)[1].max()) + 1
+        if not minimum <= images <= len(rows):
+            raise DataError(f"images is {images}; allowed: {minimum} to {len(rows)} for {self.name}.")
         return replace(self, train=self.train.take(np.sort(rows[:images])))
 
 
-def _rows_by_class(labels: np.ndarray, classes: int) -> list[np.ndarray]:
-    return [np.flatnonzero(labels == label) for label in range(classes)]
+def _strata(split: Split, by: str | None) -> dict[int | None, np.ndarray]:
+    """The rows of each value of an integer column; under None all rows, where there is no such column."""
+    column = None if by is None else split.columns.get(by)
+    if not isinstance(column, np.ndarray) or column.ndim != 1 or column.dtype.kind not in "iu":
+        return {None: np.arange(len(split))}
+    return {int(value): np.flatnonzero(column == value) for value in np.unique(column)}
+
+
+def _draw(first: int, value: int | None) -> tuple[int, ...]:
+    """What seeds the permutation of a stratum."""
+    return (first,) if value is None else (first, value % 2**32)
 
 
 def from_arrays(name: str, x_train, y_train, x_test, y_test, *, classes: int | None = None) -> Dataset:
-    """A checked dataset from four arrays.
+    """A checked classification set from four arrays: its columns are ``image`` and ``label``.
 
     Args:
       name: for messages and reports.
-      x_train, x_test: uint8 ``[N, H, W, C]`` or ``[N, H, W]``.
+      x_train, x_test: uint8 ``[N, H, W, C]`` or ``[N, H, W]``, or Records.
       y_train, y_test: whole numbers ``[N]``, 0 to C - 1.
       classes: C; one more than the largest training label if None.
 
@@ -175,13 +238,7 @@ def from_arrays(name: str, x_train, y_train, x_test, y_test, *, classes: int | N
         if isinstance(images, Records) and not isinstance(images, np.ndarray):
             pass
         else:
-            images = np.asarray(images)
-            if images.dtype != np.uint8:
-                raise DataError(f"{name}: x_{part} has dtype {images.dtype}; allowed: uint8, 0 to 255.")
-            if images.ndim == 3:
-                images = images[..., None]
-            if images.ndim != 4 or images.shape[-1] not in (1, 3):
-                raise DataError(f"{name}: x_{part} has shape {images.shape}; allowed: [N, H, W] or [N, H, W, 1 or 3].")
+            images = _images(f"{name}: x_{part}", images)
         labels = np.asarray(labels)
         if labels.ndim == 2 and labels.shape[1] == 1:
             labels = labels[:, 0]
@@ -191,24 +248,104 @@ def from_arrays(name: str, x_train, y_train, x_test, y_test, *, classes: int | N
             )
         if not len(labels):
             raise DataError(f"{name}: the {part} split is empty; allowed: one image or more.")
-        splits[part] = Split(images, labels.astype(np.int64))
-    train, test = splits["train"], splits["test"]
-    if train.images.shape[1:] != test.images.shape[1:]:
-        wanted = f"as the training images, {train.images.shape[1:]}"
-        raise DataError(f"{name}: test images are {test.images.shape[1:]}; allowed: {wanted}.")
-    classes = int(train.labels.max()) + 1 if classes is None else classes
-    for part, split in splits.items():
-        wrong = np.flatnonzero((split.labels < 0) | (split.labels >= classes))
+        splits[part] = images, labels.astype(np.int64)
+    y_train = splits["train"][1]
+    highest = int(y_train.max())
+    if classes is None and highest >= len(y_train):  # some class has no row: ids, say, which are no classes
+        raise DataError(
+            f"{name}: y_train is {int(y_train.min())} to {highest} in {len(np.unique(y_train))} classes; "
+            "allowed: 0 to C - 1."
+        )
+    classes = highest + 1 if classes is None else classes
+    for part, (_, labels) in splits.items():
+        wrong = np.flatnonzero((labels < 0) | (labels >= classes))
         if wrong.size:
             raise DataError(
-                f"{name}: y_{part}[{wrong[0]}] is {split.labels[wrong[0]]} ({wrong.size} such); "
-                f"allowed: 0 to {classes - 1}."
+                f"{name}: y_{part}[{wrong[0]}] is {labels[wrong[0]]} ({wrong.size} such); allowed: 0 to {classes - 1}."
             )
-    empty = np.flatnonzero(np.bincount(train.labels, minlength=classes) == 0)
+    empty = np.flatnonzero(np.bincount(y_train, minlength=classes) == 0)
     if empty.size:
         raise DataError(f"{name}: class {empty[0]} has no training image ({empty.size} such); allowed: one or more.")
-    train, test = (Split(s.images, s.labels.astype(np.int32)) for s in (train, test))
-    return Dataset(name, train, test, classes, tuple(int(n) for n in train.images.shape[1:]))
+    train, test = ({"image": x, "label": y.astype(np.int32)} for x, y in splits.values())
+    return from_columns(name, train, test, classes=classes)
+
+
+def from_columns(
+    name: str, train: Mapping[str, Column], test: Mapping[str, Column], *, classes: int | None = None
+) -> Dataset:
+    """A dataset from named columns, for tasks other than one label an image; ``from_arrays`` is for those.
+
+    Which columns a task needs, and their range, is checked by ``fit`` before anything is compiled.
+
+    Args:
+      name: for messages and reports.
+      train, test: name to array or Records, as in Split; ``image`` among them. Arrays of 64 bits become arrays of 32.
+      classes: their number, or None where rows have none.
+
+    Returns:
+      The dataset.
+
+    Raises:
+      DataError: if ``image`` is missing or of another form, a split is empty, columns differ in length, or the test set
+        has other columns, or columns of other shapes or dtypes, than the training set.
+    """
+    splits = {}
+    for part, columns in (("train", train), ("test", test)):
+        if not isinstance(columns, Mapping) or "image" not in columns:
+            raise DataError(f"{name}: {part} is {_say(columns)}; allowed: a dict of columns with 'image'.")
+        made = {}
+        for key, column in columns.items():
+            if not isinstance(column, np.ndarray) and isinstance(column, Records):
+                made[key] = column
+            elif key == "image":
+                made[key] = _images(f"{name}: {part} {key!r}", column)
+            else:
+                made[key] = _narrow(f"{name}: {part} {key!r}", np.asarray(column))
+        splits[part] = Split(made)
+        if not len(splits[part]):
+            raise DataError(f"{name}: the {part} split is empty; allowed: one image or more.")
+    first, second = splits["train"], splits["test"]
+    if set(first.columns) != set(second.columns):
+        raise DataError(f"{name}: test has {sorted(second.columns)}; allowed: as train, {sorted(first.columns)}.")
+    for key, column in first.columns.items():
+        wanted, other = (column.shape[1:], dtype_of(column)), (second[key].shape[1:], dtype_of(second[key]))
+        if wanted != other:
+            what = "images are" if key == "image" else f"column {key!r} is"
+            names = "images" if key == "image" else "column"
+            raise DataError(
+                f"{name}: test {what} {other[1]} {other[0]}; allowed: as the training {names}, {wanted[1]} {wanted[0]}."
+            )
+    return Dataset(name, first, second, classes, tuple(int(n) for n in first["image"].shape[1:]))
+
+
+def _images(name: str, images) -> np.ndarray:
+    """Images as uint8 with a channel axis."""
+    images = np.asarray(images)
+    if images.dtype != np.uint8:
+        raise DataError(f"{name} has dtype {images.dtype}; allowed: uint8, 0 to 255.")
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or images.shape[-1] not in (1, 3):
+        raise DataError(f"{name} has shape {images.shape}; allowed: [N, H, W] or [N, H, W, 1 or 3].")
+    return images
+
+
+def _narrow(name: str, column: np.ndarray) -> np.ndarray:
+    """A column of numbers as JAX holds it: 32 bits, and no number cut."""
+    if column.dtype.kind not in "biuf":
+        raise DataError(f"{name} has dtype {column.dtype}; allowed: numbers or booleans.")
+    if column.dtype == np.float64:
+        return column.astype(np.float32)
+    if column.dtype.kind in "iu" and column.dtype.itemsize == 8:
+        narrow = column.astype(np.int32)
+        if (narrow != column).any():
+            raise DataError(f"{name} holds {column[narrow != column].flat[0]}; allowed: what int32 can hold.")
+        return narrow
+    return column
+
+
+def _say(columns) -> str:
+    return f"a dict of {sorted(columns)}" if isinstance(columns, Mapping) else type(columns).__name__
 
 
 def class_counts(labels: Sequence[int], classes: int) -> np.ndarray:

@@ -7,11 +7,11 @@ from functools import lru_cache
 import numpy as np
 
 from jaxtricks.data._ahead import read_ahead
-from jaxtricks.data._dataset import DataError, Split
-from jaxtricks.data._rows import CORRUPT_SHARE, allowed_corrupt, check_corrupt, read_rows, say_rows
+from jaxtricks.data._dataset import DataError, Split, dtype_of
+from jaxtricks.data._rows import CORRUPT_SHARE, allowed_corrupt, check_corrupt, read_rows, say_rows, stacked
 
 
-def order(seed: int, epoch: int, size: int) -> np.ndarray:
+def epoch_permutation(seed: int, epoch: int, size: int) -> np.ndarray:
     """The order of an epoch: a permutation that depends on nothing but its arguments.
 
     Args:
@@ -44,14 +44,15 @@ def steps_per_epoch(size: int, batch: int) -> int:
 
 
 class Feed:
-    """Batches of consecutive steps, on the host. A split that is an array gives row numbers; records are read ahead.
+    """Batches of consecutive steps, on the host. A split of arrays gives row numbers; records are read ahead.
 
-    The rows of a step are a pure function of seed and step, ``order(seed, step // n)[(step % n) * batch:][:batch]``
-    with n steps an epoch: to go on where a run stopped takes one integer. Every batch has ``index``, rows of the
-    training split, and ``epoch``, int32 ``[batch]``; those of records also have ``image`` and ``label``.
+    The rows of a step are a pure function of seed and step: with n steps an epoch they are
+    ``epoch_permutation(seed, step // n)[(step % n) * batch:][:batch]``, so that to resume takes one integer. Every
+    batch has ``index``, rows of the training split, and ``epoch``, int32 ``[batch]``; those of a split that is not
+    resident also have its columns.
 
-    A record whose reading raises DataError is unreadable, and another takes its place in the batch with its own image,
-    label and index: the record half an epoch further on in the order of the epoch, or the first readable one after it.
+    A record whose reading raises DataError is unreadable, and another takes its place in the batch, in all
+    columns: the record half an epoch further on in the order of the epoch, or the first readable one after it.
     So a batch keeps its size, the readable records keep their places, and what a step gets is a pure function of seed,
     step and the files, whatever the number of workers and processes. ``corrupt`` holds every unreadable record met so
     far, row to reason, in the order of the steps; more of them than ``corrupt_share`` of the split are an error.
@@ -88,7 +89,7 @@ class Feed:
         self.waited = 0.0
         self.corrupt: dict[int, str] = {}
         self._known: dict[int, str] = {}  # what any worker met, so that it is read once; no batch depends on it
-        self._order = lru_cache(2 * len(self.seeds))(order)
+        self._order = lru_cache(2 * len(self.seeds))(epoch_permutation)
 
     def _places(self, step: int) -> np.ndarray:
         """The places in the order of the epoch that this process reads."""
@@ -142,10 +143,27 @@ class Feed:
         finally:
             batches.close()
 
+    def example(self) -> dict[str, np.ndarray]:
+        """A batch of zeros in the shapes and dtypes of ``steps``; nothing is read."""
+        step = {name: np.zeros((), np.int32) for name in ("index", "epoch")}
+        return self._zeros(step if self.split.resident else step | self._row())
+
+    def evaluated(self) -> dict[str, np.ndarray]:
+        """A batch of zeros in the shapes and dtypes of ``padded``."""
+        return self._zeros(self._row() | {"index": np.zeros((), np.int32), "row_valid": np.zeros((), bool)})
+
+    def _row(self) -> dict[str, np.ndarray]:
+        columns = self.split.columns.items()
+        return {name: np.broadcast_to(np.zeros((), dtype_of(col)), col.shape[1:]) for name, col in columns}
+
+    def _zeros(self, row: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        leading = (len(self.seeds), self.batch) if self.stacked else (self.batch,)
+        return {name: np.broadcast_to(value, leading + value.shape) for name, value in row.items()}
+
     def _read(self, step: int) -> tuple[dict[str, np.ndarray] | None, dict[int, str]]:
         """The batch of a step and the unreadable records met for it; no batch where these alone are too many."""
         found: dict[int, str] = {}
-        rows, images = [], []
+        rows, values = [], []
         for seed, drawn in zip(self.seeds, self._orders(step), strict=True):
             view = {"seed": seed, "epoch": step // self.steps_per_epoch, "train": True}
             read = self._read_whole(drawn[self._places(step)], view)
@@ -154,11 +172,12 @@ class Feed:
             if len(found) > self._allowed:
                 return None, found
             rows.append(read[0])
-            images.append(read[1])
-        return self._batch(step, rows, image=images, label=[self.split.labels[r] for r in rows]), found
+            values.append(read[1])
+        columns = {name: [value[name] for value in values] for name in self.split.columns}
+        return self._batch(step, rows, **columns), found
 
     def _read_whole(self, rows, view):
-        """Rows and images, or None if one of them is unreadable."""
+        """Rows and their columns, or None if one of them is unreadable."""
         if self._known.keys().isdisjoint(rows.tolist()):
             try:
                 return rows, read_rows(self.split, rows, **view)
@@ -167,13 +186,13 @@ class Feed:
         return None
 
     def _read_singly(self, drawn, places, view, found):
-        """Rows and images with substitutes for unreadable ones, which are added to found; it stops at too many."""
-        rows, images = [], []
+        """Rows and their columns, others in place of unreadable ones, which are added to found; None at too many."""
+        rows, values = [], []
         for place in places:
             for row in (int(drawn[i]) for i in _candidates(place, len(drawn))):
                 if row not in self._known:
                     try:
-                        images.append(read_rows(self.split, np.array([row]), **view))
+                        values.append(read_rows(self.split, np.array([row]), **view))
                         rows.append(row)
                         break
                     except DataError as error:
@@ -181,11 +200,11 @@ class Feed:
                 found[row] = self._known[row]
                 if len(found) > self._allowed:
                     return None
-        return np.array(rows), np.concatenate(images)
+        return np.array(rows), stacked(values)
 
 
 def _candidates(place: int, size: int) -> Iterator[int]:
-    """A place and those that may stand in for it, half an epoch away so that few batches hold an image twice."""
+    """A place and those that may stand in for it, half an epoch away so that few batches hold a row twice."""
     yield place
     for i in range(size):
         yield (place + size // 2 + i) % size

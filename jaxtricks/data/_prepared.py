@@ -131,12 +131,12 @@ def tfds_set(spec: str, *, size: int, data_dir: str | None = None) -> Dataset:
             images = records.read(np.arange(len(labels)), seed=0, epoch=0, train=False) if fits else records
         except DataError as error:
             raise DataError(f"{spec}, {part}: {error} Prepare it again: {command}") from error
-        split = Split(images, labels)
+        split = Split({"image": images, "label": labels})
         if unreadable:  # not even their labels are known
             left_out = f"{spec}, {part}: {say_rows(list(unreadable))} of {len(labels)} cannot be read and are left out."
             warnings.warn(left_out, stacklevel=2)
             split = split.take(np.setdiff1d(np.arange(len(labels)), list(unreadable)))
-        splits += [split.images, split.labels]
+        splits += [split["image"], split["label"]]
     return from_arrays(spec, *splits, classes=features["label"].num_classes)
 
 

@@ -13,8 +13,10 @@ CORRUPT_SHARE = 0.01  # of a split
 CHUNK = 64  # rows that a thread reads at a time for a fit
 
 
-def read_rows(split: Split, rows: np.ndarray, *, seed: int = 0, epoch: int = 0, train: bool = False) -> np.ndarray:
-    """The images of these rows; where reading fails, the record is found by reading them one by one.
+def read_rows(
+    split: Split, rows: np.ndarray, *, seed: int = 0, epoch: int = 0, train: bool = False
+) -> dict[str, np.ndarray]:
+    """The columns of these rows; where reading fails, the record is found by reading them one by one.
 
     Args:
       split: what to read.
@@ -22,7 +24,7 @@ def read_rows(split: Split, rows: np.ndarray, *, seed: int = 0, epoch: int = 0, 
       seed, epoch, train: as in Records.
 
     Returns:
-      uint8 ``[B, H, W, C]``.
+      Name to ``[B, ...]``.
 
     Raises:
       DataError: if a record is unreadable, as its source says it.
@@ -45,7 +47,7 @@ def read_rows(split: Split, rows: np.ndarray, *, seed: int = 0, epoch: int = 0, 
         raise FeedError(f"{worker} failed at {say_rows(rows)}{alone}: {why}.") from error
 
 
-def read_singly(split: Split, rows: np.ndarray) -> tuple[list[np.ndarray], dict[int, str]]:
+def read_singly(split: Split, rows: np.ndarray) -> tuple[list[dict[str, np.ndarray]], dict[int, str]]:
     """The readable ones of these rows in the evaluation view, and the others.
 
     Args:
@@ -53,18 +55,30 @@ def read_singly(split: Split, rows: np.ndarray) -> tuple[list[np.ndarray], dict[
       rows: whole numbers ``[B]``.
 
     Returns:
-      Images, each uint8 ``[1, H, W, C]``, and row to reason.
+      The columns of each, ``[1, ...]``, and row to reason.
 
     Raises:
       FeedError: if anything else than DataError is raised, as in read_rows.
     """
-    images, unreadable = [], {}
+    values, unreadable = [], {}
     for row in rows:
         try:
-            images.append(read_rows(split, np.array([row])))
+            values.append(read_rows(split, np.array([row])))
         except DataError as error:
             unreadable[int(row)] = str(error)
-    return images, unreadable
+    return values, unreadable
+
+
+def stacked(values: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Columns of several rows, from the columns of one each.
+
+    Args:
+      values: one or more, with the same names.
+
+    Returns:
+      Name to ``[B, ...]``.
+    """
+    return {name: np.concatenate([value[name] for value in values]) for name in values[0]}
 
 
 def say_rows(rows: Sequence[int]) -> str:
@@ -116,7 +130,7 @@ def allowed_corrupt(share: float, size: int) -> int:
 
 
 def padded(split: Split, batch: int, *, workers: int = 4, timeout: float = 300.0) -> Iterator[dict[str, np.ndarray]]:
-    """Every row of a split once, in order, in batches of one size; the last is padded and says so in ``valid``.
+    """Every row of a split once, in order, in batches of one size; the last is padded and says so in ``row_valid``.
 
     Args:
       split: what to read.
@@ -125,7 +139,7 @@ def padded(split: Split, batch: int, *, workers: int = 4, timeout: float = 300.0
       timeout: seconds without a batch after which reading gives up and names what is being read.
 
     Returns:
-      Batches with ``image``, uint8 ``[batch, H, W, C]``, ``label``, int32 ``[batch]`` and ``valid``, bool ``[batch]``.
+      Batches with the columns of the split, ``index``, int32, and ``row_valid``, bool, ``[batch]``.
 
     Raises:
       DataError: if records are unreadable, after the last batch and with all of them: a score over the others would be
@@ -139,13 +153,13 @@ def padded(split: Split, batch: int, *, workers: int = 4, timeout: float = 300.0
 
     def read(number: int) -> tuple[dict[str, np.ndarray], dict[int, str]]:
         index = rows(number)
-        valid = number * batch + np.arange(batch) < len(split)
+        row_valid = number * batch + np.arange(batch) < len(split)
         try:
-            image, unreadable = read_rows(split, index), {}
+            columns, unreadable = read_rows(split, index), {}
         except DataError:
-            images, unreadable = read_singly(split, index)
-            image = None if unreadable else np.concatenate(images)
-        return {"image": image, "label": split.labels[index], "valid": valid}, unreadable
+            values, unreadable = read_singly(split, index)
+            columns = {} if unreadable else stacked(values)
+        return {**columns, "index": index.astype(np.int32), "row_valid": row_valid}, unreadable
 
     count = -(-len(split) // batch)
     if split.resident:
@@ -161,34 +175,42 @@ def padded(split: Split, batch: int, *, workers: int = 4, timeout: float = 300.0
 
 
 def readable(
-    split: Split, rows: np.ndarray, *, corrupt_share: float = CORRUPT_SHARE, workers: int = 4, timeout: float = 300.0
+    split: Split,
+    rows: np.ndarray,
+    *,
+    column: str = "image",
+    corrupt_share: float = CORRUPT_SHARE,
+    workers: int = 4,
+    timeout: float = 300.0,
 ) -> np.ndarray:
-    """The images of these rows without the unreadable ones, for what is fitted on a sample of a training set.
+    """One column of these rows without the unreadable ones, for what is fitted on a sample of a training set.
 
     Args:
       split: what to read.
       rows: whole numbers ``[K]``.
+      column: its name.
       corrupt_share: part of the split that may be unreadable, 0 to less than 1, as in Feed.
       workers: threads that decode, where the split is no array.
       timeout: seconds without progress after which reading gives up and names what is being read.
 
     Returns:
-      uint8 ``[K or fewer, H, W, C]``, in the order of rows.
+      ``[K or fewer, ...]``, in the order of rows.
 
     Raises:
       DataError: if more of them are unreadable than that share of the split, or all of them are.
       FeedError: if reading fails for another reason, a worker dies, or nothing comes within ``timeout``.
     """
-    if split.resident:
-        return split.images[rows]
+    if isinstance(split[column], np.ndarray):
+        return split[column][rows]
+    split = Split({column: split[column]})
     chunks = [rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK)]
-    images, corrupt = [], {}
+    values, corrupt = [], {}
     say = lambda number: say_rows(chunks[number])  # noqa: E731
     read = lambda number: read_singly(split, chunks[number])  # noqa: E731
     for good, unreadable in read_ahead(read, 0, len(chunks), workers=workers, ahead=4, timeout=timeout, say=say):
-        images += good
+        values += good
         corrupt |= unreadable
         check_corrupt(corrupt, corrupt_share, len(split))
-    if not images:
+    if not values:
         raise DataError(f"none of {len(rows)} records can be read; allowed: one or more readable ones.")
-    return np.concatenate(images)
+    return stacked(values)[column]

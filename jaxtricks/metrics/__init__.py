@@ -1,8 +1,17 @@
-"""Metrics as values an example, summed over the valid rows and divided once."""
+"""Metrics as values or counts an example, added over the valid rows and divided once; rankings, of all rows at once."""
 
 from jaxtricks.metrics._classification import classification, correct
+from jaxtricks.metrics._ranking import average_precision, mean_average_precision
+from jaxtricks.metrics._segmentation import intersections_and_unions, mean_iou
 
-__all__ = ["classification", "correct"]
+__all__ = [
+    "average_precision",
+    "classification",
+    "correct",
+    "intersections_and_unions",
+    "mean_average_precision",
+    "mean_iou",
+]
 
 
 def __dir__() -> list[str]:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxtricks import check
+from jaxtricks.opt_states import Evaluates, Rejects
 from jaxtricks.optim._partition import NOTHING
 
 
@@ -70,18 +71,16 @@ def lookahead(
 
 
 class SpikeState(NamedTuple):
-    """State of ``skip_spikes``.
+    """What ``skip_spikes`` remembers, the ``inner`` of a ``Rejects``.
 
     Fields:
       losses: the last finite losses, float32 ``[window]``, in a ring.
       count: finite losses so far, int32.
-      skipped: steps skipped so far, int32.
       inner: the state of the optimiser.
     """
 
     losses: jax.Array
     count: jax.Array
-    skipped: jax.Array
     inner: optax.OptState
 
 
@@ -94,7 +93,7 @@ def skip_spikes(
         \text{ over the last finite losses, skipped ones included}
 
     A lasting rise is therefore accepted after a few steps. Nothing but a loss that is not finite is skipped before
-    ``window`` losses are known.
+    ``window`` losses are there.
 
     Args:
       tx: the whole optimiser.
@@ -102,7 +101,7 @@ def skip_spikes(
       deviations: k > 0.
 
     Returns:
-      The transformation; its update needs ``loss=``, a scalar.
+      The transformation; its update needs ``loss=``, a scalar, and its state is a ``Rejects``.
 
     Raises:
       ValueError: if an argument is out of range, or loss is not a scalar.
@@ -113,32 +112,26 @@ def skip_spikes(
     check.positive("deviations", deviations)
     tx = optax.with_extra_args_support(tx)
 
-    def init(params) -> SpikeState:
+    def init(params) -> Rejects:
         zero = jnp.zeros([], jnp.int32)
-        return SpikeState(jnp.zeros(window, jnp.float32), zero, zero, tx.init(params))
+        return Rejects(zero, SpikeState(jnp.zeros(window, jnp.float32), zero, tx.init(params)))
 
-    def update(updates, state: SpikeState, params=None, *, loss, **extra):
+    def update(updates, state: Rejects, params=None, *, loss, **extra):
         check.rank("loss", loss, 0)
+        losses, count, inner = state.inner
         finite = jnp.isfinite(loss)
-        limit = state.losses.mean() + deviations * state.losses.std()
-        good = finite & ((state.count < window) | (loss <= limit))
+        limit = losses.mean() + deviations * losses.std()
+        accepted = finite & ((count < window) | (loss <= limit))
         new, inner = jax.lax.cond(
-            good,
-            lambda: tx.update(updates, state.inner, params, loss=loss, **extra),
-            lambda: (optax.tree.full_like(updates, NOTHING), state.inner),
+            accepted,
+            lambda: tx.update(updates, inner, params, loss=loss, **extra),
+            lambda: (optax.tree.full_like(updates, NOTHING), inner),
         )
-        losses = state.losses.at[state.count % window].set(jnp.where(finite, loss, state.losses[state.count % window]))
-        count = jnp.where(finite, optax.safe_increment(state.count), state.count)
-        return new, SpikeState(losses, count, state.skipped + ~good, inner)
+        losses = losses.at[count % window].set(jnp.where(finite, loss, losses[count % window]))
+        count = jnp.where(finite, optax.safe_increment(count), count)
+        return new, Rejects(state.rejected + ~accepted, SpikeState(losses, count, inner))
 
     return optax.GradientTransformationExtraArgs(init, update)
-
-
-class EvaluateState(NamedTuple):
-    """State of ``evaluate_at``: the weights to evaluate, like the parameters, and the state of the optimiser."""
-
-    evaluated: optax.Params
-    inner: optax.OptState
 
 
 def evaluate_at(
@@ -146,7 +139,8 @@ def evaluate_at(
 ) -> optax.GradientTransformationExtraArgs:
     """An optimiser whose gradient is taken at one point, and whose result is another.
 
-    ``train.averaged``, and with it ``fit``, evaluates the weights that it names. For example
+    Use it for optimisers such as schedule-free SGD: ``opt_states.eval_params``, and with it ``train.fit``, evaluates
+    the weights that it names. For example
     ``evaluate_at(optax.contrib.schedule_free(optax.sgd(rate), rate), optax.contrib.schedule_free_eval_params)``.
 
     Args:
@@ -154,20 +148,21 @@ def evaluate_at(
       weights: ``(state of tx, parameters) -> weights``, called after every step.
 
     Returns:
-      The transformation; it needs the parameters, and holds the weights beside them. Put nothing around it.
+      The transformation; it needs the parameters, and its state is an ``Evaluates``. Put nothing around it that changes
+      the updates.
 
     Raises:
       ValueError: if the parameters are not given.
     """
     tx = optax.with_extra_args_support(tx)
 
-    def init(params) -> EvaluateState:
-        return EvaluateState(jax.tree.map(jnp.copy, params), tx.init(params))
+    def init(params) -> Evaluates:
+        return Evaluates(jax.tree.map(jnp.copy, params), tx.init(params))
 
-    def update(updates, state: EvaluateState, params=None, **extra):
+    def update(updates, state: Evaluates, params=None, **extra):
         if params is None:
             raise ValueError("params is None; allowed: the parameters.")
         updates, inner = tx.update(updates, state.inner, params, **extra)
-        return updates, EvaluateState(weights(inner, optax.apply_updates(params, updates)), inner)
+        return updates, Evaluates(weights(inner, optax.apply_updates(params, updates)), inner)
 
     return optax.GradientTransformationExtraArgs(init, update)

@@ -1,26 +1,31 @@
-"""The one training loop, what it is given (a recipe, a plan) and what it leaves (runs, checkpoints, logs)."""
+"""The one training loop, what it is given (a recipe, a task, a plan) and what it leaves (runs, checkpoints, logs)."""
 
+from jaxtricks._runtime.guard import Guard
 from jaxtricks._runtime.in_flight import NonFiniteError
 from jaxtricks._runtime.signals import Interrupted
 from jaxtricks.train.logs import json_lines, tensorboard
 from jaxtricks.train.loop import fit
-from jaxtricks.train.parallel import Plan, start
+from jaxtricks.train.metrics import Metric, collected, mean_of
+from jaxtricks.train.parallel import Plan, initialize_distributed
 from jaxtricks.train.precision import BFLOAT16, FLOAT16, FLOAT32, LossScale, Precision
-from jaxtricks.train.program import build_constants, build_model, build_schedule, total_steps
-from jaxtricks.train.recipe import Recipe
-from jaxtricks.train.rehearsal import RecipeError
+from jaxtricks.train.program import build_constants, build_model, build_schedule
+from jaxtricks.train.recipe import Recipe, RecipeError, total_steps
 from jaxtricks.train.session import Run
-from jaxtricks.train.state import State, averaged, create_state
+from jaxtricks.train.state import State, create_state, eval_params
 from jaxtricks.train.step import make_evaluate, make_step
 from jaxtricks.train.stop import EarlyStopping
+from jaxtricks.train.task import Column, Task
 
 __all__ = [
     "BFLOAT16",
     "FLOAT16",
     "FLOAT32",
+    "Column",
     "EarlyStopping",
+    "Guard",
     "Interrupted",
     "LossScale",
+    "Metric",
     "NonFiniteError",
     "Plan",
     "Precision",
@@ -28,16 +33,19 @@ __all__ = [
     "RecipeError",
     "Run",
     "State",
-    "averaged",
+    "Task",
     "build_constants",
     "build_model",
     "build_schedule",
+    "collected",
     "create_state",
+    "eval_params",
     "fit",
+    "initialize_distributed",
     "json_lines",
     "make_evaluate",
     "make_step",
-    "start",
+    "mean_of",
     "tensorboard",
     "total_steps",
 ]

@@ -1,18 +1,21 @@
-"""The only training loop: classification, distillation, detection and fine-tuning all go through ``fit``."""
+"""The only training loop: classification, segmentation, detection, distillation, fine-tuning all go through ``fit``."""
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
-from jaxtricks._runtime.signals import Interrupted, Signals
-from jaxtricks._runtime.watchdog import PATIENCE, Watchdog
-from jaxtricks.data import Dataset
-from jaxtricks.train.arguments import check_arguments, check_seeds
+import numpy as np
+
+from jaxtricks._runtime.arrays import to_host
+from jaxtricks._runtime.guard import UNGUARDED, Guard
+from jaxtricks._runtime.signals import Interrupted
+from jaxtricks.checkpoint.store import ON_ERROR
+from jaxtricks.data import Dataset, steps_per_epoch
 from jaxtricks.train.logs import Log
-from jaxtricks.train.parallel import Plan, read
-from jaxtricks.train.program import Program
-from jaxtricks.train.recipe import Recipe
-from jaxtricks.train.session import Run, Session
-from jaxtricks.train.stages import Stages, check_states, ends, identity, recipes
+from jaxtricks.train.parallel import Plan
+from jaxtricks.train.program import Program, check_states
+from jaxtricks.train.recipe import Recipe, Stages, stages_of
+from jaxtricks.train.session import LONG, Run, Session
 from jaxtricks.train.stop import EarlyStopping
 
 
@@ -30,28 +33,27 @@ def fit(
     on_error: str = "raise",
     stop: EarlyStopping | None = None,
     test: bool = True,
-    patience: int = 10,
-    watchdog: float | None = None,
+    max_nonfinite_steps: int = 10,
+    guard: Guard | None = None,
     log: Iterable[Log] = (),
     done: Callable[[Run], None] | None = None,
 ) -> list[Run]:
     """Train a recipe with one or more seeds.
 
-    SIGTERM and SIGINT end it after the step in hand, with its state saved; a second one ends the process at once.
-    Where several processes train together, a signal to one of them ends all, after the same step.
+    The process is left alone: no signal handler, no hook, no thread that ends it, unless a ``guard`` asks for them.
 
     A run may have stages, such as mixup until the last two epochs: one state goes through all of them, each has one
     compilation of its own, and steps, schedules and epochs count on from one to the next.
 
     Args:
-      recipe: what to train; or stages, a list of ``(epochs, recipe)``, whose recipes have one batch size, states of one
-        tree, and as ``epochs`` those of all stages together. All stages but the last have whole epochs.
+      recipe: what to train; or stages, a list of ``(epochs, recipe)``, whose recipes have one batch size and states of
+        one tree. All stages but the last have a whole number of epochs; the recipes' own epochs are not used.
       dataset: its validation split, where there is one, is evaluated after every epoch.
       seeds: whole numbers of 0 to 2**32 - 1, no two alike.
       plan: where the steps run; ``Plan()``, jit over all devices, if None.
       teacher: ``(params, stats)`` of ``recipe.teacher``, where a stage has one.
       initial: ``(params, stats)`` to start from instead of fresh ones; no recipe has an ``init`` then.
-      folder: of checkpoints, or None; a run found there goes on where it stopped.
+      folder: of checkpoints, or None; a run that is there goes on where it stopped.
       save_every: steps between two checkpoints; one at the end of every epoch if None.
       asynchronous: whether a checkpoint is written beside the steps that follow it.
       on_error: what a checkpoint that cannot be written does: ``"raise"`` CheckpointSaveError, at most one step after
@@ -59,66 +61,140 @@ def fit(
       stop: when to end the run early, in any stage, and restore the best weights; needs a validation split and one
         seed at a time.
       test: whether the test set is read at the end.
-      patience: steps in a row that may be skipped because loss or gradient is not finite.
-      watchdog: seconds without a step after which the process ends itself, greater than 0; what gives no sign of life
-        on its way, such as compiling, saving or a batch of an evaluation, may take ten times as long. None: never.
+      max_nonfinite_steps: steps in a row that may be skipped because loss or gradient is not finite.
+      guard: what the run may change about its process. With ``Guard(signals=True)`` SIGTERM and SIGINT end it after
+        the step in hand, with its state saved, a second one at once, and a signal to one of several processes ends
+        all after the same step. With ``Guard(watchdog=seconds)`` a run that stands still ends its process. None:
+        nothing.
       log: functions that take a record, a dict whose ``kind`` is ``"start"``, ``"progress"``, ``"epoch"``,
         ``"nonfinite"`` or ``"spike"`` (a step that was not applied: seed, step, loss, and index, the rows of its
         batch), ``"interrupted"`` or ``"end"``.
-      done: takes each Run as soon as it is there.
+      done: takes each Run as soon as it is complete.
 
     Returns:
       A Run for each seed, in order.
 
     Raises:
       RecipeError: if parts of the recipe do not fit each other or the dataset, before anything is compiled.
+      DataError: if the dataset lacks a column that the task needs, or values are out of range, likewise.
       TypeError, ValueError: for another argument that is wrong, or does not fit the others, likewise.
-      NonFiniteError: after more than ``patience`` such steps in a row.
+      NonFiniteError: after more than ``max_nonfinite_steps`` such steps in a row.
       CheckpointMismatchError: if the folder holds another run.
-      CheckpointCorruptError: if the folder holds checkpoints, but none is whole.
+      CheckpointCorruptError: if the folder holds checkpoints, but none is complete.
       CheckpointSaveError: if a checkpoint cannot be written, unless ``on_error`` is ``"warn"``.
-      Interrupted: a SystemExit, after SIGTERM or SIGINT.
+      Interrupted: a SystemExit, after SIGTERM or SIGINT, where the guard has handlers for them.
     """
     plan = Plan() if plan is None else plan
-    seeds, log = check_seeds(seeds), tuple(log)
+    seeds, log, stages = check_seeds(seeds), tuple(log), stages_of(recipe)
     saving = {"save_every": save_every, "asynchronous": asynchronous, "on_error": on_error}
-    given = {"folder": folder, **saving, "stop": stop, "patience": patience, "log": log, "done": done}
-    stages = recipes(recipe)
-    taught = [each.teacher is not None for each in stages]
-    teachers = [teacher if own or not any(taught) else None for own in taught]
-    for each, own in zip(stages, teachers, strict=True):
-        check_arguments(each, dataset, plan, teacher=own, **given)
-    lasts = ends(recipe, dataset)
+    options = {**saving, "stop": stop, "max_nonfinite_steps": max_nonfinite_steps, "log": log}
+    taught = any(part.teacher is not None for _, part in stages)
+    teachers = [teacher if part.teacher is not None or not taught else None for _, part in stages]
+    for (_, part), variables in zip(stages, teachers, strict=True):
+        check_arguments(part, dataset, plan, teacher=variables, folder=folder, guard=guard, done=done, **options)
 
     runs: list[Run] = []
     programs: dict[Plan, list[Program]] = {}
-    with Signals() as signals, Watchdog(watchdog) as dog:
+    with (UNGUARDED if guard is None else guard).enter() as active:
         for part, group in plan.groups(seeds):
-            dog.beat("making the program", patience=PATIENCE)
+            active.beat("making the program", LONG)
             if part not in programs:
-                made = programs[part] = []
-                for each, own in zip(stages, teachers, strict=True):
-                    beside = made[0] if made else None
-                    made.append(Program(each, dataset, part, teacher=own, initial=initial, stop=stop, beside=beside))
-                check_states(made)
-            where = None if folder is None else f"{folder}/seed{'-'.join(map(str, group))}"
-            session = Session(
-                tuple(zip(lasts, programs[part], strict=True)),
-                group,
-                identity=identity(recipe),
-                folder=where,
-                **saving,
-                stop=stop,
-                patience=patience,
-                log=log,
-                signals=signals,
-                watchdog=dog,
-            )
+                programs[part] = _programs(stages, dataset, part, teachers=teachers, initial=initial, stop=stop)
+            # one group of seeds, from the first step or a checkpoint to the last
+            session = Session(programs[part], stages, group, active=active, **options)
+            if folder is not None:
+                session.resume(f"{folder}/seed{'-'.join(map(str, group))}")
+            session.compile()
             for run in session.runs(test=test):
                 runs.append(run)
                 if done is not None:
-                    dog.beat("calling done", patience=PATIENCE)
+                    active.beat("calling done", LONG)
                     done(run)
-    if number := int(read(plan.largest(signals.received))):  # it came when all was done
-        raise Interrupted(number, session.done)
+        if number := int(to_host(plan.largest(active.received))):  # it came when all was done
+            raise Interrupted(number, session.done)
     return runs
+
+
+def _programs(stages, dataset: Dataset, plan: Plan, *, teachers, initial, stop) -> list[Program]:
+    """The program of each stage; they share the data on the devices, and one state fits them all."""
+    programs: list[Program] = []
+    for (_, recipe), teacher in zip(stages, teachers, strict=True):
+        first = programs[0] if programs else None
+        programs.append(
+            Program(recipe, dataset, plan, teacher=teacher, initial=initial, stop=stop, share_data_with=first)
+        )
+    check_states(programs)
+    return programs
+
+
+def check_arguments(
+    recipe: Recipe,
+    dataset: Dataset,
+    plan: Plan,
+    *,
+    teacher: Any,
+    folder: str | Path | None,
+    save_every: int | None,
+    asynchronous: bool,
+    on_error: str,
+    stop: EarlyStopping | None,
+    max_nonfinite_steps: int,
+    guard: Guard | None,
+    log: tuple,
+    done: Any,
+) -> None:
+    """Raise TypeError for an argument of fit of another kind, ValueError for one out of range or that fits no other.
+
+    Args:
+      recipe, dataset, plan, teacher, folder, save_every, asynchronous, on_error, stop, max_nonfinite_steps, guard, log,
+        done: as in fit.
+    """
+    for name, value, kind in (("recipe", recipe, Recipe), ("dataset", dataset, Dataset), ("plan", plan, Plan)):
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} is {value!r}; allowed: a {kind.__name__}.")
+    for name, value in (("save_every", save_every), ("max_nonfinite_steps", max_nonfinite_steps)):
+        if value is None and name == "save_every":
+            continue
+        minimum = 1 if name == "save_every" else 0
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < minimum:
+            raise ValueError(f"{name} is {value!r}; allowed: a whole number of {minimum} or more.")
+    if not isinstance(asynchronous, bool):
+        raise TypeError(f"asynchronous is {asynchronous!r}; allowed: True or False.")
+    if on_error not in ON_ERROR:
+        raise ValueError(f"on_error is {on_error!r}; allowed: {', '.join(map(repr, ON_ERROR))}.")
+    for function in log if done is None else (*log, done):
+        if not callable(function):
+            raise TypeError(f"log or done is {function!r}; allowed: functions.")
+    if guard is not None and not isinstance(guard, Guard):
+        raise TypeError(f"guard is {guard!r}; allowed: a Guard or None.")
+    if folder is not None:
+        path = Path(folder).expanduser().absolute()
+        file = next((p for p in (path, *path.parents) if p.exists() and not p.is_dir()), None)
+        if file is not None:
+            raise ValueError(f"folder is {str(folder)!r}; allowed: a folder, and {file} is a file.")
+    if stop is not None and not isinstance(stop, EarlyStopping):
+        raise TypeError(f"stop is {stop!r}; allowed: an EarlyStopping or None.")
+    if stop is not None and (dataset.validation is None or plan.stacked):
+        raise ValueError("stop needs a validation split and seeds_on 'map'.")
+    if (recipe.teacher is None) != (teacher is None):
+        raise ValueError("teacher and recipe.teacher go together; allowed: both or neither.")
+    plan.check_batch(recipe.batch, bn=recipe.bn)
+    steps_per_epoch(len(dataset.train), recipe.batch)
+
+
+def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
+    """The seeds, if they are one or more different whole numbers of 0 to 2**32 - 1; else ValueError.
+
+    JAX keeps the low 32 bits of a larger one, so that two seeds would be one.
+
+    Args:
+      seeds: as in fit.
+
+    Returns:
+      Python integers.
+    """
+    numbers = tuple(seeds) if isinstance(seeds, Iterable) and not isinstance(seeds, str) else (seeds,)
+    allowed = [isinstance(s, (int, np.integer)) and not isinstance(s, bool) and 0 <= s < 2**32 for s in numbers]
+    if not numbers or not all(allowed) or len(set(numbers)) != len(numbers) or not isinstance(seeds, Iterable):
+        raise ValueError(f"seeds is {seeds!r}; allowed: one or more different whole numbers of 0 to 2**32 - 1.")
+    return tuple(map(int, numbers))

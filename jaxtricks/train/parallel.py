@@ -13,6 +13,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 AXIS = "data"
 KINDS = ("jit", "shard_map", "pmap")
+AHEAD = 8  # steps in flight
 SEEDS_ON = ("map", "vmap", "devices")
 
 
@@ -70,6 +71,15 @@ class Plan:
         """Whether the devices wait for each other within a step."""
         return self.size > 1 and self.seeds_on != "devices"
 
+    @property
+    def steps_in_flight(self) -> int:
+        """Steps that may be started before the loop waits for the oldest.
+
+        Devices that are cores share one pool of threads, and a collective holds a thread while it waits for the others:
+        with steps in flight all threads can be waiting for a device that has none left, and XLA aborts.
+        """
+        return 0 if self.collective and jax.default_backend() == "cpu" else AHEAD
+
     def groups(self, seeds: tuple[int, ...]) -> list[tuple["Plan", tuple[int, ...]]]:
         """The seeds that run together, each group with the plan that fits its size."""
         if self.seeds_on == "map":
@@ -90,18 +100,18 @@ class Plan:
             raise ValueError("bn is 'replica' with parallel 'jit'; allowed: parallel 'shard_map' or 'pmap'.")
 
     @property
-    def rows(self) -> NamedSharding:
+    def row_sharding(self) -> NamedSharding:
         """Sharding of a batch."""
         spec = {"map": (AXIS,), "vmap": (None, AXIS), "devices": (AXIS,)}[self.seeds_on]
         return NamedSharding(self.mesh, PartitionSpec(*spec))
 
     @property
-    def whole(self) -> NamedSharding:
+    def replicated(self) -> NamedSharding:
         """Sharding of what every device holds: constants, and the state unless each device has a seed of its own."""
         return NamedSharding(self.mesh, PartitionSpec())
 
     @property
-    def of_state(self) -> NamedSharding:
+    def state_sharding(self) -> NamedSharding:
         """Sharding of the state."""
         return NamedSharding(self.mesh, PartitionSpec(AXIS) if self.seeds_on == "devices" else PartitionSpec())
 
@@ -113,18 +123,18 @@ class Plan:
         options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
         wrapped = jax.jit(
             lambda data: function(jax.random.wrap_key_data(data)),
-            out_shardings=self.of_state,
+            out_shardings=self.state_sharding,
             compiler_options=options,
         )
         return wrapped(np.asarray(keys))
 
     def put_rows(self, batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
         """Host rows of this process as global arrays spread over the devices."""
-        return {name: jax.make_array_from_process_local_data(self.rows, array) for name, array in batch.items()}
+        return {name: jax.make_array_from_process_local_data(self.row_sharding, array) for name, array in batch.items()}
 
-    def put_whole(self, tree: Any) -> Any:
+    def put_replicated(self, tree: Any) -> Any:
         """Host arrays as global arrays that every device holds."""
-        return jax.tree.map(lambda x: jax.make_array_from_process_local_data(self.whole, np.asarray(x)), tree)
+        return jax.tree.map(lambda x: jax.make_array_from_process_local_data(self.replicated, np.asarray(x)), tree)
 
     def compile_step(self, prepare: Callable, update: Callable, state, batch, constants) -> Callable:
         """One step, compiled for these shapes: ``(state, batch, constants) -> (state, record)``; the state is donated.
@@ -139,11 +149,11 @@ class Plan:
         """
         if self.kind == "pmap":
             step = self._pmap(prepare, update, constants)
-            jax.block_until_ready(step(self.enter(state), batch, constants))  # pmap compiles at its first call
+            jax.block_until_ready(step(self.replicate(state), batch, constants))  # pmap compiles at its first call
             return step
         if self.kind == "shard_map":
-            rows, whole = PartitionSpec(AXIS), PartitionSpec()
-            update = jax.shard_map(update, mesh=self.mesh, in_specs=(whole, rows, whole), out_specs=(whole, whole))
+            rows, every = PartitionSpec(AXIS), PartitionSpec()
+            update = jax.shard_map(update, mesh=self.mesh, in_specs=(every, rows, every), out_specs=(every, every))
 
         def step(state, batch, constants):
             return update(state, prepare(state.key, state.step, batch, constants), constants)
@@ -152,11 +162,11 @@ class Plan:
             step = jax.vmap(step, in_axes=(0, 0, None))
         if self.seeds_on == "devices":
             step = self._one_seed_a_device(step)
-        jitted = jax.jit(step, donate_argnums=0, out_shardings=(self.of_state, None))
+        jitted = jax.jit(step, donate_argnums=0, out_shardings=(self.state_sharding, None))
         return jitted.lower(state, batch, constants).compile()
 
     def compile_evaluate(self, evaluate: Callable) -> Callable:
-        """``(variables, batch, constants) -> sums``; the variables may be stacked by seed, the batch never is."""
+        """``(variables, batch, constants) -> parts``; the variables may be stacked by seed, the batch never is."""
         if self.seeds_on == "vmap":
             evaluate = jax.vmap(evaluate, in_axes=(0, None, None))
         if self.seeds_on == "devices":
@@ -164,25 +174,26 @@ class Plan:
             one = evaluate
 
             def per_device(variables, batch, constants):
-                sums = one(jax.tree.map(lambda x: x[0], variables), batch, constants)
-                return jax.tree.map(lambda x: x[None], sums)
+                parts = one(jax.tree.map(lambda x: x[0], variables), batch, constants)
+                return jax.tree.map(lambda x: x[None], parts)
 
             evaluate = jax.shard_map(per_device, mesh=self.mesh, in_specs=specs, out_specs=PartitionSpec(AXIS))
-        return jax.jit(evaluate)
+            return jax.jit(evaluate)
+        return jax.jit(evaluate, out_shardings=self.replicated)  # rows that metrics gather come from all processes
 
     def _one_seed_a_device(self, step: Callable) -> Callable:
-        spec, whole = PartitionSpec(AXIS), PartitionSpec()
+        spec, every = PartitionSpec(AXIS), PartitionSpec()
 
         def per_device(state, batch, constants):
             state, batch = jax.tree.map(lambda x: x[0], (state, batch))
             return jax.tree.map(lambda x: x[None], step(state, batch, constants))
 
-        return jax.shard_map(per_device, mesh=self.mesh, in_specs=(spec, spec, whole), out_specs=(spec, spec))
+        return jax.shard_map(per_device, mesh=self.mesh, in_specs=(spec, spec, every), out_specs=(spec, spec))
 
     def _pmap(self, prepare: Callable, update: Callable, constants) -> Callable:
         """The same step under pmap, on a state with a leading axis of devices."""
         spread = jax.pmap(update, axis_name=AXIS, devices=list(self.mesh.devices.flat), donate_argnums=0)
-        needed = self.enter({name: value for name, value in constants.items() if name != "data"})  # no rows any more
+        needed = self.replicate({name: value for name, value in constants.items() if name != "data"})
         split = NamedSharding(self.mesh, PartitionSpec(AXIS))
 
         @partial(jax.jit, out_shardings=split)
@@ -199,12 +210,12 @@ class Plan:
         """The largest of the numbers that the processes give, here at once or, of several, an array to be read."""
         if jax.process_count() == 1:
             return number
-        own = np.full(len(self.mesh.local_devices), number, np.int32)
-        spread = jax.make_array_from_process_local_data(NamedSharding(self.mesh, PartitionSpec(AXIS)), own)
-        return jax.jit(jnp.max, out_shardings=self.whole)(spread)
+        local = np.full(len(self.mesh.local_devices), number, np.int32)
+        spread = jax.make_array_from_process_local_data(NamedSharding(self.mesh, PartitionSpec(AXIS)), local)
+        return jax.jit(jnp.max, out_shardings=self.replicated)(spread)
 
-    def enter(self, state: Any) -> Any:
-        """The state as the compiled step takes it: a copy for each device under pmap, itself otherwise."""
+    def replicate(self, state: Any) -> Any:
+        """The state as the compiled step takes it: a copy for each device under pmap, unchanged otherwise."""
         if self.kind != "pmap":
             return state
         copies = jax.jit(
@@ -213,22 +224,16 @@ class Plan:
         )
         return copies(state)
 
-    def leave(self, state: Any) -> Any:
-        """The state as everything else takes it: the first device's copy under pmap, itself otherwise."""
+    def unreplicate(self, state: Any) -> Any:
+        """The state as everything else takes it: the first device's copy under pmap, unchanged otherwise."""
         if self.kind != "pmap":
             return state
-        return jax.jit(lambda tree: jax.tree.map(lambda x: x[0], tree), out_shardings=self.whole)(state)
+        return jax.jit(lambda tree: jax.tree.map(lambda x: x[0], tree), out_shardings=self.replicated)(state)
 
 
-def read(tree: Any) -> Any:
-    """Replicated (or single-process) arrays as NumPy arrays, also where several processes share them."""
-    return jax.tree.map(
-        lambda x: np.asarray(x if x.is_fully_addressable else x.addressable_data(0)) if isinstance(x, jax.Array) else x,
-        tree,
-    )
-
-
-def start(*, coordinator: str | None = None, processes: int | None = None, index: int | None = None) -> None:
+def initialize_distributed(
+    *, coordinator: str | None = None, processes: int | None = None, index: int | None = None
+) -> None:
     """Join the processes of one run; call it before anything else of JAX.
 
     Without arguments it does nothing on a single machine, and lets JAX detect a cluster (SLURM, TPU pods, indexed
@@ -242,9 +247,9 @@ def start(*, coordinator: str | None = None, processes: int | None = None, index
     Raises:
       ValueError: if only some of the three are given, or index is not below processes.
     """
-    given = (coordinator, processes, index)
-    if any(g is not None for g in given):
-        if any(g is None for g in given):
+    arguments = (coordinator, processes, index)
+    if any(argument is not None for argument in arguments):
+        if any(argument is None for argument in arguments):
             raise ValueError("coordinator, processes and index go together; allowed: all three or none.")
         if not 0 <= index < processes:
             raise ValueError(f"index is {index}; allowed: 0 to {processes - 1}.")
@@ -259,3 +264,25 @@ def _clustered(env: Mapping[str, str]) -> bool:
     pod = "," in env.get("TPU_WORKER_HOSTNAMES", "")
     job = "KUBERNETES_SERVICE_HOST" in env and "JOB_COMPLETION_INDEX" in env
     return several or pod or job or "JAX_COORDINATOR_ADDRESS" in env
+
+
+def compiled_cost(step: Any) -> dict[str, float | None]:
+    """Operations and peak bytes of a compiled step on one device, None where the backend does not tell.
+
+    Args:
+      step: what ``jax.jit(...).lower(...).compile()`` returned, or any function.
+
+    Returns:
+      ``train_flops``, floating-point operations as XLA counts them (a loop's body once), and ``peak_bytes``: arguments,
+      outputs that are no donated arguments, and temporaries.
+    """
+    cost = {"train_flops": None, "peak_bytes": None}
+    if hasattr(step, "cost_analysis"):
+        counts = step.cost_analysis()
+        counts = counts[0] if isinstance(counts, list) else counts
+        cost["train_flops"] = (counts or {}).get("flops")
+        memory = step.memory_analysis()
+        if memory is not None:
+            sizes = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
+            cost["peak_bytes"] = sizes - memory.alias_size_in_bytes
+    return cost

@@ -1,6 +1,6 @@
 """Mixed precision as one value: dtypes of parameters, computation and output, and dynamic loss scaling for fp16."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -62,3 +62,14 @@ def next_scale(scale: LossScale, finite: jax.Array, *, growth: int) -> LossScale
     grown = good >= growth
     value = jnp.where(finite, jnp.where(grown, scale.value * 2, scale.value), scale.value / 2)
     return LossScale(jnp.clip(value, *SCALES), jnp.where(grown, 0, good))
+
+
+def cast_output(out: Any, precision: Precision) -> Any:
+    """What the network gave, an array or a tree of them, in the output dtype of a precision."""
+    return jax.tree.map(lambda x: x.astype(precision.output), out)
+
+
+def to_float(batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """The batch with uint8 images as float32 in [0, 1]; floating-point images stay as they are."""
+    image = batch["image"]
+    return {**batch, "image": image.astype(jnp.float32) / 255 if image.dtype == jnp.uint8 else image}

@@ -1,6 +1,8 @@
 """A recipe on a dataset under a plan: model, optimiser, constants and compiled steps, made once for all seeds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import jax
@@ -8,32 +10,34 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxtricks._runtime.arrays import to_host
 from jaxtricks.data import Dataset, Feed, Split, padded, readable, steps_per_epoch
 from jaxtricks.fingerprint import describe
-from jaxtricks.train.parallel import Plan, read
-from jaxtricks.train.recipe import Recipe
-from jaxtricks.train.rehearsal import RecipeError, built, rehearse
-from jaxtricks.train.state import State, average_of, averaged, create_state
-from jaxtricks.train.step import make_evaluate, make_step
+from jaxtricks.train.parallel import Plan, compiled_cost
+from jaxtricks.train.recipe import Recipe, RecipeError, check_alike, total_steps
+from jaxtricks.train.state import State, create_state, eval_params
+from jaxtricks.train.step import dry_run, make_evaluate, make_step
 from jaxtricks.train.stop import EarlyStopping
+from jaxtricks.train.task import check_columns
 
 EVALUATION_BATCH = 512
 FIT_IMAGES = 2048  # images that preprocessing is fitted on where they are decoded as they are read
 
 
 class Program:
-    """Everything of a run that does not depend on the seed.
+    """Everything of a run that does not depend on the seed; to make one traces a step, and compiles nothing.
 
     Args:
       recipe, dataset, plan: as in fit.
       teacher: ``(params, stats)`` of recipe.teacher, or None.
       initial: ``(params, stats)`` that every seed starts from, instead of fresh ones and recipe.init, or None.
       stop: names the metric that is watched, or None.
-      beside: the program of another stage of the run, whose arrays of the dataset serve this one too, or None.
+      share_data_with: the program of another stage of the run, whose arrays of the dataset serve this one too, or None.
 
     Raises:
+      DataError: if the dataset lacks a column that the task needs, or values are out of its range.
       RecipeError: if parts of the recipe do not fit each other or the dataset; nothing has been compiled then.
-      ValueError: likewise, if the recipe has no such metric.
+      ValueError: likewise, if the task has no such metric.
     """
 
     def __init__(
@@ -45,48 +49,53 @@ class Program:
         teacher: Any = None,
         initial: Any = None,
         stop: EarlyStopping | None = None,
-        beside: "Program | None" = None,
+        share_data_with: "Program | None" = None,
     ):
         self.recipe, self.dataset, self.plan, self.initial = recipe, dataset, plan, initial
+        check_columns(recipe.task, dataset)
+        if stop is not None and stop.metric not in recipe.task.metrics:
+            raise ValueError(
+                f"stop.metric is {stop.metric!r}; allowed: {', '.join(map(repr, sorted(recipe.task.metrics)))}."
+            )
+
+        # the parts that the recipe is a factory of
         self.model = build_model(recipe, dataset, axis_name=plan.axis_name if recipe.bn == "all" else None)
         self.schedule = build_schedule(recipe, dataset)
         self.tx = build_optimizer(recipe, self.schedule)
-
-        constants = build_constants(recipe, dataset)
-        if beside is not None:
-            constants.pop("data", None)
         teacher_model = None
         if recipe.teacher is not None:
             if describe(recipe.teacher.preprocess) != describe(recipe.preprocess):
                 raise ValueError("recipe.teacher.preprocess differs from recipe.preprocess; allowed: the same.")
             teacher_model = build_model(recipe.teacher, dataset)
+        make = partial(make_step, recipe, tx=self.tx, teacher=teacher_model)
+        self.prepare, self.update = make(self.model, axis_name=plan.axis_name)
+
+        # what steps read, and a step on shapes alone
+        constants = build_constants(recipe, dataset)
+        if teacher_model is not None:
             constants["teacher"] = jax.tree.map(np.asarray, teacher)
-        metrics = rehearse(
-            recipe,
-            dataset,
-            build_model(recipe, dataset),
-            self.tx,
-            constants["preprocess"],
-            parts=1 if plan.axis_name is None else plan.size,
-            teacher=teacher_model,
-            trained=teacher,
-            initial=initial,
-        )
-        if stop is not None and stop.metric not in metrics:
-            raise ValueError(f"stop.metric is {stop.metric!r}; allowed: {', '.join(map(repr, metrics))}.")
-        self.constants = plan.put_whole(constants)
-        if beside is not None and "data" in beside.constants:
-            self.constants["data"] = beside.constants["data"]
-        self.prepare, self.update = make_step(
-            recipe, self.model, self.tx, classes=dataset.classes, teacher=teacher_model, axis_name=plan.axis_name
-        )
+        if plan.axis_name is None:
+            model, halves = self.model, (self.prepare, self.update)
+        else:  # outside of its mesh an axis has no name
+            model = build_model(recipe, dataset)
+            halves = make(model)
+        parts = 1 if plan.axis_name is None else plan.size
+        others = {"parts": parts, "teacher": teacher_model, "initial": initial}
+        dry_run(recipe, dataset, model, self.tx, halves, constants, **others)
+
+        # onto the devices
+        if share_data_with is not None:
+            constants.pop("data", None)
+        self.constants = plan.put_replicated(constants)
+        if share_data_with is not None and "data" in share_data_with.constants:
+            self.constants["data"] = share_data_with.constants["data"]
         self.step = None
         self.cost: dict[str, float | None] = {}
         self._evaluate = plan.compile_evaluate(make_evaluate(recipe, self.model))
         self._emptied = jax.jit(
-            lambda sums, value: (jax.tree.map(jnp.zeros_like, sums), value + 0), out_shardings=plan.of_state
+            lambda sums, value: (jax.tree.map(jnp.zeros_like, sums), value + 0), out_shardings=plan.state_sharding
         )
-        self._batches: dict[int, list] = {} if beside is None else beside._batches
+        self._batches: dict[int, list] = {} if share_data_with is None else share_data_with._batches
 
     def create(self, seeds: tuple[int, ...]) -> State:
         """The state of these seeds before the first step."""
@@ -94,12 +103,7 @@ class Program:
 
     def fresh(self, key: jax.Array) -> State:
         """The state of one key before the first step; pure."""
-        state = create_state(self.recipe, self.model, self.tx, key)
-        if self.initial is None:
-            return state
-        params, stats = jax.tree.map(jnp.asarray, self.initial)
-        average = None if state.ema is None else average_of(params, stats)
-        return state._replace(params=params, stats=stats, opt=self.tx.init(params), ema=average)
+        return create_state(self.recipe, self.model, self.tx, key, initial=self.initial)
 
     def compile(self, state: State, feed: Feed) -> None:
         """Compile the step for this state and the batches of this feed, unless that was done."""
@@ -109,29 +113,34 @@ class Program:
             self.cost = compiled_cost(self.step)
 
     def evaluate(
-        self, state: State, split: Split | None, variables: Any = None, *, each: Callable[[], None] = lambda: None
+        self,
+        state: State,
+        split: Split | None,
+        variables: Any = None,
+        *,
+        before_batch: Callable[[], None] = lambda: None,
     ) -> list[dict[str, float]]:
-        """Means of the metrics over a split, exact to the last row, one dict a seed; ``each`` is called every batch."""
+        """The metrics of the task over a split, exact to the last row, one dict a seed."""
         seeds = state.step.shape[0] if self.plan.stacked else 1
         if split is None:
             return [{} for _ in range(seeds)]
-        variables = averaged(state) if variables is None else variables
+        metrics = self.recipe.task.metrics
+        variables = eval_params(state) if variables is None else variables
         constants = {"preprocess": self.constants["preprocess"]}
-        sums = []
+        totals = [{name: metric.init() for name, metric in metrics.items()} for _ in range(seeds)]
         for batch in self._padded(split):
-            each()
-            sums.append(read(self._evaluate(variables, batch, constants)))
-        out = []
-        for i in range(seeds):
-            total = {name: sum((s[name][i] if self.plan.stacked else s[name]).item() for s in sums) for name in sums[0]}
-            count = total.pop("count")
-            out.append({name: value / count for name, value in total.items()})
-        return out
+            before_batch()
+            parts = to_host(self._evaluate(variables, batch, constants))
+            for i, total in enumerate(totals):
+                for name, metric in metrics.items():
+                    part = jax.tree.map(lambda leaf, i=i: leaf[i], parts[name]) if self.plan.stacked else parts[name]
+                    total[name] = metric.update(total[name], part)
+        return [{name: float(metric.compute(total[name])) for name, metric in metrics.items()} for total in totals]
 
     def next_epoch(self, state: State, values: list[float]) -> State:
         """The state with empty sums and the epoch's validation losses."""
         value = np.asarray(values if self.plan.stacked else values[0], np.float32)
-        sums, value = self._emptied(state.sums, jax.make_array_from_process_local_data(self.plan.of_state, value))
+        sums, value = self._emptied(state.sums, jax.make_array_from_process_local_data(self.plan.state_sharding, value))
         return state._replace(sums=sums, value=value)
 
     def copy(self, tree: Any) -> Any:
@@ -147,9 +156,9 @@ class Program:
         size = -(-size // many) * many
         share = size // jax.process_count()
         first = jax.process_index() * share
-        own = slice(None) if self.plan.stacked else slice(first, first + share)  # stacked: every process holds it whole
-        put = self.plan.put_whole if self.plan.stacked else self.plan.put_rows
-        batches = (put({k: v[own] for k, v in batch.items()}) for batch in padded(split, size))
+        local = slice(None) if self.plan.stacked else slice(first, first + share)  # stacked: every process holds all
+        put = self.plan.put_replicated if self.plan.stacked else self.plan.put_rows
+        batches = (put({k: v[local] for k, v in batch.items()}) for batch in padded(split, size))
         if split.resident:
             batches = self._batches[id(split)] = list(batches)
         return batches
@@ -159,8 +168,8 @@ def build_model(recipe: Recipe, dataset: Dataset, *, axis_name: str | None = Non
     """The recipe's model for this dataset, computing in the recipe's precision.
 
     Args:
-      recipe: gives ``model`` and ``precision``.
-      dataset: gives the numbers of classes and channels.
+      recipe: gives ``model``, ``task`` and ``precision``.
+      dataset: gives the number of channels.
       axis_name: mesh axis over which batch statistics are averaged, or None.
 
     Returns:
@@ -169,30 +178,16 @@ def build_model(recipe: Recipe, dataset: Dataset, *, axis_name: str | None = Non
     Raises:
       RecipeError: if it takes other arguments, or gives no model.
     """
-    model = built(
-        "model",
-        recipe.model,
-        classes=dataset.classes,
-        channels=dataset.shape[-1],
-        dtype=jnp.dtype(recipe.precision.compute),
-        axis_name=axis_name,
-    )
+    with _built("model"):
+        model = recipe.model(
+            classes=recipe.task.outputs,
+            channels=dataset.shape[-1],
+            dtype=jnp.dtype(recipe.precision.compute),
+            axis_name=axis_name,
+        )
     if not (callable(getattr(model, "init", None)) and callable(getattr(model, "apply", None))):
         raise RecipeError(f"recipe.model gives {model!r}; allowed: Model(init, apply).")
     return model
-
-
-def total_steps(recipe: Recipe, dataset: Dataset) -> int:
-    """Steps of a whole run.
-
-    Args:
-      recipe: gives ``epochs`` and ``batch``.
-      dataset: gives the size of the training set.
-
-    Returns:
-      A whole number, 1 or more.
-    """
-    return max(1, round(recipe.epochs * steps_per_epoch(len(dataset.train), recipe.batch)))
 
 
 def build_schedule(recipe: Recipe, dataset: Dataset) -> Callable:
@@ -208,12 +203,14 @@ def build_schedule(recipe: Recipe, dataset: Dataset) -> Callable:
     Raises:
       RecipeError: if one of them takes other arguments, or what comes out gives no number for a step.
     """
-    schedule = recipe.schedule if recipe.warmup is None else built("warmup", recipe.warmup, recipe.schedule)
+    with _built("warmup"):
+        schedule = recipe.schedule if recipe.warmup is None else recipe.warmup(recipe.schedule)
     per_epoch = steps_per_epoch(len(dataset.train), recipe.batch)
-    rate = built("schedule", schedule, recipe.lr, steps=total_steps(recipe, dataset), steps_per_epoch=per_epoch)
-    found = built("schedule", jax.eval_shape, rate, jax.ShapeDtypeStruct((), jnp.int32))
-    if getattr(found, "shape", None) != ():
-        raise RecipeError(f"recipe.schedule gives {found} for a step; allowed: one number.")
+    with _built("schedule"):
+        rate = schedule(recipe.lr, steps=total_steps(recipe, dataset), steps_per_epoch=per_epoch)
+        number = jax.eval_shape(rate, jax.ShapeDtypeStruct((), jnp.int32))
+    if getattr(number, "shape", None) != ():
+        raise RecipeError(f"recipe.schedule gives {number} for a step; allowed: one number.")
     return rate
 
 
@@ -230,7 +227,8 @@ def build_optimizer(recipe: Recipe, schedule: Callable) -> optax.GradientTransfo
     Raises:
       RecipeError: if it is none.
     """
-    tx = built("optimizer", recipe.optimizer, schedule)
+    with _built("optimizer"):
+        tx = recipe.optimizer(schedule)
     if not isinstance(tx, optax.GradientTransformation):
         raise RecipeError(f"recipe.optimizer gives {tx!r}; allowed: an optax transformation.")
     return optax.with_extra_args_support(tx)
@@ -245,40 +243,46 @@ def build_constants(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
       dataset: gives the training set.
 
     Returns:
-      ``preprocess``, its statistics, and ``data``, the ``image`` and ``label`` arrays of a training set that is one.
+      ``preprocess``, its statistics, and ``data``, the columns of a training set that is resident.
 
     Raises:
       RecipeError: if the preprocessing cannot be fitted on these images.
     """
     split = dataset.train
-    images = split.images if split.resident else readable(split, _spread(len(split)))
-    constants = {"preprocess": built("preprocess[0]", recipe.preprocess[0], images)}
+    images = split["image"] if isinstance(split["image"], np.ndarray) else readable(split, _spread(len(split)))
+    with _built("preprocess[0]"):
+        constants = {"preprocess": recipe.preprocess[0](images)}
     if split.resident:
-        constants["data"] = {"image": split.images, "label": split.labels}
+        constants["data"] = dict(split.columns)
     return constants
 
 
-def compiled_cost(step: Any) -> dict[str, float | None]:
-    """Operations and peak bytes of a compiled step on one device, None where the backend does not tell.
-
-    Args:
-      step: what ``jax.jit(...).lower(...).compile()`` returned, or any function.
-
-    Returns:
-      ``train_flops``, floating-point operations as XLA counts them (a loop's body once), and ``peak_bytes``: arguments,
-      outputs that are no donated arguments, and temporaries.
-    """
-    cost = {"train_flops": None, "peak_bytes": None}
-    if hasattr(step, "cost_analysis"):
-        found = step.cost_analysis()
-        found = found[0] if isinstance(found, list) else found
-        cost["train_flops"] = (found or {}).get("flops")
-        memory = step.memory_analysis()
-        if memory is not None:
-            sizes = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
-            cost["peak_bytes"] = sizes - memory.alias_size_in_bytes
-    return cost
+@contextmanager
+def _built(field: str) -> Iterator[None]:
+    """RecipeError for what a part of the recipe raises on the host, its own ValueErrors aside."""
+    try:
+        yield
+    except ValueError:
+        raise
+    except Exception as error:
+        raise RecipeError(f"recipe.{field} raised {type(error).__name__}: {error}") from error
 
 
 def _spread(size: int) -> np.ndarray:
     return np.unique(np.linspace(0, size - 1, min(size, FIT_IMAGES)).astype(np.int64))
+
+
+def check_states(programs: Sequence[Program]) -> None:
+    """Raise RecipeError, by the name of the leaf, unless one state fits all stages; nothing is compiled.
+
+    Args:
+      programs: of the stages.
+    """
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    first, *others = [jax.eval_shape(program.fresh, key) for program in programs]
+    for number, state in enumerate(others, 1):
+        check_alike(f"the state of stage {number} has", state, first)
+        if jax.tree.structure(state) != jax.tree.structure(first):
+            raise RecipeError(
+                f"the state of stage {number} has the leaves of stage 0 in another tree; allowed: one tree."
+            )

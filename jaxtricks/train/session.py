@@ -1,4 +1,4 @@
-"""One group of seeds on its way from the first step, or a checkpoint, to the last: the loop itself."""
+"""One group of seeds on its way from the first step, or a checkpoint, to the last: epochs of steps, each evaluated."""
 
 import math
 import time
@@ -10,21 +10,22 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxtricks._runtime.in_flight import AHEAD, Flight
-from jaxtricks._runtime.processes import leave_on_error
-from jaxtricks._runtime.signals import Interrupted, Signals
-from jaxtricks._runtime.watchdog import PATIENCE, Watchdog
-from jaxtricks.checkpoint.store import Checkpoints
-from jaxtricks.data import Feed
+from jaxtricks._runtime.arrays import to_host
+from jaxtricks._runtime.guard import Active
+from jaxtricks._runtime.in_flight import InFlight
+from jaxtricks._runtime.signals import Interrupted
+from jaxtricks.checkpoint import Checkpoints
+from jaxtricks.data import Feed, identity
 from jaxtricks.fingerprint import describe, fingerprint
 from jaxtricks.train.logs import Log
-from jaxtricks.train.parallel import read
 from jaxtricks.train.program import Program
-from jaxtricks.train.state import State, averaged
+from jaxtricks.train.recipe import Recipe, last_steps
+from jaxtricks.train.state import State, eval_params
 from jaxtricks.train.stop import EarlyStopping
 
-AGREE = 8  # steps after which processes tell each other whether one of them has received a signal
+SIGNAL_EVERY = 8  # steps after which processes tell each other whether one of them has received a signal
 PROGRESS = 0.5  # seconds between two progress records
+LONG = 10  # limits of a watchdog for what gives no sign of life on its way
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Run:
     Fields:
       seed: of initial weights, order and draws.
       variables: ``(params, stats)``, the averaged ones where the recipe has an EMA.
-      state: the whole state at the end.
+      state: the complete state at the end.
       history: a record for each epoch; its ``corrupt`` counts the unreadable records that this process has met, in this
         epoch and in those before it since the run was started or resumed.
       test: metrics on the test set, read once at the end; empty where it was not asked for.
@@ -59,16 +60,14 @@ class Run:
 
 
 class Session:
-    """Trains the seeds that step together.
+    """Trains the seeds that step together; to make one starts nothing.
 
     Args:
-      stages: what they share, ``(last step, program)`` of each stage.
+      programs: of the stages.
+      stages: ``(epochs, recipe)`` of each.
       seeds: of the runs.
-      identity: what tells this run from others.
-      folder: of their checkpoints, or None; a run found there goes on.
-      save_every, asynchronous, on_error, stop, patience, log: as in fit.
-      signals: tells whether one was received.
-      watchdog: hears of every step.
+      save_every, asynchronous, on_error, stop, max_nonfinite_steps, log: as in fit.
+      active: the guard of the process; it hears of every step, and tells of signals.
 
     Attributes:
       done: steps taken.
@@ -76,42 +75,59 @@ class Session:
 
     def __init__(
         self,
-        stages: Sequence[tuple[int, Program]],
+        programs: Sequence[Program],
+        stages: Sequence[tuple[float, Recipe]],
         seeds: tuple[int, ...],
         *,
-        identity: str,
-        folder: str | None,
         save_every: int | None,
         asynchronous: bool,
         on_error: str,
         stop: EarlyStopping | None,
-        patience: int,
+        max_nonfinite_steps: int,
         log: tuple[Log, ...],
-        signals: Signals,
-        watchdog: Watchdog,
+        active: Active,
     ):
-        leave_on_error()
-        self.stages, self.identity = tuple(stages), identity
-        self.total, program = self.stages[-1]
+        self.programs, self.described = programs, describe([list(stage) for stage in stages])
+        program = programs[-1]
         self.recipe, self.plan, self.dataset = program.recipe, program.plan, program.dataset
-        self.seeds, self.save_every, self.patience = seeds, save_every, patience
-        self.log, self.signals, self.watchdog = log, signals, watchdog
+        self.ends = last_steps(stages, self.dataset)
+        self.seeds, self.save_every, self.max_nonfinite_steps = seeds, save_every, max_nonfinite_steps
+        self.saving = {"asynchronous": asynchronous, "on_error": on_error}
+        self.log, self.active = log, active
         part = (jax.process_index(), jax.process_count())
         self.feed = Feed(self.dataset.train, seeds, self.recipe.batch, stacked=self.plan.stacked, part=part)
-        self.say = {"seeds": list(seeds), "epochs": self.recipe.epochs, "steps": self.total}
+        self.common = {"seeds": list(seeds), "epochs": self.recipe.epochs, "steps": self.ends[-1]}
         self.done, self.history = 0, []
         self.trained, self.taken = 0.0, 0
         self.program = self._program_of(0)
-        self.state = self.program.create(seeds)
-        self.stop, self.best = stop, None if stop is None else program.copy(averaged(self.state))
-        self.checkpoints = None
-        if folder is not None:
-            self.checkpoints = Checkpoints(folder, asynchronous=asynchronous, on_error=on_error)
-            self._resume()
+        self.state: State | None = None
+        self.stop, self.best, self.checkpoints = stop, None, None
+
+    def resume(self, folder: str) -> None:
+        """Keep checkpoints in a folder from now on, and go on from the newest one there, if there is one."""
+        self._create()
+        self.checkpoints = Checkpoints(folder, **self.saving)
+        teachers = [program.constants["teacher"] for program in self.programs if "teacher" in program.constants]
+        self.wanted = {
+            "recipe": self.described,
+            "seeds": list(self.seeds),
+            "data": identity(self.dataset),
+            "teacher": fingerprint(to_host(teachers[0])) if teachers else None,
+            "stop": None if self.stop is None else describe(self.stop),
+        }
+        if self.checkpoints.latest() is not None:
+            self.active.beat("restoring a checkpoint", LONG)
+            tree, meta = self.checkpoints.restore(self._tree(self.state), wanted=self.wanted)
+            self.state, self.best = (tree, None) if self.stop is None else (tree["state"], tree["best"])
+            self.history, self.done = meta["history"], meta["step"]
+
+    def compile(self) -> None:
+        """Compile the steps of the stages that are not over."""
+        self._create()
         self.program = self._program_of(self._recorded)
-        for end, program in self.stages:
+        for end, program in zip(self.ends, self.programs, strict=True):
             if end >= self._recorded:
-                watchdog.beat("compiling the step", patience=PATIENCE)
+                self.active.beat("compiling the step", LONG)
                 program.compile(self.state, self.feed)
 
     def runs(self, *, test: bool) -> list[Run]:
@@ -121,32 +137,50 @@ class Session:
           NonFiniteError: after too many such steps in a row.
           Interrupted: after a signal, once the state is saved.
         """
-        self._tell(kind="start", step=self.done, **self.say)
+        self._log(kind="start", step=self.done, **self.common)
         began = time.perf_counter()
-        while (last := self._recorded) < self.total and not self._judged()[1]:
+        # epochs: steps, evaluation, checkpoint
+        while (last := self._recorded) < self.ends[-1] and not self._judged()[1]:
             self.program = self._program_of(last + 1)
-            self._train(min(last + self.feed.steps_per_epoch, self.total))
+            self._train(min(last + self.feed.steps_per_epoch, self.ends[-1]))
             self._close_epoch()
         seconds = (time.perf_counter() - began) / len(self.seeds)
+        # the test set, once
         tests = self._evaluate(self.dataset.test, self.best) if test else [{} for _ in self.seeds]
         if self.checkpoints is not None:
             self.checkpoints.close()
-        self._tell(kind="end", step=self.done, **self.say)
-        step_ms = 1000 * self.trained / max(self.taken, 1) / len(self.seeds)
-        variables = averaged(self.state) if self.best is None else self.best
-        out = []
-        for i, seed in enumerate(self.seeds):
-            own = [r for r in self.history if r["seed"] == seed]
-            pick = (lambda tree, i=i: jax.tree.map(lambda x: x[i], tree)) if self.plan.stacked else (lambda tree: tree)
-            wait = float(np.mean([r["wait_percent"] for r in own])) if own else 0.0
-            skipped = sum(r["skipped"] for r in own)
-            ours = pick(variables), pick(self.state), own, tests[i]
-            out.append(Run(seed, *ours, seconds, step_ms, wait, skipped, self.program.cost))
-        return out
+        self._log(kind="end", step=self.done, **self.common)
+        return [self._run(i, tests[i], seconds) for i in range(len(self.seeds))]
+
+    def _create(self) -> None:
+        if self.state is None:
+            self.state = self.program.create(self.seeds)
+            self.best = None if self.stop is None else self.program.copy(eval_params(self.state))
+
+    def _run(self, i: int, test: dict[str, float], seconds: float) -> Run:
+        """What the seed at place i gave."""
+        variables = eval_params(self.state) if self.best is None else self.best
+        if self.plan.stacked:
+            variables, state = jax.tree.map(lambda x: x[i], (variables, self.state))
+        else:
+            state = self.state
+        history = [record for record in self.history if record["seed"] == self.seeds[i]]
+        return Run(
+            self.seeds[i],
+            variables,
+            state,
+            history,
+            test,
+            seconds,
+            step_ms=1000 * self.trained / max(self.taken, 1) / len(self.seeds),
+            wait_percent=float(np.mean([record["wait_percent"] for record in history])) if history else 0.0,
+            skipped=sum(record["skipped"] for record in history),
+            cost=self.program.cost,
+        )
 
     def _program_of(self, step: int) -> Program:
         """Of the stage that takes this step."""
-        return next(program for end, program in self.stages if step <= end)
+        return next(program for end, program in zip(self.ends, self.programs, strict=True) if step <= end)
 
     @property
     def _recorded(self) -> int:
@@ -155,32 +189,37 @@ class Session:
 
     def _train(self, end: int) -> None:
         """The steps up to the end of an epoch, or to a signal."""
-        several, first, state = jax.process_count() > 1, self.done, self.plan.enter(self.state)
-        flight = Flight(self.plan, self.seeds, patience=self.patience, tell=self._tell)
+        several, first, state = jax.process_count() > 1, self.done, self.plan.replicate(self.state)
+        limits = {"max_nonfinite_steps": self.max_nonfinite_steps, "log": self._log}
+        in_flight = InFlight(self.plan.steps_in_flight, self.seeds, **limits)
         self.feed.waited = 0.0
-        tick = told = time.perf_counter()
+        tick = logged = time.perf_counter()
         with closing(self.feed.steps(first, end)) as batches:
-            while not flight.signal and (several or not self.signals.received):
-                self.watchdog.beat(f"waiting for the batch of step {self.done + 1}")
+            while not in_flight.signal and (several or not self.active.received):
+                # the batch
+                self.active.beat(f"waiting for the batch of step {self.done + 1}")
                 if (batch := next(batches, None)) is None:
                     break
-                # the first steps may have to wait for what the backend sets up on its way
-                self.watchdog.beat(f"taking step {self.done + 1}", patience=PATIENCE if self.taken <= AHEAD else 1)
+                # the step; the first ones may have to wait for what the backend sets up on its way
+                settled = self.taken > self.plan.steps_in_flight
+                self.active.beat(f"taking step {self.done + 1}", 1 if settled else LONG)
                 batch = self.plan.put_rows(batch)
                 state, record = self.program.step(state, batch, self.program.constants)
                 self.done, self.taken = self.done + 1, self.taken + 1
+                # what went wrong meanwhile: a checkpoint, a signal to any process, a step that was not finite
                 if self.checkpoints is not None:
                     self.checkpoints.check()
-                agree = several and self.done % AGREE == 0
-                signal = self.plan.largest(self.signals.received) if agree else 0
-                flight.add(self.done, record, batch["index"], signal=signal)
-                if (now := time.perf_counter()) - told > PROGRESS:
-                    told = now
-                    self._tell(kind="progress", step=self.done, **self._speed(first, now - tick), **self.say)
+                ask = several and self.done % SIGNAL_EVERY == 0
+                signal = self.plan.largest(self.active.received) if ask else 0
+                in_flight.add(self.done, record, batch["index"], signal=signal)
+                # progress, and a checkpoint in the middle of an epoch
+                if (now := time.perf_counter()) - logged > PROGRESS:
+                    logged = now
+                    self._log(kind="progress", step=self.done, **self._speed(first, now - tick), **self.common)
                 if self.save_every and self.done % self.save_every == 0 and self.done < end:
-                    self._save(self.plan.leave(state))
-        self.state = self.plan.leave(state)
-        flight.land()
+                    self._save(self.plan.unreplicate(state))
+        self.state = self.plan.unreplicate(state)
+        in_flight.drain()
         self.spent = time.perf_counter() - tick
         self.trained += self.spent
         self.speed = self._speed(first, self.spent) | {"wait_percent": 100 * self.feed.waited / self.spent}
@@ -188,19 +227,21 @@ class Session:
 
     def _close_epoch(self) -> None:
         """Evaluate, and write down what the epoch gave."""
-        sums = _per_seed(self.state.sums, self.plan.stacked)
+        sums = to_host(self.state.sums)
         scores = self._evaluate(self.dataset.validation)
         rate = float(self.program.schedule(self.done - 1))
         common = {"step": self.done, "seconds": self.spent, "lr": rate, "corrupt": len(self.feed.corrupt), **self.speed}
-        for seed, s, v in zip(self.seeds, sums, scores, strict=True):
-            loss = float(s["loss"]) / int(s["count"]) if s["count"] else math.nan
-            validation = {f"validation_{name}": value for name, value in v.items()}
-            record = {"seed": seed, **common, "train_loss": loss, "skipped": int(s["skipped"]), **validation}
-            self.history.append(record)
-            self._tell(kind="epoch", **record)
-        self.state = self.program.next_epoch(self.state, [v.get("loss", math.inf) for v in scores])
+        for i, (seed, score) in enumerate(zip(self.seeds, scores, strict=True)):
+            loss, count, skipped = (
+                sums[name][i] if self.plan.stacked else sums[name] for name in ("loss", "count", "skipped")
+            )
+            mean = float(loss) / int(count) if count else math.nan
+            validation = {f"validation_{name}": value for name, value in score.items()}
+            self.history.append({"seed": seed, **common, "train_loss": mean, "skipped": int(skipped), **validation})
+            self._log(kind="epoch", **self.history[-1])
+        self.state = self.program.next_epoch(self.state, [score.get("loss", math.inf) for score in scores])
         if self._judged()[0]:
-            self.best = self.program.copy(averaged(self.state))
+            self.best = self.program.copy(eval_params(self.state))
         self._save(self.state)
 
     def _judged(self) -> tuple[bool, bool]:
@@ -213,19 +254,19 @@ class Session:
         return improved, ended
 
     def _evaluate(self, split, variables=None) -> list[dict[str, float]]:
-        def each():
+        def before_batch():
             self._end_if_asked()
-            self.watchdog.beat("evaluating", patience=PATIENCE)
+            self.active.beat("evaluating", LONG)
 
-        return self.program.evaluate(self.state, split, variables, each=each)
+        return self.program.evaluate(self.state, split, variables, before_batch=before_batch)
 
     def _end_if_asked(self) -> None:
         """Save and raise Interrupted if any process has received a signal."""
-        if number := int(read(self.plan.largest(self.signals.received))):
+        if number := int(to_host(self.plan.largest(self.active.received))):
             self._save(self.state)
             if self.checkpoints is not None:
                 self.checkpoints.close()
-            self._tell(kind="interrupted", step=self.done, signal=number, **self.say)
+            self._log(kind="interrupted", step=self.done, signal=number, **self.common)
             raise Interrupted(number, self.done)
 
     def _tree(self, state: State) -> Any:
@@ -233,38 +274,15 @@ class Session:
 
     def _save(self, state: State) -> None:
         if self.checkpoints is not None:
-            self.watchdog.beat(f"saving step {self.done}", patience=PATIENCE)
+            self.active.beat(f"saving step {self.done}", LONG)
             meta = {**self.wanted, "history": self.history, "step": self.done}
             self.checkpoints.save(self.done, self._tree(state), meta)
-
-    def _resume(self) -> None:
-        stop = None if self.stop is None else describe(self.stop)
-        taught = [program.constants["teacher"] for _, program in self.stages if "teacher" in program.constants]
-        self.wanted = {
-            "recipe": self.identity,
-            "seeds": list(self.seeds),
-            "train": len(self.dataset.train),
-            "labels": fingerprint(self.dataset.train.labels),
-            "teacher": fingerprint(read(taught[0])) if taught else None,
-            "stop": stop,
-        }
-        if self.checkpoints.latest() is not None:
-            self.watchdog.beat("restoring a checkpoint", patience=PATIENCE)
-            tree, meta = self.checkpoints.restore(self._tree(self.state), wanted=self.wanted)
-            self.state, self.best = (tree, None) if stop is None else (tree["state"], tree["best"])
-            self.history, self.done = meta["history"], meta["step"]
 
     def _speed(self, first: int, seconds: float) -> dict[str, float]:
         images = (self.done - first) * self.recipe.batch * len(self.seeds)
         return {"epoch": self.done / self.feed.steps_per_epoch, "images_per_second": images / seconds}
 
-    def _tell(self, **record) -> None:
+    def _log(self, **record) -> None:
         if jax.process_index() == 0:
-            for each in self.log:
-                each(record)
-
-
-def _per_seed(sums: dict, stacked: bool) -> list[dict]:
-    host = read(sums)
-    count = len(next(iter(host.values()))) if stacked else 1
-    return [{k: (v[i] if stacked else v) for k, v in host.items()} for i in range(count)]
+            for write in self.log:
+                write(record)

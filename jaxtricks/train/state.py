@@ -1,11 +1,13 @@
-"""The whole state of a run as one pytree."""
+"""The complete state of a run as one pytree."""
 
+from collections import defaultdict
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from jaxtricks import opt_states
 from jaxtricks.keys import named
 from jaxtricks.train.precision import LossScale, init_scale
 
@@ -16,7 +18,7 @@ class State(NamedTuple):
     """Everything a step reads and writes.
 
     Fields:
-      step: int32, steps taken, skipped ones included; with the seed it tells the position in the data.
+      step: int32, steps taken, skipped ones included; with the seed it gives the position in the data.
       key: the run's key; every draw of a step is folded from it, by step and by name.
       params, stats: the model's parameters and batch statistics.
       opt: the optimiser's state.
@@ -39,22 +41,26 @@ class State(NamedTuple):
     sums: dict[str, jax.Array]
 
 
-def create_state(recipe, model, tx: optax.GradientTransformation, key: jax.Array) -> State:
-    """The state before the first step.
+def create_state(recipe, model, tx: optax.GradientTransformation, key: jax.Array, *, initial: Tree = None) -> State:
+    """The state before the first step; pure.
 
     Args:
       recipe: gives ``init``, ``ema`` and ``precision``.
       model: gives fresh parameters and statistics, from ``named(key, "init")``.
       tx: gives the optimiser's state.
       key: the run's key.
+      initial: ``(params, stats)`` to start from instead of fresh ones and ``recipe.init``, or None.
 
     Returns:
       The state. Run it under ``jax.jit`` with the shardings you want, so that the result may be donated.
     """
-    params, stats = model.init(named(key, "init"))
-    params = jax.tree.map(lambda p: p.astype(recipe.precision.param), params)
-    if recipe.init is not None:
-        params = recipe.init(params)
+    if initial is None:
+        params, stats = model.init(named(key, "init"))
+        params = jax.tree.map(lambda p: p.astype(recipe.precision.param), params)
+        if recipe.init is not None:
+            params = recipe.init(params)
+    else:
+        params, stats = jax.tree.map(jnp.asarray, initial)
     return State(
         step=jnp.int32(0),
         key=key,
@@ -93,19 +99,39 @@ def zero_sums() -> dict[str, jax.Array]:
     return {"loss": jnp.float32(0), "count": jnp.int32(0), "skipped": jnp.int32(0)}
 
 
-def averaged(state: State) -> tuple[Tree, Tree]:
+def eval_params(state: State) -> tuple[Tree, Tree]:
     """The variables to evaluate: the moving average where there is one, else what the optimiser names, else its own.
 
     Args:
-      state: of a run. An optimiser names weights by a field ``evaluated`` of its state, as ``optim.evaluate_at`` does.
+      state: of a run. An optimiser names other weights by a part of its state of type ``opt_states.Evaluates``, as
+        ``optim.evaluate_at`` does.
 
     Returns:
       ``(params, stats)``, in the dtypes of the parameters and statistics.
     """
     if state.ema is not None:
-        own = state.params, state.stats
-        return jax.tree.map(lambda a, p: a if a.dtype == p.dtype else a.astype(p.dtype), state.ema, own)
-    named = optax.tree.get_all_with_path(
-        state.opt, "evaluated", filtering=lambda path, _: hasattr(path[-1], "tuple_name")
-    )
-    return (named[0][1] if named else state.params), state.stats
+        variables = state.params, state.stats
+        return jax.tree.map(lambda a, p: a if a.dtype == p.dtype else a.astype(p.dtype), state.ema, variables)
+    named_by_optimizer = opt_states.eval_params(state.opt, state.params)
+    return (state.params if named_by_optimizer is None else named_by_optimizer), state.stats
+
+
+def all_finite(*trees) -> jax.Array:
+    """Whether every number is finite. Sums tell, where squares could overflow: one a shape, not one a leaf."""
+    of_shape = defaultdict(list)
+    for leaf in jax.tree.leaves(trees):
+        of_shape[leaf.shape].append(leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32)))
+    return jnp.isfinite(sum(sum(leaves).sum() for leaves in of_shape.values()))
+
+
+def where(taken, new: Tree, old: Tree) -> Tree:
+    """One tree where a condition holds, else the other."""
+    return jax.tree.map(lambda new, old: jnp.where(taken, new, old), new, old)
+
+
+def next_average(decay, step, average, fresh, finite):
+    """The average after a step; with a fixed decay it starts as a short one, so that the first weights soon go."""
+    if decay is None:
+        return None
+    decay = decay(step) if callable(decay) else jnp.minimum(decay, (1.0 + step) / (10.0 + step))
+    return jax.tree.map(lambda a, f: jnp.where(finite, (a + (1 - decay) * (f - a)).astype(a.dtype), a), average, fresh)

@@ -10,7 +10,7 @@ from jaxtricks import augment, data, optim
 from jaxtricks.ablation import Trick
 from jaxtricks.train import Recipe
 
-# Of the 50,000 training images: augment.fit_color_pca(data.load("cifar10.npz").train.images)
+# Of the 50,000 training images: augment.fit_color_pca(data.load("cifar10.npz").train["image"])
 CIFAR10_COLORS = augment.ColorPCA(
     jnp.array([0.0029, 0.0139, 0.1719]),
     jnp.array([[0.4356, -0.7063, -0.5580], [-0.8151, -0.0464, -0.5775], [0.3820, 0.7063, -0.5960]]),
@@ -65,7 +65,7 @@ def tinted(dataset: data.Dataset) -> data.Dataset:
     splits = []
     for number, split in enumerate((dataset.train, dataset.test)):
         color = np.random.default_rng((6, number)).uniform(0.3, 1.0, (len(split), 1, 1, 3))
-        splits += [np.round(split.images * color).astype(np.uint8), split.labels]
+        splits += [np.round(split["image"] * color).astype(np.uint8), split["label"]]
     return data.from_arrays(f"{dataset.name}, tinted", *splits, classes=dataset.classes)
 
 

@@ -26,8 +26,8 @@ def classes_of(dataset: data.Dataset, chosen: np.ndarray) -> data.Dataset:
     """The images of some classes, which are counted anew."""
     parts = []
     for split in (dataset.train, dataset.test):
-        rows = np.flatnonzero(np.isin(split.labels, chosen))
-        parts += [split.images[rows], np.searchsorted(chosen, split.labels[rows])]
+        rows = np.flatnonzero(np.isin(split["label"], chosen))
+        parts += [split["image"][rows], np.searchsorted(chosen, split["label"][rows])]
     return data.from_arrays(f"{dataset.name}, classes {' '.join(map(str, chosen))}", *parts)
 
 
@@ -53,11 +53,11 @@ def like(dataset: data.Dataset, shape: tuple[int, int, int]) -> data.Dataset:
     """Grey images at another size, and with as many channels."""
 
     def images(split):
-        grey = jax.image.resize(jnp.float32(split.images), (len(split), *shape[:2], 1), "linear")
+        grey = jax.image.resize(jnp.float32(split["image"]), (len(split), *shape[:2], 1), "linear")
         return np.repeat(np.asarray(jnp.round(grey.clip(0, 255)), np.uint8), shape[2], axis=3)
 
     train, test = dataset.train, dataset.test
-    return data.from_arrays(dataset.name, images(train), train.labels, images(test), test.labels)
+    return data.from_arrays(dataset.name, images(train), train["label"], images(test), test["label"])
 
 
 def begin(recipe: Recipe, given: data.Dataset, dataset: data.Dataset) -> Recipe:
@@ -68,7 +68,7 @@ def begin(recipe: Recipe, given: data.Dataset, dataset: data.Dataset) -> Recipe:
     if jax.process_count() > 1:
         raise cli.UsageError(f"finetune is started in {jax.process_count()} processes; allowed: one.")
     longer = replace(recipe, epochs=PRETRAINING * recipe.epochs)
-    about = [given.name, given.classes, given.shape, given.train.labels, dataset.train.labels]
+    about = [given.name, given.classes, given.shape, given.train["label"], dataset.train["label"]]
     recipe = replace(recipe, model=partial(network, recipe.model, weights=fingerprint([longer, about])))
     for name, source in sources(given).items():
         path = weights_of(recipe, name)
@@ -86,15 +86,15 @@ def begin(recipe: Recipe, given: data.Dataset, dataset: data.Dataset) -> Recipe:
 def nearest(recipe: Recipe, variables, own: data.Split, source: data.Dataset, *, k: int) -> dict[str, np.ndarray]:
     """Images and labels of the source that lie nearest to the target's, by the features of the source's network."""
     model = train.build_model(recipe, source)
-    stats = recipe.preprocess[0](source.train.images)
+    stats = recipe.preprocess[0](source.train["image"])
 
     @jax.jit
     def features(images):
         prepared = jax.vmap(recipe.preprocess[1], (None, 0))(stats, images / np.float32(255))
         return model.apply(*variables, prepared, train=False)[0][1]["features"]
 
-    rows = np.unique(data.nearest_source(*map(np.asarray, map(features, (own.images, source.train.images))), k=k))
-    return {"images": source.train.images[rows], "labels": source.train.labels[rows]}
+    rows = np.unique(data.nearest_source(*map(np.asarray, map(features, (own["image"], source.train["image"]))), k=k))
+    return {"images": source.train["image"][rows], "labels": source.train["label"][rows]}
 
 
 def weights_of(recipe: Recipe, source: str) -> Path:

@@ -24,7 +24,7 @@ def turned(dataset: data.Dataset) -> data.Dataset:
         label = draws.permutation(np.arange(len(split)) % CLASSES)
         angle = STEP * (label + draws.uniform(-0.5, 0.5, len(label)) - CLASSES // 2)
         images = jax.lax.map(
-            lambda pair: augment.rotate(*pair), (split.images / np.float32(255), angle), batch_size=256
+            lambda pair: augment.rotate(*pair), (split["image"] / np.float32(255), angle), batch_size=256
         )
         splits[name] = (np.asarray(jnp.round(255 * images), np.uint8), label)
     return data.from_arrays(f"{dataset.name}, turned", *splits["train"], *splits["test"], classes=CLASSES)

@@ -30,10 +30,10 @@ def changed(part, **arrays):
     return replace(SOURCE, **{part: replace(getattr(SOURCE, part), **arrays)})
 
 
-RECORDS = changed("train", images=Grey(SOURCE.train.images.shape))
+RECORDS = changed("train", images=Grey(SOURCE.train["image"].shape))
 ROWS = np.arange(len(SOURCE.train))
 SWAPPED = ROWS.copy()
-SAME = np.flatnonzero(SOURCE.train.labels == SOURCE.train.labels[0])[:2]
+SAME = np.flatnonzero(SOURCE.train["label"] == SOURCE.train["label"][0])[:2]
 SWAPPED[SAME] = SAME[::-1]
 
 
@@ -41,9 +41,9 @@ SWAPPED[SAME] = SAME[::-1]
     ("one", "other"),
     [
         (SOURCE, replace(SOURCE, classes=11)),
-        (SOURCE, changed("train", labels=SOURCE.train.labels[::-1].copy())),
-        (SOURCE, changed("validation", labels=1 - SOURCE.validation.labels.clip(0, 1))),
-        (SOURCE, changed("test", images=255 - SOURCE.test.images)),
+        (SOURCE, changed("train", labels=SOURCE.train["label"][::-1].copy())),
+        (SOURCE, changed("validation", labels=1 - SOURCE.validation["label"].clip(0, 1))),
+        (SOURCE, changed("test", images=255 - SOURCE.test["image"])),
         (SOURCE, replace(SOURCE, validation=None)),
         (SOURCE, RECORDS),
         (RECORDS, replace(RECORDS, train=RECORDS.train.take(SWAPPED))),
@@ -58,7 +58,7 @@ def test_a_name_holds_what_the_data_are(one, other, tmp_path):
 
 def test_settings_that_differ_by_their_data_only_share_no_cell(tmp_path):
     def other_labels(given):
-        return replace(given, train=replace(given.train, labels=(given.train.labels + 1) % given.classes))
+        return replace(given, train=replace(given.train, labels=(given.train["label"] + 1) % given.classes))
 
     settings = {"clean": Setting(None, LADDER), "wrong labels": Setting(None, LADDER, other_labels)}
     rows, held = ablation.settings_grid(recipe(), settings), Cells(tmp_path, SOURCE)

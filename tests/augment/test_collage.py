@@ -24,7 +24,7 @@ def make():
         mask[b, n, y0:y1, x0:x1] = True
     valid = np.ones((B, N), bool)
     valid[2, 1] = False
-    batch = {"image": RNG.random((B, H, W, 3), dtype=np.float32), "box": box, "valid": valid, "mask": mask}
+    batch = {"image": RNG.random((B, H, W, 3), dtype=np.float32), "box": box, "box_valid": valid, "mask": mask}
     return {k: jnp.asarray(v) for k, v in (batch | {"label": np.arange(B * N).reshape(B, N)}).items()}
 
 
@@ -63,8 +63,8 @@ def test_mosaic_boxes_are_those_of_their_pixels():
                 slot, number = i * N + n, 1.0 + n + N * ((b - i) % B)
                 np.testing.assert_array_equal(out["label"][b, slot], CLASSES["label"][b - i, n])
                 seen = np.asarray(out["image"][b, ..., 0]) == number
-                expected = bool(CLASSES["valid"][b - i, n]) and seen.any()
-                assert bool(out["valid"][b, slot]) == expected
+                expected = bool(CLASSES["box_valid"][b - i, n]) and seen.any()
+                assert bool(out["box_valid"][b, slot]) == expected
                 if expected:
                     np.testing.assert_allclose(out["box"][b, slot], tight(seen))
                 else:
@@ -111,7 +111,7 @@ def test_pasted_instances_bring_their_keypoints_and_hide_others():
     np.testing.assert_array_equal(out["keypoint"], np.concatenate([POINTS, np.roll(POINTS, 1, 0)], 1))
     hidden = 0
     for b, n, k in np.ndindex(B, N, 3):
-        pasted = [m for m in range(N) if chosen[b - 1, m] and BATCH["valid"][b - 1, m]]
+        pasted = [m for m in range(N) if chosen[b - 1, m] and BATCH["box_valid"][b - 1, m]]
         x, y = POINTS[b, n, k].astype(int)
         covered = any(bool(BATCH["mask"][b - 1, m, y, x]) for m in pasted)
         hidden += bool(VISIBLE[b, n, k] and covered)
@@ -127,8 +127,8 @@ def test_pasting_equals_the_loop(visible):
     for b in range(B):
         image, cover = np.array(BATCH["image"][b]), np.zeros((H, W), bool)
         for n in range(N):
-            pasted = bool(chosen[b - 1, n] and BATCH["valid"][b - 1, n])
-            assert bool(out["valid"][b, N + n]) == pasted
+            pasted = bool(chosen[b - 1, n] and BATCH["box_valid"][b - 1, n])
+            assert bool(out["box_valid"][b, N + n]) == pasted
             assert out["label"][b, N + n] == BATCH["label"][b - 1, n]
             if pasted:
                 cover |= np.asarray(BATCH["mask"][b - 1, n])
@@ -140,8 +140,8 @@ def test_pasting_equals_the_loop(visible):
             own = np.asarray(BATCH["mask"][b, n])
             left = own & ~cover
             np.testing.assert_array_equal(out["mask"][b, n], left)
-            expected = bool(BATCH["valid"][b, n]) and left.sum() > visible * own.sum()
-            assert bool(out["valid"][b, n]) == expected
+            expected = bool(BATCH["box_valid"][b, n]) and left.sum() > visible * own.sum()
+            assert bool(out["box_valid"][b, n]) == expected
             if expected:
                 np.testing.assert_array_equal(out["box"][b, n], tight(left))
     hidden = np.asarray(BATCH["mask"]).sum((2, 3)) - np.asarray(out["mask"])[:, :N].sum((2, 3))
@@ -152,7 +152,7 @@ def test_a_keypoint_outside_of_the_image_is_not_hidden():
     """The whole of the image is pasted over; places left of it and above it are no pixels of its far side."""
     places = [[-1, 5], [5, -1], [-0.5, 3], [3, -H], [W, 5], [5, H], [np.nan, 5], [-1e30, 1e30], [0, 0], [W - 0.1, 2]]
     point = jnp.tile(jnp.array(places, jnp.float32), (B, N, 1, 1))
-    full = BATCH | {"mask": jnp.ones((B, N, H, W), bool), "valid": jnp.ones((B, N), bool)}
+    full = BATCH | {"mask": jnp.ones((B, N, H, W), bool), "box_valid": jnp.ones((B, N), bool)}
     seen = full | {"keypoint": point, "visible": jnp.ones((B, N, len(places)), bool)}
     out = jax.jit(augment.paste_instances)(seen, jnp.ones((B, N), bool))
     np.testing.assert_array_equal(out["visible"][:, :N], np.tile([True] * 8 + [False] * 2, (B, N, 1)))
@@ -163,15 +163,15 @@ def test_what_nothing_is_pasted_over_stays_as_it_is(visible):
     """An instance without a pixel as well, and with the strictest bound."""
     some = BATCH | {"mask": BATCH["mask"].at[0, 0].set(False)}
     out = augment.paste_instances(some, jnp.zeros((B, N), bool), visible=visible)
-    np.testing.assert_array_equal(out["valid"][:, :N], BATCH["valid"])
-    np.testing.assert_array_equal(out["box"][:, :N], jnp.where(BATCH["valid"][..., None], BATCH["box"], 0))
+    np.testing.assert_array_equal(out["box_valid"][:, :N], BATCH["box_valid"])
+    np.testing.assert_array_equal(out["box"][:, :N], jnp.where(BATCH["box_valid"][..., None], BATCH["box"], 0))
 
 
 COLLAGES = {
     "mosaic": (CLASSES, lambda batch: augment.mosaic(KEY, batch)),
     "mosaic_at": (CLASSES, lambda batch: augment.mosaic_at(batch, jnp.ones((len(batch["image"]), 2), int))),
     "copy_paste": (BATCH, lambda batch: augment.copy_paste(KEY, batch)),
-    "paste_instances": (BATCH, lambda batch: augment.paste_instances(batch, batch["valid"])),
+    "paste_instances": (BATCH, lambda batch: augment.paste_instances(batch, batch["box_valid"])),
 }
 
 
@@ -187,13 +187,13 @@ def test_an_example_needs_a_partner(batch, collage, count):
 def test_copy_paste_limits_and_probability():
     none, everything = (jax.jit(partial(augment.copy_paste, probability=p))(KEY, BATCH) for p in (0.0, 1.0))
     np.testing.assert_array_equal(none["image"], BATCH["image"])
-    np.testing.assert_array_equal(none["valid"][:, :N], BATCH["valid"])
-    assert not np.asarray(none["valid"][:, N:]).any()
-    np.testing.assert_array_equal(everything["valid"][:, N:], np.roll(BATCH["valid"], 1, 0))
+    np.testing.assert_array_equal(none["box_valid"][:, :N], BATCH["box_valid"])
+    assert not np.asarray(none["box_valid"][:, N:]).any()
+    np.testing.assert_array_equal(everything["box_valid"][:, N:], np.roll(BATCH["box_valid"], 1, 0))
     keys = jax.random.split(KEY, 200)
-    paste = jax.jit(jax.vmap(lambda k: augment.copy_paste(k, BATCH, probability=0.3)["valid"][:, N:].mean()))
+    paste = jax.jit(jax.vmap(lambda k: augment.copy_paste(k, BATCH, probability=0.3)["box_valid"][:, N:].mean()))
     share = paste(keys).mean()
-    assert abs(share / BATCH["valid"].mean() - 0.3) < 0.05
+    assert abs(share / BATCH["box_valid"].mean() - 0.3) < 0.05
 
 
 def test_mask_boxes_equal_skimage():
@@ -217,7 +217,7 @@ def without(name):
         (lambda: augment.mosaic(KEY, BATCH), "^batch..mask"),
         (lambda: augment.mosaic(KEY, CLASSES, center=(0.5, 1.5)), "^center "),
         (lambda: augment.mosaic_at(CLASSES, jnp.zeros((B, 2))), "^center "),
-        (lambda: augment.mosaic(KEY, CLASSES | {"valid": jnp.ones((B, 3), bool)}), "^batch..valid"),
+        (lambda: augment.mosaic(KEY, CLASSES | {"box_valid": jnp.ones((B, 3), bool)}), "^batch..box_valid"),
         (lambda: augment.mosaic(KEY, CLASSES, visible=-1.0), "^visible "),
         (lambda: augment.copy_paste(KEY, without("mask")), "^batch has"),
         (lambda: augment.mosaic(KEY, CLASSES | {"keypoint": WITH_POINTS["keypoint"]}), "^batch has"),

@@ -23,7 +23,7 @@ def painted():
 SAMPLE = {
     "image": painted(),
     "box": BOXES,
-    "valid": VALID,
+    "box_valid": VALID,
     "keypoint": np.stack([BOXES[:, :2] + 0.5, BOXES[:, 2:] - 0.5], 1),  # centres of the corner pixels
     "visible": np.ones((4, 2), bool),
     "mask": np.moveaxis(painted(), -1, 0) > 0,
@@ -52,7 +52,7 @@ def extent(mask):
 @pytest.mark.parametrize("move", MOVES.values(), ids=MOVES)
 def test_boxes_and_masks_lie_where_the_pixels_went(move):
     out = jax.jit(move)(SAMPLE)
-    image, box, valid = (np.asarray(out[name]) for name in ("image", "box", "valid"))
+    image, box, valid = (np.asarray(out[name]) for name in ("image", "box", "box_valid"))
     np.testing.assert_array_equal(out["label"], SAMPLE["label"])
     assert not valid[3]
     assert valid[:3].any()
@@ -94,7 +94,7 @@ def test_crop_by_hand():
     """Box (5, 8, 20, 30), cut to (10, 10, 30, 30) and doubled: (0, 0, 20, 40)."""
     out = augment.crop_sample(SAMPLE, jnp.array([10, 10, 30, 30.0]), size=40)
     np.testing.assert_allclose(out["box"][0], [0, 0, 20, 40], atol=1e-5)
-    np.testing.assert_array_equal(out["valid"], [True, False, True, False])
+    np.testing.assert_array_equal(out["box_valid"], [True, False, True, False])
     np.testing.assert_array_equal(out["box"][1], 0)
     assert not np.asarray(out["visible"][1]).any()
 
@@ -145,7 +145,7 @@ def test_random_samples_draw_as_random_images(random, image_only):
         np.testing.assert_allclose(out["image"][i], image_only(keys[i], SAMPLE["image"]), atol=1e-5)
         single = alone(keys[i], SAMPLE)
         np.testing.assert_allclose(out["box"][i], single["box"], atol=1e-3)
-        np.testing.assert_array_equal(out["valid"][i], single["valid"])
+        np.testing.assert_array_equal(out["box_valid"][i], single["box_valid"])
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_random_samples_draw_as_random_images(random, image_only):
         (lambda: augment.flip_sample({"box": BOXES}), "sample"),
         (lambda: augment.flip_sample({"image": SAMPLE["image"], "box": BOXES}), "sample"),
         (lambda: augment.flip_sample({"image": SAMPLE["image"], "keypoint": BOXES[:, :2]}), "sample"),
-        (lambda: augment.flip_sample(SAMPLE | {"valid": VALID[:2]}), "valid"),
+        (lambda: augment.flip_sample(SAMPLE | {"box_valid": VALID[:2]}), "box_valid"),
         (lambda: augment.flip_sample(SAMPLE | {"box": BOXES[:, :3]}), "boxes"),
         (lambda: augment.flip_sample(SAMPLE | {"keypoint": BOXES[:, :3]}), "points"),
         (lambda: augment.flip_sample(SAMPLE | {"mask": np.zeros(4)}), r"sample\['mask'\]"),

@@ -10,7 +10,7 @@ from jaxtricks import augment
 BATCH = {
     "image": jnp.asarray(np.random.default_rng(0).random((2, 12, 16, 3), dtype=np.float32)),
     "box": jnp.array([[[0, 0, 8, 6.0]], [[4, 3, 16, 12]]]),
-    "valid": jnp.ones((2, 1), bool),
+    "box_valid": jnp.ones((2, 1), bool),
     "mask": jnp.asarray(np.arange(2 * 12 * 16).reshape(2, 12, 16) % 5),
 }
 

@@ -20,17 +20,17 @@ def arrays(n=20, classes=4, shape=(6, 5, 3)):
 
 def test_fashion_mini_is_what_the_notice_says():
     found = data.load("fashion_mini")
-    assert found.train.images.shape == (4000, 28, 28, 1)
-    assert found.test.images.shape == (3000, 28, 28, 1)
-    assert np.bincount(found.train.labels).tolist() == [400] * 10
-    assert np.bincount(found.test.labels).tolist() == [300] * 10
+    assert found.train["image"].shape == (4000, 28, 28, 1)
+    assert found.test["image"].shape == (3000, 28, 28, 1)
+    assert np.bincount(found.train["label"]).tolist() == [400] * 10
+    assert np.bincount(found.test["label"]).tolist() == [300] * 10
     assert found.classes == 10
 
 
 def test_digits_split_keeps_every_image():
     found = data.load("digits")
     assert len(found.train) + len(found.test) == 1797
-    assert found.train.images.max() == 255
+    assert found.train["image"].max() == 255
     assert found.shape == (8, 8, 1)
 
 
@@ -38,8 +38,8 @@ def test_npz_round_trip(tmp_path):
     given = arrays()
     np.savez(tmp_path / "a.npz", **given)
     found = data.load(str(tmp_path / "a.npz"))
-    np.testing.assert_array_equal(found.train.images, given["x_train"])
-    np.testing.assert_array_equal(found.test.labels, given["y_test"])
+    np.testing.assert_array_equal(found.train["image"], given["x_train"])
+    np.testing.assert_array_equal(found.test["label"], given["y_test"])
     assert found.classes == 4
 
 
@@ -84,12 +84,12 @@ def test_hold_out_takes_every_class_evenly_and_loses_nothing():
     whole = data.load("digits")
     found = whole.hold_out(0.1)
     assert len(found.train) + len(found.validation) == len(whole.train)
-    pixels = np.concatenate([found.train.images, found.validation.images]).reshape(len(whole.train), -1)
+    pixels = np.concatenate([found.train["image"], found.validation["image"]]).reshape(len(whole.train), -1)
     rows = lambda x: sorted(map(bytes, x.reshape(len(x), -1)))  # noqa: E731
-    assert rows(pixels) == rows(whole.train.images)
-    share = np.bincount(found.validation.labels) / np.bincount(whole.train.labels)
+    assert rows(pixels) == rows(whole.train["image"])
+    share = np.bincount(found.validation["label"]) / np.bincount(whole.train["label"])
     assert abs(share - 0.1).max() < 0.01
-    np.testing.assert_array_equal(found.validation.labels, whole.hold_out(0.1).validation.labels)
+    np.testing.assert_array_equal(found.validation["label"], whole.hold_out(0.1).validation["label"])
     with pytest.raises(DataError, match="too few to hold out"):
         whole.hold_out(0.001)
     with pytest.raises(ValueError, match="share is 1"):
@@ -100,16 +100,16 @@ def test_subset_is_even_and_nested():
     whole = data.load("fashion_mini")
     some = whole.subset(1234)
     assert len(some.train) == 1234
-    assert set(np.bincount(some.train.labels)) <= {123, 124}
-    fewer = {bytes(x) for x in whole.subset(100).train.images}
-    assert fewer <= {bytes(x) for x in some.train.images}
+    assert set(np.bincount(some.train["label"])) <= {123, 124}
+    fewer = {bytes(x) for x in whole.subset(100).train["image"]}
+    assert fewer <= {bytes(x) for x in some.train["image"]}
     with pytest.raises(DataError, match="images is 9; allowed: 10 to 4000"):
         whole.subset(9)
 
 
 def test_no_class_goes_with_a_subset():
     rare = data.from_arrays("rare", **arrays(n=1010, classes=2) | {"y_train": np.arange(1010) // 1000})
-    assert np.bincount(rare.subset(51).train.labels).tolist() == [50, 1]
+    assert np.bincount(rare.subset(51).train["label"]).tolist() == [50, 1]
     with pytest.raises(DataError, match="images is 50; allowed: 51 to 1010 for rare"):
         rare.subset(50)
 
@@ -131,7 +131,7 @@ def images(tmp_path):
 def test_folder_of_images(images):
     found = data.load(str(images), size=16)
     assert found.shape == (16, 16, 3)
-    assert found.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert found.train["label"].tolist() == [0, 0, 0, 1, 1, 1]
     batch = found.train.read(np.array([0, 5]), train=True)
     assert batch[0].reshape(-1, 3).tolist() == [[255, 0, 0]] * 256
     assert set(batch[1].ravel()) == {7}
@@ -184,10 +184,10 @@ def test_tfds_without_tensorflow(tmp_path):
     assert found.shape == (8, 8, 3)
     assert found.classes == 3
     assert found.train.resident
-    colours = found.train.images[:, 0, 0].astype(int)
+    colours = found.train["image"][:, 0, 0].astype(int)
     assert sorted(colours[:, 0]) == list(range(9))
     assert (colours[:, 1] == 2 * colours[:, 0]).all()
-    assert (found.train.labels == colours[:, 0] % 3).all()
+    assert (found.train["label"] == colours[:, 0] % 3).all()
 
 
 @pytest.mark.parametrize(

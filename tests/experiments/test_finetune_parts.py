@@ -34,8 +34,8 @@ def test_the_target_and_its_similar_source_share_no_class():
     assert (target.classes, similar.classes) == (5, 5)
     for made, first in ((target, 0), (similar, 1)):
         for label in range(5):
-            rows = GIVEN.train.labels == first + 2 * label
-            np.testing.assert_array_equal(made.train.images[made.train.labels == label], GIVEN.train.images[rows])
+            rows = GIVEN.train["label"] == first + 2 * label
+            np.testing.assert_array_equal(made.train["image"][made.train["label"] == label], GIVEN.train["image"][rows])
         assert len(made.test) == 20
 
 
@@ -44,9 +44,9 @@ def test_the_different_source_has_the_shape_of_the_target():
     made = finetuning.like(data.digits(), given.shape)
     assert made.shape == (14, 14, 3)
     assert made.classes == 10
-    np.testing.assert_array_equal(made.train.images[..., 0], made.train.images[..., 2])
-    small = data.digits().train.images.astype(float).mean((1, 2, 3))
-    np.testing.assert_allclose(made.train.images.mean((1, 2, 3)), small, atol=12)  # linear resizing keeps the mean
+    np.testing.assert_array_equal(made.train["image"][..., 0], made.train["image"][..., 2])
+    small = data.digits().train["image"].astype(float).mean((1, 2, 3))
+    np.testing.assert_allclose(made.train["image"].mean((1, 2, 3)), small, atol=12)  # linear resizing keeps the mean
     assert finetuning.sources(data.fashion_mini().subset(100))["different"].name == "digits"
 
 
@@ -54,10 +54,10 @@ def test_few_images_come_often():
     target = finetuning.target(GIVEN)
     made = finetuning.few(target, images=50)
     assert len(made.train) == finetuning.ROWS
-    images, counts = np.unique(made.train.images.reshape(len(made.train), -1), axis=0, return_counts=True)
+    images, counts = np.unique(made.train["image"].reshape(len(made.train), -1), axis=0, return_counts=True)
     assert len(images) == 50
     assert counts.min() == counts.max() == finetuning.ROWS // 50
-    np.testing.assert_array_equal(np.bincount(made.train.labels), finetuning.ROWS // 5)
+    np.testing.assert_array_equal(np.bincount(made.train["label"]), finetuning.ROWS // 5)
     assert made.name != target.name
 
 
@@ -90,8 +90,8 @@ def test_sources_are_trained_once_and_their_nearest_images_kept(begun):
     assert "/" not in recipe.model.keywords["weights"]  # so that cells are the same on another machine
     with np.load(finetuning.borrowed_of(recipe, "similar", 50)) as found:
         assert 2 <= len(found["labels"]) <= 100
-        rows = [(GIVEN.train.images == image).all((1, 2, 3)).argmax() for image in found["images"]]
-        np.testing.assert_array_equal(GIVEN.train.labels[rows], 2 * found["labels"] + 1)
+        rows = [(GIVEN.train["image"] == image).all((1, 2, 3)).argmax() for image in found["images"]]
+        np.testing.assert_array_equal(GIVEN.train["label"][rows], 2 * found["labels"] + 1)
     fresh, started = (
         flat(train.build_model(bag.part(recipe, source=source), target).init(jax.random.key(9))[0])
         for source in (None, "similar")
@@ -148,16 +148,16 @@ def test_two_heads_share_a_batch(begun):
     recipe, target, _ = begun
     changed = finetuning.co_training(bag.part(recipe, source="similar"), images=50, weight=0.5)
     rows = {
-        "image": jnp.asarray(target.train.images[:6] / np.float32(255)),
-        "label": jnp.asarray(target.train.labels[:6]),
+        "image": jnp.asarray(target.train["image"][:6] / np.float32(255)),
+        "label": jnp.asarray(target.train["label"][:6]),
     }
     batch = changed.augment(jax.random.key(0), {**rows, "index": jnp.arange(6)})
     assert {name: value.shape[0] for name, value in batch.items()} == {"image": 12, "label": 12, "index": 12}
     np.testing.assert_array_equal(batch["image"][:6], rows["image"])
     np.testing.assert_array_equal(batch["label"] >= 5, np.arange(12) >= 6)
     for image, label in zip(batch["image"][6:], batch["label"][6:], strict=True):
-        row = np.abs(GIVEN.train.images / np.float32(255) - np.asarray(image)).sum((1, 2, 3)).argmin()
-        assert GIVEN.train.labels[row] == 2 * (int(label) - 5) + 1
+        row = np.abs(GIVEN.train["image"] / np.float32(255) - np.asarray(image)).sum((1, 2, 3)).argmin()
+        assert GIVEN.train["label"][row] == 2 * (int(label) - 5) + 1
 
     model = train.build_model(changed, target)
     params, stats = model.init(jax.random.key(1))

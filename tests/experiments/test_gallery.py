@@ -182,7 +182,7 @@ def test_targets_are_told_by_the_area():
 
 def test_boxes_are_drawn_where_they_lie():
     box = np.array([[10, 20, 30, 60], [0, 0, 5, 5]])
-    picture = {"image": np.zeros((96, 96, 3)), "box": box, "valid": np.array([True, False])}
+    picture = {"image": np.zeros((96, 96, 3)), "box": box, "box_valid": np.array([True, False])}
     painted = np.asarray(sheets.draw({"": [("", picture)]}))[:96, :96, :3]
     rows, columns = np.nonzero((painted == sheets.MARK).all(-1))
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (20, 59, 10, 29)

@@ -63,7 +63,7 @@ def untrained_weights(tmp_path_factory):
             path.parent.mkdir(parents=True, exist_ok=True)
             init.save_pretrained(variables, path)
             for images in finetuning.NEIGHBOURS:
-                drawn = {"images": SOURCE.train.images[:8], "labels": np.arange(8) % 4, "classes": 10}
+                drawn = {"images": SOURCE.train["image"][:8], "labels": np.arange(8) % 4, "classes": 10}
                 np.savez(finetuning.borrowed_of(recipe, name, images), **drawn)
         yield
 
@@ -87,8 +87,8 @@ def step_shapes(recipe, source):
     model = train.build_model(recipe, source)
     tx = optax.with_extra_args_support(recipe.optimizer(optax.constant_schedule(0.1)))
     prepare, update = train.make_step(recipe, model, tx, classes=source.classes)
-    stats = recipe.preprocess[0](source.train.images)
-    images, labels = jnp.asarray(source.train.images), jnp.asarray(source.train.labels)
+    stats = recipe.preprocess[0](source.train["image"])
+    images, labels = jnp.asarray(source.train["image"]), jnp.asarray(source.train["label"])
     constants = {"preprocess": stats, "data": {"image": images, "label": labels}}
     index = jax.ShapeDtypeStruct((16,), jnp.int32)
 
@@ -160,13 +160,13 @@ def test_turned_images_are_turned_by_their_label():
     source = data.load("digits").subset(130)
     turned = ordinal.turned(source)
     assert turned.classes == 13
-    counts = np.bincount(turned.train.labels)
+    counts = np.bincount(turned.train["label"])
     assert counts.max() - counts.min() <= 1
-    middle = np.flatnonzero(turned.train.labels == 6)[:10]  # at most five degrees
-    far = np.flatnonzero(turned.train.labels == 12)[:10]
-    change = [np.abs(turned.train.images[i].astype(int) - source.train.images[i]).mean() for i in (middle, far)]
+    middle = np.flatnonzero(turned.train["label"] == 6)[:10]  # at most five degrees
+    far = np.flatnonzero(turned.train["label"] == 12)[:10]
+    change = [np.abs(turned.train["image"][i].astype(int) - source.train["image"][i]).mean() for i in (middle, far)]
     assert 3 * change[0] < change[1]
-    image, moved = (jnp.asarray(d.train.images[far[0]] / np.float32(255)) for d in (source, turned))
+    image, moved = (jnp.asarray(d.train["image"][far[0]] / np.float32(255)) for d in (source, turned))
     off = [np.abs(other - image)[2:6, 2:6].mean() for other in (augment.rotate(moved, -60.0), moved)]
     assert off[0] < 0.6 * off[1]
 
@@ -181,8 +181,8 @@ def test_ordinal_accuracy_loses_a_point_for_each_degree():
 def test_grey_images_are_tinted_each_in_its_colour():
     grey, tinted = data.load("digits").subset(130), SOURCES["augment"]
     assert augmentation.tinted(tinted) is tinted
-    levels, colored = (d.train.images.astype(float) for d in (grey, tinted))
-    np.testing.assert_array_equal(tinted.train.labels, grey.train.labels)
+    levels, colored = (d.train["image"].astype(float) for d in (grey, tinted))
+    np.testing.assert_array_equal(tinted.train["label"], grey.train["label"])
     bright = levels[..., 0] > 100
     hue = np.stack(
         [
@@ -203,7 +203,7 @@ def test_stages_draw_by_their_names_alone():
     once = augmentation.augmented(base, **stages)
     twice = augmentation.augmented(augmentation.augmented(base, crop=stages["crop"]), flip=stages["flip"])
     reverse = augmentation.augmented(once, nothing=lambda key, batch: batch)
-    batch = {"image": jnp.asarray(SOURCE.train.images[:16] / np.float32(255))}
+    batch = {"image": jnp.asarray(SOURCE.train["image"][:16] / np.float32(255))}
     wanted = augment.chain(**stages)(jax.random.key(3), batch)["image"]
     for recipe in (once, twice, reverse):
         np.testing.assert_array_equal(recipe.augment(jax.random.key(3), batch)["image"], wanted)
@@ -216,7 +216,7 @@ def test_stages_draw_by_their_names_alone():
 def test_fixres_trains_small_and_then_tunes_all_but_the_convolutions():
     base = objectives.bare(augmented=None, model=cli.NETWORKS["resnet_digits"], lr=0.1, batch=16, epochs=4)
     small = augmentation.smaller(base, size=11)
-    batch = {"image": jnp.asarray(SOURCE.train.images[:4] / np.float32(255))}
+    batch = {"image": jnp.asarray(SOURCE.train["image"][:4] / np.float32(255))}
     assert small.augment(jax.random.key(0), batch)["image"].shape == (4, 11, 11, 3)
     assert step_shapes(small, SOURCE)[1]["loss"].shape == ()
     tuned = augmentation.fix_resolution(small, epochs=1, lr=0.01)

@@ -114,7 +114,7 @@ def test_r09_nothing_that_is_not_finite_is_applied(name, make, kind, card):
     )
 
 
-ROWS = data.order(0, 0, len(dataset().train))  # of the first epoch with seed 0
+ROWS = data.epoch_permutation(0, 0, len(dataset().train))  # of the first epoch with seed 0
 
 
 def broken(steps):

@@ -13,7 +13,7 @@ from jaxtricks.train import Plan, fit
 
 BATCH, WINDOW = 32, 4
 SPIKES = (5, 10)  # steps: once the window is full, and once it has forgotten the first of them
-ROWS = np.concatenate([data.order(0, epoch, len(dataset().train))[: 8 * BATCH] for epoch in (0, 1)])
+ROWS = np.concatenate([data.epoch_permutation(0, epoch, len(dataset().train))[: 8 * BATCH] for epoch in (0, 1)])
 
 
 def rows(step):
@@ -52,7 +52,7 @@ def test_r10_a_spike_is_skipped_and_told_with_its_rows(kind, card):
         assert record["index"] == rows(step).tolist()
         assert record["loss"] > 100  # of ten classes, which by chance are 2.3
         assert record["seed"] == 0
-    assert int(found.state.opt.skipped) == len(SPIKES)
+    assert int(found.state.opt.rejected) == len(SPIKES)
     assert found.skipped == 0  # their losses were finite
     card(
         "r10", f"spikes of a run, {kind}: skipped, told with the rows of their batches", f"{len(told)} of {len(SPIKES)}"
@@ -66,7 +66,7 @@ def test_r10_parameters_and_optimiser_are_those_before_it(card):
     assert (int(before.step), int(after.step)) == (last, last + 1)
     same(after.params, before.params)
     same(after.opt.inner, before.opt.inner)
-    assert (int(before.opt.skipped), int(after.opt.skipped)) == (0, 1)
+    assert (int(before.opt.rejected), int(after.opt.rejected)) == (0, 1)
     plain = {"optimizer": lambda schedule: optim.coupled_sgd(schedule, weight_decay=1e-4)}
     harmed = run((last,), epochs=(last + 1) / 8, **plain)[0].state.params
     moved = [np.abs(x - y).max() for x, y in zip(*map(jax.tree.leaves, (harmed, before.params)), strict=True)]

@@ -92,9 +92,9 @@ def same(ours, theirs):
 def test_a_batch_keeps_size_and_order_and_every_substitute_has_its_own_label(split, card):
     feed = Feed(split, (3,), BATCH)
     batches = list(feed.steps(0, STEPS))
-    split.images.reads.clear()
+    split["image"].reads.clear()
     batches += feed.steps(STEPS, 2 * STEPS)
-    assert not set(split.images.reads) & set(DAMAGED)  # known by now
+    assert not set(split["image"].reads) & set(DAMAGED)  # known by now
     assert len(batches) == 2 * STEPS
     for step, batch in enumerate(batches):
         epoch, i = divmod(step, STEPS)
@@ -160,7 +160,7 @@ def test_the_record_of_an_epoch_counts_them(files, card):
     source = runs.dataset()
     source = replace(source, train=Split(ImageFiles(files, 8), labels))
     history = fit(runs.recipe(epochs=2.0), source)[0].history
-    epoch = data.order(0, 0, SIZE)[: 12 * 32]  # 12 steps of 32
+    epoch = data.epoch_permutation(0, 0, SIZE)[: 12 * 32]  # 12 steps of 32
     assert [record["corrupt"] for record in history] == [len(set(epoch) & set(DAMAGED)), len(DAMAGED)]
     card(
         "r12", f"a run of two epochs with {len(DAMAGED)} unreadable records", f"ends; its record counts {len(DAMAGED)}"

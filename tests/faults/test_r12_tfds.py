@@ -78,9 +78,9 @@ def test_a_cut_off_image_is_replaced_and_counted(prepared):
         for colour, label in zip(first[:, 0, 0], batch["label"], strict=True):
             assert colour.tolist() == ([7, 7, 7] if colour[0] == 7 else [colour[0], 0, 255 - colour[0]])
             assert label == colour[0] % 10
-        np.testing.assert_array_equal(batch["label"], found.train.labels[batch["index"]])
+        np.testing.assert_array_equal(batch["label"], found.train["label"][batch["index"]])
     ((row, reason),) = feed.corrupt.items()
-    assert found.train.labels[row] == CUT % 10
+    assert found.train["label"][row] == CUT % 10
     assert f"record {row} cannot be read as an image" in reason
 
 

@@ -31,7 +31,7 @@ class Rows:
 def sources():
     """The same images, in memory and streamed."""
     whole = dataset()
-    streamed = Split(Rows(whole.train.images), whole.train.labels)
+    streamed = Split(Rows(whole.train["image"]), whole.train["label"])
     return {"resident": whole, "streamed": replace(whole, train=streamed)}
 
 
@@ -53,7 +53,7 @@ def test_r14_every_start_of_three_epochs_gives_the_same_batches(source, card):
             for batch, whole in zip(feed.steps(start, stop), unbroken[start:stop], strict=True):
                 equal(batch, whole)
                 count += 1
-    drawn = [data.order(3, epoch, len(split))[: STEPS * BATCH] for epoch in range(3)]
+    drawn = [data.epoch_permutation(3, epoch, len(split))[: STEPS * BATCH] for epoch in range(3)]
     alone = Feed(split, (3,), BATCH).steps(0, 3 * STEPS)
     np.testing.assert_array_equal(np.concatenate([b["index"] for b in alone]), np.concatenate(drawn))
     card("r14", f"batches of a feed that begins at any of 24 steps, {source}: as unbroken", f"{count} of {count}")

@@ -91,7 +91,7 @@ def repeated(key, batch):
 
 def relabelled(labels, part="train"):
     split = getattr(SOURCE, part)
-    return dataclasses.replace(SOURCE, **{part: data.Split(split.images, labels(split.labels))})
+    return dataclasses.replace(SOURCE, **{part: data.Split(split["image"], labels(split["label"]))})
 
 
 def eleven(params):

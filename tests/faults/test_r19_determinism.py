@@ -62,8 +62,8 @@ def test_r19_compiled_or_not(card):
     model, tx = build_model(made, source), build_optimizer(made, build_schedule(made, source))
     prepare, update = make_step(made, model, tx, classes=source.classes)
     constants = {
-        "preprocess": made.preprocess[0](source.train.images),
-        "data": {"image": jnp.asarray(source.train.images), "label": jnp.asarray(source.train.labels)},
+        "preprocess": made.preprocess[0](source.train["image"]),
+        "data": {"image": jnp.asarray(source.train["image"]), "label": jnp.asarray(source.train["label"])},
     }
 
     def step(state, batch):

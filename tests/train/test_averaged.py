@@ -106,7 +106,7 @@ def test_schedule_free_trains_at_one_point_and_is_evaluated_at_another():
 def test_a_moving_average_is_evaluated_before_what_the_optimiser_names():
     run = trained(optimizer=lambda schedule: optim.evaluate_at(optax.sgd(0.1), lambda state, params: params), ema=0.5)
     same(averaged(run.state), run.state.ema)
-    assert float(run.state.opt.evaluated["w"]) == pytest.approx(path()[-1], rel=1e-5)
+    assert float(run.state.opt.params["w"]) == pytest.approx(path()[-1], rel=1e-5)
 
 
 def test_evaluate_at_needs_the_parameters():

@@ -82,7 +82,7 @@ def reference(parts):
     return {name: MOMENTUM * START[name] + (1 - MOMENTUM) * of[name] for name in of}
 
 
-ROWS = IMAGES[data.order(0, 0, SIZE)]
+ROWS = IMAGES[data.epoch_permutation(0, 0, SIZE)]
 WAYS = {
     "one device": (1, {"devices": (jax.devices()[0],)}),
     "all, jit": (1, {}),

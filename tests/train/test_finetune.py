@@ -190,9 +190,9 @@ def test_the_policy_sets_parameters_computation_and_output(precision):
     settings = recipe(loss=loss, optimizer=optimizer, precision=precision)
     source = data.fake(train=32, test=8, shape=(8, 8, 3))
     model = train.build_model(settings, source)
-    batch = {"image": jnp.asarray(source.train.images), "label": jnp.asarray(source.train.labels)}
+    batch = {"image": jnp.asarray(source.train["image"]), "label": jnp.asarray(source.train["label"])}
     prepare, update = make_step(settings, model, optimizer(None), classes=10)
-    constants = {"preprocess": settings.preprocess[0](source.train.images)}
+    constants = {"preprocess": settings.preprocess[0](source.train["image"])}
 
     def step(key):
         state = create_state(settings, model, optimizer(None), key)

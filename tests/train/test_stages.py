@@ -55,8 +55,8 @@ def test_two_stages_are_the_same_steps_by_hand(whole):
     model, key = dense(), jax.random.key(3)
     rates = optim.cosine(MIXED.lr, steps=18, steps_per_epoch=STEPS)
     constants = {
-        "preprocess": MIXED.preprocess[0](SOURCE.train.images),
-        "data": {"image": jnp.asarray(SOURCE.train.images), "label": jnp.asarray(SOURCE.train.labels)},
+        "preprocess": MIXED.preprocess[0](SOURCE.train["image"]),
+        "data": {"image": jnp.asarray(SOURCE.train["image"]), "label": jnp.asarray(SOURCE.train["label"])},
     }
     steps = []
     for each in (MIXED, BARE):

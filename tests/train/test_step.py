@@ -177,10 +177,10 @@ def test_evaluation_is_exact_whatever_the_padding(size):
     source = data.fake(train=64, test=size, shape=(4, 4, 1))
     run = fit(plain(batch=32, epochs=0.5), source, plan=ONE)[0]
     weight = float(run.variables[0]["w"]["kernel"])
-    out = weight * (source.test.images.astype(np.float32) / 255).mean((1, 2, 3))
+    out = weight * (source.test["image"].astype(np.float32) / 255).mean((1, 2, 3))
     logits = np.stack([out, 0 * out], 1)
-    inside = source.test.labels < 2
-    right = int((np.argmax(logits, 1) == source.test.labels)[inside].sum())
+    inside = source.test["label"] < 2
+    right = int((np.argmax(logits, 1) == source.test["label"])[inside].sum())
     assert run.test["accuracy"] == right / size
 
 
@@ -197,10 +197,10 @@ def test_early_stopping_restores_the_best():
     assert len(seen) < 12
     assert seen.index(max(seen)) == len(seen) - 3  # two epochs without a better one
     model = recipe().model(classes=10, channels=3, dtype=jnp.float32, axis_name=None)
-    stats = recipe().preprocess[0](source.train.images)
-    image = jax.vmap(recipe().preprocess[1], (None, 0))(stats, source.validation.images / np.float32(255))
+    stats = recipe().preprocess[0](source.train["image"])
+    image = jax.vmap(recipe().preprocess[1], (None, 0))(stats, source.validation["image"] / np.float32(255))
     (logits, _), _ = model.apply(*run.variables, image, train=False)
-    assert float((logits.argmax(1) == source.validation.labels).mean()) == pytest.approx(max(seen), abs=1e-6)
+    assert float((logits.argmax(1) == source.validation["label"]).mean()) == pytest.approx(max(seen), abs=1e-6)
 
 
 def test_stop_fold_by_hand():

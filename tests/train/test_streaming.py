@@ -28,8 +28,8 @@ class Lazy:
 
 
 def streamed(source, **options):
-    train = Split(Lazy(source.train.images, **options), source.train.labels)
-    return replace(source, train=train, test=Split(Lazy(source.test.images), source.test.labels))
+    train = Split(Lazy(source.train["image"], **options), source.train["label"])
+    return replace(source, train=train, test=Split(Lazy(source.test["image"]), source.test["label"]))
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_streamed_is_resident(plan):
     lazy = streamed(source)
     ours = fit(settings, lazy, seeds=(3,), plan=plan)[0]
     theirs = fit(settings, source, seeds=(3,), plan=plan)[0]
-    assert lazy.train.images.reads == 12 + 1  # the steps, and one batch to compile for
+    assert lazy.train["image"].reads == 12 + 1  # the steps, and one batch to compile for
     for a, b in zip(jax.tree.leaves(ours.state.params), jax.tree.leaves(theirs.state.params), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
     assert ours.test["accuracy"] == theirs.test["accuracy"]

@@ -46,14 +46,14 @@ SOFT = {"image": IMAGES, "target": TARGET}
 BOXED = {
     "image": IMAGES,
     "box": Array(("B", "N", 4), boxes, dtypes="fiu", boxes=True),
-    "valid": FLAGS,
+    "box_valid": FLAGS,
     "label": Array(("B", "N"), lambda rng, shape: rng.integers(0, 5, shape), dtypes="ifubc"),
 }
 MASKED = BOXED | {"mask": Array(("B", "N", "H", "W"), lambda rng, shape: rng.random(shape) < 0.2, dtypes="b")}
 SAMPLE = {
     "image": IMAGE,
     "box": BOXES,
-    "valid": Array(("N",), lambda rng, shape: rng.random(shape) < 0.7, dtypes="b"),
+    "box_valid": Array(("N",), lambda rng, shape: rng.random(shape) < 0.7, dtypes="b"),
     "mask": Array(("M", "H", "W"), lambda rng, shape: rng.integers(0, 5, shape), dtypes="iufbc", lead=True),
 }
 PCA = augment.ColorPCA(Array((3,), uniform, dtypes="fiu"), Array((3, 3), dtypes="fiu"))
@@ -95,7 +95,7 @@ DOCUMENTED = {
     "augment.copy_paste": Labels({"batch": MASKED}, empty="N"),
     "augment.crop_sample": Labels({"sample": SAMPLE, "box": BOX}, {"size": 5}, empty="N"),
     "augment.cropping": Case({"box": BOX}, {"size": 5}, boxes=Says("infinite or NaN for a box without area")),
-    "augment.cut_boxes": Labels({"boxes": SAMPLE["box"], "valid": SAMPLE["valid"], "frame": BOX}, empty="N"),
+    "augment.cut_boxes": Labels({"boxes": SAMPLE["box"], "box_valid": SAMPLE["box_valid"], "frame": BOX}, empty="N"),
     "augment.cut_pairs": Image(
         {"batch": SOFT, "boxes": Array(("B", 4), boxes, dtypes="fiu", boxes=True, free=True)}, empty="C", nan=NO_PIXEL
     ),
@@ -107,7 +107,7 @@ DOCUMENTED = {
         empty="B",
     ),
     "augment.each_sample": Draw(
-        {"key": Key(), "batch": {name: BOXED[name] for name in ("image", "box", "valid")}},
+        {"key": Key(), "batch": {name: BOXED[name] for name in ("image", "box", "box_valid")}},
         call=lambda key, batch: augment.each_sample(augment.random_flip_sample)(key, batch)["image"],
         empty="BN",
     ),
@@ -156,7 +156,7 @@ DOCUMENTED = {
     "augment.mosaic_at": Labels({"batch": BOXED, "center": CENTER}, empty="N"),
     "augment.move_boxes": Case({"boxes": BOXES, "matrix": MATRIX}, empty="N"),
     "augment.move_labels": Labels(
-        {"sample": {name: SAMPLE[name] for name in ("box", "valid", "mask")}, "matrix": MATRIX},
+        {"sample": {name: SAMPLE[name] for name in ("box", "box_valid", "mask")}, "matrix": MATRIX},
         {"size": (7, 9)},
         empty="N",
     ),

@@ -25,6 +25,9 @@ STANDARD = partial(Case, {"stats": AFFINE, "image": Array(("H", "W", 3), uniform
 LABEL = Array(("B",), dtypes="iu", classes="C")
 SCORES = Array(("B", "C"), edges=("zeros", "equal", "high", "low", "apart"))
 LOGITS = Array(("B", "C"), dtypes="fiu", edges=("zeros", "equal", "high", "low", "apart"))
+FLAGS = partial(Array, draw=lambda rng, shape: rng.random(shape) < 0.5, dtypes="bfiu")
+PIXELS = Array(("B", "H", "W"), lambda rng, shape: rng.integers(0, 5, shape), dtypes="iu", classes="C")
+TALLY = Array(("C",), lambda rng, shape: rng.integers(0, 9, shape), dtypes="iuf", lead=True)
 PARAMS = {"conv": {"kernel": Array((2, 3), own=True), "bias": Array((3,), own=True)}}
 MANY = Array(("B", "N"), uniform, edges=("equal",), dtypes="fiubc", lead=True)
 SAMPLES = Array(("N",), uniform, edges=("equal",), dtypes="fiubc")
@@ -52,6 +55,13 @@ def never_correct(clean, hostile, at):
     others = np.arange(len(hostile[0])) != at[0]
     lost = [np.isnan(x[at]) if x.dtype.kind == "f" else not x[at] for x in hostile]
     return all(lost) and all((a[others] == b[others]).all() for a, b in zip(clean, hostile, strict=True))
+
+
+def nowhere(clean, hostile, at):
+    """Counts of other images are as they were; of this one, no intersection grows, and no union by more than 1."""
+    others = np.arange(len(hostile[0])) != at[0]
+    same = all((a[others] == b[others]).all() for a, b in zip(clean, hostile, strict=True))
+    return same and (hostile[0] <= clean[0]).all() and (abs(hostile[1] - clean[1]) <= 1).all()
 
 
 DOCUMENTED = {
@@ -122,6 +132,11 @@ DOCUMENTED = {
     ),
     "init.xavier_normal": Case({"key": Key()}, call=lambda key: init.xavier_normal()(key, (3, 4)), gradient=False),
     "keys.named": Case({"key": Key()}, {"name": "mixup"}, gradient=False, right={"name": ("text",)}),
+    "metrics.average_precision": Case(
+        {"scores": Array(("N",), dtypes="fiu", edges=("zeros", "apart")), "positives": FLAGS(("N",))},
+        host=True,
+        finite=Says("NaN if there is no positive"),
+    ),
     "metrics.classification": Case(
         {"logits": SCORES, "label": LABEL},
         call=lambda logits, label: metrics.classification((logits, {}), {"label": label}),
@@ -136,6 +151,24 @@ DOCUMENTED = {
         nan=Says("is never\ncorrect"),
         labels=Says("is never\ncorrect", never_correct),
         gradient=False,
+    ),
+    "metrics.intersections_and_unions": Case(
+        {"predicted": PIXELS, "target": PIXELS},
+        {"classes": 5},
+        empty="BHW",
+        labels=Says("has no class", nowhere),
+        gradient=False,
+        right={"ignore": (-1, 0)},
+    ),
+    "metrics.mean_average_precision": Case(
+        {"scores": Array(("N", "C"), dtypes="fiu", edges=("zeros", "apart")), "targets": FLAGS(("N", "C"))},
+        host=True,
+        finite=Says("NaN if no class has a positive"),
+    ),
+    "metrics.mean_iou": Case(
+        {"intersections": TALLY, "unions": Array(("C",), lambda rng, shape: rng.integers(9, 20, shape), dtypes="iuf")},
+        host=True,
+        finite=Says("NaN if no class has a pixel"),
     ),
     "models.plain": network(models.plain((4,), classes=5), "H", "W"),
     "models.perceptron": network(models.perceptron((4,), size=64, channels=3, classes=5), 8, 8),

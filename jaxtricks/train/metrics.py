@@ -1,0 +1,121 @@
+"""Figures of an evaluation: what a compiled batch adds to them, and how the host puts the batches together."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Tree = Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One figure over an evaluation set, exact to the last row; ``mean_of`` and ``collected`` make most of them.
+
+    Fields:
+      part: ``(out, batch) -> tree of arrays``, what one batch adds, compiled with the evaluation. ``out`` is what the
+        model gives, ``(output, taps)``; rows of which ``batch["row_valid"]`` is false are padding.
+      init: ``() -> total``, before the first batch, on the host.
+      update: ``(total, part) -> total``, on the host, the part as NumPy arrays.
+      compute: ``total -> number``, on the host.
+      unit: of the figure in reports, such as ``"%"``, ``"°"``, or ``""``.
+      scale: what a report multiplies the figure by, such as 100 for a share in percent.
+      better: ``"higher"`` or ``"lower"``.
+      bounds: the lowest and highest value of the figure itself, not scaled; None where there is no bound.
+    """
+
+    part: Callable[[Tree, dict], Tree]
+    init: Callable[[], Tree]
+    update: Callable[[Tree, Tree], Tree]
+    compute: Callable[[Tree], float]
+    unit: str = ""
+    scale: float = 1.0
+    better: str = "higher"
+    bounds: tuple[float | None, float | None] = (None, None)
+
+    def __post_init__(self):
+        for name in ("part", "init", "update", "compute"):
+            if not callable(getattr(self, name)):
+                raise TypeError(f"{name} is {getattr(self, name)!r}; allowed: a function.")
+        if self.better not in ("higher", "lower"):
+            raise ValueError(f"better is {self.better!r}; allowed: 'higher', 'lower'.")
+        if not isinstance(self.scale, (int, float)) or not (math.isfinite(self.scale) and self.scale > 0):
+            raise ValueError(f"scale is {self.scale!r}; allowed: greater than 0, finite.")
+
+
+def mean_of(function: Callable, **about) -> Metric:
+    """The mean over all rows of one value a row, summed exactly: for a loss, or a share of rows.
+
+    ``mean = sum_i f_i / N``; booleans are summed as integers, everything else in float32 within a batch and in float64
+    over the batches.
+
+    Args:
+      function: ``(out, batch) -> [B]``.
+      **about: ``unit``, ``scale``, ``better``, ``bounds`` of Metric.
+
+    Returns:
+      The metric.
+    """
+    return Metric(part=partial(_sums, function=function), init=_zero, update=_added, compute=_mean, **about)
+
+
+def collected(function: Callable, compute: Callable, **about) -> Metric:
+    """A figure of all rows at once, such as an average precision: the rows are gathered on the host.
+
+    Args:
+      function: ``(out, batch) -> tree of [B, ...]``, compiled: what is needed of each row.
+      compute: ``tree of [N, ...] -> number``, on the host, on NumPy arrays without the padded rows.
+      **about: ``unit``, ``scale``, ``better``, ``bounds`` of Metric.
+
+    Returns:
+      The metric.
+    """
+    return Metric(
+        part=partial(_rows, function=function),
+        init=list,
+        update=_appended,
+        compute=partial(_of_all_rows, compute=compute),
+        **about,
+    )
+
+
+def _sums(out, batch, *, function):
+    value, valid = function(out, batch), batch["row_valid"]
+    if getattr(value, "shape", None) != valid.shape:
+        raise ValueError(f"it is {jax.typeof(value) if hasattr(value, 'shape') else value!r}; allowed: {valid.shape}")
+    dtype = jnp.int32 if value.dtype == jnp.bool else jnp.float32
+    total = jnp.where(valid, value.astype(dtype), 0).sum(dtype=dtype)
+    return {"sum": total, "count": valid.sum(dtype=jnp.int32)}
+
+
+def _zero() -> dict[str, float]:
+    return {"sum": 0, "count": 0}
+
+
+def _added(total, part):
+    return {name: total[name] + part[name].item() for name in total}
+
+
+def _mean(total) -> float:
+    return total["sum"] / total["count"]
+
+
+def _rows(out, batch, *, function):
+    rows = function(out, batch)
+    for leaf in jax.tree.leaves(rows):
+        if leaf.shape[:1] != batch["row_valid"].shape:
+            raise ValueError(f"it has a leaf of shape {leaf.shape}; allowed: {batch['row_valid'].shape[0]} rows")
+    return {"rows": rows, "valid": batch["row_valid"]}
+
+
+def _appended(total, part):
+    return [*total, jax.tree.map(lambda leaf: leaf[part["valid"]], part["rows"])]
+
+
+def _of_all_rows(total, *, compute) -> float:
+    return float(compute(jax.tree.map(lambda *parts: np.concatenate(parts), *total)))
