@@ -123,7 +123,7 @@ def random_resized_crop(
       Szegedy et al., Going deeper with convolutions, arXiv 1409.4842, section 6; the draw is torchvision's.
     """
     _checks.photo("image", image)
-    box = random_box(key, image.shape[:2], area=area, aspect=aspect)
+    box = random_box(key, (image.shape[0], image.shape[1]), area=area, aspect=aspect)
     return resized_crop(image, box, size=size)
 
 
@@ -200,7 +200,8 @@ def random_scaled_crop(
     whole = jnp.array([image.shape[1], image.shape[0]], jnp.float32)
     side = jnp.maximum(1, jnp.round(whole * jax.random.uniform(scale_key, minval=scale[0], maxval=scale[1])))
     corner = jnp.minimum(jnp.floor(jax.random.uniform(place_key, (2,)) * (whole - side + 1)), whole - side)
-    return resized_crop(image, jnp.concatenate([corner, corner + side]), size=image.shape[:2] if size is None else size)
+    size = (image.shape[0], image.shape[1]) if size is None else size
+    return resized_crop(image, jnp.concatenate([corner, corner + side]), size=size)
 
 
 def _largest(height: int, width: int, aspect: tuple[float, float]) -> jax.Array:
