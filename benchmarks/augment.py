@@ -247,7 +247,7 @@ def step_seconds(size: int) -> tuple[float, str]:
 
 def main(options: Options) -> dict:
     """Measure, print, and give back the figures."""
-    train.start()
+    train.initialize_distributed()
     machine = ablation.machine()
     cores = machine["cores"]
     torch.set_num_threads(cores)

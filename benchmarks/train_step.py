@@ -62,7 +62,7 @@ def jax_side(options: Options):
     shape = (options.batch, options.size, options.size, 3)
     images = rng.integers(0, 256, shape, dtype=np.uint8)
     labels = np.arange(options.batch) % options.classes
-    split = data.Split(images, labels.astype(np.int32))
+    split = data.Split({"image": images, "label": labels.astype(np.int32)})
     dataset = data.Dataset("benchmark", split, split, options.classes, shape[1:])
     switches = dict.fromkeys(options.tweaks, True)
     recipe = bag.standard(

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -13,13 +14,13 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from jaxtricks._runtime.arrays import to_host
 from jaxtricks._runtime.processes import everywhere, of_first
 from jaxtricks.ablation.variants import Variant
-from jaxtricks.data import Dataset, Split
-from jaxtricks.data._dataset import Subset
-from jaxtricks.fingerprint import describe, fingerprint
-from jaxtricks.train import Plan, Recipe, Run, fit
-from jaxtricks.train.parallel import read
+from jaxtricks.data import Dataset, identity
+from jaxtricks.data._identity import readers
+from jaxtricks.fingerprint import describe, fingerprint, source_digest
+from jaxtricks.train import Plan, Recipe, Run, Task, fit
 
 TEACHER_SEED = 0
 FAILURES = (FloatingPointError, RuntimeError, ValueError)  # of a cell, after which the others go on
@@ -46,20 +47,18 @@ class Todo(NamedTuple):
 class Cells:
     """The cells in one folder.
 
-    Where several processes run together, what the first of them finds in its folder decides for all.
+    Where several processes run together, what the first of them sees in its folder decides for all.
 
     Args:
       folder: made if missing.
-      dataset: what every cell trains on; its name, classes and contents are part of a cell's name. Of images that are
-        decoded when they are read, the labels stand for the contents.
+      dataset: what every cell trains on; its identity, which covers images and labels, is part of a cell's name.
     """
 
     def __init__(self, folder: str | Path, dataset: Dataset):
         self.folder = Path(folder).expanduser().absolute() / "cells"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.dataset = dataset
-        splits = [_contents(split) for split in (dataset.train, dataset.validation, dataset.test)]
-        self.data = fingerprint([dataset.name, dataset.classes, dataset.shape, splits])
+        self.data, self.readers = identity(dataset), readers(dataset)
         self._others: dict[Callable, Cells] = {}
 
     def of(self, variant: Variant) -> "Cells":
@@ -71,15 +70,15 @@ class Cells:
         return self._others[variant.data]
 
     def path(self, recipe: Recipe, seed: int) -> Path:
-        """The file of a cell; another recipe, dataset, seed or version of the package is another file."""
-        name = fingerprint([describe(recipe), self.data, version("jaxtricks")])
+        """The file of a cell; another recipe, dataset or seed is another file, and so is other code that it runs."""
+        name = fingerprint([describe(recipe), self.data, source_digest(recipe, *self.readers)])
         return self.folder / f"{name}-seed{seed}.json"
 
     def get(self, recipe: Recipe, seed: int) -> dict | None:
         """What a finished cell holds, or None; a file that is cut off counts as missing."""
         try:
             return json.loads(self.path(recipe, seed).read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
+        except (FileNotFoundError, ValueError):
             return None
 
     def missing(self, recipe: Recipe, seeds: Iterable[int], *, test: bool = True) -> tuple[int, ...]:
@@ -93,17 +92,17 @@ class Cells:
 
     def todo(self, variants: Sequence[Variant], seeds: Sequence[int], *, test: bool = True) -> list[Todo]:
         """The rows of which cells are missing; what two rows share, or their teachers, is in the first only."""
-        found, teachers = {}, set()
+        rows, teachers = {}, set()
         for number, variant in enumerate(variants, 1):
-            own, recipe, teacher = self.of(variant), variant.recipe, variant.recipe.teacher
-            missing = own.missing(recipe, seeds, test=test)
-            if missing and own.path(recipe, missing[0]) not in found:
-                if teacher is not None and (own._weights(teacher) in teachers or own._taught(teacher)):
+            cells, recipe, teacher = self.of(variant), variant.recipe, variant.recipe.teacher
+            missing = cells.missing(recipe, seeds, test=test)
+            if missing and cells.path(recipe, missing[0]) not in rows:
+                if teacher is not None and (cells._weights(teacher) in teachers or cells._has_weights(teacher)):
                     teacher = None
                 if teacher is not None:
-                    teachers.add(own._weights(teacher))
-                found[own.path(recipe, missing[0])] = Todo(number, variant, own, missing, teacher)
-        return list(found.values())
+                    teachers.add(cells._weights(teacher))
+                rows[cells.path(recipe, missing[0])] = Todo(number, variant, cells, missing, teacher)
+        return list(rows.values())
 
     def put(self, recipe: Recipe, seed: int, cell: dict) -> None:
         """Write a cell, in the first process only; a reader never sees half of it."""
@@ -114,38 +113,28 @@ class Cells:
             part.replace(path)
 
     def teacher(self, recipe: Recipe, plan: Plan, log: Callable[[dict], None], *, test: bool = True) -> Any:
-        """``(params, stats)`` of a teacher, trained once and kept beside the cells, by every process."""
+        """``(params, stats)`` of a teacher, trained once and kept in the folder of the cells, by every process."""
         path = self._weights(recipe)
-        if self._taught(recipe):
+        if self._has_weights(recipe):
             with np.load(path, allow_pickle=False) as archive:
                 tree = unflatten_dict(dict(archive), sep="/")
             return tree["params"], tree.get("stats", {})
         plan = replace(plan, seeds_on="map")
         (run,) = fit(recipe, self.dataset, seeds=(TEACHER_SEED,), plan=plan, log=(log,), test=test)
-        variables = jax.tree.map(read, run.variables)
+        variables = to_host(run.variables)
         flat = flatten_dict(dict(zip(("params", "stats"), variables, strict=True)), sep="/")
         part = path.with_suffix(f".{jax.process_index()}-{os.getpid()}.part.npz")
         np.savez(part, **flat)
         part.replace(path)
-        self.put(recipe, TEACHER_SEED, cell_of(run))
+        self.put(recipe, TEACHER_SEED, cell_of(run, recipe.task))
         return variables
 
     def _weights(self, teacher: Recipe) -> Path:
         return self.path(teacher, TEACHER_SEED).with_suffix(".npz")
 
-    def _taught(self, teacher: Recipe) -> bool:
+    def _has_weights(self, teacher: Recipe) -> bool:
         """Whether every process has the weights, and the first one the cell."""
         return everywhere(self._weights(teacher).is_file()) and not self.missing(teacher, (TEACHER_SEED,), test=False)
-
-
-def _contents(split: Split | None) -> list:
-    """What tells two splits apart: labels, and images where they are an array, or which records were taken."""
-    if split is None:
-        return []
-    images, taken = split["image"], []
-    while isinstance(images, Subset):
-        images, taken = images.records, [*taken, images.index]
-    return [split["label"], split["image"] if split.resident else taken]
 
 
 def run_cells(
@@ -163,62 +152,83 @@ def run_cells(
 
     Args:
       variants: the rows.
-      cells: where they lie.
+      cells: where their files are.
       seeds: the same for every row, so that differences are paired.
       plan: where the steps run.
       test: whether the test set is read; trials that choose something leave it alone.
-      log: as in fit; each record also has ``variant`` and ``rung``, its number from 1. Besides, ``"rung"`` with the
-        seeds that a row is to train, and ``"failed"`` with those that failed and the error.
+      log: as in fit; each record also has ``variant`` and ``rung``, its number from 1. There are two more kinds:
+        ``"rung"`` with the seeds that a row is to train, and ``"failed"`` with those that failed and the error.
     """
-    for number, variant, own, missing, _ in cells.todo(variants, seeds, test=test):
-        recipe, teacher, kept = variant.recipe, None, set()
-
-        def say(record, name=variant.name, number=number):
-            for each in log:
-                each({**record, "variant": name, "rung": number})
-
-        def keep(run, recipe=recipe, own=own, kept=kept):
-            own.put(recipe, run.seed, cell_of(run))
-            kept.add(run.seed)
-
-        def fail(error, failed, recipe=recipe, own=own, say=say):
-            message = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-            say({"kind": "failed", "seeds": list(failed), "error": message})
-            for seed in failed:
-                own.put(recipe, seed, {"seed": seed, "error": message})
-
-        say({"kind": "rung", "seeds": list(missing)})
-        if recipe.teacher is not None:
-            try:
-                teach = lambda record, say=say: say({**record, "part": "teacher"})  # noqa: E731
-                teacher = own.teacher(recipe.teacher, plan, teach, test=test)
-            except FAILURES as error:
-                fail(error, missing)
-                continue
-        while missing:
-            try:
-                fit(recipe, own.dataset, seeds=missing, plan=plan, teacher=teacher, test=test, log=(say,), done=keep)
-                break
-            except FAILURES as error:
-                missing = tuple(seed for seed in missing if seed not in kept)
-                failed = plan.groups(missing)[0][1] if missing else ()
-                fail(error, failed)
-                missing = missing[len(failed) :]
+    log = tuple(log)
+    for row in cells.todo(variants, seeds, test=test):
+        _run_row(row, plan, test, log)
 
 
-def cell_of(run: Run) -> dict:
-    """What a report needs of a run, as plain values; accuracies in percent."""
-    percent = lambda value: None if value is None else 100 * value  # noqa: E731
+def _run_row(row: Todo, plan: Plan, test: bool, log: tuple[Callable[[dict], None], ...]) -> None:
+    """Train the missing cells of one row, its teacher first."""
+    recipe, missing, finished = row.variant.recipe, row.seeds, set()
+
+    def say(record):
+        for write in log:
+            write({**record, "variant": row.variant.name, "rung": row.number})
+
+    def keep(run):
+        row.cells.put(recipe, run.seed, cell_of(run, recipe.task))
+        finished.add(run.seed)
+
+    def fail(error, failed):
+        message = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        say({"kind": "failed", "seeds": list(failed), "error": message})
+        for seed in failed:
+            row.cells.put(recipe, seed, {"seed": seed, "error": message})
+
+    say({"kind": "rung", "seeds": list(missing)})
+    teacher = None
+    if recipe.teacher is not None:
+        try:
+            teacher = row.cells.teacher(recipe.teacher, plan, lambda r: say({**r, "part": "teacher"}), test=test)
+        except FAILURES as error:
+            fail(error, missing)
+            return
+    while missing:
+        try:
+            fit(recipe, row.cells.dataset, seeds=missing, plan=plan, teacher=teacher, test=test, log=(say,), done=keep)
+            return
+        except FAILURES as error:  # of the seeds that stepped together; those after them are still to be trained
+            missing = tuple(seed for seed in missing if seed not in finished)
+            failed = plan.groups(missing)[0][1] if missing else ()
+            fail(error, failed)
+            missing = missing[len(failed) :]
+
+
+def cell_of(run: Run, task: Task) -> dict:
+    """What a report needs of a run, as plain values.
+
+    Args:
+      run: from fit.
+      task: of its recipe; its metrics give the unit of reports, such as percent.
+
+    Returns:
+      A dict fit for JSON; figures in the unit of reports.
+    """
+
+    def scaled(name, value):
+        return None if value is None else task.metrics[name].scale * value
+
+    def figures(record, prefix=""):
+        return {name: scaled(name, record[prefix + name]) for name in task.metrics if prefix + name in record}
+
+    last = figures(run.history[-1], "validation_") if run.history else {}
+    curves = {name: [scaled(name, record.get(f"validation_{name}")) for record in run.history] for name in last}
     return {
         "seed": run.seed,
         "tested": bool(run.test),
-        "test_accuracy": percent(run.test.get("accuracy")),
-        "test_loss": run.test.get("loss"),
-        "validation_accuracy": percent(run.history[-1].get("validation_accuracy")),
+        "test": figures(run.test),
+        "validation": last,
         "curve": {
-            "epoch": [r["epoch"] for r in run.history],
-            "train_loss": [r["train_loss"] for r in run.history],
-            "validation_accuracy": [percent(r.get("validation_accuracy")) for r in run.history],
+            "epoch": [record["epoch"] for record in run.history],
+            "train_loss": [record["train_loss"] for record in run.history],
+            "validation": curves,
         },
         "seconds": run.seconds,
         "step_ms": run.step_ms,
@@ -227,6 +237,35 @@ def cell_of(run: Run) -> dict:
         "cost": run.cost,
         "machine": machine(),
     }
+
+
+def code(*recipes: Recipe) -> dict[str, str | None]:
+    """Which code the cells of these recipes are of.
+
+    Args:
+      recipes: of the rows.
+
+    Returns:
+      ``version`` of the package; ``commit`` of the git checkout that it is in, with ``+changes`` where Python files
+      differ from it, or None where it is in none; ``digest``, from ``source_digest``.
+    """
+    commit = _git("rev-parse", "HEAD") if _git("ls-files", "--error-unmatch", Path(__file__).name) else None
+    changed = "+changes" if commit and _git("status", "--porcelain", "--", ":(top)*.py") else ""
+    return {
+        "version": version("jaxtricks"),
+        "commit": commit and commit + changed,
+        "digest": source_digest(*recipes),
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says in the folder of this file; None without git, and outside of a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()
 
 
 def machine() -> dict:

@@ -166,7 +166,7 @@ def run(
         raise UsageError(f"--under is {' '.join(options.under)}; this experiment has one setting only.")
     else:
         ladder = choose(ablation.merge(ladder, setting.merge), options.only)
-    train.start()
+    train.initialize_distributed()
     jax.config.update("jax_compilation_cache_dir", str(CACHE))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     console = Console(stderr=True, quiet=jax.process_index() > 0)

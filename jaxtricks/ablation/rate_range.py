@@ -24,7 +24,7 @@ def stepper(recipe: train.Recipe, dataset: data.Dataset, *, seed: int) -> tuple[
     @jax.jit
     def one(state, rate, batch, constants):
         tx = optax.with_extra_args_support(recipe.optimizer(lambda _: rate))
-        prepare, update = train.make_step(recipe, model, tx, classes=dataset.classes)
+        prepare, update = train.make_step(recipe, model, tx)
         state, record = update(state, prepare(state.key, state.step, batch, constants), constants)
         return state, record["loss"]
 

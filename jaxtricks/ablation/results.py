@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtricks.ablation.cells import Cells, machine
+from jaxtricks.ablation.cells import Cells, code, machine
 from jaxtricks.ablation.variants import Variant
 from jaxtricks.analysis import count_macs, count_parameters
 from jaxtricks.data import Dataset
@@ -96,6 +96,7 @@ def gather(
         "command": command,
         "machine": machine(),
         "versions": {name: version(name) for name in ("jaxtricks", "jax", "flax", "optax", "numpy")},
+        "code": code(*(variant.recipe for variant in variants)),
         "data": {
             "name": dataset.name,
             "train": len(dataset.train),

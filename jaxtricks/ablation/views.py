@@ -80,7 +80,7 @@ def told(accuracies: Mapping[str, Sequence[float]]) -> str:
 
 def main(rows: Rows, *, data: str, seeds: Sequence[int]) -> None:
     """Measure, print, and write to the file that the command line names, if any."""
-    train.start()
+    train.initialize_distributed()
     text = f"{len(seeds)} paired seeds, {data}, {ablation.machine()['cpu']}\n\n"
     text += told(measure(rows, sources.load(data), seeds)) + "\n"
     sys.stdout.write(text)

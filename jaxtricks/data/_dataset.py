@@ -16,7 +16,8 @@ class Records(Protocol):
     """Rows that are decoded when they are read, all to one shape: images of files, masks.
 
     Several columns of one split draw their view from the same (seed, epoch, index), so that an image and its mask stay
-    together.
+    together. A method ``identity() -> list, text or numbers`` may say what the rows hold, such as a version or the
+    times of files; without it, results and checkpoints cannot tell other contents apart (see ``data.identity``).
 
     Fields:
       shape: ``[N, ...]``, such as ``[N, H, W, C]``.
@@ -308,13 +309,14 @@ def from_columns(
     if set(first.columns) != set(second.columns):
         raise DataError(f"{name}: test has {sorted(second.columns)}; allowed: as train, {sorted(first.columns)}.")
     for key, column in first.columns.items():
-        wanted, other = (column.shape[1:], dtype_of(column)), (second[key].shape[1:], dtype_of(second[key]))
-        if wanted != other:
-            what = "images are" if key == "image" else f"column {key!r} is"
-            names = "images" if key == "image" else "column"
-            raise DataError(
-                f"{name}: test {what} {other[1]} {other[0]}; allowed: as the training {names}, {wanted[1]} {wanted[0]}."
-            )
+        other = second[key]
+        what, them = ("images are", "images") if key == "image" else (f"column {key!r} is", "column")
+        if column.shape[1:] != other.shape[1:]:
+            wanted = f"as the training {them}, {column.shape[1:]}"
+            raise DataError(f"{name}: test {what} {other.shape[1:]}; allowed: {wanted}.")
+        if dtype_of(column) != dtype_of(other):
+            wanted = f"as the training {them}, {dtype_of(column)}"
+            raise DataError(f"{name}: test {what} {dtype_of(other)}; allowed: {wanted}.")
     return Dataset(name, first, second, classes, tuple(int(n) for n in first["image"].shape[1:]))
 
 

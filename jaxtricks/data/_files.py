@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from jaxtricks.data._dataset import DataError
+from jaxtricks.data._identity import files_identity
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM", "GIF", "TIFF")
 PIXELS = 89_478_485  # PIL's default for a warning; decoded to RGB, a quarter of a GiB
@@ -158,6 +159,10 @@ class ImageFiles:
         self.size = size
         self.pixels = pixels
         self.shape = (len(files), size, size, 3)
+
+    def identity(self) -> list:
+        """As Records: the files, and to what size they are brought."""
+        return [files_identity(self.files), self.size, self.pixels]
 
     def read(self, index: np.ndarray, *, seed: int, epoch: int, train: bool) -> np.ndarray:
         """As Records; a file that is no whole image is a DataError that names it, as in decode."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxtricks.data._dataset import DataError, Dataset, Split, from_arrays
 from jaxtricks.data._files import PIXELS, as_array, decode, view
+from jaxtricks.data._identity import files_identity
 from jaxtricks.data._rows import CORRUPT_SHARE, check_corrupt, say_rows
 
 RESIDENT_LIMIT = 2**30  # bytes of decoded images beyond which a source is streamed instead of held in memory
@@ -35,6 +36,11 @@ class TfdsRecords:
         self.pixels = pixels
         self.fixed = None not in shape
         self.shape = (len(source), *(shape if self.fixed else (size, size, shape[-1])))
+
+    def identity(self) -> list:
+        """As Records: the files of the set, and to what size images of varying size are brought."""
+        info, part = self.source.dataset_info, self.source.split
+        return [info.full_name, str(part), files_identity(info.splits[part].filepaths), self.size, self.pixels]
 
     def labels(self) -> tuple[np.ndarray, dict[int, str]]:
         """The label of every record, int64 ``[N]``, and the records that cannot be read, row to reason."""

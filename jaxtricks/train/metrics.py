@@ -87,7 +87,8 @@ def collected(function: Callable, compute: Callable, **about) -> Metric:
 def _sums(out, batch, *, function):
     value, valid = function(out, batch), batch["row_valid"]
     if getattr(value, "shape", None) != valid.shape:
-        raise ValueError(f"it is {jax.typeof(value) if hasattr(value, 'shape') else value!r}; allowed: {valid.shape}")
+        form = f"{value.dtype}{list(value.shape)}" if hasattr(value, "shape") else repr(value)
+        raise ValueError(f"it is {form}; allowed: one number a row, {list(valid.shape)}")
     dtype = jnp.int32 if value.dtype == jnp.bool else jnp.float32
     total = jnp.where(valid, value.astype(dtype), 0).sum(dtype=dtype)
     return {"sum": total, "count": valid.sum(dtype=jnp.int32)}

@@ -68,6 +68,8 @@ class Recipe:
     ema: float | Callable | None = None
     teacher: "Recipe | None" = None
 
+    described_as = "recipe"  # by fingerprint.describe: as a dict of its fields
+
     def __post_init__(self):
         for name in ("model", "loss", "optimizer", "schedule"):
             if not callable(getattr(self, name)):

@@ -22,20 +22,20 @@ class EarlyStopping:
     Fields:
       metric: which of the validation metrics, such as ``"loss"`` or ``"accuracy"``.
       mode: ``"min"`` or ``"max"``.
-      patience: epochs without improvement that are borne, 1 or more.
-      least: an improvement is a change by more than this; 0 or more, finite.
+      patience: epochs without improvement that are tolerated, 1 or more.
+      min_delta: an improvement is a change by more than this; 0 or more, finite.
     """
 
     metric: str = "loss"
     mode: str = "min"
     patience: int = 5
-    least: float = 0.0
+    min_delta: float = 0.0
 
     def __post_init__(self):
         if self.mode not in ("min", "max"):
             raise ValueError(f"mode is {self.mode!r}; allowed: 'min', 'max'.")
         check.whole("patience", self.patience, least=1)
-        check.between("least", self.least, 0, sys.float_info.max)
+        check.between("min_delta", self.min_delta, 0, sys.float_info.max)
 
     def init(self) -> Watch:
         """Before the first epoch."""
@@ -44,6 +44,6 @@ class EarlyStopping:
     def update(self, watch: Watch, value: float) -> tuple[Watch, bool, bool]:
         """After an epoch: ``(watch, improved, stop)``. A value that is not a number never improves."""
         gain = watch.best - value if self.mode == "min" else value - watch.best
-        improved = gain > self.least
+        improved = gain > self.min_delta
         watch = Watch(value, 0) if improved else Watch(watch.best, watch.since + 1)
         return watch, improved, watch.since >= self.patience

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import optax
 
-from jaxtricks import augment, data, init, layers, losses, metrics, models, optim, preprocess, train
+from jaxtricks import augment, data, init, layers, losses, models, optim, preprocess, train
 from jaxtricks.ablation import Trick
 from jaxtricks.train import Recipe
 
@@ -101,12 +101,12 @@ def distillation(recipe: Recipe, *, temperature: float = 20.0) -> Recipe:
     return replace(recipe, loss=partial(distilled, loss=recipe.loss, temperature=temperature), teacher=teacher)
 
 
-def standard(*, augmented, model, lr, batch, epochs, weight_decay=1e-4) -> Recipe:
+def standard(*, task, augmented, model, lr, batch, epochs, weight_decay=1e-4) -> Recipe:
     """The paper's baseline: Xavier, Nesterov, decay on everything, and a rate that falls tenfold three times."""
     return Recipe(
+        task=task,
         model=partial(model, kernel_init=init.xavier_normal()),
         loss=cross_entropy,
-        metrics=metrics.classification,
         optimizer=partial(optim.coupled_sgd, momentum=0.9, weight_decay=weight_decay),
         schedule=optim.step_decay,
         lr=lr,

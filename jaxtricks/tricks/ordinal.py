@@ -74,4 +74,4 @@ def regression(recipe: Recipe, *, loss) -> Recipe:
 
 def baseline(**given) -> Recipe:
     """Cross-entropy, without augmentation, which would turn or mirror the images."""
-    return replace(t.modern(**given), augment=None, metrics=error_in_degrees)
+    return replace(t.modern(**given), augment=None)

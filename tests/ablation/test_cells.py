@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 from small import recipe
 
-from jaxtricks import ablation, data
+from jaxtricks import ablation, data, train
 from jaxtricks.ablation import Cells, Setting, Trick, cells, progress
 from jaxtricks.train import Plan
 
@@ -26,14 +27,24 @@ class Grey:
         raise AssertionError("a name needs no images")
 
 
-def changed(part, **arrays):
-    return replace(SOURCE, **{part: replace(getattr(SOURCE, part), **arrays)})
+@dataclass(frozen=True)
+class Versioned(Grey):
+    version: int
+
+    def identity(self):
+        return self.version
 
 
-RECORDS = changed("train", images=Grey(SOURCE.train["image"].shape))
+def changed(part, **columns):
+    return replace(SOURCE, **{part: data.Split({**getattr(SOURCE, part).columns, **columns})})
+
+
+SHAPE = SOURCE.train["image"].shape
+LABELS = SOURCE.train["label"]
+RECORDS = changed("train", image=Grey(SHAPE))
 ROWS = np.arange(len(SOURCE.train))
 SWAPPED = ROWS.copy()
-SAME = np.flatnonzero(SOURCE.train["label"] == SOURCE.train["label"][0])[:2]
+SAME = np.flatnonzero(LABELS == LABELS[0])[:2]
 SWAPPED[SAME] = SAME[::-1]
 
 
@@ -41,24 +52,89 @@ SWAPPED[SAME] = SAME[::-1]
     ("one", "other"),
     [
         (SOURCE, replace(SOURCE, classes=11)),
-        (SOURCE, changed("train", labels=SOURCE.train["label"][::-1].copy())),
-        (SOURCE, changed("validation", labels=1 - SOURCE.validation["label"].clip(0, 1))),
-        (SOURCE, changed("test", images=255 - SOURCE.test["image"])),
+        (SOURCE, changed("train", label=LABELS[::-1].copy())),
+        (SOURCE, changed("validation", label=1 - SOURCE.validation["label"].clip(0, 1))),
+        (SOURCE, changed("train", image=255 - SOURCE.train["image"])),
+        (SOURCE, changed("test", image=255 - SOURCE.test["image"])),
+        (SOURCE, changed("test", weight=np.ones(len(SOURCE.test)))),
         (SOURCE, replace(SOURCE, validation=None)),
         (SOURCE, RECORDS),
         (RECORDS, replace(RECORDS, train=RECORDS.train.take(SWAPPED))),
         (replace(RECORDS, train=RECORDS.train.take(ROWS)), replace(RECORDS, train=RECORDS.train.take(SWAPPED))),
+        (changed("train", image=Versioned(SHAPE, 1)), changed("train", image=Versioned(SHAPE, 2))),
     ],
 )
 def test_a_name_holds_what_the_data_are(one, other, tmp_path):
-    paths = [Cells(tmp_path, each).path(recipe(), 0) for each in (one, one, other)]
+    paths = [Cells(tmp_path, dataset).path(recipe(), 0) for dataset in (one, one, other)]
     assert paths[0] == paths[1]
     assert paths[0] != paths[2]
 
 
+def picture(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((8, 8, 3), value, np.uint8)).save(path)
+
+
+def test_pictures_that_were_corrected_are_trained_on_again(tmp_path):
+    folder = tmp_path / "pictures"
+    for i, part in enumerate(("train/cat/0", "train/dog/0", "train/dog/1", "test/cat/0", "test/dog/0")):
+        picture(folder / f"{part}.png", 20 * i)
+    path = lambda: Cells(tmp_path, data.folder(folder, size=8)).path(recipe(), 0)  # noqa: E731
+    before = path()
+    assert path() == before
+    picture(folder / "train/dog/1.png", 200)
+    assert path() != before
+    after = path()
+    (folder / "train/dog/0.png").rename(folder / "train/dog/2.png")
+    assert path() not in (before, after)
+
+
+def test_a_cell_has_the_figures_of_its_task_in_their_units(monkeypatch):
+    monkeypatch.setattr(cells, "machine", lambda: {"cpu": "a CPU"})
+    figure = lambda **about: train.mean_of(lambda out, batch: out, **about)  # noqa: E731
+    task = SimpleNamespace(metrics={"error": figure(unit="°"), "mAP": figure(unit="%", scale=100)})
+    history = [
+        {"epoch": 1, "train_loss": 2.0, "validation_error": 30.0, "validation_mAP": 0.25, "validation_loss": 9.0},
+        {"epoch": 2, "train_loss": 1.0, "validation_error": 20.0, "validation_mAP": 0.5, "validation_loss": 9.0},
+    ]
+    about = {"seconds": 1.5, "step_ms": 2.5, "wait_percent": 0.5, "skipped": 3, "cost": {"train_flops": None}}
+    run = SimpleNamespace(seed=7, test={"error": 25.0, "mAP": 0.75}, history=history, **about)
+    assert cells.cell_of(run, task) == {
+        "seed": 7,
+        "tested": True,
+        "test": {"error": 25.0, "mAP": 75.0},
+        "validation": {"error": 20.0, "mAP": 50.0},
+        "curve": {
+            "epoch": [1, 2],
+            "train_loss": [2.0, 1.0],
+            "validation": {"error": [30.0, 20.0], "mAP": [25.0, 50.0]},
+        },
+        "seconds": 1.5,
+        "step_ms": 2.5,
+        "wait_percent": 0.5,
+        "skipped_steps": 3,
+        "cost": {"train_flops": None},
+        "machine": {"cpu": "a CPU"},
+    }
+    untested = SimpleNamespace(seed=7, test={}, history=[{"epoch": 1, "train_loss": 2.0}], **about)
+    cell = cells.cell_of(untested, task)
+    assert (cell["tested"], cell["test"], cell["validation"]) == (False, {}, {})
+    assert cell["curve"] == {"epoch": [1], "train_loss": [2.0], "validation": {}}
+
+
+def test_a_cell_that_cannot_be_written_leaves_none(tmp_path):
+    held = Cells(tmp_path, SOURCE)
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        held.put(recipe(), 0, {"seed": object()})
+    assert list(held.folder.glob("*.json")) == []
+    held.path(recipe(), 0).write_bytes(b'{"seed": \xff')
+    assert held.missing(recipe(), (0,)) == (0,)
+
+
 def test_settings_that_differ_by_their_data_only_share_no_cell(tmp_path):
-    def other_labels(given):
-        return replace(given, train=replace(given.train, labels=(given.train["label"] + 1) % given.classes))
+    def other_labels(dataset):
+        labels = (dataset.train["label"] + 1) % dataset.classes
+        return replace(dataset, train=data.Split({**dataset.train.columns, "label": labels}))
 
     settings = {"clean": Setting(None, LADDER), "wrong labels": Setting(None, LADDER, other_labels)}
     rows, held = ablation.settings_grid(recipe(), settings), Cells(tmp_path, SOURCE)
@@ -71,21 +147,21 @@ def trained(monkeypatch):
     """What was trained, ``(learning rate, seeds, whether tested)``, by a fit that fails where ``wrong`` says so."""
 
     def fit(recipe, dataset, *, seeds, plan, done=lambda run: None, test=True, **_):
-        found.seeds.append((recipe.lr, seeds, test))
+        trained.seeds.append((recipe.lr, seeds, test))
         runs = []
         for _, group in plan.groups(seeds):
             for seed in group:
-                if found.wrong(recipe, seed):
+                if trained.wrong(recipe, seed):
                     raise FloatingPointError(f"seed {seed}")
             runs += [SimpleNamespace(seed=seed, tested=test, variables=({"w": np.ones(2)}, {})) for seed in group]
             for run in runs[-len(group) :]:
                 done(run)
         return runs
 
-    found = SimpleNamespace(seeds=[], wrong=lambda recipe, seed: False)
+    trained = SimpleNamespace(seeds=[], wrong=lambda recipe, seed: False)
     monkeypatch.setattr(cells, "fit", fit)
-    monkeypatch.setattr(cells, "cell_of", lambda run: {"seed": run.seed, "tested": run.tested})
-    return found
+    monkeypatch.setattr(cells, "cell_of", lambda run, task: {"seed": run.seed, "tested": run.tested})
+    return trained
 
 
 @pytest.mark.parametrize(
@@ -97,21 +173,21 @@ def trained(monkeypatch):
     ],
 )
 def test_a_seed_that_fails_takes_only_those_with_it_that_step_together(tmp_path, trained, seeds_on, failed, calls):
-    rows, held, told = ablation.variants(recipe(), {"fast": LADDER["fast"]}), Cells(tmp_path, SOURCE), []
-    trained.wrong = lambda found, seed: found.lr == rows[0].recipe.lr and seed == 1
+    rows, held, records = ablation.variants(recipe(), {"fast": LADDER["fast"]}), Cells(tmp_path, SOURCE), []
+    trained.wrong = lambda recipe, seed: recipe.lr == rows[0].recipe.lr and seed == 1
     plan = Plan(seeds_on=seeds_on, devices=tuple(jax.devices()[: 1 if seeds_on == "map" else 2]))
-    ablation.run_cells(rows, held, seeds=range(4), plan=plan, log=[told.append])
+    ablation.run_cells(rows, held, seeds=range(4), plan=plan, log=[records.append])
     assert [seeds for lr, seeds, _ in trained.seeds if lr == rows[0].recipe.lr] == calls
     assert trained.seeds[-1] == (rows[1].recipe.lr, (0, 1, 2, 3), True)
-    found = {seed: held.get(rows[0].recipe, seed).get("error") for seed in range(4)}
-    assert found == {seed: f"FloatingPointError: {failed[seed]}" if seed in failed else None for seed in range(4)}
-    assert [(r["variant"], r["seeds"]) for r in told if r["kind"] == "failed"] == [("baseline", sorted(failed))]
+    errors = {seed: held.get(rows[0].recipe, seed).get("error") for seed in range(4)}
+    assert errors == {seed: f"FloatingPointError: {failed[seed]}" if seed in failed else None for seed in range(4)}
+    assert [(r["variant"], r["seeds"]) for r in records if r["kind"] == "failed"] == [("baseline", sorted(failed))]
 
 
 def test_a_row_without_its_teacher_is_not_started_and_the_others_are(tmp_path, trained):
     ladder = {"taught": Trick(lambda r: replace(r, teacher=replace(r, lr=7.0))), **LADDER}
     rows, held = ablation.variants(recipe(), ladder, mode="add-one"), Cells(tmp_path, SOURCE)
-    trained.wrong = lambda found, seed: found.lr == 7.0
+    trained.wrong = lambda recipe, seed: recipe.lr == 7.0
     ablation.run_cells(rows, held, seeds=(0, 1), plan=Plan())
     assert [(lr, seeds) for lr, seeds, _ in trained.seeds] == [
         (0.02, (0, 1)),

@@ -236,7 +236,7 @@ def test_a_setting_may_have_data_of_its_own(tmp_path, monkeypatch):
     assert len(set(paths)) == 5
     assert {path.parent for path in paths} == {tmp_path / "cells"}
     monkeypatch.setattr(cells, "fit", fit)
-    monkeypatch.setattr(cells, "cell_of", lambda run: {"seed": run.seed} | COSTS)
+    monkeypatch.setattr(cells, "cell_of", lambda run, task: {"seed": run.seed} | COSTS)
     monkeypatch.setattr(results, "forward_cost", lambda recipe, dataset: {"macs": len(dataset.train)})
     ablation.run_cells(rows, ablation.Cells(tmp_path, source), seeds=(3, 4), plan=None)
     assert [size for _, size, _ in trained] == [20, 20, 40, 40, 20]

@@ -132,7 +132,7 @@ def test_folder_of_images(images):
     found = data.load(str(images), size=16)
     assert found.shape == (16, 16, 3)
     assert found.train["label"].tolist() == [0, 0, 0, 1, 1, 1]
-    batch = found.train.read(np.array([0, 5]), train=True)
+    batch = found.train.read(np.array([0, 5]), train=True)["image"]
     assert batch[0].reshape(-1, 3).tolist() == [[255, 0, 0]] * 256
     assert set(batch[1].ravel()) == {7}
     held = found.hold_out(0.34)

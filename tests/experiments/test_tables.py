@@ -86,7 +86,7 @@ def step_shapes(recipe, source):
     """The loss of one training step, traced and not run."""
     model = train.build_model(recipe, source)
     tx = optax.with_extra_args_support(recipe.optimizer(optax.constant_schedule(0.1)))
-    prepare, update = train.make_step(recipe, model, tx, classes=source.classes)
+    prepare, update = train.make_step(recipe, model, tx)
     stats = recipe.preprocess[0](source.train["image"])
     images, labels = jnp.asarray(source.train["image"]), jnp.asarray(source.train["label"])
     constants = {"preprocess": stats, "data": {"image": images, "label": labels}}

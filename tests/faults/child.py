@@ -33,7 +33,7 @@ from runs import residual
 
 from jaxtricks import data
 from jaxtricks.checkpoint import Checkpoints
-from jaxtricks.train import fit, session, start
+from jaxtricks.train import Guard, fit, initialize_distributed, session
 
 session.PROGRESS = 0.0
 
@@ -68,14 +68,14 @@ def digest(leaf):
 data.Feed.steps = slow_steps
 Checkpoints.save = loud_save
 if options.port is not None:
-    start(coordinator=f"localhost:{options.port}", processes=options.processes, index=options.index)
+    initialize_distributed(coordinator=f"localhost:{options.port}", processes=options.processes, index=options.index)
 run = fit(
     residual(epochs=options.epochs),
     data.fake(train=290, test=50, shape=(8, 8, 3)).hold_out(0.1),
     seeds=(3,),
     folder=options.folder,
     save_every=options.save_every,
-    watchdog=options.watchdog,
+    guard=Guard(watchdog=options.watchdog),
     log=[lambda record: say(record["kind"], record["step"])],
 )[0]
 if options.out:

@@ -30,9 +30,9 @@ def digests(state):
 @contextmanager
 def watched():
     """What checkpoints save and restore meanwhile, and the losses of the steps."""
-    seen, flight = {"leaves": {}, "losses": {}}, session.Flight
+    seen, in_flight = {"leaves": {}, "losses": {}}, session.InFlight
 
-    class Noting(flight):
+    class Noting(in_flight):
         def add(self, number, record, index, **options):
             seen["losses"][str(number)] = float(np.ravel(record["loss"])[0])
             super().add(number, record, index, **options)
@@ -47,7 +47,7 @@ def watched():
         return state, meta
 
     changes = {"save": saving, "restore": restoring}
-    with mock.patch.object(session, "Flight", Noting), mock.patch.multiple(Checkpoints, **changes):
+    with mock.patch.object(session, "InFlight", Noting), mock.patch.multiple(Checkpoints, **changes):
         yield seen
 
 

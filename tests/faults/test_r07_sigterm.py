@@ -65,7 +65,7 @@ def test_r07_a_signal_during_an_evaluation(tmp_path, where, step):
     stop = EarlyStopping(metric="accuracy", patience=2)  # lower is better here, so that the best are not the last
     whole = fit(recipe(), source, stop=stop)[0]
     split = getattr(source, where)
-    telling = replace(source, **{where: data.Split(Telling(split["image"]), split["label"])})
+    telling = replace(source, **{where: data.Split({"image": Telling(split["image"]), "label": split["label"]})})
     with pytest.raises(Interrupted) as caught:
         fit(recipe(), telling, stop=stop, folder=tmp_path)
     assert caught.value.step == step

@@ -132,7 +132,7 @@ def broken(steps):
 def test_r09_a_run_skips_tells_and_ends_after_too_many_in_a_row(kind, tmp_path, card):
     plan, said, steps = Plan(kind=kind), [], (1, 3, 4, 5)
     bad = recipe(augment=broken(steps), epochs=1.0)
-    run = fit(bad, dataset(), plan=plan, patience=3, log=[said.append])[0]
+    run = fit(bad, dataset(), plan=plan, max_nonfinite_steps=3, log=[said.append])[0]
     told = [r for r in said if r["kind"] == "nonfinite"]
     assert run.skipped == len(steps) == run.history[0]["skipped"]
     assert [r["step"] for r in told] == [s + 1 for s in steps]
@@ -141,7 +141,7 @@ def test_r09_a_run_skips_tells_and_ends_after_too_many_in_a_row(kind, tmp_path, 
     floats = [x for x in jax.tree.leaves((run.state, run.variables)) if jnp.issubdtype(x.dtype, jnp.floating)]
     assert sum(not np.isfinite(x).all() for x in floats) == int(not np.isfinite(run.state.value))
     with pytest.raises(NonFiniteError, match="not finite for 3 steps in a row, up to 6"):
-        fit(bad, dataset(), plan=plan, patience=2)
+        fit(bad, dataset(), plan=plan, max_nonfinite_steps=2)
     card("r09", f"4 NaN steps of a run, {kind}: told with their rows; a typed error after 3 in a row", "yes")
 
 
@@ -154,7 +154,7 @@ def test_r09_apply_if_finite_of_optax_applies_it_in_the_end(card):
         model = network(classes=10, channels=3)
         tx = optax.with_extra_args_support(made.optimizer(lambda step: 0.1))
         state = create_state(made, model, tx, jax.random.key(0))
-        _, update = make_step(made, model, tx, classes=10)
+        _, update = make_step(made, model, tx)
         batch = {
             "image": jnp.full((BATCH, 8, 8, 3), jnp.nan),
             "target": jax.nn.one_hot(jnp.arange(BATCH) % 10, 10),

@@ -9,7 +9,7 @@ import runs
 from PIL import Image
 
 from jaxtricks import data
-from jaxtricks.data import DataError, Feed, Split, order
+from jaxtricks.data import DataError, Feed, Split, epoch_permutation
 from jaxtricks.data._files import ImageFiles, decode
 from jaxtricks.train import fit
 
@@ -68,12 +68,12 @@ class Counted(ImageFiles):
 
 @pytest.fixture
 def split(files):
-    return Split(Counted(files), (np.arange(SIZE) % 7).astype(np.int32))
+    return Split({"image": Counted(files), "label": (np.arange(SIZE) % 7).astype(np.int32)})
 
 
 def expected(seed, epoch, bad):
     """What each place of an epoch gets, walked by hand."""
-    drawn = order(seed, epoch, SIZE).tolist()
+    drawn = epoch_permutation(seed, epoch, SIZE).tolist()
     out = []
     for place, row in enumerate(drawn):
         at = place + SIZE // 2
@@ -100,8 +100,8 @@ def test_a_batch_keeps_size_and_order_and_every_substitute_has_its_own_label(spl
         epoch, i = divmod(step, STEPS)
         places = slice(i * BATCH, (i + 1) * BATCH)
         np.testing.assert_array_equal(batch["index"], expected(3, epoch, DAMAGED)[places])
-        readable = ~np.isin(order(3, epoch, SIZE)[places], list(DAMAGED))
-        np.testing.assert_array_equal(batch["index"][readable], order(3, epoch, SIZE)[places][readable])
+        readable = ~np.isin(epoch_permutation(3, epoch, SIZE)[places], list(DAMAGED))
+        np.testing.assert_array_equal(batch["index"][readable], epoch_permutation(3, epoch, SIZE)[places][readable])
         np.testing.assert_array_equal(batch["label"], batch["index"] % 7)
         np.testing.assert_array_equal(batch["image"][:, 0, 0], [colour(row) for row in batch["index"]])
         assert batch["image"].shape == (BATCH, 4, 4, 3)
@@ -158,7 +158,7 @@ def test_beyond_the_share_the_error_counts_and_names(split, workers):
 def test_the_record_of_an_epoch_counts_them(files, card):
     labels = (np.arange(SIZE) % 10).astype(np.int32)
     source = runs.dataset()
-    source = replace(source, train=Split(ImageFiles(files, 8), labels))
+    source = replace(source, train=Split({"image": ImageFiles(files, 8), "label": labels}))
     history = fit(runs.recipe(epochs=2.0), source)[0].history
     epoch = data.epoch_permutation(0, 0, SIZE)[: 12 * 32]  # 12 steps of 32
     assert [record["corrupt"] for record in history] == [len(set(epoch) & set(DAMAGED)), len(DAMAGED)]
@@ -172,7 +172,7 @@ def test_when_nothing_is_readable_the_search_for_substitutes_ends(tmp_path):
     for path in paths:
         path.write_bytes(b"no image")
     files = Counted(paths)
-    feed = Feed(Split(files, np.zeros(200, np.int32)), (0,), 8, workers=1, ahead=0)
+    feed = Feed(Split({"image": files, "label": np.zeros(200, np.int32)}), (0,), 8, workers=1, ahead=0)
     with pytest.raises(DataError, match="3 of 200 records cannot be read; allowed: 2"):
         next(feed.steps(0, 25))
     assert len(files.reads) <= 8 + 3
@@ -186,7 +186,7 @@ def test_an_evaluation_names_the_files_instead_of_leaving_them_out(split):
     for row in DAMAGED:
         assert f"{row:03}.png cannot be read as an image" in str(caught.value)
     good = split.take(np.setdiff1d(np.arange(SIZE), list(DAMAGED)))
-    seen = np.concatenate([batch["image"][batch["valid"]] for batch in data.padded(good, 64, workers=3)])
+    seen = np.concatenate([batch["image"][batch["row_valid"]] for batch in data.padded(good, 64, workers=3)])
     np.testing.assert_array_equal(seen[:, 0, 0], [colour(row) for row in range(SIZE) if row not in DAMAGED])
 
 
@@ -266,7 +266,7 @@ def test_a_flipped_bit_of_a_png_is_never_other_pixels(card):
 @pytest.mark.parametrize(("name", "words"), [("gone.png", r"FileNotFoundError.*gone\.png"), ("", "IsADirectoryError")])
 def test_a_file_that_cannot_be_opened_is_not_taken_for_a_damaged_one(files, name, words):
     """A lost disk must not turn into substitutes."""
-    split = Split(ImageFiles((*files[:20], files[0].parent / name), 4), np.zeros(21, np.int32))
+    split = Split({"image": ImageFiles((*files[:20], files[0].parent / name), 4), "label": np.zeros(21, np.int32)})
     with pytest.raises(data.FeedError, match=rf"jaxtricks-feed-\d failed at record 20: {words}"):
         list(Feed(split, (0,), 7, corrupt_share=0.5).steps(0, 3))
 

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from jaxtricks.data import DataError, Feed, FeedError, Split, order, padded
+from jaxtricks.data import DataError, Feed, FeedError, Split, epoch_permutation, padded
 from jaxtricks.data import _ahead as module
 
 SIZE, BATCH, BAD = 64, 8, 7
@@ -46,7 +46,7 @@ class Counted:
 
 
 def split(fault=lambda row: None):
-    return Split(Records(fault), np.arange(SIZE, dtype=np.int32))
+    return Split({"image": Records(fault), "label": np.arange(SIZE, dtype=np.int32)})
 
 
 def raises(error):
@@ -79,11 +79,11 @@ class Custom(BaseException):
 @pytest.mark.parametrize("workers", [1, 4])
 def test_what_a_transform_raises_names_worker_and_record(error, words, workers, card):
     began = time.monotonic()
-    before = order(0, 0, SIZE).tolist().index(BAD) // BATCH
+    before = epoch_permutation(0, 0, SIZE).tolist().index(BAD) // BATCH
     batches = Feed(split(raises(error)), (0,), BATCH, workers=workers).steps(0, 8)
-    assert [next(batches)["index"].tolist() for _ in range(before)] == order(0, 0, SIZE)[: before * BATCH].reshape(
-        -1, BATCH
-    ).tolist()
+    assert [next(batches)["index"].tolist() for _ in range(before)] == epoch_permutation(0, 0, SIZE)[
+        : before * BATCH
+    ].reshape(-1, BATCH).tolist()
     with pytest.raises(FeedError, match=rf"^jaxtricks-feed-\d failed at record {BAD}: {words}\.?$") as caught:
         next(batches)
     assert type(caught.value.__cause__) is type(error)
@@ -202,7 +202,7 @@ class Records:
     def read(self, index, *, seed, epoch, train):
         threading.Event().wait()
 
-list(Feed(Split(Records(), np.zeros(8, np.int32)), (0,), 4, timeout=0.3).steps(0, 2))
+list(Feed(Split({'image': Records(), 'label': np.zeros(8, np.int32)}), (0,), 4, timeout=0.3).steps(0, 2))
 """
 
 

@@ -31,7 +31,7 @@ class Rows:
 def sources():
     """The same images, in memory and streamed."""
     whole = dataset()
-    streamed = Split(Rows(whole.train["image"]), whole.train["label"])
+    streamed = Split({"image": Rows(whole.train["image"]), "label": whole.train["label"]})
     return {"resident": whole, "streamed": replace(whole, train=streamed)}
 
 

@@ -12,9 +12,9 @@ import pytest
 from small import LAYOUT, dataset, recipe
 
 from experiments.bag_of_tricks import LADDER, PRESETS
-from jaxtricks import ablation, augment, data, init, models, optim, preprocess
+from jaxtricks import ablation, augment, data, init, models, optim, preprocess, tasks
 from jaxtricks.ablation import cli
-from jaxtricks.train import EarlyStopping, Plan, Precision, RecipeError, fit
+from jaxtricks.train import EarlyStopping, Plan, Precision, RecipeError, fit, mean_of
 from jaxtricks.tricks import bag
 
 COMPILED: list[str] = []
@@ -22,6 +22,7 @@ jax.monitoring.register_event_duration_secs_listener(
     lambda name, seconds, **_: COMPILED.append(name) if name.endswith("backend_compile_duration") else None
 )
 SOURCE = dataset()
+TASK = tasks.classification(10)
 TEN = models.resnet(LAYOUT, classes=10)
 SIX = models.resnet(LAYOUT, classes=6)
 
@@ -91,7 +92,7 @@ def repeated(key, batch):
 
 def relabelled(labels, part="train"):
     split = getattr(SOURCE, part)
-    return dataclasses.replace(SOURCE, **{part: data.Split(split["image"], labels(split["label"]))})
+    return dataclasses.replace(SOURCE, **{part: data.Split({"image": split["image"], "label": labels(split["label"])})})
 
 
 def eleven(params):
@@ -185,8 +186,10 @@ WRONG = {
     "seed a fraction": given(ValueError, "seeds is (0.5,); allowed", seeds=(0.5,)),
     "seed of 33 bits": given(ValueError, "seeds is (0, 4294967296); allowed", seeds=(0, 2**32)),
     "one seed": given(ValueError, "seeds is 3; allowed: one or more", seeds=3),
-    "patience negative": given(ValueError, "patience is -1; allowed: a whole number of 0 or more", patience=-1),
-    "patience text": given(ValueError, "patience is 'ten'; allowed: a whole number", patience="ten"),
+    "steps negative": given(
+        ValueError, "max_nonfinite_steps is -1; allowed: a whole number of 0 or more", max_nonfinite_steps=-1
+    ),
+    "steps text": given(ValueError, "max_nonfinite_steps is 'ten'; allowed: a whole number", max_nonfinite_steps="ten"),
     "save_every 0": given(ValueError, "save_every is 0; allowed: a whole number of 1 or more", save_every=0),
     "folder in a file": Wrong(into_a_file, ValueError, "file is a file"),
     "log no function": given(TypeError, "allowed: functions", log=("log.jsonl",)),
@@ -203,8 +206,12 @@ WRONG = {
         lambda _: EarlyStopping(patience=2.5), ValueError, "patience is 2.5; allowed: a whole number of 1 or more"
     ),
     "stop without patience": Wrong(lambda _: EarlyStopping(patience=0), ValueError, "patience is 0; allowed"),
-    "stop at least NaN": Wrong(lambda _: EarlyStopping(least=float("nan")), ValueError, "least is nan; allowed: 0"),
-    "stop at least for ever": Wrong(lambda _: EarlyStopping(least=float("inf")), ValueError, "least is inf; allowed"),
+    "stop at least NaN": Wrong(
+        lambda _: EarlyStopping(min_delta=float("nan")), ValueError, "min_delta is nan; allowed: 0"
+    ),
+    "stop at least for ever": Wrong(
+        lambda _: EarlyStopping(min_delta=float("inf")), ValueError, "min_delta is inf; allowed"
+    ),
     "teacher alone": given(ValueError, "teacher and recipe.teacher go together", teacher=ZEROS),
     "teacher missing": given(ValueError, "teacher and recipe.teacher go together", changes={"teacher": recipe()}),
     "teacher of six classes": given(
@@ -270,7 +277,7 @@ WRONG = {
         "allowed: a validation split and a metric 'loss'",
         source=HELD_OUT,
         optimizer=lambda schedule: optim.freeze(plateau(schedule), "^stem/"),
-        metrics=lambda out, batch: {"accuracy": out[0].argmax(-1) == batch["label"]},
+        task=dataclasses.replace(TASK, metrics={"accuracy": TASK.metrics["accuracy"]}),
     ),
     "loss is one number": fits_not(
         "recipe.loss is float32[]; allowed: floating point [32]", loss=lambda params, out, batch: out[0].mean()
@@ -280,10 +287,24 @@ WRONG = {
     "loss of what is not there": fits_not(
         "recipe.loss raised KeyError: 'box'", loss=lambda params, out, batch: batch["box"]
     ),
-    "no metrics": fits_not("recipe.metrics gives dict of 0; allowed", metrics=lambda out, batch: {}),
-    "metrics a list": fits_not("recipe.metrics gives list of 1; allowed", metrics=lambda out, batch: [out[0]]),
+    "no task": made(TypeError, "recipe.task is None; allowed: a Task", task=None),
+    "no metrics": Wrong(lambda _: dataclasses.replace(TASK, metrics={}), TypeError, "metrics is {}; allowed: a dict"),
+    "metric a function": Wrong(
+        lambda _: dataclasses.replace(TASK, metrics={"loss": len}), TypeError, "metrics['loss'] is <built-in"
+    ),
+    "headline unknown": Wrong(
+        lambda _: dataclasses.replace(TASK, headline="top5"), ValueError, "headline is 'top5'; allowed: 'loss'"
+    ),
     "metric is one number": fits_not(
-        "'loss', is float32[]; allowed: [32]", metrics=lambda out, batch: {"loss": out[0].mean()}
+        "recipe.task.metrics['loss'] raised ValueError: it is float32[]; allowed: one number a row, [32]",
+        task=dataclasses.replace(TASK, metrics={"loss": mean_of(lambda out, batch: out[0].mean())}, headline="loss"),
+    ),
+    "column missing": given(
+        data.DataError, "train value is missing; allowed: a column of rank 1", changes={"task": tasks.regression()}
+    ),
+    "encode loses the images": fits_not(
+        "recipe.task.encode gives ['label']; allowed: a batch, a dict with 'image'",
+        task=dataclasses.replace(TASK, encode=lambda batch: {"label": batch["label"]}),
     ),
     "augment loses the images": fits_not(
         "recipe.augment gives ['label']; allowed: a batch, a dict with 'image'",

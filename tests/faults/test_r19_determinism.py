@@ -60,7 +60,7 @@ def test_r19_compiled_or_not(card):
     """Three steps, operation by operation."""
     made, source, key = recipe(), dataset(), jax.random.key(5)
     model, tx = build_model(made, source), build_optimizer(made, build_schedule(made, source))
-    prepare, update = make_step(made, model, tx, classes=source.classes)
+    prepare, update = make_step(made, model, tx)
     constants = {
         "preprocess": made.preprocess[0](source.train["image"]),
         "data": {"image": jnp.asarray(source.train["image"]), "label": jnp.asarray(source.train["label"])},

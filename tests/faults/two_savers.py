@@ -15,10 +15,10 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from shelves import files
 
 from jaxtricks.checkpoint import CheckpointCorruptError, Checkpoints, CheckpointSaveError, manifest
-from jaxtricks.train import start
+from jaxtricks.train import initialize_distributed
 
 port, index, folder, out = sys.argv[1:]
-start(coordinator=f"localhost:{port}", processes=2, index=int(index))
+initialize_distributed(coordinator=f"localhost:{port}", processes=2, index=int(index))
 first = jax.process_index() == 0
 mesh = Mesh(np.array(jax.devices()), ("data",))
 split, whole = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (("data",), ()))

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import optax
 
-from jaxtricks import augment, data, init, metrics, models, optim, preprocess
+from jaxtricks import augment, data, init, models, optim, preprocess, tasks
 from jaxtricks.train import Recipe
 
 LAYOUT = models.Layout((1, 1), (4, 8), bottleneck=True, stem=(5, 1), pool=False)
@@ -23,7 +23,7 @@ def recipe(**changes) -> Recipe:
     base = {
         "model": partial(models.resnet, LAYOUT, kernel_init=init.xavier_normal(), dropout_rate=0.3),
         "loss": cross_entropy,
-        "metrics": metrics.classification,
+        "task": tasks.classification(10),
         "optimizer": partial(optim.coupled_sgd, weight_decay=1e-4),
         "schedule": optim.cosine,
         "lr": 0.02,

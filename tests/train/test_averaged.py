@@ -11,7 +11,7 @@ from small import bare, same
 
 from jaxtricks import data, optim
 from jaxtricks.models import Model
-from jaxtricks.train import Plan, Precision, averaged, fit
+from jaxtricks.train import Plan, Precision, eval_params, fit
 from jaxtricks.train.program import Program
 
 ONE = Plan(devices=(jax.devices()[0],))
@@ -59,7 +59,7 @@ def path():
 )
 def test_uniform_average_from_a_step_on(ema, expected):
     run = trained(ema=ema)
-    assert float(averaged(run.state)[0]["w"]) == pytest.approx(expected, rel=1e-5)
+    assert float(eval_params(run.state)[0]["w"]) == pytest.approx(expected, rel=1e-5)
     assert run.test["loss"] == pytest.approx(expected, rel=1e-5)
     assert float(run.state.params["w"]) == pytest.approx(path()[-1], rel=1e-5)
 
@@ -83,7 +83,7 @@ def test_an_average_of_narrow_weights_does_not_stand_still(dtype, given):
     for _ in range(10):
         state = step(state)
     assert float(state.ema[0]["w"]) == pytest.approx(3 - 0.999**10, rel=1e-5)
-    assert averaged(state)[0]["w"].dtype == dtype
+    assert eval_params(state)[0]["w"].dtype == dtype
 
 
 def test_schedule_free_trains_at_one_point_and_is_evaluated_at_another():
@@ -99,13 +99,13 @@ def test_schedule_free_trains_at_one_point_and_is_evaluated_at_another():
         y = 0.1 * z + 0.9 * x
     assert abs(x - y) > 1e-3
     assert float(run.state.params["w"]) == pytest.approx(y, rel=1e-5)
-    assert float(averaged(run.state)[0]["w"]) == pytest.approx(x, rel=1e-5)
+    assert float(eval_params(run.state)[0]["w"]) == pytest.approx(x, rel=1e-5)
     assert run.test["loss"] == pytest.approx(x, rel=1e-5)
 
 
 def test_a_moving_average_is_evaluated_before_what_the_optimiser_names():
     run = trained(optimizer=lambda schedule: optim.evaluate_at(optax.sgd(0.1), lambda state, params: params), ema=0.5)
-    same(averaged(run.state), run.state.ema)
+    same(eval_params(run.state), run.state.ema)
     assert float(run.state.opt.params["w"]) == pytest.approx(path()[-1], rel=1e-5)
 
 

@@ -120,7 +120,7 @@ def test_frozen_leaves_keep_their_bits_through_the_loop(kind):
 def step_of(recipe, model, batch):
     tx = optax.with_extra_args_support(recipe.optimizer(None))
     state = create_state(recipe, model, tx, jax.random.key(0))
-    prepare, update = make_step(recipe, model, tx, classes=10)
+    prepare, update = make_step(recipe, model, tx)
     constants = {"preprocess": recipe.preprocess[0](np.asarray(batch["image"]))}
     return jax.jit(lambda state: update(state, prepare(state.key, state.step, batch, constants), constants))(state)
 
@@ -191,7 +191,7 @@ def test_the_policy_sets_parameters_computation_and_output(precision):
     source = data.fake(train=32, test=8, shape=(8, 8, 3))
     model = train.build_model(settings, source)
     batch = {"image": jnp.asarray(source.train["image"]), "label": jnp.asarray(source.train["label"])}
-    prepare, update = make_step(settings, model, optimizer(None), classes=10)
+    prepare, update = make_step(settings, model, optimizer(None))
     constants = {"preprocess": settings.preprocess[0](source.train["image"])}
 
     def step(key):

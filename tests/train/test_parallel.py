@@ -8,7 +8,7 @@ from small import dataset, recipe
 
 from jaxtricks.layers import BatchNorm
 from jaxtricks.models import functional
-from jaxtricks.train import Plan, fit, parallel, start
+from jaxtricks.train import Plan, fit, initialize_distributed, parallel
 
 ONE = Plan(devices=(jax.devices()[0],))
 
@@ -89,8 +89,11 @@ def test_replica_statistics_are_ghost_statistics():
         (lambda: fit(recipe(), dataset(), seeds=()), "seeds is"),
         (lambda: fit(recipe(batch=512), dataset()), "batch is 512; allowed: 1 to the 256 training images"),
         (lambda: fit(recipe(teacher=recipe()), dataset()), "teacher and recipe.teacher go together"),
-        (lambda: start(coordinator="localhost:1"), "go together"),
-        (lambda: start(coordinator="localhost:1", processes=2, index=2), "index is 2; allowed: 0 to 1"),
+        (lambda: initialize_distributed(coordinator="localhost:1"), "go together"),
+        (
+            lambda: initialize_distributed(coordinator="localhost:1", processes=2, index=2),
+            "index is 2; allowed: 0 to 1",
+        ),
     ],
 )
 def test_what_does_not_fit_is_said_before_compiling(change, words):

@@ -61,8 +61,8 @@ def test_other_labels_and_another_teacher_are_refused_by_name(tmp_path):
     fit(student, source, teacher=weights, folder=tmp_path)
     with pytest.raises(CheckpointMismatchError, match="teacher is"):
         fit(student, source, teacher=linear().init(jax.random.key(1)), folder=tmp_path)
-    split = replace(source.train, labels=source.train["label"][::-1].copy())
-    with pytest.raises(CheckpointMismatchError, match="labels is"):
+    split = replace(source.train, columns={**source.train.columns, "label": source.train["label"][::-1].copy()})
+    with pytest.raises(CheckpointMismatchError, match="data is"):
         fit(student, replace(source, train=split), teacher=weights, folder=tmp_path)
 
 

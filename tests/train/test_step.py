@@ -48,7 +48,7 @@ def step_of(recipe, model=None):
     model = line() if model is None else model
     tx = optax.with_extra_args_support(recipe.optimizer(None))
     state = create_state(recipe, model, tx, jax.random.key(0))
-    prepare, update = make_step(recipe, model, tx, classes=2)
+    prepare, update = make_step(recipe, model, tx)
 
     def step(state: State, image, label):
         constants = {"preprocess": np.float32(0)}
@@ -77,9 +77,9 @@ def test_a_step_that_the_optimiser_holds_back_leaves_the_statistics():
     state, step = step_of(holds, model)
     for _ in range(2):
         state, record = step(state, [1.0, 3.0], [1, 0])  # the loss is 18.5 both times
-        assert (int(record["held"]), float(state.stats["seen"])) == (0, 2.0)
+        assert (int(record["rejected"]), float(state.stats["seen"])) == (0, 2.0)
     state, record = step(state, [100.0, 300.0], [1, 0])
-    assert (int(record["held"]), float(state.stats["seen"])) == (1, 2.0)
+    assert (int(record["rejected"]), float(state.stats["seen"])) == (1, 2.0)
 
 
 def test_average_by_hand():
@@ -118,7 +118,7 @@ def test_a_step_that_is_not_finite_changes_nothing_but_the_count(bad):
 def test_too_many_bad_steps_in_a_row_raise():
     poisoned = plain(loss=lambda params, out, batch: out[0][:, 0] * jnp.nan, batch=32)
     with pytest.raises(NonFiniteError, match="in a row"):
-        fit(poisoned, dataset(), plan=ONE, patience=3)
+        fit(poisoned, dataset(), plan=ONE, max_nonfinite_steps=3)
 
 
 def test_loss_scale_by_hand():
@@ -204,13 +204,13 @@ def test_early_stopping_restores_the_best():
 
 
 def test_stop_fold_by_hand():
-    stop = EarlyStopping("loss", patience=2, least=0.1)
+    stop = EarlyStopping("loss", patience=2, min_delta=0.1)
     watch, out = stop.init(), []
     for value in (1.0, 0.95, 0.8, float("nan"), 0.75):
         watch, improved, ended = stop.update(watch, value)
         out.append((improved, ended))
     assert out == [(True, False), (False, False), (True, False), (False, False), (False, True)]
-    for bad in ({"mode": "least"}, {"patience": 0}, {"least": -1.0}):
+    for bad in ({"mode": "least"}, {"patience": 0}, {"min_delta": -1.0}):
         with pytest.raises(ValueError, match=next(iter(bad))):
             EarlyStopping(**bad)
 

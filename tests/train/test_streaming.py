@@ -28,8 +28,10 @@ class Lazy:
 
 
 def streamed(source, **options):
-    train = Split(Lazy(source.train["image"], **options), source.train["label"])
-    return replace(source, train=train, test=Split(Lazy(source.test["image"]), source.test["label"]))
+    train = Split({"image": Lazy(source.train["image"], **options), "label": source.train["label"]})
+    return replace(
+        source, train=train, test=Split({"image": Lazy(source.test["image"]), "label": source.test["label"]})
+    )
 
 
 @pytest.mark.parametrize(

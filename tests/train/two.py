@@ -12,10 +12,10 @@ import jax
 import numpy as np
 from small import dataset, recipe
 
-from jaxtricks.train import Plan, fit, start
+from jaxtricks.train import Plan, fit, initialize_distributed
 
 port, index, kind, out = sys.argv[1:]
-start(coordinator=f"localhost:{port}", processes=2, index=int(index))
+initialize_distributed(coordinator=f"localhost:{port}", processes=2, index=int(index))
 
 assert jax.process_count() == 2
 assert jax.device_count() == 4

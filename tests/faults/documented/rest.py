@@ -223,10 +223,10 @@ ELSEWHERE = {
             check.number check.option check.positive check.rank check.same_shape check.shape check.whole""",
         "tests/train/test_conflicts.py": "lint.conflicts",
         "tests/train/test_logs.py": "train.json_lines train.tensorboard",
-        "tests/train/test_parallel.py": "train.start",
+        "tests/train/test_parallel.py": "train.initialize_distributed",
     }.items()
 }
 # What fit and the ablation call with what they have checked (row 17).
-WITHIN = """ablation.apply ablation.forward_cost ablation.gather ablation.run_cells train.averaged
+WITHIN = """ablation.apply ablation.forward_cost ablation.gather ablation.run_cells train.eval_params
     train.build_constants train.build_model train.build_schedule train.create_state train.make_evaluate
     train.make_step train.total_steps""".split()
