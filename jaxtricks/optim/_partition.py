@@ -27,7 +27,7 @@ def by_path(transforms: Mapping[str, optax.GradientTransformation]) -> optax.Gra
     Raises:
       ValueError: at ``init``, if a pattern takes no leaf or a leaf is taken by none.
     """
-    return optax.partition(dict(transforms), lambda tree: first_match("transforms", tree, tuple(transforms)))
+    return optax.partition(transforms, lambda tree: first_match("transforms", tree, tuple(transforms)))
 
 
 def layerwise_decay(
