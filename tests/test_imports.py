@@ -1,12 +1,13 @@
 """The direction of imports, and what nothing may import."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BASE = {"archive", "check", "keys", "fingerprint"}
+BASE = {"check", "keys", "fingerprint", "opt_states", "archive"}
 LEAVES = {
     "losses",
     "layers",
@@ -20,29 +21,47 @@ LEAVES = {
     "detection",
     "compress",
 }
-ALLOWED = {  # what each part may import of jaxtricks, besides check, keys and itself
+RUN = {"data", "_runtime", "checkpoint", "train"}
+ALLOWED = {  # what each part may import of jaxtricks, besides itself; all but BASE may also import BASE
+    "check": set(),
+    "keys": set(),
+    "archive": {"check"},
+    "opt_states": {"check"},
+    "fingerprint": {"check"},
     **{leaf: LEAVES for leaf in LEAVES},
-    "data": set(),
     "models": {"layers"},
-    "fingerprint": set(),
+    "data": set(),
     "_runtime": set(),
     "checkpoint": {"_runtime"},
     "train": {"data", "checkpoint", "_runtime"},
-    "tricks": {*LEAVES, "data", "models", "train"},
-    "recipes": {*LEAVES, "data", "models", "train", "tricks"},
-    "ablation": {*LEAVES, "data", "models", "train", "tricks", "checkpoint", "_runtime"},
-    "archive": set(),
-    "check": set(),
-    "keys": set(),
+    "tasks": {*LEAVES, "data", "train"},
+    "tricks": {*LEAVES, "models", "data", "train", "tasks"},
+    "recipes": {*LEAVES, "models", "data", "train", "tasks", "tricks"},
+    "ablation": {*LEAVES, *RUN, "models", "tasks", "tricks", "recipes"},
 }
+ORDER = [  # from the ground up: an import goes to an earlier row, or to a leaf beside it
+    BASE,
+    LEAVES,
+    {"models"},
+    {"data"},
+    {"_runtime"},
+    {"checkpoint"},
+    {"train"},
+    {"tasks"},
+    {"tricks"},
+    {"recipes"},
+    {"ablation"},
+]
 FILES = sorted((ROOT / "jaxtricks").rglob("*.py"))
+OUTSIDE = ("experiments", "docs", "benchmarks", "tests")
 
 
 def imported(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: line {node.lineno} is a relative import; allowed: the full name"
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
@@ -51,16 +70,78 @@ def part(name):
     return name.split(".")[1] if name.startswith("jaxtricks.") else None
 
 
+def owner(path):
+    return path.relative_to(ROOT / "jaxtricks").parts[0].removesuffix(".py")
+
+
+def packages():
+    """The parts that each part imports, read from the sources."""
+    graph = {}
+    for path in FILES:
+        if owner(path) != "__init__":
+            graph.setdefault(owner(path), set()).update({part(name) for name in imported(path)} - {None, owner(path)})
+    return graph
+
+
+def target(name):
+    """The file that an imported name is, or is in; None outside jaxtricks."""
+    if not name.startswith("jaxtricks."):
+        return None
+    path = ROOT / Path(*name.split("."))
+    for file in (path.with_suffix(".py"), path / "__init__.py", path.parent.with_suffix(".py")):
+        if file.is_file():
+            return file
+    return path.parent / "__init__.py"
+
+
+def sorted_or_circle(graph):
+    try:
+        return list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' -> '.join(map(str, error.args[1]))}")
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_direction(path):
-    own = path.relative_to(ROOT / "jaxtricks").parts[0].removesuffix(".py")
-    if own == "__init__":
+    if owner(path) == "__init__":
         return
     for name in imported(path):
-        assert not name.startswith(("experiments", "benchmarks", "tests")), name
-        found = part(name)
-        if found is not None and found != own:
-            assert found in ALLOWED[own] | BASE, f"{own} imports {name}"
+        assert not name.startswith(OUTSIDE), name
+        if part(name) not in (None, owner(path)):
+            base = set() if owner(path) in BASE else BASE
+            assert part(name) in ALLOWED[owner(path)] | base, f"{owner(path)} imports {name}"
+
+
+def test_the_order_has_no_arrow_upwards_and_no_circle():
+    graph = packages()
+    row = {name: number for number, names in enumerate(ORDER) for name in names}
+    assert not set(graph) - set(row), "a part without a place in ORDER"
+    assert set(row) == set(ALLOWED)
+    up = [f"{low} imports {high}" for low, highs in graph.items() for high in highs if row[high] > row[low]]
+    assert not up
+    sorted_or_circle(graph)
+    with pytest.raises(pytest.fail.Exception, match="train -> tricks -> train"):
+        sorted_or_circle({"train": {"tricks"}, "tricks": {"train", "data"}, "data": set()})
+
+
+def test_files_import_each_other_in_no_circle():
+    """Within the packages too; a package's own ``__init__`` is not imported by its files."""
+    top = ROOT / "jaxtricks" / "__init__.py"
+    graph = {path: {target(name) for name in imported(path)} for path in FILES if path != top}
+    for path, files in graph.items():
+        files -= {None, top, path, path.parent / "__init__.py"}
+    sorted_or_circle(graph)
+
+
+def test_what_stands_on_the_package():
+    """Experiments import everything but the tests and benchmarks; docs import no experiment; nothing imports back."""
+    for folder, forbidden in {
+        "experiments": ("benchmarks", "tests"),
+        "docs": ("experiments", "benchmarks", "tests"),
+        "benchmarks": ("tests",),
+    }.items():
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            assert not [name for name in imported(path) if name.split(".")[0] in forbidden], path
 
 
 @pytest.mark.parametrize("leaf", sorted(LEAVES))
@@ -101,7 +182,16 @@ def test_files_are_about_one_family():
     assert not [p for p in FILES if p.name in ("utils.py", "registry.py", "helpers.py")]
 
 
+def test_the_training_loop_is_read_in_one_sitting():
+    files = {path.name for path in FILES if owner(path) == "train"} - {"__init__.py"}
+    assert len(files) <= 12
+    assert "loop.py" in files
+
+
 def test_experiments_are_tables():
+    files = {path.name for path in (ROOT / "experiments").rglob("*.py")} - {"__init__.py"}
+    assert len(files) >= 14
+    assert not [name for name in files if name.startswith("_")]
     for path in sorted((ROOT / "experiments").glob("[a-z]*.py")):
         text = path.read_text(encoding="utf-8")
         assert len(text.splitlines()) <= 90, path  # the measured table included

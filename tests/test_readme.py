@@ -16,7 +16,7 @@ CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 def test_the_example_runs_and_has_a_gradient():
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    code, _ = re.findall(r"```python\n(.*?)```", README, re.S)
     assert len([line for line in code.splitlines() if line.strip()]) <= 17
     space = {}
     exec(compile(code, "README", "exec"), space)

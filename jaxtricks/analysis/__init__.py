@@ -21,3 +21,7 @@ __all__ = [
     "valley",
     "variance_by_depth",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -176,3 +176,7 @@ __all__ = [
     "warp",
     "warp_sample",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

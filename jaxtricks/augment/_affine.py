@@ -157,7 +157,8 @@ def random_affine(
 
 def _size(image: jax.Array) -> tuple[int, int]:
     _checks.pixels("image", image)
-    return jnp.shape(image)[:2]
+    height, width, *_ = jnp.shape(image)
+    return height, width
 
 
 def _check(image: jax.Array, method: str, fill: float, size) -> tuple[int, int]:

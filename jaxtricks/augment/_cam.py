@@ -98,4 +98,4 @@ def cam_crop(
     _checks.photo("image", image)
     _checks.interval("threshold", threshold, 0.0, 1.0)
     level = jax.random.uniform(key, minval=threshold[0], maxval=threshold[1])
-    return resized_crop(image, cam_box(cam, level, size=image.shape[:2], margin=margin), size=size)
+    return resized_crop(image, cam_box(cam, level, size=(image.shape[0], image.shape[1]), margin=margin), size=size)

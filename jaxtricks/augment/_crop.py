@@ -123,7 +123,7 @@ def random_resized_crop(
       Szegedy et al., Going deeper with convolutions, arXiv 1409.4842, section 6; the draw is torchvision's.
     """
     _checks.photo("image", image)
-    box = random_box(key, image.shape[:2], area=area, aspect=aspect)
+    box = random_box(key, (image.shape[0], image.shape[1]), area=area, aspect=aspect)
     return resized_crop(image, box, size=size)
 
 

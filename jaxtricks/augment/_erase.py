@@ -100,10 +100,10 @@ def random_erasing(
     else:
         _checks.fill("fill", fill, jnp.result_type(image))
     coin_key, box_key, noise_key = jax.random.split(key, 3)
-    box = random_box(box_key, image.shape[:2], area=area, aspect=aspect, otherwise="empty")
+    box = random_box(box_key, (image.shape[0], image.shape[1]), area=area, aspect=aspect, otherwise="empty")
 
     def erase(image):
-        value = like(uniform(noise_key, image.shape), image.dtype) if fill == "noise" else fill
+        value = like(uniform(noise_key, image.shape), image.dtype) if isinstance(fill, str) else fill
         return erase_box(image, box, value)
 
     return jax.lax.cond(jax.random.bernoulli(coin_key, probability), erase, lambda image: image, jnp.asarray(image))

@@ -15,3 +15,7 @@ __all__ = [
     "CheckpointWarning",
     "Checkpoints",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

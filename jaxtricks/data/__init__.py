@@ -36,3 +36,7 @@ __all__ = [
     "steps_per_epoch",
     "tfds_set",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -116,7 +116,7 @@ def tfds_set(spec: str, *, size: int, data_dir: str | None = None) -> Dataset:
     code = f"import tensorflow_datasets as t; t.builder({spec!r}, file_format='array_record').download_and_prepare()"
     command = f'python -c "{code}"'
     if not builder.info.splits:
-        raise DataError(f"{spec} is not prepared; run: pip install 'jaxtricks[prepare]' && {command}")
+        raise DataError(f"{spec} is not prepared; run: pip install tensorflow-cpu && {command}")
     test_name = "validation" if builder.name.startswith("imagenet2012") or "test" not in builder.info.splits else "test"
     try:
         parts = {part: builder.as_data_source(part) for part in ("train", test_name)}

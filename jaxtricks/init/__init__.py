@@ -19,3 +19,7 @@ __all__ = [
     "zero_gamma",
     "zero_last",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,6 +1,7 @@
 """Initialisers of a kernel: ``(key, shape, dtype) -> array``, as in ``jax.nn.initializers``."""
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +28,7 @@ def xavier_normal() -> Initializer:
     return jax.nn.initializers.variance_scaling(1.0, "fan_avg", "normal")
 
 
-def he_normal(*, mode: str = "fan_in") -> Initializer:
+def he_normal(*, mode: Literal["fan_in", "fan_out"] = "fan_in") -> Initializer:
     r"""Normal weights that keep the variance of signals (fan_in) or gradients (fan_out) through layers with ReLU.
 
     .. math:: W \sim N(0, 2 / n)

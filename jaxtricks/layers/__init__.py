@@ -65,3 +65,7 @@ __all__ = [
     "stochastic_pool",
     "stochastic_pool_mean",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -70,3 +70,7 @@ __all__ = [
     "update_centers",
     "weston_watkins",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -9,7 +9,7 @@ def absolute(x: jax.Array) -> jax.Array:
     return x * jnp.sign(x)
 
 
-def ratio(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
+def ratio(numerator: jax.Array | float, denominator: jax.Array) -> jax.Array:
     """The quotient, 0 with gradient 0 where the denominator is 0 or less; NaN where it is NaN."""
     empty = denominator <= 0
     return jnp.where(empty, 0.0, numerator / jnp.where(empty, 1.0, denominator))

@@ -12,3 +12,7 @@ __all__ = [
     "mean_average_precision",
     "mean_iou",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

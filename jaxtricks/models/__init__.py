@@ -20,3 +20,7 @@ __all__ = [
     "resnet",
     "stateless_norm",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

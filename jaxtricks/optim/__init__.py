@@ -53,3 +53,7 @@ __all__ = [
     "unfreeze_at",
     "with_warmup",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

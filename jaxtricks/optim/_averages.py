@@ -52,9 +52,8 @@ def ema(average: Tree, tree: Tree, *, decay: float, count: int | jax.Array | Non
       Polyak and Juditsky, Acceleration of stochastic approximation by averaging, 1992.
     """
     check.between("decay", decay, 0.0, 1.0)
-    if count is not None:
-        decay = jnp.minimum(decay, (1.0 + count) / (10.0 + count))
-    return _towards(average, tree, 1 - decay)
+    rate = decay if count is None else jnp.minimum(decay, (1.0 + count) / (10.0 + count))
+    return _towards(average, tree, 1 - rate)
 
 
 def swa(average: Tree, tree: Tree, *, count: int | jax.Array) -> Tree:

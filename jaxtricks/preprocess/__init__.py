@@ -37,3 +37,7 @@ __all__ = [
     "zca_fit",
     "zca_inverse",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,6 +1,7 @@
 """Reading a training set on the host, a part at a time."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,8 @@ Images = np.ndarray | Iterable[np.ndarray]
 def parts(images: Images) -> Iterator[np.ndarray]:
     """The images in float64 and [0, 1] units, at most 256 at a time; all of as many channels."""
     some, channels = False, None
-    for batch in [images] if hasattr(images, "shape") else images:
+    batches: Iterable[Any] = [images] if hasattr(images, "shape") else images
+    for batch in batches:
         check.rank("images", batch, 4)
         if 0 in batch.shape[1:]:
             raise ValueError(f"images has shape {batch.shape}; allowed: at least one pixel and one channel.")
@@ -46,6 +48,6 @@ def same_size(part: np.ndarray, total: np.ndarray) -> np.ndarray:
     return part
 
 
-def device(array: np.ndarray) -> jax.Array:
+def device(array: np.ndarray | float) -> jax.Array:
     """Float32, on the device."""
     return jax.device_put(np.asarray(array, np.float32))  # jnp.asarray would compile the conversion

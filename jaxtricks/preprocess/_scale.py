@@ -157,7 +157,7 @@ def per_image(stats: tuple[()], image: jax.Array) -> jax.Array:
 
 def _moments(images: Images) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of each channel."""
-    count, total, squares = 0, 0.0, 0.0
+    count, total, squares = 0, np.zeros(()), np.zeros(())
     for part in parts(images):
         pixels = part.reshape(-1, part.shape[-1])
         count, total, squares = count + len(pixels), total + pixels.sum(0), squares + (pixels**2).sum(0)

@@ -49,3 +49,7 @@ __all__ = [
     "tensorboard",
     "total_steps",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__
