@@ -1,14 +1,18 @@
-"""What every public function does with hostile arguments: one line a function.
+"""One table of cases a family: one entry a public function, from which its tests are made.
 
-A function of a package that is walked by ``tests/_api.py`` and is named in none of these tables fails a test. Arguments
-that go by a usual name need not be described; the defaults of ``Case`` are what most functions do.
+The entry feeds the contract and the edge cases of the family, the fuzzing of row 18, the tests of the values in
+``tests/test_cases.py`` and the benchmark. Arguments that go by a usual name need not be described; the defaults of
+``Case`` are what most functions do, so that an entry is one to three lines.
 """
+
+from functools import cache
 
 import numpy as np
 
-from tests.faults._fuzz import Array, Key
-from tests.faults.documented import analysis, augment, layers, losses, optim, rest
-from tests.faults.documented.common import boxes
+from tests._api import EXPORTED
+from tests.cases import analysis, augment, layers, losses, optim, rest
+from tests.cases.case import Array, Key, Subject
+from tests.cases.common import boxes
 
 
 def simplex(rng, shape):
@@ -17,6 +21,10 @@ def simplex(rng, shape):
 
 def positive(rng, shape):
     return rng.random(shape) + 0.5
+
+
+def costs(rng, shape):
+    return positive(rng, shape) * (1 - np.eye(*shape))  # to be right costs nothing
 
 
 def counts(rng, shape):
@@ -52,7 +60,7 @@ ARGUMENTS = {
     "centers": Array(("C", "D"), edges=("zeros",)),
     "counts": COUNTS,
     "prior": Array(("C",), counts, dtypes="iufbc", edges=("zeros", "ones", "one row zero")),
-    "cost_matrix": Array(("C", "C"), positive),
+    "cost_matrix": Array(("C", "C"), costs),
     "confusion": Array(("C", "C"), counts, dtypes="iuf", edges=("zeros", "one row zero")),
     "predicted": BOXES,
     "target": BOXES,
@@ -64,7 +72,18 @@ ARGUMENTS = {
     "image": augment.IMAGE,
 }
 
-DOCUMENTED = {}
+CASES = {}
 for table in (losses, layers, augment, optim, analysis, rest):
-    DOCUMENTED |= table.DOCUMENTED
+    CASES |= table.CASES
 ELSEWHERE, WITHIN = rest.ELSEWHERE, rest.WITHIN
+
+
+@cache
+def subject(name: str) -> Subject:
+    """The public function of this name, such as "losses.ramp", with its case."""
+    return Subject(f"jaxtricks.{name}", EXPORTED[f"jaxtricks.{name}"], CASES[name], ARGUMENTS)
+
+
+def family(package: str) -> dict[str, Subject]:
+    """The cases of a package by the names of its functions."""
+    return {name.split(".")[1]: subject(name) for name in CASES if name.split(".")[0] == package}

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxtricks import layers
-from tests.faults._fuzz import Array, Case, Says
+from tests.cases.case import Array, Case, Says
 
 ANY = ("zeros", "equal", "high", "low", "apart", "one far above", "one row zero", "tiny")
 MAP = Array(("B", "H", "W", "D"), edges=ANY)
@@ -35,7 +35,7 @@ def module(build, x=INPUT, **case) -> Case:
     return Case({"x": x} | own, call=call, **case)
 
 
-DOCUMENTED = {
+CASES = {
     "layers.Asymmetric": module(lambda r: layers.Asymmetric(CHANNEL, 2, rngs=r), empty="B"),
     "layers.BatchNorm": module(lambda r: layers.BatchNorm(CHANNEL, rngs=r), INPUT_OF_ANY_RANK),
     "layers.DepthwiseSeparable": module(lambda r: layers.DepthwiseSeparable(CHANNEL, 2, rngs=r), empty="B"),

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxtricks import ablation, data, init, metrics, models, preprocess
-from tests.faults._fuzz import Array, Case, Key, Says
-from tests.faults.documented.common import within
+from tests.cases.case import Array, Case, Key, Says
+from tests.cases.common import within
 
 
 def uniform(rng, shape):
@@ -64,7 +64,7 @@ def nowhere(clean, hostile, at):
     return same and (hostile[0] <= clean[0]).all() and (abs(hostile[1] - clean[1]) <= 1).all()
 
 
-DOCUMENTED = {
+CASES = {
     "ablation.holm": Case(
         {"p_values": Array(("N",), uniform, edges=("zeros", "ones"), dtypes="fiubc")},
         host=True,
@@ -221,7 +221,6 @@ ELSEWHERE = {
         "tests/test_init.py": "init.zero_gamma init.zero_last",
         "tests/test_keys_and_check.py": """check.between check.boolean check.floating check.integer check.min_rank
             check.number check.option check.positive check.rank check.same_shape check.shape check.whole""",
-        "tests/train/test_conflicts.py": "lint.conflicts",
         "tests/train/test_logs.py": "train.json_lines train.tensorboard",
         "tests/train/test_parallel.py": "train.initialize_distributed",
     }.items()

@@ -5,8 +5,8 @@ from functools import partial
 import numpy as np
 
 from jaxtricks import augment
-from tests.faults._fuzz import Array, Case, Key, Says
-from tests.faults.documented.common import boxes, within
+from tests.cases.case import Array, Case, Key, Says
+from tests.cases.common import boxes, within
 
 
 def uniform(rng, shape):
@@ -67,7 +67,7 @@ Draw = partial(Case, holds=within(0, 1), gradient=False)
 Deep = partial(Draw, deep=True, nan=BLACK, inf=IN_RANGE)
 Labels = partial(Case, gradient=False, nan=NOT_VALID, inf=NOT_VALID)
 
-DOCUMENTED = {
+CASES = {
     "augment.adjust_brightness": Image({"image": IMAGE, "factor": NUMBER}),
     "augment.adjust_contrast": Image({"image": IMAGE, "factor": NUMBER}),
     "augment.adjust_hue": Image({"image": RGB, "shift": NUMBER}),

@@ -7,8 +7,8 @@ import numpy as np
 import optax
 
 from jaxtricks import optim
-from tests.faults._fuzz import Array, Case, Says
-from tests.faults.documented.common import within
+from tests.cases.case import Array, Case, Says
+from tests.cases.common import within
 
 RUN = {"peak": 0.1, "steps": 100, "steps_per_epoch": 10}
 OWN = {"kernel": Array((2, 3), edges=("zeros", "tiny"), own=True), "bias": Array((3,), edges=("zeros",), own=True)}
@@ -43,7 +43,7 @@ def quadratic(params, stats, batch):
     return ((gap**2).mean(), (stats, {"loss": (gap**2).sum()})), -2 * gap.mean(0) / params.size
 
 
-DOCUMENTED = {
+CASES = {
     "optim.accumulate": Case(
         {"w": Array((3,), own=True), "batch": Array((4, 3), own=True)},
         {"n": 2},

@@ -4,8 +4,8 @@ from functools import partial
 
 import numpy as np
 
-from tests.faults._fuzz import Array, Case, Says
-from tests.faults.documented.common import within
+from tests.cases.case import Array, Case, Says
+from tests.cases.common import within
 
 Loss = partial(Case, rows=True, empty="B")
 
@@ -13,7 +13,7 @@ Loss = partial(Case, rows=True, empty="B")
 NUMBERS = Array(("B", "N"), lambda rng, shape: rng.integers(0, 9, shape), dtypes="iufbc", lead=True, edges=("zeros",))
 INFINITE_BOX = Says("finite for all boxes of finite area")
 
-DOCUMENTED = {
+CASES = {
     "losses.absolute_error": Loss(empty="BC", holds=within(0, np.inf)),
     "losses.arcface_logits": Loss(empty="BD"),
     "losses.asymmetric": Loss(empty="BC", holds=within(0, np.inf)),
