@@ -8,14 +8,14 @@ from jaxtricks import layers
 from tests.cases.case import Array, Case, Says
 
 ANY = ("zeros", "equal", "high", "low", "apart", "one far above", "one row zero", "tiny")
+CHANNEL = 4
 MAP = Array(("B", "H", "W", "D"), edges=ANY)
-INPUT = Array(("B", "H", "W", 3), edges=ANY)
-INPUT_OF_ANY_RANK = Array(("B", "H", "W", 3), edges=ANY, lead=True)
+INPUT = Array(("B", "H", "W", CHANNEL), edges=ANY)
+INPUT_OF_ANY_RANK = Array(("B", "H", "W", CHANNEL), edges=ANY, lead=True)
 FREE = Array(("B", "H", "W", 4), edges=ANY, free=True)
-VECTORS = Array(("B", 3), edges=ANY, lead=True)
+VECTORS = Array(("B", CHANNEL), edges=ANY, lead=True)
 OWN = Array(("B", 3), lambda rng, shape: rng.random(shape), own=True)
 WINDOW = {"window": 2, "strides": 2}
-CHANNEL = 3
 
 
 def module(build, x=INPUT, **case) -> Case:
@@ -52,7 +52,7 @@ CASES = {
         {
             "x": INPUT,
             "offsets": Array(("B", 5, 7, 18), edges=("zeros", "high", "low")),
-            "kernel": Array((3, 3, 3, "C"), edges=("zeros",)),
+            "kernel": Array((3, 3, CHANNEL, "C"), edges=("zeros",)),
         },
         empty="B",
         nan=Says("0 outside the image and where an offset is not finite", of="offsets"),

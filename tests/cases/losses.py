@@ -15,12 +15,21 @@ INFINITE_BOX = Says("finite for all boxes of finite area")
 
 CASES = {
     "losses.absolute_error": Loss(empty="BC", holds=within(0, np.inf)),
-    "losses.arcface_logits": Loss(empty="BD"),
-    "losses.asymmetric": Loss(empty="BC", holds=within(0, np.inf)),
+    "losses.arcface_logits": Loss(empty="BD", variants=({"scale": 4.0},)),
+    "losses.asymmetric": Loss(
+        empty="BC",
+        holds=within(0, np.inf),
+        kind="binary",
+        variants=({"gamma_positive": 0.5, "gamma_negative": 0.5, "shift": 0.0},),
+    ),
     "losses.balance_alpha": Loss({"positives": NUMBERS, "negatives": NUMBERS}, empty="BN", holds=within(0, 1)),
-    "losses.balanced_cross_entropy": Loss(options={"alpha": 0.3}, empty="BC", holds=within(0, np.inf)),
+    "losses.balanced_cross_entropy": Loss(options={"alpha": 0.3}, empty="BC", holds=within(0, np.inf), kind="binary"),
     "losses.bce_targets": Loss(holds=within(0, 1)),
-    "losses.bi_tempered": Loss(options={"t1": 0.8, "t2": 1.3}, holds=within(0, np.inf)),
+    "losses.bi_tempered": Loss(
+        options={"t1": 0.8, "t2": 1.3},
+        holds=within(0, np.inf),
+        variants=({"t1": 0.0, "t2": 4.0}, {"t1": 1.0, "t2": 1.0}),
+    ),
     "losses.center": Loss(empty="BD", holds=within(0, np.inf)),
     "losses.center_pull": Case(empty="BD", labels=Says("NaN without gradient where the label is out of range")),
     "losses.ciou_loss": Loss(holds=within(0, np.inf), gradient=INFINITE_BOX),
@@ -44,17 +53,17 @@ CASES = {
     "losses.iou_loss": Loss(holds=within(0, 1), gradient=INFINITE_BOX),
     "losses.l1_penalty": Case(),
     "losses.l2_penalty": Case(),
-    "losses.large_margin_logits": Loss(empty="BD"),
+    "losses.large_margin_logits": Loss(empty="BD", variants=({"margin": 3},)),
     "losses.ldam": Loss(holds=within(0, np.inf)),
     "losses.logit_adjusted": Loss(finite=Says("a target on it makes the loss inf")),
-    "losses.logit_regression": Loss(holds=within(0, np.inf)),
+    "losses.logit_regression": Loss(holds=within(0, np.inf), absent=False),
     "losses.mad_scale": Case(empty="C", holds=within(1e-6, np.inf)),
     "losses.ohem_weights": Loss(
         options={"keep": 2}, nan=Says("a NaN counts as the smallest"), holds=lambda w: (w.sum(-1) == 2).all()
     ),
     "losses.ramp": Loss(),
     "losses.smooth_labels_exclusive": Loss(options={"alpha": 0.1}),
-    "losses.softmax_focal": Loss(),
+    "losses.softmax_focal": Loss(variants=({"gamma": 0.5}, {"gamma": 0.0})),
     "losses.supervised_contrastive": Case(
         empty="BD",
         labels=Says("only equality counts, so any value is a class"),
