@@ -1,4 +1,4 @@
-"""Images a second of every augmentation, beside torchvision v2, Kornia and albumentations in the same run.
+"""Images a second of every augmentation, and of torchvision v2, Kornia and albumentations, in the same run.
 
     python -m benchmarks.augment
 
@@ -35,7 +35,7 @@ import tyro
 from jax.sharding import NamedSharding, PartitionSpec
 
 from benchmarks import _augment_peers as peers
-from benchmarks import train_step
+from benchmarks import _cases, train_step
 from benchmarks._figures import chosen, in_turns, keep_memory, write
 from jaxtricks import ablation, augment, preprocess, train
 
@@ -260,6 +260,7 @@ def main(options: Options) -> dict:
     target = np.eye(classes, dtype=np.float32)[labels]
     found = {name: peers.PEERS[name](options.size, labels, classes) for name in options.peers}
     table = ours(options.size)
+    table |= dict(_cases.augmentations(table))  # without a peer
     names = chosen(table, options.only)
     print(f"batch {options.batch}, {options.size} px, {options.turns} turns, {cores} cores; images/s, then our time by")
     print(f"{'':38s}  {'  '.join(f'{name} {peer.version}'.rjust(22) for name, peer in found.items())}")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from jaxtricks import augment
-from tests.cases import family
+from tests.cases import family, of_an_image, on_an_image
 
 KEY = jax.random.key(7)
 RNG = np.random.default_rng(0)
@@ -82,25 +82,6 @@ def with_key(functions):
     return {name: lambda key, image, f=f: f(image) for name, f in functions.items()}
 
 
-def of_an_image(case):
-    """Whether it makes an image of one image, whatever it draws or takes besides."""
-    image = case.arrays.get("image")
-    if image is None or image.shape[:-1] != ("H", "W") or case.case.host:
-        return False
-    leaves = jax.tree.leaves(jax.eval_shape(case.result, case.make(0)))
-    return len(leaves) == 1 and leaves[0].ndim == 3
-
-
-def from_the_table(case):
-    """(key, image) -> image, all else as the case draws it."""
-    given = case.named(case.make(0))
-
-    def f(key, image):
-        return case.call(**given | {"image": image} | ({"key": key} if "key" in given else {}), **case.options)
-
-    return f
-
-
 HERE = ANY | RGB | with_key(FIXED | FIXED_RGB)
 ELSEWHERE = {  # what is no augmentation by itself, and where it is tried
     "luma": "gives brightness, test_color",
@@ -116,7 +97,7 @@ MORE = {
     for name, case in family("augment").items()
     if name not in HERE and name not in ELSEWHERE and of_an_image(case)
 }
-TABLE = HERE | {name: from_the_table(case) for name, case in MORE.items()}
+TABLE = HERE | {name: on_an_image(case) for name, case in MORE.items()}
 ONLY_RGB = {*RGB, *FIXED_RGB, *(name for name, case in MORE.items() if case.arrays["image"].shape[-1] == 3)}
 DRAWN = [*ANY, *RGB, *(name for name, case in MORE.items() if "key" in case.arrays)]
 CHANNELS = {name: (3,) if name in ONLY_RGB else (1, 3) for name in TABLE}

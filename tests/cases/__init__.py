@@ -5,8 +5,10 @@ The entry feeds the contract and the edge cases of the family, the fuzzing of ro
 ``Case`` are what most functions do, so that an entry is one to three lines.
 """
 
+from collections.abc import Callable
 from functools import cache
 
+import jax
 import numpy as np
 
 from tests._api import EXPORTED
@@ -87,3 +89,22 @@ def subject(name: str) -> Subject:
 def family(package: str) -> dict[str, Subject]:
     """The cases of a package by the names of its functions."""
     return {name.split(".")[1]: subject(name) for name in CASES if name.split(".")[0] == package}
+
+
+def of_an_image(case: Subject) -> bool:
+    """Whether it makes an image of one image, whatever it draws or takes besides."""
+    image = case.arrays.get("image")
+    if image is None or image.shape[:-1] != ("H", "W") or case.case.host:
+        return False
+    leaves = jax.tree.leaves(jax.eval_shape(case.result, case.make(0)))
+    return len(leaves) == 1 and leaves[0].ndim == 3
+
+
+def on_an_image(case: Subject) -> Callable:
+    """``(key, image) -> image``, all else as the case draws it."""
+    given = case.named(case.make(0))
+
+    def f(key, image):
+        return case.call(**given | {"image": image} | ({"key": key} if "key" in given else {}), **case.options)
+
+    return f
