@@ -83,12 +83,16 @@ ELSEWHERE, WITHIN = rest.ELSEWHERE, rest.WITHIN
 @cache
 def subject(name: str) -> Subject:
     """The public function of this name, such as "losses.ramp", with its case."""
+    if f"jaxtricks.{name}" not in EXPORTED:
+        package = name.split(".")[0]
+        raise LookupError(f"{name} has a case and is no public name; name it in jaxtricks/{package}/__init__.py.")
     return Subject(f"jaxtricks.{name}", EXPORTED[f"jaxtricks.{name}"], CASES[name], ARGUMENTS)
 
 
 def family(package: str) -> dict[str, Subject]:
     """The cases of a package by the names of its functions."""
-    return {name.split(".")[1]: subject(name) for name in CASES if name.split(".")[0] == package}
+    names = [name for name in CASES if name.split(".")[0] == package and f"jaxtricks.{name}" in EXPORTED]
+    return {name.split(".")[1]: subject(name) for name in names}
 
 
 def of_an_image(case: Subject) -> bool:

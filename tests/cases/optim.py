@@ -16,14 +16,14 @@ TREE = {"kernel": Array(("C", "D"), edges=("zeros", "tiny")), "bias": Array(("D"
 SGD = optax.sgd(0.1, momentum=0.9)
 
 
-def schedule(function, right=None, **options) -> Case:
+def schedule(function, right=None, by_hand=(), **options) -> Case:
     """The rates of a run, all from 0 to the peak."""
 
     def call(**options):
         rate = function(**options)
         return np.array([rate(n) for n in (0, 1, 49, 50, 99)])
 
-    return Case({}, RUN | options, call=call, host=True, holds=within(0, 0.1), right=right or {})
+    return Case({}, RUN | options, call=call, host=True, holds=within(0, 0.1), right=right or {}, by_hand=by_hand)
 
 
 def transform(function, right=None, **options) -> Case:
