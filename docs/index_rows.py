@@ -13,8 +13,8 @@ class Row(NamedTuple):
       id: letter of the family and number; "+" for what the original list did not have.
       title: a few words.
       symbols: public names with commas between them, each with a note in parentheses where a reader needs one.
-      papers: beside those of the docstrings, for what is another library's.
-      also: experiments beside those whose rows use a symbol, such as one whose baseline has it.
+      papers: besides those of the docstrings, for what is another library's.
+      also: experiments besides those whose rows use a symbol, such as one whose baseline has it.
       own: False where the symbols are general and the row is about one use of them: papers and experiments are then
         those given here alone.
     """
@@ -308,7 +308,7 @@ ROWS = (
     Row(
         "I12",
         "weights that an optimiser names for evaluation: schedule-free",
-        "optim.evaluate_at, train.averaged",
+        "optim.evaluate_at, opt_states.eval_params",
         papers=("arXiv 2405.15682",),
     ),
     Row(
@@ -339,6 +339,8 @@ ROWS = (
     Row("K2", "early stopping", "train.EarlyStopping"),
     Row("K3", "noise on the classifier", "layers.classifier_noise"),
     Row("O1", "accuracy, top-k", "metrics.correct, metrics.classification", also=("bag_of_tricks",)),
+    Row("O2", "average precision of scores", "metrics.average_precision, metrics.mean_average_precision"),
+    Row("O3", "intersection over union of pixels", "metrics.intersections_and_unions, metrics.mean_iou"),
     Row(
         "Q1",
         "multiply-accumulates, parameters",

@@ -112,6 +112,40 @@ FAMILIES = {
 """,
         },
     ),
+    "transformation": (
+        "signed",
+        "optim",
+        {
+            "jaxtricks/optim/_updates.py": f'''+
++
++def signed(*, scale: float = 1.0) -> optax.GradientTransformation:
++    """The sign of the gradient in its place, times a scale.{doc("The transformation.", scale="any number")}
++    return optax.stateless_with_tree_map(lambda g, _: scale * jnp.sign(g))
+''',
+            "jaxtricks/optim/__init__.py": """-from jaxtricks.optim._updates import centralize, max_norm
++from jaxtricks.optim._updates import centralize, max_norm, signed
+-    "skip_spikes",
++    "signed",
++    "skip_spikes",
+""",
+            "tests/cases/optim.py": """-CASES = {
++CASES = {
++    "optim.signed": transform(
++        optim.signed,
++        numbers={
++            "by_hand": (({"updates": {"b": [2.0, -3.0, 0.0]}, "params": {"b": [1.0, 1.0, 1.0]}}, [[1, -1, 0]] * 2),),
++            "limit": ({}, lambda updates, params: [optax.scale_by_sign().update(updates, ())[0]] * 2),
++            "reference": lambda updates, params: [{k: np.sign(u) for k, u in updates.items()}] * 2,
++            "invariance": lambda updates, **other: {"updates": {k: 3 * u for k, u in updates.items()}, **other},
++        },
++    ),
+""",
+            "experiments/optimizers.py": """-    "SAM": Trick(
++    "signed": trick(partial(o.with_decay, tx=lambda rate: optim.signed(), decay=DECAY), 0.01),
++    "SAM": Trick(
+""",
+        },
+    ),
     "schedule": (
         "half_cosine",
         "optim",
@@ -136,8 +170,7 @@ FAMILIES = {
 +    "optim.half_cosine": schedule(
 +        optim.half_cosine,
 +        begin=0,
-+        by_hand=(({}, [0.1, 0.09998766, 0.07578526, 0.075, 0.05001234]),),
-+    ),
++XX+    ),
 """,
             "experiments/schedules.py": """-    "linear": s.trick(optim.polynomial),
 +    "linear": s.trick(optim.polynomial),

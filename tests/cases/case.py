@@ -145,8 +145,9 @@ class Case:
 
     @property
     def numbers(self) -> bool:
-        """Whether the four tests of the values are all there."""
-        return bool(self.by_hand) and None not in (self.limit, self.reference, self.invariance)
+        """Whether the tests of the values are all there; what takes no arrays has no reference and no invariance."""
+        others = (self.limit,) if self.arrays == {} else (self.limit, self.reference, self.invariance)
+        return bool(self.by_hand) and None not in others
 
     def says(self) -> list[Says]:
         """What must be found in the docstring."""

@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+from scipy.special import softmax
 
 from tests.cases.case import Array, Case, Says
 from tests.cases.common import within
@@ -44,7 +45,13 @@ CASES = {
     "losses.gaussian_label_distribution": Loss(
         options={"sigma": 1.0}, holds=within(0, 1), gradient=Says("``[K]``, finite")
     ),
-    "losses.generalized_cross_entropy": Loss(holds=within(0, 1 / 0.7)),
+    "losses.generalized_cross_entropy": Loss(
+        holds=within(0, 1 / 0.7),
+        by_hand=(({"logits": [0.0, 0.0], "targets": [1.0, 0.0], "q": 0.5}, 2 - 2**0.5),),
+        limit=({"q": 1.0}, lambda logits, targets: 1 - (targets * softmax(logits, axis=-1)).sum(-1)),
+        reference=lambda logits, targets: (targets * (1 - softmax(logits, axis=-1) ** 0.7) / 0.7).sum(-1),
+        invariance=lambda logits, targets: {"logits": logits + 3, "targets": targets},
+    ),
     "losses.giou_loss": Loss(holds=within(0, 2), gradient=INFINITE_BOX),
     "losses.group_sparsity": Case(),
     "losses.hard_negative_weights": Loss(

@@ -94,7 +94,7 @@ CASES = {
         host=True,
         right={"name": ("text",), "classes": (None,)},
     ),
-    "data.order": Case(options={"seed": 3, "epoch": 1, "size": 9}, host=True),
+    "data.epoch_permutation": Case(options={"seed": 3, "epoch": 1, "size": 9}, host=True),
     "data.steps_per_epoch": Case(options={"size": 256, "batch": 32}, host=True),
     "init.dirac": Case(
         {},
@@ -200,6 +200,11 @@ CASES = {
 ELSEWHERE = {
     path: names.split()
     for path, names in {
+        "tests/ablation/test_cells.py": "data.identity",
+        "tests/test_fingerprint.py": "fingerprint.source_digest",
+        "tests/test_opt_states.py": "opt_states.eval_params opt_states.rejected",
+        "tests/train/test_tasks.py": """data.from_columns tasks.multilabel tasks.regression
+            tasks.segmentation train.collected train.mean_of""",
         "tests/ablation/test_report.py": """ablation.machine ablation.report.findings
             ablation.report.summarise ablation.report.table ablation.report.write""",
         "tests/ablation/test_search.py": "ablation.best_rates ablation.rate_trials",
@@ -211,7 +216,7 @@ ELSEWHERE = {
         "tests/data/test_nearest.py": "data.nearest_source",
         "tests/experiments/test_main.py": "data.fake",
         "tests/faults/test_r12_corrupt.py": "data.folder data.padded data.readable",
-        "tests/faults/test_r17_configurations.py": "train.fit",
+        "tests/faults/test_r17_configurations.py": "train.fit tasks.classification",
         "tests/faults/test_r20_sources.py": "data.npz data.read_npz",
         "tests/models/test_plain.py": """models.batch_norm models.drawn models.fixed models.learned
             models.stateless_norm""",
