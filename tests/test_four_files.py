@@ -170,7 +170,11 @@ FAMILIES = {
 +    "optim.half_cosine": schedule(
 +        optim.half_cosine,
 +        begin=0,
-+XX+    ),
++        numbers={
++            "by_hand": (({}, [0.1, 0.09998766, 0.07578527, 0.075, 0.05001234]),),
++            "limit": ({"steps": 10**6}, lambda: [0.1] * 5),
++        },
++    ),
 """,
             "experiments/schedules.py": """-    "linear": s.trick(optim.polynomial),
 +    "linear": s.trick(optim.polynomial),

@@ -23,9 +23,7 @@ def schedule(function, right=None, *, numbers=None, **options) -> Case:
         rate = function(**options)
         return np.array([rate(n) for n in (0, 1, 49, 50, 99)])
 
-    return Case(
-        {}, RUN | options, call=call, host=True, holds=within(0, 0.1), right=right or {}, by_hand=by_hand, limit=limit
-    )
+    return Case({}, RUN | options, call=call, host=True, holds=within(0, 0.1), right=right or {}, **numbers or {})
 
 
 def transform(function, right=None, *, numbers=None, **options) -> Case:
