@@ -9,7 +9,7 @@ compute the same value and gradient is checked before the clock starts. They are
 time by theirs, is the median over the turns, with its quartiles.
 
 Memory that a side frees stays with the process (``--no-keep-memory`` leaves that to the system): in a network the
-temporaries of a loss lie within those of the whole step, and alone they would be asked of the system at every call.
+temporaries of a loss lie within those of the complete step, and alone they would be asked of the system at every call.
 """
 
 import platform

@@ -246,7 +246,7 @@ def test_four_edits_are_enough(family, tmp_path):
         (None, r"run `python -m docs\.index`"),
     ],
 )
-def test_one_edit_less_is_told_in_a_sentence(left_out, sentence, tmp_path):
+def test_one_edit_less_fails_with_a_sentence(left_out, sentence, tmp_path):
     folder = copy(tmp_path, "loss", without=() if left_out is None else (left_out,))
     if left_out == "experiments/losses.py":
         run(folder, "docs.index")

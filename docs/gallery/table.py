@@ -16,7 +16,7 @@ CHOSEN = {
         Family(
             "Binary", losses.BINARY, "One prediction by itself; the shift leaves out negatives of small probability."
         ),
-        Family("Robust", losses.ROBUST, "Bounded losses: where labels are flipped, their least lies further out."),
+        Family("Robust", losses.ROBUST, "Bounded losses: where labels are flipped, their minimum lies further out."),
         Family("Unequal classes", losses.UNEQUAL, "The rare class is given a margin, a prior, a weight or a cost."),
         Family(
             "Regression",

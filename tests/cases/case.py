@@ -28,7 +28,7 @@ class Array:
     """One array among the arguments.
 
     Fields:
-      shape: a letter of ``SIZES`` or a number for each axis; arrays that share a letter must agree in it.
+      shape: a letter of ``SIZES`` or a number for each axis; arrays that share a letter share that size.
       draw: ``(rng, shape) -> values`` in the documented range.
       edges: names of ``EDGES`` that lie in that range.
       dtypes: kinds of NumPy dtypes that are allowed, such as "f" or "iu"; the first is drawn.

@@ -33,7 +33,7 @@ MANY = Array(("B", "N"), uniform, edges=("equal",), dtypes="fiubc", lead=True)
 SAMPLES = Array(("N",), uniform, edges=("equal",), dtypes="fiubc")
 
 
-def whole(rng, shape):
+def integers(rng, shape):
     return rng.integers(0, 255, shape)
 
 
@@ -84,9 +84,9 @@ CASES = {
     "data.class_counts": Case({"labels": LABEL}, {"classes": 5}, host=True, labels=Says("out of range"), empty="B"),
     "data.from_arrays": Case(
         {
-            "x_train": Array(("N", 6, 6, 1), whole, dtypes="u"),
+            "x_train": Array(("N", 6, 6, 1), integers, dtypes="u"),
             "y_train": Array(("N",), lambda rng, shape: np.arange(shape[0]) % 5, dtypes="iu"),
-            "x_test": Array(("B", 6, 6, 1), whole, dtypes="u"),
+            "x_test": Array(("B", 6, 6, 1), integers, dtypes="u"),
             "y_test": Array(("B",), lambda rng, shape: np.arange(shape[0]) % 5, dtypes="iu"),
         },
         {"name": "arrays", "classes": 5},

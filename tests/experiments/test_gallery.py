@@ -110,7 +110,7 @@ def test_it_calls_what_it_names(name):
         at = partial(call.at, *call.functions)
         if isinstance(part, Panel):
             x = panels.points(part)
-            jax.eval_shape(lambda at=at, x=x: at(x if part.whole else jnp.float32(x[0])))
+            jax.eval_shape(lambda at=at, x=x: at(x if part.at_once else jnp.float32(x[0])))
         elif part.values is None:
             jax.eval_shape(at, sheets.photos())
         else:
@@ -157,7 +157,7 @@ def test_disjoint_boxes_by_hand():
     assert min(slopes[name][100.0] for name in ("GIoU", "DIoU", "CIoU")) > 0
 
 
-def test_flipped_labels_move_the_least_to_the_log_odds():
+def test_flipped_labels_move_the_minimum_to_the_log_odds():
     values = drawn(loss_panels.ROBUST[2])["cross-entropy"]
     assert min(values, key=values.get) == pytest.approx(math.log(0.7 / 0.3), abs=0.06)
 
@@ -192,7 +192,7 @@ def test_pictures_are_those_of_the_functions():
     assert painted[97:110, 100:196, 3].any()  # the label below it
 
 
-def test_targets_are_told_by_the_area():
+def test_targets_are_shares_of_the_area():
     (row,) = cells(pictures.MIXING[2]).values()
     pixels = [0, 20, 38, 58, 76, 96]  # whose centres lie in a box of 0, 0.2, ... 1 times 96 pixels about the centre
     for (label, _), side in zip(row, pixels, strict=True):
@@ -228,7 +228,7 @@ def test_files_are_written_for_what_was_asked(page):
         assert image.size == (3 * 360, 410)
 
 
-def test_the_page_is_whole_and_loads_nothing_from_elsewhere(page):
+def test_the_page_is_complete_and_loads_nothing_from_elsewhere(page):
     text = (page / "index.html").read_text(encoding="utf-8")
     assert "<script" not in text
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', text)
