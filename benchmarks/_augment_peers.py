@@ -1,7 +1,8 @@
 """The peers of benchmarks/augment.py: the same operations in torchvision v2, Kornia and albumentations.
 
-An operation of ``batched`` takes a batch: it has one amount for all, or Kornia's own draw for each image. One of ``single``
-draws for what it is given, so a batch goes through it image after image. A peer that is not installed has none.
+An operation of ``batched`` takes a batch: it has one amount for all, or Kornia's own draw for each image. One of
+``single`` draws for what it is given, so a batch goes through it image after image. A peer that is not installed has
+none.
 """
 
 import importlib
