@@ -61,8 +61,17 @@ def _walk(value: object, seen: dict[int, object]) -> None:
         for part in scope.values():
             _walk(part, seen)
         if value.__module__.startswith(OWN):
-            for part in _named(ast.parse(textwrap.dedent(inspect.getsource(value))), value.__globals__ | scope):
+            for part in _named(_body(value), value.__globals__ | scope):
                 _walk(part, seen)
+
+
+def _body(function: FunctionType) -> ast.AST:
+    """The code of a function; of a lambda, whose source is a piece of a statement, all those of its line."""
+    if function.__name__ != "<lambda>":
+        return ast.parse(textwrap.dedent(inspect.getsource(function)))
+    line, tree = function.__code__.co_firstlineno, ast.parse(inspect.getsource(inspect.getmodule(function)))
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Lambda) and node.lineno == line]
+    return ast.Module(body=[ast.Expr(node) for node in found], type_ignores=[])
 
 
 def _closed_over(function: FunctionType) -> Iterator[tuple[str, object]]:

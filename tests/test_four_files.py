@@ -67,10 +67,13 @@ FAMILIES = {
 +    ),
 """,
             "experiments/augment.py": """-    "alone": Setting(None, a.EVERYTHING),
-+    "alone": Setting(None, a.EVERYTHING | a.step("fade", augment.keyless(partial(augment.fade, amount=0.2)))),
++    "alone": Setting(None, a.EVERYTHING | {"fade": Trick(partial(a.augmented, fade=FADE))}),
+-LADDER = {
++FADE = augment.each(augment.keyless(partial(augment.fade, amount=0.2)))
++LADDER = {
 -from jaxtricks.ablation import Setting
 +from jaxtricks import augment
-+from jaxtricks.ablation import Setting
++from jaxtricks.ablation import Setting, Trick
 """,
         },
     ),
@@ -140,9 +143,9 @@ FAMILIES = {
 +        },
 +    ),
 """,
-            "experiments/optimizers.py": """-    "SAM": Trick(
+            "experiments/optimizers.py": """-    "SAM": Trick(partial(o.sharp, rho=0.05), 1, "arXiv 2010.01412"),
 +    "signed": trick(partial(o.with_decay, tx=lambda rate: optim.signed(), decay=DECAY), 0.01),
-+    "SAM": Trick(
++    "SAM": Trick(partial(o.sharp, rho=0.05), 1, "arXiv 2010.01412"),
 """,
         },
     ),
@@ -156,7 +159,7 @@ FAMILIES = {
 +    """Cosine decay that ends at half of the peak.{
                 doc("``n -> rate``.", peak="> 0", steps="1 or more", steps_per_epoch="1 or more", begin="0 or more")
             }
-+    return cosine(peak, steps=steps, steps_per_epoch=steps_per_epoch, begin=begin, end=0.5 * peak)
++    return cosine(peak, steps=steps, steps_per_epoch=steps_per_epoch, begin=begin, end=0.5)
 ''',
             "jaxtricks/optim/__init__.py": """-from jaxtricks.optim._updates import centralize, max_norm
 +from jaxtricks.optim._schedules import half_cosine
