@@ -136,9 +136,9 @@ FAMILIES = {
 +    "optim.signed": transform(
 +        optim.signed,
 +        numbers={
-+            "by_hand": (({"updates": {"b": [2.0, -3.0, 0.0]}, "params": {"b": [1.0, 1.0, 1.0]}}, [[1, -1, 0]] * 2),),
-+            "limit": ({}, lambda updates, params: [optax.scale_by_sign().update(updates, ())[0]] * 2),
-+            "reference": lambda updates, params: [{k: np.sign(u) for k, u in updates.items()}] * 2,
++            "by_hand": (({"updates": {"b": [2.0, -3.0]}, "params": {"b": [1.0, 1.0]}}, ({"b": [1, -1]},) * 2),),
++            "limit": ({}, lambda updates, params: (optax.scale_by_sign().update(updates, ())[0],) * 2),
++            "reference": lambda updates, params: ({k: np.sign(u) for k, u in updates.items()},) * 2,
 +            "invariance": lambda updates, **other: {"updates": {k: 3 * u for k, u in updates.items()}, **other},
 +        },
 +    ),
