@@ -1,7 +1,8 @@
 """The peers of benchmarks/augment.py: the same operations in torchvision v2, Kornia and albumentations.
 
-An operation of ``whole`` takes a batch: it has one amount for all, or Kornia's own draw for each image. One of ``each``
-draws for what it is given, so a batch goes through it image after image. A peer that is not installed has none.
+An operation of ``batched`` takes a batch: it has one amount for all, or Kornia's own draw for each image. One of
+``single`` draws for what it is given, so a batch goes through it image after image. A peer that is not installed has
+none.
 """
 
 import importlib
@@ -35,8 +36,8 @@ class Peer(NamedTuple):
 
     version: str
     dtypes: tuple = ()
-    whole: Mapping[str, Callable] = NONE
-    each: Mapping[str, Callable] = NONE
+    batched: Mapping[str, Callable] = NONE
+    single: Mapping[str, Callable] = NONE
     give: Callable = np.asarray
     take: Callable = np.asarray
     stack: Callable = np.stack
@@ -76,7 +77,7 @@ def torchvision(size: int, labels: np.ndarray, classes: int) -> Peer:
     def evaluation(x, mode):
         return F.center_crop(F.resize(x, [size * 8 // 7], mode, antialias=True), [size, size])
 
-    whole = {
+    batched = {
         "flip_left_right": F.horizontal_flip,
         "pad_crop": lambda x: F.crop(F.pad(x, [4, 4, 4, 4]), 1, 6, size, size),
         "resized_crop": lambda x: F.resized_crop(x, y0, x0, y1 - y0, x1 - x0, [size, size], bilinear, antialias=True),
@@ -137,7 +138,7 @@ def torchvision(size: int, labels: np.ndarray, classes: int) -> Peer:
             ]
         ),
     }
-    return Peer(torchvision.__version__, ("uint8", "float32"), whole, each, tensor, array, torch.stack)
+    return Peer(torchvision.__version__, ("uint8", "float32"), batched, each, tensor, array, torch.stack)
 
 
 def kornia(size: int, labels: np.ndarray, classes: int) -> Peer:
@@ -157,7 +158,7 @@ def kornia(size: int, labels: np.ndarray, classes: int) -> Peer:
     normalize = K.Normalize(torch.tensor(MEAN), torch.tensor(STD))
     angle, shift = torch.tensor([ANGLE]), torch.tensor([SHIFT], dtype=torch.float32)
 
-    whole = {
+    batched = {
         "flip_left_right": transform.hflip,
         "rotate": lambda x: transform.rotate(x, angle.expand(len(x))),
         "rotate nearest": lambda x: transform.rotate(x, angle.expand(len(x)), mode="nearest"),
@@ -189,7 +190,7 @@ def kornia(size: int, labels: np.ndarray, classes: int) -> Peer:
         "auto_augment": K.auto.AutoAugment(),
         "ImageNet chain": torch.nn.Sequential(crop, flip, jitter, normalize, K.RandomErasing(p=0.25)),
     }
-    return Peer(kornia.__version__, ("float32",), whole, {}, tensor, array, torch.stack)
+    return Peer(kornia.__version__, ("float32",), batched, {}, tensor, array, torch.stack)
 
 
 def albumentations(size: int, labels: np.ndarray, classes: int) -> Peer:

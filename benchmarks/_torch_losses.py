@@ -1,6 +1,6 @@
 """The losses in PyTorch, as peers to measure against: its own function where it has one, else the formula written out.
 
-Arguments are those of the loss beside it in ``benchmarks.losses``; the value is the mean over the batch.
+Arguments are those of the loss of the same name in ``benchmarks.losses``; the value is the mean over the batch.
 """
 
 import math

@@ -1,11 +1,11 @@
-"""Images a second of every augmentation, beside torchvision v2, Kornia and albumentations in the same run.
+"""Images a second of every augmentation, and of torchvision v2, Kornia and albumentations, in the same run.
 
     python -m benchmarks.augment
 
 Batches ``[128, 224, 224, 3]``, stored as uint8 and as float32, on all cores of one machine. torchvision is measured on
 both, Kornia on float32, albumentations on uint8; a row compares what is stored alike. Functions of an amount have one
-for the whole batch on both sides; random ones draw for each image on both, except that Kornia's policies draw one
-operation a batch. A peer goes the fastest of three ways, measured first: the whole batch in a call, image after image,
+for all of the batch on both sides; random ones draw for each image on both, except that Kornia's policies draw one
+operation a batch. A peer goes the fastest of three ways, measured first: the batch in one call, image after image,
 or images over as many threads as there are cores. Ours are compiled, the batch spread over one device a core, and
 policies go through the images in a loop on each.
 
@@ -35,7 +35,7 @@ import tyro
 from jax.sharding import NamedSharding, PartitionSpec
 
 from benchmarks import _augment_peers as peers
-from benchmarks import train_step
+from benchmarks import _cases, train_step
 from benchmarks._figures import chosen, in_turns, keep_memory, write
 from jaxtricks import ablation, augment, preprocess, train
 
@@ -161,11 +161,11 @@ def on_each_device(function: Callable) -> Callable:
 def their_ways(peer: peers.Peer, name: str, images: np.ndarray, pool: ThreadPoolExecutor) -> dict[str, Call]:
     """The calls by which a peer may do it; it goes image after image only if it has functions of one."""
     given = peer.give(images)
-    whole, one = peer.whole.get(name), peer.whole.get(name) or peer.each.get(name)
+    batched, one = peer.batched.get(name), peer.batched.get(name) or peer.single.get(name)
     ways: dict[str, Call] = {}
-    if whole:
-        ways["batch"] = lambda: whole(given)
-    if one and peer.each and name not in MIXING:
+    if batched:
+        ways["batch"] = lambda: batched(given)
+    if one and peer.single and name not in MIXING:
         ways["image after image"] = lambda: peer.stack([one(x) for x in given])
         ways["threads"] = lambda: peer.stack(list(pool.map(one, given)))
     return ways
@@ -209,7 +209,7 @@ def measure(name, function, batch, found: dict[str, peers.Peer], options: Option
         row[peer_name] = {"way": way}
         if call is None:
             continue
-        if peer_name == "torchvision" and name in peer.whole and name not in (*MIXING, "gaussian_noise"):
+        if peer_name == "torchvision" and name in peer.batched and name not in (*MIXING, "gaussian_noise"):
             check_same(name, peer_name, mine, np.asarray(peer.take(call())))
         calls[peer_name] = call
     times = dict(zip(calls, in_turns(list(calls.values()), options.turns), strict=True))
@@ -223,7 +223,7 @@ def measure(name, function, batch, found: dict[str, peers.Peer], options: Option
     return row
 
 
-def told(name: str, dtype: str, row: dict) -> str:
+def line_of(name: str, dtype: str, row: dict) -> str:
     """A line of the table."""
     cells = [f"{name:20s} {dtype:8s} {row['jaxtricks']['images_per_second']:8.0f}"]
     for peer in peers.PEERS:
@@ -260,6 +260,7 @@ def main(options: Options) -> dict:
     target = np.eye(classes, dtype=np.float32)[labels]
     found = {name: peers.PEERS[name](options.size, labels, classes) for name in options.peers}
     table = ours(options.size)
+    table |= dict(_cases.augmentations(table))  # without a peer
     names = chosen(table, options.only)
     print(f"batch {options.batch}, {options.size} px, {options.turns} turns, {cores} cores; images/s, then our time by")
     print(f"{'':38s}  {'  '.join(f'{name} {peer.version}'.rjust(22) for name, peer in found.items())}")
@@ -279,7 +280,7 @@ def main(options: Options) -> dict:
                 batch = {"image": images, "target": target}
                 dtype = images.dtype.name
                 row[dtype] = measure(name, table[name], batch, found, options, pool)
-                print(told(name, dtype, row[dtype]), flush=True)
+                print(line_of(name, dtype, row[dtype]), flush=True)
             keep(figures, options.out)
     if options.step and CHAIN in names:
         seconds, which = step_seconds(options.size)
@@ -292,7 +293,7 @@ def main(options: Options) -> dict:
 
 
 def keep(figures: dict, out: Path | None) -> None:
-    """Put the figures into a file, beside the operations that are there."""
+    """Put the figures into a file, together with the operations that are in it."""
     before = json.loads(out.read_text(encoding="utf-8")) if out is not None and out.exists() else {"operations": {}}
     write(before | figures | {"operations": before["operations"] | figures["operations"]}, out)
 

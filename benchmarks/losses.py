@@ -1,21 +1,21 @@
-"""Value and gradient of every loss, beside PyTorch on the same machine in the same run.
+"""Value and gradient of every loss, and of PyTorch's, on the same machine in the same run.
 
     python -m benchmarks.losses
 
 Logits are ``[4096, 1000]`` float32, features ``[4096, 512]``, boxes ``[4096, 4]``; the value is the mean of the batch.
 Where torch has the loss, its own function is the peer ("torch"); else the formula written out in torch ("formula");
-one has neither, and stands beside ``optax.softmax_cross_entropy``. Both sides use all cores and one device. That both
+what has neither is compared with ``optax.softmax_cross_entropy``. Both sides use all cores and one device. That both
 compute the same value and gradient is checked before the clock starts. They are timed in turns, and the ratio, our
 time by theirs, is the median over the turns, with its quartiles.
 
 Memory that a side frees stays with the process (``--no-keep-memory`` leaves that to the system): in a network the
-temporaries of a loss lie within those of the whole step, and alone they would be asked of the system at every call.
+temporaries of a loss lie within those of the complete step, and alone they would be asked of the system at every call.
 """
 
 import platform
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,9 +29,11 @@ import torch
 import torch.nn.functional as F
 import tyro
 
+from benchmarks import _cases
 from benchmarks import _torch_losses as formulas
 from benchmarks._figures import chosen, in_turns, keep_memory, write
 from jaxtricks import ablation, losses
+from tests.cases.case import Subject
 
 LIMIT = 1.2
 
@@ -61,7 +63,7 @@ class Case(NamedTuple):
 
     ours: Callable
     theirs: Callable | None
-    inputs: tuple[str, ...]
+    inputs: tuple[str, ...] | Subject
     peer: str = "formula"
 
 
@@ -114,7 +116,7 @@ def mined(weights: Callable) -> Callable:
 
 
 def cases() -> dict[str, Case]:
-    """Every loss of the index, by its row and name."""
+    """The losses with a peer of their own, by row of the index and name; ``rest`` has the others."""
     ce, bce, hinge = optax.softmax_cross_entropy, F.binary_cross_entropy_with_logits, F.multi_margin_loss
     return {
         "A1 softmax_cross_entropy": Case(ce, F.cross_entropy, ("x", "soft"), "torch"),
@@ -203,6 +205,17 @@ def cases() -> dict[str, Case]:
     }
 
 
+def rest(done: Iterable[str]) -> dict[str, Case]:
+    """The losses that have no row above, as the cases of the tests call them; a formula in torch by the same name."""
+    names = {label.split()[1] for label in done}
+    found = _cases.losses(names)
+    return {name: Case(_in_order(case), getattr(formulas, name, None), case) for name, case in found}
+
+
+def _in_order(case: Subject) -> Callable:
+    return lambda *arrays: case.result(list(arrays))
+
+
 def jax_side(loss: Callable, arrays: list[np.ndarray]) -> Callable:
     """``() -> (value, gradient)``, compiled."""
     arrays = [jnp.asarray(a) for a in arrays]
@@ -239,12 +252,15 @@ def main(options: Options) -> dict:
     cores = machine["cores"]
     torch.set_num_threads(cores)
     arrays, table = inputs(options), cases()
+    table |= rest(table)
+    sizes = {"batch": options.batch, "classes": options.classes, "features": options.features}
     print(f"batch {options.batch}, {options.classes} classes, {options.turns} turns, {cores} cores")
     print(f"{'':34s} {'jax ms':>8s} {'peer ms':>8s} {'ratio':>6s}  quartiles     peer")
     rows = {}
     for name in chosen(table, options.only):
         case = table[name]
-        given = [arrays[key] for key in case.inputs]
+        from_table = isinstance(case.inputs, Subject)
+        given = _cases.arrays(case.inputs, **sizes) if from_table else [arrays[key] for key in case.inputs]
         ours = jax_side(case.ours, given)
         if case.theirs is None:
             theirs = jax_side(optax.softmax_cross_entropy, [arrays["x"], arrays["soft"]])

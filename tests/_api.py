@@ -7,9 +7,14 @@ import pkgutil
 import jaxtricks
 
 
-def modules():
-    for info in pkgutil.walk_packages(jaxtricks.__path__, "jaxtricks."):
-        yield importlib.import_module(info.name)
+def modules(path=jaxtricks.__path__, prefix="jaxtricks."):
+    """The public modules: those of which no part begins with an underscore."""
+    for info in pkgutil.iter_modules(path, prefix):
+        if not info.name.split(".")[-1].startswith("_"):
+            module = importlib.import_module(info.name)
+            yield module
+            if info.ispkg:
+                yield from modules(module.__path__, f"{info.name}.")
 
 
 def exported():

@@ -1,83 +1,91 @@
-"""The index of tricks in the README is true: every symbol is there, and every public trick is in it."""
+"""The index of tricks in the README is made from docstrings and experiments, and is up to date."""
 
-import importlib
-import inspect
 import re
 from pathlib import Path
 
 import pytest
 
+from docs import index, uses
+from docs.index_rows import ROWS, Row
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-INDEX = README.split("## Index of tricks")[1].split("\n## ")[0]
-ROWS = [
-    [cell.strip() for cell in line.strip().strip("|").split("|")]
-    for line in INDEX.splitlines()
-    if re.match(r"\| [A-Z]\w*\+? ", line)
-]
-SYMBOLS = [(row[0], symbol) for row in ROWS for symbol in re.findall(r"`([\w.*]+)`", row[2])]
+SYMBOLS = [(row.id, name) for row in ROWS for name in index.names(row.symbols)]
 ARXIV = r"\b\d{4}\.\d{4,5}\b"
-LEAVES = ("losses", "layers", "augment", "optim", "init", "preprocess", "metrics", "models")
 
 
-def resolve(symbol):
-    first = symbol.split(".")[0]
-    if first not in ("jax", "optax", "flax"):
-        symbol = f"jaxtricks.{symbol}"
-    parts = symbol.split(".")
-    for cut in range(len(parts) - 1, 0, -1):  # a symbol is no module, though a module may bear its name
-        try:
-            value = importlib.import_module(".".join(parts[:cut]))
-        except ImportError:
-            continue
-        for name in parts[cut:]:
-            value = getattr(value, name)
-        return value
-    raise ImportError(symbol)
+def test_the_readme_is_up_to_date():
+    wrong = index.stale(README)
+    assert not wrong, "\n".join(["run `python -m docs.index`", *wrong])
 
 
-def test_rows_are_whole():
+def test_rows_are_complete():
     assert len(ROWS) > 80
-    for row in ROWS:
+    for row in map(index.cells, ROWS):
         assert len(row) == 5, row
         assert all(row), row
 
 
 def test_ids_are_unique():
-    names = [(row[0], row[1]) for row in ROWS]
+    names = [(row.id, row.title) for row in ROWS]
     assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize(("row", "symbol"), SYMBOLS, ids=[f"{r}-{s}" for r, s in SYMBOLS])
 def test_symbol_is_there(row, symbol):
-    assert resolve(symbol) is not None
+    assert index.resolve(symbol) is not None
 
 
 def test_experiments_are_there():
     for row in ROWS:
-        for name in re.findall(r"`(\w+)`", row[4]):
-            assert (ROOT / "experiments" / f"{name}.py").is_file(), row
+        assert set(row.also) <= set(uses.experiments()), row
 
 
-CITING = [row for row in ROWS if "arXiv" in row[3]]
-BY_EXPERIMENT = ("FixRes", "bf16", "weights that an optimiser names")  # tricks that are an option of something general
+@pytest.mark.parametrize("row", [row for row in ROWS if row.papers], ids=lambda row: f"{row.id}-{row.title}")
+def test_papers_that_a_row_names_stand_in_an_experiment_or_a_docstring(row):
+    """Those of another library's functions; all others are read from the docstrings."""
+    texts = [(ROOT / f"experiments/{name}.py").read_text("utf-8") for name in index.experiments(row)]
+    texts += [getattr(index.resolve(name), "__doc__", None) or "" for name in index.names(row.symbols)]
+    assert set(re.findall(ARXIV, " ".join(row.papers))) <= set(re.findall(ARXIV, " ".join(texts)))
 
 
-@pytest.mark.parametrize("row", CITING, ids=lambda row: f"{row[0]}-{row[1]}")
-def test_papers_are_those_of_the_docstrings(row):
-    """Each arXiv number stands in the reference of one of the row's symbols; of another library's, in an experiment."""
-    symbols = re.findall(r"`([\w.*]+)`", row[2])
-    texts = [(inspect.getdoc(resolve(symbol)) or "").partition("Reference:")[2] for symbol in symbols]
-    if row[1].startswith(BY_EXPERIMENT) or all(re.match(r"(jax|optax|flax)\.", symbol) for symbol in symbols):
-        texts += [(ROOT / f"experiments/{name}.py").read_text("utf-8") for name in re.findall(r"`(\w+)`", row[4])]
-    assert set(re.findall(ARXIV, row[3])) <= set(re.findall(ARXIV, " ".join(texts)))
+def test_every_new_trick_is_in_an_experiment():
+    where = "add a row that uses it to a table in experiments/, or give it a row in docs/index_rows.py"
+    for row in index.rows():
+        assert row in ROWS or index.experiments(row), f"{row.symbols} is in no experiment; {where}"
 
 
-@pytest.mark.parametrize("leaf", LEAVES)
-def test_every_public_name_is_in_the_index(leaf):
-    module = importlib.import_module(f"jaxtricks.{leaf}")
-    names = getattr(module, "__all__", None)
-    if names is None:
-        names = [n for n, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__ and n[0] != "_"]
-    listed = {symbol for _, symbol in SYMBOLS}
-    assert not sorted(f"{leaf}.{n}" for n in names if f"{leaf}.{n}" not in listed and not n.isupper())
+def test_what_no_row_has_gets_a_row_of_its_own(monkeypatch):
+    rest = [row for row in ROWS if "losses.ramp" not in row.symbols]
+    monkeypatch.setattr(index, "ROWS", rest)
+    (row,) = [row for row in index.rows() if row.symbols == "losses.ramp"]
+    assert row == Row("A+", "ramp", "losses.ramp")
+    assert row not in rest
+    assert index.rows()[index.rows().index(row) - 1].id == "A+"
+    assert index.cells(row)[3:] == ["Wu and Liu 2007; Collobert et al. 2006", "`losses`"]
+
+
+def test_experiments_are_those_whose_rows_use_it():
+    """Through the tricks that they name, and closures; the baseline of an experiment is not one of its rows."""
+    used = {name: uses.used(name) for name in ("losses", "augment", "normalization", "schedules")}
+    wanted = {
+        "losses": ("losses.tukey_biweight", "losses.center", "augment.fixed_label_noise"),
+        "augment": ("augment.random_resized_crop", "augment.cutout", "augment.mixup"),
+        "normalization": ("layers.local_response_norm",),
+        "schedules": ("optim.one_cycle",),
+    }
+    for experiment, names in wanted.items():
+        for name in names:
+            assert id(index.resolve(name)) in used[experiment], (experiment, name)
+    assert id(index.resolve("augment.cutout")) not in used["losses"]
+    assert id(index.resolve("losses.ramp")) not in used["schedules"]
+
+
+def test_a_stale_index_is_found():
+    other = README.replace("| A7 | ramp |", "| A7 | slope |")
+    (added, removed) = index.stale(other)
+    assert added.startswith("+ | A7 | ramp |")
+    assert removed.startswith("- | A7 | slope |")
+    assert index.updated(other) == README
+    with pytest.raises(LookupError, match=r"^losses\.slope is in docs/index_rows\.py"):
+        index.resolve("losses.slope")

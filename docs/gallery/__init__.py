@@ -13,7 +13,7 @@ import jax
 import tyro
 from rich.console import Console
 
-from docs.gallery import page, panels, sheets
+from docs.gallery import defaults, page, panels, sheets
 from docs.gallery.page import Drawn
 from docs.gallery.parts import Family, Panel, slug
 from jaxtricks.ablation.cli import CACHE
@@ -62,11 +62,18 @@ def run(table: Table, options: Options) -> Path:
             sections[section].append(draw(family, f"{section}-{slug(family.title)}", options.out))
             for file in sections[section][-1].files:
                 say(options.out / file)
+    if left := [name for name in defaults.undrawn(table) if name.split(".")[0] in _shown(table)]:
+        say(f"Without a picture: {', '.join(left)}.")
     command = shlex.join(["python", "-m", "docs.gallery", *(["--only", *options.only] if options.only else [])])
     index = options.out / "index.html"
     index.write_text(page.render("Gallery", LEAD, command, sections), encoding="utf-8")
     say(f"{time.perf_counter() - began:.0f} s. Page: {index}")
     return index
+
+
+def _shown(table: Table) -> set[str]:
+    """The packages that the sections of a table are about."""
+    return {{"schedules": "optim", "activations": "layers"}.get(section, section) for section in table}
 
 
 def _panels(family: Family, anchor: str, out: Path) -> Drawn:

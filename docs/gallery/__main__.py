@@ -4,7 +4,7 @@
     python -m docs.gallery --only losses schedules --out /tmp/gallery
 
 It writes a PNG for every figure and index.html to runs/gallery; results/gallery has the curves. All of it took 103 s
-with nothing compiled before, on two cores of an AMD EPYC with other work beside it, jax 0.10.2.
+with nothing compiled before, on two cores of an AMD EPYC with other work at the same time, jax 0.10.2.
 """
 
 from docs.gallery import main

@@ -311,7 +311,7 @@ TEMPERATURES = (1.0, 2.0, 4.0, 20.0)
 
 
 def excess(loss, s):
-    """The loss less that of a student who says what the teacher says, whose logit is 3."""
+    """The loss minus that of a student who says what the teacher says, whose logit is 3."""
     student, teacher = jnp.zeros(3).at[0].set(s), 3 * ONE_HOT
     return loss(student, teacher) - loss(teacher, teacher)
 
@@ -326,7 +326,7 @@ DISTILLATION = (
         at=excess,
         x=(-4, 10),
         xlabel="student's logit, two others at 0",
-        ylabel="loss above its least",
+        ylabel="loss above its minimum",
         ylim=(-0.5, 16),
     ),
     points(
@@ -467,7 +467,7 @@ hard = partial(
     Panel,
     x=np.linspace(0.1, 2.4, 24, dtype=np.float32),
     ylabel="weight",
-    whole=True,
+    at_once=True,
     style="steps",
 )
 MINING = (

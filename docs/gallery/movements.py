@@ -100,7 +100,7 @@ MOVEMENTS = (
     ),
     amounts(
         "Matrices",
-        "From the identity to the whole amount of each matrix; to move and move back resamples twice, which blurs.",
+        "From the identity to the full amount of each matrix; to move and move back resamples twice, which blurs.",
         {name: Call((augment.warp, make), partial(shifted, by=by)) for name, (make, by) in MATRICES.items()}
         | {
             "mirroring, then rotation to 60°, combined": Call(

@@ -69,7 +69,7 @@ def points(panel: Panel) -> np.ndarray:
 
 def _curves(panel: Panel, x: np.ndarray) -> list[tuple]:
     curves = [partial(call.at, *call.functions) for call in panel.calls.values()]
-    if panel.whole:
+    if panel.at_once:
         return [(jnp.asarray(f(x)), None) for f in curves]
     x = jnp.asarray(x, jnp.float32)
     return [jax.vmap(jax.value_and_grad(f))(x) if panel.slope else (jax.vmap(f)(x), None) for f in curves]
@@ -80,7 +80,7 @@ def draw(panel: Panel, values: Mapping[str, Values]) -> Figure:
     """The figure: title, key, values, derivative."""
     figure = Figure(figsize=SIZE, layout="constrained")
     figure.get_layout_engine().set(h_pad=0.05, w_pad=0.06, hspace=0.04)
-    slopes = panel.slope and not panel.whole
+    slopes = panel.slope and not panel.at_once
     upper, *rest = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2)) if slopes else [figure.subplots()]
     for axes, part in zip((upper, *rest), ("y", "slope"), strict=False):
         axes.axhline(0, color=ROLES["line"], linewidth=0.8, zorder=0)

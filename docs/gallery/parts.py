@@ -30,7 +30,7 @@ class Call(NamedTuple):
 
     Fields:
       of: one function, or a tuple of them; ``functools.partial`` fixes options.
-      at: ``(*of, x) -> y`` in a panel, ``(*of, photos, value) -> picture`` in a sheet; None for that of the whole.
+      at: ``(*of, x) -> y`` in a panel, ``(*of, photos, value) -> picture`` in a sheet; None for that of the panel.
     """
 
     of: Callable | tuple[Callable, ...]
@@ -50,9 +50,9 @@ class Panel:
       curves: what is drawn, by its label in the key: a function, a tuple of them, or a Call.
       x: the two ends of the axis, or the points themselves.
       xlabel, ylabel: what the axes show, with units.
-      at: ``(*of, x) -> y``, for one number x, or for all of them where ``whole``.
+      at: ``(*of, x) -> y``, for one number x, or for all of them where ``at_once``.
       slope: how the derivative is called; "" for none.
-      whole: whether ``at`` takes all points at once.
+      at_once: whether ``at`` takes all points at once.
       style: of matplotlib: ``"-"`` lines, ``"o-"`` points, ``"steps"`` lines that jump.
       log: which axes are logarithmic: "", "x", "y" or "xy".
       ylim: of the values, where they would hide what matters.
@@ -66,7 +66,7 @@ class Panel:
     ylabel: str
     at: Callable | None = None
     slope: str = "derivative"
-    whole: bool = False
+    at_once: bool = False
     style: str = "-"
     log: str = ""
     ylim: tuple[float, float] | None = None
@@ -80,7 +80,7 @@ class Panel:
         return {label: called(curve, self.at) for label, curve in self.curves.items()}
 
 
-points = functools.partial(Panel, whole=True, style="o-")  # the values at some numbers, joined by lines
+points = functools.partial(Panel, at_once=True, style="o-")  # the values at some numbers, joined by lines
 
 
 @dataclass(frozen=True)

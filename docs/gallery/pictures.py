@@ -127,7 +127,7 @@ NOISE = (
     amounts("Posterize", "Bits that are kept of eight.", augment.posterize, (8, 5, 4, 3, 2, 1), "{} of 8"),
     amounts(
         "Invert, autocontrast, equalize",
-        "The image and its negative; then a dull copy, stretched to the whole range, and equalised.",
+        "The image and its negative; then a dull copy, stretched to the full range, and equalised.",
         (augment.invert, augment.autocontrast, augment.equalize),
         None,
         ("original", "invert", "dull", "autocontrast", "equalize"),

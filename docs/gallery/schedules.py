@@ -119,12 +119,12 @@ MOMENTUM = (
     panel(
         "One cycle: the learning rate",
         {"rate": Call((optax.inject_hyperparams, optim.one_cycle), partial(one_cycle, which=0))},
-        whole=True,
+        at_once=True,
     ),
     panel(
         "One cycle: the momentum",
         {"momentum": Call((optax.inject_hyperparams, optim.one_cycle), partial(one_cycle, which=1))},
-        whole=True,
+        at_once=True,
         ylabel="momentum",
         ylim=(0.8, 1.0),
     ),
@@ -134,7 +134,7 @@ MOMENTUM = (
             f"0.5 to {end:g}": Call((optax.inject_hyperparams, optax.linear_schedule), partial(rising, end=end))
             for end in (0.9, 0.99)
         },
-        whole=True,
+        at_once=True,
         ylabel="momentum",
         ylim=(0.4, 1.05),
     ),
@@ -172,7 +172,7 @@ REACTIVE = (
             "factor on the rate": Call(optax.contrib.reduce_on_plateau, plateau),
         },
         x=np.arange(EPOCHS),
-        whole=True,
+        at_once=True,
         style="steps",
         ylabel="loss, factor",
         ylim=(-0.05, 1.05),
@@ -203,7 +203,7 @@ REACTIVE = (
         },
         x=np.arange(EPOCHS),
         at=on_host,
-        whole=True,
+        at_once=True,
         style="steps",
         ylabel="pixels",
         ylim=(100, 280),

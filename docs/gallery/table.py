@@ -1,9 +1,11 @@
 """What the gallery shows: its sections, their families, a sentence for each."""
 
-from docs.gallery import activations, losses, movements, pictures, schedules
+from docs.gallery import activations, defaults, losses, movements, pictures, schedules
 from docs.gallery.parts import Family
+from jaxtricks import augment, optim
+from jaxtricks import losses as public_losses
 
-GALLERY = {
+CHOSEN = {
     "losses": (
         Family("Hinges", losses.HINGES, "A margin beyond which nothing is lost; the ramp also bounds what is lost."),
         Family(
@@ -14,7 +16,7 @@ GALLERY = {
         Family(
             "Binary", losses.BINARY, "One prediction by itself; the shift leaves out negatives of small probability."
         ),
-        Family("Robust", losses.ROBUST, "Bounded losses: where labels are flipped, their least lies further out."),
+        Family("Robust", losses.ROBUST, "Bounded losses: where labels are flipped, their minimum lies further out."),
         Family("Unequal classes", losses.UNEQUAL, "The rare class is given a margin, a prior, a weight or a cost."),
         Family(
             "Regression",
@@ -67,4 +69,10 @@ GALLERY = {
         Family("Mixing", pictures.MIXING),
         Family("Policies", pictures.POLICIES),
     ),
+}
+# What is not chosen above is drawn by default.
+GALLERY = CHOSEN | {
+    "losses": CHOSEN["losses"] + defaults.more(public_losses, "More losses", CHOSEN["losses"]),
+    "schedules": CHOSEN["schedules"] + defaults.more(optim, "More schedules", CHOSEN["schedules"]),
+    "augment": CHOSEN["augment"] + defaults.more(augment, "More augmentations", CHOSEN["augment"]),
 }

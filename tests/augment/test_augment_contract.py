@@ -1,4 +1,7 @@
-"""What holds for every augmentation: a table of calls, and the properties that each must have."""
+"""What holds for every augmentation of an image: the properties that each must have.
+
+Those that are not called here with values of their own are called as their case in ``tests/cases/augment.py`` says.
+"""
 
 from functools import cache, partial
 from itertools import pairwise
@@ -9,6 +12,7 @@ import numpy as np
 import pytest
 
 from jaxtricks import augment
+from tests.cases import family, of_an_image, on_an_image
 
 KEY = jax.random.key(7)
 RNG = np.random.default_rng(0)
@@ -78,8 +82,25 @@ def with_key(functions):
     return {name: lambda key, image, f=f: f(image) for name, f in functions.items()}
 
 
-TABLE = ANY | RGB | with_key(FIXED | FIXED_RGB)
-CHANNELS = {name: (3,) if name in RGB or name in FIXED_RGB else (1, 3) for name in TABLE}
+HERE = ANY | RGB | with_key(FIXED | FIXED_RGB)
+ELSEWHERE = {  # what is no augmentation by itself, and where it is tried
+    "luma": "gives brightness, test_color",
+    "rgb_to_hsv": "gives another colour space, test_hsv",
+    "hsv_to_rgb": "takes another colour space, test_hsv",
+    "keyless": "a wrapper, below",
+    "maybe": "a wrapper, below",
+    "apply_op": "a part of the policies, test_policies",
+    "erase_box": "its value is in the units of the image, test_erase",
+}
+MORE = {
+    name: case
+    for name, case in family("augment").items()
+    if name not in HERE and name not in ELSEWHERE and of_an_image(case)
+}
+TABLE = HERE | {name: on_an_image(case) for name, case in MORE.items()}
+ONLY_RGB = {*RGB, *FIXED_RGB, *(name for name, case in MORE.items() if case.arrays["image"].shape[-1] == 3)}
+DRAWN = [*ANY, *RGB, *(name for name, case in MORE.items() if "key" in case.arrays)]
+CHANNELS = {name: (3,) if name in ONLY_RGB else (1, 3) for name in TABLE}
 CHANNELS["augmix"] = (3,)  # seconds to compile
 table = pytest.mark.parametrize("name", TABLE)
 
@@ -139,7 +160,7 @@ def test_uint8_stands_for_255ths_and_is_rounded(name):
 @table
 def test_other_integers_are_refused_or_moved_as_they_are(name):
     image = RNG.integers(0, 256, (7, 9, 3)).astype(np.int32)
-    if name in MOVES_ANYTHING:
+    if name in MOVES_ANYTHING or (name in MORE and "i" in MORE[name].arrays["image"].dtypes):
         assert TABLE[name](KEY, image).dtype == jnp.int32
     else:
         with pytest.raises(ValueError, match=r"^image has dtype int32"):
@@ -168,7 +189,7 @@ def test_a_batch_is_no_image(name):
         TABLE[name](KEY, np.zeros((2, 7, 9, 3), np.float32))
 
 
-@pytest.mark.parametrize("name", [*ANY, *RGB])
+@pytest.mark.parametrize("name", DRAWN)
 def test_something_changes(name):
     """No trick does nothing: over some keys, the image changes."""
     image = jnp.asarray(RNG.random((7, 9, 3), dtype=np.float32))
@@ -264,3 +285,30 @@ def test_maybe_has_its_probability_and_chain_its_own_keys():
         augment.maybe(1.5, draw)
     with pytest.raises(ValueError, match=r"^batch"):
         draw(KEY, {"image": jnp.zeros((2, 2, 1))})
+
+
+def test_keyless_does_not_use_its_key():
+    image = jnp.arange(12.0).reshape(2, 2, 3) / 12
+    for key in (None, KEY):
+        np.testing.assert_array_equal(augment.keyless(augment.flip_up_down)(key, image), image[::-1])
+
+
+def test_labels_follow_a_movement_and_every_second_epoch():
+    """Two to the right and three down: (1, 1) is then (3, 4), and (4, 1) lies outside of what is six wide."""
+    matrix = jnp.array([[1.0, 0, 2], [0, 1, 3], [0, 0, 1]])
+    sample = {"keypoint": jnp.array([[1.0, 1.0], [4.0, 1.0]]), "visible": jnp.array([True, True])}
+    moved = augment.move_labels(sample, matrix, size=(8, 6))
+    np.testing.assert_allclose(moved["keypoint"], [[3, 4], [6, 4]])
+    np.testing.assert_array_equal(moved["visible"], [True, False])
+
+    image = jnp.arange(12.0).reshape(2, 2, 3) / 12
+    for index in range(4):
+        views = [
+            augment.alternating_flip_sample({"image": image, "index": jnp.int32(index), "epoch": jnp.int32(epoch)})
+            for epoch in range(4)
+        ]
+        for epoch, view in enumerate(views):
+            flat = augment.alternating_flip(image, index, epoch)
+            np.testing.assert_array_equal(view["image"], flat)
+        np.testing.assert_array_equal(views[0]["image"], views[2]["image"])
+        np.testing.assert_array_equal(views[1]["image"], views[0]["image"][:, ::-1])

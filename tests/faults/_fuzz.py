@@ -6,10 +6,8 @@ wrong rank, size, dtype or option. Each is found without knowing the function: i
 element, and again with the hostile value in the place of that element.
 """
 
-import inspect
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -17,166 +15,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-SIZES = {"B": 4, "C": 5, "D": 3, "H": 7, "W": 9, "K": 3, "M": 2, "N": 6, "h": 4, "w": 5}
+from tests.cases.case import CODES, EDGES, SIZES, Array, Case, Key, Subject, Tree
+
 INFINITE_LIKE = (1e6, 1e12, 1e30)  # what stands in for infinity
-CODES = {"f": np.float32, "i": np.int32, "u": np.uint8, "b": np.bool_, "c": np.complex64}
 NO_CLASS = (-1, SIZES["C"], 2**31 - 1, -(2**31), 2**31, 2**32 + 1)
 FLAT = {"point": (2, 2, 2, 2), "line": (2, 2, 2, 5), "inverted": (5, 5, 2, 2), "outside": (90, 90, 99, 99)}
-EDGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "zeros": lambda x: 0 * x,
-    "ones": lambda x: 0 * x + 1,
-    "equal": lambda x: 0 * x + 0.3,
-    "high": lambda x: 0 * x + 1e4,
-    "low": lambda x: 0 * x - 1e4,
-    "apart": lambda x: np.where(x > np.median(x), 1e4, -1e4),
-    "one far above": lambda x: np.where(np.arange(x.size).reshape(x.shape) == 0, 1e4, x),
-    "one row zero": lambda x: np.where(np.arange(len(x)).reshape(-1, *(1,) * (x.ndim - 1)) == 0, 0, x),
-    "tiny": lambda x: x * 1e-30,
-}
 REFUSED = (ValueError, TypeError)
 
 
-@dataclass(frozen=True)
-class Array:
-    """One array among the arguments.
-
-    Fields:
-      shape: a letter of ``SIZES`` or a number for each axis; arrays that share a letter must agree in it.
-      draw: ``(rng, shape) -> values`` in the documented range.
-      edges: names of ``EDGES`` that lie in that range.
-      dtypes: kinds of NumPy dtypes that are allowed, such as "f" or "iu"; the first is drawn.
-      lead: whether axes may be put in front, or taken away there.
-      free: whether every shape is allowed, as of a leaf in a tree of parameters.
-      still: whether nobody takes its gradient.
-      own: whether it is a parameter of a layer, so that only its values are hostile.
-      classes: the letter of their number, for labels.
-      boxes: whether the last axis is x0, y0, x1, y1.
-    """
-
-    shape: tuple[str | int, ...]
-    draw: Callable = lambda rng, shape: rng.normal(size=shape)
-    edges: tuple[str, ...] = ()
-    dtypes: str = "f"
-    lead: bool = False
-    free: bool = False
-    still: bool = False
-    own: bool = False
-    classes: str | None = None
-    boxes: bool = False
-
-    def make(self, rng: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
-        shape = tuple(sizes.get(n, n) for n in self.shape)
-        if self.classes is not None:
-            return rng.integers(0, max(sizes[self.classes], 1), shape).astype(np.int32)
-        return np.asarray(self.draw(rng, shape)).astype(CODES[self.dtypes[0]])
-
-
-@dataclass(frozen=True)
-class Key:
-    """A random key."""
-
-    def make(self, rng: np.random.Generator, sizes: Mapping[str, int]) -> jax.Array:
-        return jax.random.key(int(rng.integers(2**31)))
-
-
-@dataclass(frozen=True)
-class Says:
-    """What happens instead of the default.
-
-    Fields:
-      words: of the docstring (of the function, its module or its package) that say it.
-      judge: ``(clean, hostile, at) -> bool`` for the leaves of the results and the place of the hostile element.
-      of: the argument for which it is said; all of them if empty.
-    """
-
-    words: str
-    judge: Callable | None = None
-    of: str = ""
-
-
-Tree = Any
-
-
-@dataclass(frozen=True)
-class Case:
-    """What a public function does with hostile arguments; the defaults are what most functions do.
-
-    Fields:
-      arrays: argument -> tree of Array and Key, or names of those that ``ARGUMENTS`` knows, such as "logits labels".
-        What is not named is found there by the names of the function's own arguments.
-      options: values of the other arguments; these and the defaults are fuzzed as well.
-      call: called in place of the function, by argument name; for one that takes or gives functions.
-      nan: a NaN spreads to all that depends on it, or Says.
-      inf: what is finite is the limit, or Says.
-      labels: one that is no class gives a row of NaN without gradient and leaves the other rows alone, or Says.
-      boxes: one without area gives finite results, or Says.
-      empty: letters of the axes that may be empty; for the others it is a ValueError.
-      finite: results of arguments in their range are finite, or Says.
-      gradient: finite wherever the result is; Says where it is not for infinite arguments; False where there is none.
-      rows: example i of the result depends on example i of the arguments only, so that gradients are judged by rows.
-      holds: ``(leaves of the result) -> bool`` for arguments in their range.
-      host: runs on NumPy arrays, not under jit.
-      right: ``{option: values}`` that look hostile and are allowed.
-      deep: seconds to compile; only the full form runs it on values.
-    """
-
-    arrays: Mapping[str, Tree] | str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    call: Callable | None = None
-    nan: Says | None = None
-    inf: Says | None = None
-    labels: Says | None = None
-    boxes: Says | None = None
-    empty: str = ""
-    finite: Says | None = None
-    gradient: Says | bool = True
-    rows: bool = False
-    holds: Callable | None = None
-    host: bool = False
-    right: Mapping[str, tuple] = field(default_factory=dict)
-    deep: bool = False
-
-    def says(self) -> list[Says]:
-        """What must be found in the docstring."""
-        every = (self.nan, self.inf, self.labels, self.boxes, self.finite, self.gradient)
-        return [value for value in every if isinstance(value, Says)]
-
-
-class Subject:
-    """A public function with what is documented of it."""
+class Fuzzed(Subject):
+    """A public function, the faults that fit its arguments, and the judgement of what they give."""
 
     def __init__(self, name: str, function: Callable, case: Case, arguments: Mapping[str, Tree]):
-        self.name, self.function, self.case = name, function, case
-        self.call = case.call or function
-        package = name.split(".")[1]
-        known = lambda argument: arguments.get(f"{package}.{argument}", arguments.get(argument))  # noqa: E731
-        found = inspect.signature(function).parameters.values()
-        self.options = dict(case.options)
-        given = case.arrays
-        if isinstance(given, str):
-            given = {argument: known(argument) for argument in given.split()}
-        self.arrays = dict(given or {})
-        if case.call is None:
-            for p in found:
-                if p.default is not p.empty:
-                    self.options.setdefault(p.name, p.default)
-                elif p.name not in self.arrays and p.name not in self.options:
-                    self.arrays[p.name] = known(p.name)
-            self.options = {k: v for k, v in self.options.items() if k not in self.arrays}
-        unknown = [argument for argument, tree in self.arrays.items() if tree is None]
-        if unknown:
-            raise LookupError(f"{name}: say in its Case what {unknown} are: ARGUMENTS does not know them.")
-        self.leaves, self.structure = jax.tree.flatten(self.arrays, is_leaf=lambda x: isinstance(x, (Array, Key)))
+        super().__init__(name, function, case, arguments)
         self.judged: set[tuple] = set()
-
-    def make(self, seed: int, **sizes: int) -> list:
-        """Arguments in their range."""
-        rng = np.random.default_rng(seed)
-        return [leaf.make(rng, SIZES | sizes) for leaf in self.leaves]
-
-    def result(self, values: list, **options) -> Tree:
-        """What the function gives, without jit."""
-        return self.call(**jax.tree.unflatten(self.structure, values), **(self.options | options))
 
     @cached_property
     def run(self) -> Callable[[list], tuple[list[np.ndarray], list[np.ndarray] | None]]:

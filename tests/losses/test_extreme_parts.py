@@ -4,9 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_extreme_losses import CASES as LOSSES
+from test_extreme_losses import kind_of
 
 from jaxtricks import losses
+from tests.cases import family, subject
+from tests.cases.case import EDGES as EXTREMES
 
 B, C = 4, 5
 NOISE = np.random.default_rng(0).normal(size=(B, C))
@@ -68,5 +70,24 @@ def test_edges_and_empty_batches(name):
             np.testing.assert_array_equal(jnp.sum(y), 0.0)
 
 
-def test_every_public_name_is_here_or_among_the_losses():
-    assert {name.split()[0] for name in [*CASES, *LOSSES]} == set(losses.__all__)
+KEPT = "update_centers"  # gives the centres back in their own dtype
+PARTS = [name for name in family("losses") if kind_of(name) is None and name != KEPT]
+
+
+@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_computed_in_float32(name, dtype):
+    """Whatever the case draws, and at its edges."""
+    case = subject(f"losses.{name}")
+    values = case.make(0)
+    inputs = [values]
+    for i, leaf in enumerate(case.leaves):
+        inputs += [
+            [*values[:i], EXTREMES[edge](values[i]).astype(values[i].dtype), *values[i + 1 :]] for edge in leaf.edges
+        ]
+    run = jax.jit(lambda values: jax.tree.leaves(case.result(values)))
+    for some in inputs:
+        half = [jnp.asarray(x, dtype) if x.dtype == np.float32 else x for x in some]
+        for out in run(half):
+            assert out.dtype != dtype
+            assert np.isfinite(out).all()

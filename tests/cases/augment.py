@@ -5,15 +5,15 @@ from functools import partial
 import numpy as np
 
 from jaxtricks import augment
-from tests.faults._fuzz import Array, Case, Key, Says
-from tests.faults.documented.common import boxes, within
+from tests.cases.case import Array, Case, Key, Says
+from tests.cases.common import boxes, within
 
 
 def uniform(rng, shape):
     return rng.random(shape)
 
 
-def whole(rng, shape):
+def integers(rng, shape):
     return rng.integers(0, 9, shape)
 
 
@@ -27,7 +27,7 @@ ANY = Array(("H", "W", "K"), uniform, edges=SEEN, dtypes="fiubc")
 RGB = Array(("H", "W", 3), uniform, edges=SEEN, dtypes="fu")
 NUMBER = Array((), uniform, dtypes="fiu")
 PAIR = Array((2,), edges=("zeros",), dtypes="fiu")
-WHOLE = Array((), whole, dtypes="iu")
+INTEGER = Array((), integers, dtypes="iu")
 BOX = Array((4,), boxes, dtypes="fiu", boxes=True, still=True)
 BOXES = Array(("N", 4), boxes, dtypes="fiu", lead=True, boxes=True, still=True)
 MATRIX = Array((3, 3), affine, dtypes="fiu", still=True)
@@ -67,15 +67,17 @@ Draw = partial(Case, holds=within(0, 1), gradient=False)
 Deep = partial(Draw, deep=True, nan=BLACK, inf=IN_RANGE)
 Labels = partial(Case, gradient=False, nan=NOT_VALID, inf=NOT_VALID)
 
-DOCUMENTED = {
+CASES = {
     "augment.adjust_brightness": Image({"image": IMAGE, "factor": NUMBER}),
     "augment.adjust_contrast": Image({"image": IMAGE, "factor": NUMBER}),
     "augment.adjust_hue": Image({"image": RGB, "shift": NUMBER}),
     "augment.adjust_saturation": Image({"image": RGB, "factor": NUMBER}),
     "augment.adjust_sharpness": Image({"image": IMAGE, "factor": NUMBER}),
-    "augment.alternating_flip": Image({"image": ANY, "index": WHOLE, "epoch": WHOLE}),
-    "augment.alternating_flip_sample": Labels({"sample": SAMPLE | {"index": WHOLE, "epoch": WHOLE}}, empty="N"),
-    "augment.apply_op": Deep({"image": RGB, "choice": WHOLE}, {"strength": 0.5, "sign": 1.0, "ops": augment.RAND_OPS}),
+    "augment.alternating_flip": Image({"image": ANY, "index": INTEGER, "epoch": INTEGER}),
+    "augment.alternating_flip_sample": Labels({"sample": SAMPLE | {"index": INTEGER, "epoch": INTEGER}}, empty="N"),
+    "augment.apply_op": Deep(
+        {"image": RGB, "choice": INTEGER}, {"strength": 0.5, "sign": 1.0, "ops": augment.RAND_OPS}
+    ),
     "augment.augmix": Deep({"image": IMAGE}),
     "augment.auto_augment": Deep({"image": RGB}),
     "augment.autocontrast": Image(),
@@ -115,7 +117,7 @@ DOCUMENTED = {
     "augment.erase_box": Image({"image": IMAGE, "box": BOX, "value": NUMBER}, nan=NO_PIXEL),
     "augment.fit_color_pca": Case({"images": IMAGES}, host=True),
     "augment.fixed_label_noise": Case(
-        {"batch": {"label": Array(("B",), dtypes="iu", classes="C"), "index": Array(("B",), whole, dtypes="iu")}},
+        {"batch": {"label": Array(("B",), dtypes="iu", classes="C"), "index": Array(("B",), integers, dtypes="iu")}},
         {"share": 0.5, "classes": 5},
         labels=Says("a label outside 0 to K - 1 stays as it is"),
         empty="B",
@@ -189,7 +191,7 @@ DOCUMENTED = {
     "augment.random_resized_crop": Draw({"image": IMAGE}, {"size": 5}),
     "augment.random_scaled_crop": Draw({"image": IMAGE}),
     "augment.repeat_batch": Case(
-        {"batch": {"image": ANY_IMAGES, "label": Array(("B",), whole, dtypes="iufbc")}}, {"times": 2}, empty="B"
+        {"batch": {"image": ANY_IMAGES, "label": Array(("B",), integers, dtypes="iufbc")}}, {"times": 2}, empty="B"
     ),
     "augment.resized_crop": Image({"image": IMAGE, "box": BOX}, {"size": 5}),
     "augment.rgb_to_hsv": Image({"image": RGB}),

@@ -5,17 +5,17 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxtricks import layers
-from tests.faults._fuzz import Array, Case, Says
+from tests.cases.case import Array, Case, Says
 
 ANY = ("zeros", "equal", "high", "low", "apart", "one far above", "one row zero", "tiny")
+CHANNEL = 4
 MAP = Array(("B", "H", "W", "D"), edges=ANY)
-INPUT = Array(("B", "H", "W", 3), edges=ANY)
-INPUT_OF_ANY_RANK = Array(("B", "H", "W", 3), edges=ANY, lead=True)
+INPUT = Array(("B", "H", "W", CHANNEL), edges=ANY)
+INPUT_OF_ANY_RANK = Array(("B", "H", "W", CHANNEL), edges=ANY, lead=True)
 FREE = Array(("B", "H", "W", 4), edges=ANY, free=True)
-VECTORS = Array(("B", 3), edges=ANY, lead=True)
+VECTORS = Array(("B", CHANNEL), edges=ANY, lead=True)
 OWN = Array(("B", 3), lambda rng, shape: rng.random(shape), own=True)
 WINDOW = {"window": 2, "strides": 2}
-CHANNEL = 3
 
 
 def module(build, x=INPUT, **case) -> Case:
@@ -35,7 +35,7 @@ def module(build, x=INPUT, **case) -> Case:
     return Case({"x": x} | own, call=call, **case)
 
 
-DOCUMENTED = {
+CASES = {
     "layers.Asymmetric": module(lambda r: layers.Asymmetric(CHANNEL, 2, rngs=r), empty="B"),
     "layers.BatchNorm": module(lambda r: layers.BatchNorm(CHANNEL, rngs=r), INPUT_OF_ANY_RANK),
     "layers.DepthwiseSeparable": module(lambda r: layers.DepthwiseSeparable(CHANNEL, 2, rngs=r), empty="B"),
@@ -52,7 +52,7 @@ DOCUMENTED = {
         {
             "x": INPUT,
             "offsets": Array(("B", 5, 7, 18), edges=("zeros", "high", "low")),
-            "kernel": Array((3, 3, 3, "C"), edges=("zeros",)),
+            "kernel": Array((3, 3, CHANNEL, "C"), edges=("zeros",)),
         },
         empty="B",
         nan=Says("0 outside the image and where an offset is not finite", of="offsets"),

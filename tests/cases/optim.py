@@ -7,8 +7,8 @@ import numpy as np
 import optax
 
 from jaxtricks import optim
-from tests.faults._fuzz import Array, Case, Says
-from tests.faults.documented.common import within
+from tests.cases.case import Array, Case, Says
+from tests.cases.common import within
 
 RUN = {"peak": 0.1, "steps": 100, "steps_per_epoch": 10}
 OWN = {"kernel": Array((2, 3), edges=("zeros", "tiny"), own=True), "bias": Array((3,), edges=("zeros",), own=True)}
@@ -16,25 +16,25 @@ TREE = {"kernel": Array(("C", "D"), edges=("zeros", "tiny")), "bias": Array(("D"
 SGD = optax.sgd(0.1, momentum=0.9)
 
 
-def schedule(function, right=None, **options) -> Case:
-    """The rates of a run, all from 0 to the peak."""
+def schedule(function, right=None, *, numbers=None, **options) -> Case:
+    """The rates of a run, all from 0 to the peak; ``numbers`` are the fields of Case with the tests of the values."""
 
     def call(**options):
         rate = function(**options)
         return np.array([rate(n) for n in (0, 1, 49, 50, 99)])
 
-    return Case({}, RUN | options, call=call, host=True, holds=within(0, 0.1), right=right or {})
+    return Case({}, RUN | options, call=call, host=True, holds=within(0, 0.1), right=right or {}, **numbers or {})
 
 
-def transform(function, right=None, **options) -> Case:
-    """The updates of two steps."""
+def transform(function, right=None, *, numbers=None, **options) -> Case:
+    """The updates of two steps; ``numbers`` are the fields of Case with the tests of the values."""
 
     def call(updates, params, **options):
         tx = optax.with_extra_args_support(function(**options))
         first, state = tx.update(updates, tx.init(params), params, loss=jnp.float32(1))
         return first, tx.update(updates, state, params, loss=jnp.float32(1))[0]
 
-    return Case({"updates": OWN, "params": OWN}, options, call=call, gradient=False, right=right or {})
+    return Case({"updates": OWN, "params": OWN}, options, call=call, gradient=False, right=right or {}, **numbers or {})
 
 
 def quadratic(params, stats, batch):
@@ -43,7 +43,7 @@ def quadratic(params, stats, batch):
     return ((gap**2).mean(), (stats, {"loss": (gap**2).sum()})), -2 * gap.mean(0) / params.size
 
 
-DOCUMENTED = {
+CASES = {
     "optim.accumulate": Case(
         {"w": Array((3,), own=True), "batch": Array((4, 3), own=True)},
         {"n": 2},

@@ -3,9 +3,10 @@
 from functools import partial
 
 import numpy as np
+from scipy.special import softmax
 
-from tests.faults._fuzz import Array, Case, Says
-from tests.faults.documented.common import within
+from tests.cases.case import Array, Case, Says
+from tests.cases.common import within
 
 Loss = partial(Case, rows=True, empty="B")
 
@@ -13,14 +14,23 @@ Loss = partial(Case, rows=True, empty="B")
 NUMBERS = Array(("B", "N"), lambda rng, shape: rng.integers(0, 9, shape), dtypes="iufbc", lead=True, edges=("zeros",))
 INFINITE_BOX = Says("finite for all boxes of finite area")
 
-DOCUMENTED = {
+CASES = {
     "losses.absolute_error": Loss(empty="BC", holds=within(0, np.inf)),
-    "losses.arcface_logits": Loss(empty="BD"),
-    "losses.asymmetric": Loss(empty="BC", holds=within(0, np.inf)),
+    "losses.arcface_logits": Loss(empty="BD", variants=({"scale": 4.0},)),
+    "losses.asymmetric": Loss(
+        empty="BC",
+        holds=within(0, np.inf),
+        kind="binary",
+        variants=({"gamma_positive": 0.5, "gamma_negative": 0.5, "shift": 0.0},),
+    ),
     "losses.balance_alpha": Loss({"positives": NUMBERS, "negatives": NUMBERS}, empty="BN", holds=within(0, 1)),
-    "losses.balanced_cross_entropy": Loss(options={"alpha": 0.3}, empty="BC", holds=within(0, np.inf)),
+    "losses.balanced_cross_entropy": Loss(options={"alpha": 0.3}, empty="BC", holds=within(0, np.inf), kind="binary"),
     "losses.bce_targets": Loss(holds=within(0, 1)),
-    "losses.bi_tempered": Loss(options={"t1": 0.8, "t2": 1.3}, holds=within(0, np.inf)),
+    "losses.bi_tempered": Loss(
+        options={"t1": 0.8, "t2": 1.3},
+        holds=within(0, np.inf),
+        variants=({"t1": 0.0, "t2": 4.0}, {"t1": 1.0, "t2": 1.0}),
+    ),
     "losses.center": Loss(empty="BD", holds=within(0, np.inf)),
     "losses.center_pull": Case(empty="BD", labels=Says("NaN without gradient where the label is out of range")),
     "losses.ciou_loss": Loss(holds=within(0, np.inf), gradient=INFINITE_BOX),
@@ -35,7 +45,13 @@ DOCUMENTED = {
     "losses.gaussian_label_distribution": Loss(
         options={"sigma": 1.0}, holds=within(0, 1), gradient=Says("``[K]``, finite")
     ),
-    "losses.generalized_cross_entropy": Loss(holds=within(0, 1 / 0.7)),
+    "losses.generalized_cross_entropy": Loss(
+        holds=within(0, 1 / 0.7),
+        by_hand=(({"logits": [0.0, 0.0], "targets": [1.0, 0.0], "q": 0.5}, 2 - 2**0.5),),
+        limit=({"q": 1.0}, lambda logits, targets: 1 - (targets * softmax(logits, axis=-1)).sum(-1)),
+        reference=lambda logits, targets: (targets * (1 - softmax(logits, axis=-1) ** 0.7) / 0.7).sum(-1),
+        invariance=lambda logits, targets: {"logits": logits + 3, "targets": targets},
+    ),
     "losses.giou_loss": Loss(holds=within(0, 2), gradient=INFINITE_BOX),
     "losses.group_sparsity": Case(),
     "losses.hard_negative_weights": Loss(
@@ -44,17 +60,17 @@ DOCUMENTED = {
     "losses.iou_loss": Loss(holds=within(0, 1), gradient=INFINITE_BOX),
     "losses.l1_penalty": Case(),
     "losses.l2_penalty": Case(),
-    "losses.large_margin_logits": Loss(empty="BD"),
+    "losses.large_margin_logits": Loss(empty="BD", variants=({"margin": 3},)),
     "losses.ldam": Loss(holds=within(0, np.inf)),
     "losses.logit_adjusted": Loss(finite=Says("a target on it makes the loss inf")),
-    "losses.logit_regression": Loss(holds=within(0, np.inf)),
+    "losses.logit_regression": Loss(holds=within(0, np.inf), absent=False),
     "losses.mad_scale": Case(empty="C", holds=within(1e-6, np.inf)),
     "losses.ohem_weights": Loss(
         options={"keep": 2}, nan=Says("a NaN counts as the smallest"), holds=lambda w: (w.sum(-1) == 2).all()
     ),
     "losses.ramp": Loss(),
     "losses.smooth_labels_exclusive": Loss(options={"alpha": 0.1}),
-    "losses.softmax_focal": Loss(),
+    "losses.softmax_focal": Loss(variants=({"gamma": 0.5}, {"gamma": 0.0})),
     "losses.supervised_contrastive": Case(
         empty="BD",
         labels=Says("only equality counts, so any value is a class"),

@@ -5,7 +5,7 @@ import numpy as np
 
 from jaxtricks import analysis
 from jaxtricks.analysis import RangeTest, Window
-from tests.faults._fuzz import Array, Case, Key, Says
+from tests.cases.case import Array, Case, Key, Says
 
 LEAF = Array((2, 3), dtypes="fiubc", free=True)
 STEPS = Array(("N",), dtypes="fiubc")
@@ -21,7 +21,7 @@ CURVE = {
     "losses": Array(("N",), lambda rng, shape: np.sort(rng.random(shape))[::-1], dtypes="fiu", edges=("equal",)),
 }
 
-DOCUMENTED = {
+CASES = {
     "analysis.count_parameters": Case({"params": {"kernel": LEAF, "bias": LEAF}}, host=True),
     "analysis.gradient_rank": Case(
         {"gradient": Array(("D", "C"), edges=("zeros", "equal", "high", "tiny", "one row zero"))},

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxtricks import ablation, data, init, metrics, models, preprocess
-from tests.faults._fuzz import Array, Case, Key, Says
-from tests.faults.documented.common import within
+from tests.cases.case import Array, Case, Key, Says
+from tests.cases.common import within
 
 
 def uniform(rng, shape):
@@ -33,7 +33,7 @@ MANY = Array(("B", "N"), uniform, edges=("equal",), dtypes="fiubc", lead=True)
 SAMPLES = Array(("N",), uniform, edges=("equal",), dtypes="fiubc")
 
 
-def whole(rng, shape):
+def integers(rng, shape):
     return rng.integers(0, 255, shape)
 
 
@@ -64,7 +64,7 @@ def nowhere(clean, hostile, at):
     return same and (hostile[0] <= clean[0]).all() and (abs(hostile[1] - clean[1]) <= 1).all()
 
 
-DOCUMENTED = {
+CASES = {
     "ablation.holm": Case(
         {"p_values": Array(("N",), uniform, edges=("zeros", "ones"), dtypes="fiubc")},
         host=True,
@@ -84,9 +84,9 @@ DOCUMENTED = {
     "data.class_counts": Case({"labels": LABEL}, {"classes": 5}, host=True, labels=Says("out of range"), empty="B"),
     "data.from_arrays": Case(
         {
-            "x_train": Array(("N", 6, 6, 1), whole, dtypes="u"),
+            "x_train": Array(("N", 6, 6, 1), integers, dtypes="u"),
             "y_train": Array(("N",), lambda rng, shape: np.arange(shape[0]) % 5, dtypes="iu"),
-            "x_test": Array(("B", 6, 6, 1), whole, dtypes="u"),
+            "x_test": Array(("B", 6, 6, 1), integers, dtypes="u"),
             "y_test": Array(("B",), lambda rng, shape: np.arange(shape[0]) % 5, dtypes="iu"),
         },
         {"name": "arrays", "classes": 5},
@@ -94,7 +94,7 @@ DOCUMENTED = {
         host=True,
         right={"name": ("text",), "classes": (None,)},
     ),
-    "data.order": Case(options={"seed": 3, "epoch": 1, "size": 9}, host=True),
+    "data.epoch_permutation": Case(options={"seed": 3, "epoch": 1, "size": 9}, host=True),
     "data.steps_per_epoch": Case(options={"size": 256, "batch": 32}, host=True),
     "init.dirac": Case(
         {},
@@ -200,6 +200,11 @@ DOCUMENTED = {
 ELSEWHERE = {
     path: names.split()
     for path, names in {
+        "tests/ablation/test_cells.py": "data.identity",
+        "tests/test_fingerprint.py": "fingerprint.source_digest",
+        "tests/test_opt_states.py": "opt_states.eval_params opt_states.rejected",
+        "tests/train/test_tasks.py": """data.from_columns tasks.multilabel tasks.regression
+            tasks.segmentation train.collected train.mean_of""",
         "tests/ablation/test_report.py": """ablation.machine ablation.report.findings
             ablation.report.summarise ablation.report.table ablation.report.write""",
         "tests/ablation/test_search.py": "ablation.best_rates ablation.rate_trials",
@@ -211,7 +216,7 @@ ELSEWHERE = {
         "tests/data/test_nearest.py": "data.nearest_source",
         "tests/experiments/test_main.py": "data.fake",
         "tests/faults/test_r12_corrupt.py": "data.folder data.padded data.readable",
-        "tests/faults/test_r17_configurations.py": "train.fit",
+        "tests/faults/test_r17_configurations.py": "train.fit tasks.classification",
         "tests/faults/test_r20_sources.py": "archive.open_npz archive.read_npz data.npz data.read_npz",
         "tests/models/test_plain.py": """models.batch_norm models.drawn models.fixed models.learned
             models.stateless_norm""",
@@ -221,7 +226,7 @@ ELSEWHERE = {
         "tests/test_init.py": "init.zero_gamma init.zero_last",
         "tests/test_keys_and_check.py": """check.between check.boolean check.floating check.integer check.min_rank
             check.number check.option check.positive check.rank check.same_shape check.shape check.at_least""",
-        "tests/train/test_conflicts.py": "lint.conflicts",
+        "tests/tricks/test_lint.py": "lint.conflicts",
         "tests/train/test_logs.py": "train.json_lines train.tensorboard",
         "tests/train/test_parallel.py": "train.initialize_distributed",
         "tests/test_fingerprint.py": "fingerprint.describe fingerprint.fingerprint fingerprint.source_digest",

@@ -1,0 +1,364 @@
+"""The rows of the index of tricks: what is grouped under which id. All else is read from docstrings and experiments.
+
+A public function that is in no row gets one of its own, after the last of its family: nothing need be entered here.
+"""
+
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """A row of the index.
+
+    Fields:
+      id: letter of the family and number; "+" for what the original list did not have.
+      title: a few words.
+      symbols: public names with commas between them, each with a note in parentheses where a reader needs one.
+      papers: besides those of the docstrings, for what is another library's.
+      also: experiments besides those whose rows use a symbol, such as one whose baseline has it.
+      own: False where the symbols are general and the row is about one use of them: papers and experiments are then
+        those given here alone.
+    """
+
+    id: str
+    title: str
+    symbols: str
+    papers: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    own: bool = True
+
+
+ROWS = (
+    Row("A1", "softmax cross-entropy", "optax.softmax_cross_entropy", also=("bag_of_tricks", "losses")),
+    Row("A2", "binary cross-entropy", "optax.sigmoid_binary_cross_entropy"),
+    Row("A3", "balanced cross-entropy", "losses.balanced_cross_entropy, losses.balance_alpha"),
+    Row("A4", "focal", "optax.sigmoid_focal_loss, losses.softmax_focal"),
+    Row("A5", "label smoothing", "optax.smooth_labels, losses.smooth_labels_exclusive"),
+    Row(
+        "A6",
+        "multi-class hinge",
+        "optax.losses.multiclass_hinge_loss, losses.weston_watkins",
+        papers=("Crammer & Singer 2001",),
+    ),
+    Row("A7", "ramp", "losses.ramp"),
+    Row("A8", "large-margin softmax", "losses.large_margin_logits"),
+    Row("A9", "center loss", "losses.center, losses.center_pull, losses.update_centers"),
+    Row("A10", "L2, L1, smooth L1", "optax.squared_error, losses.absolute_error, optax.huber_loss"),
+    Row("A11", "Tukey biweight", "losses.tukey_biweight, losses.mad_scale"),
+    Row(
+        "A12",
+        "label distributions",
+        "losses.gaussian_label_distribution, losses.expected_value, optax.losses.kl_divergence",
+    ),
+    Row("A13", "distillation", "losses.distillation, losses.logit_regression"),
+    Row(
+        "A14",
+        "costs of errors",
+        "losses.expected_cost, losses.class_weights, losses.costs_from_counts, losses.costs_from_confusion",
+    ),
+    Row("A15", "penalties", "losses.l1_penalty, losses.l2_penalty, losses.elastic_net, losses.group_sparsity"),
+    Row("A16", "box losses", "losses.iou_loss, losses.giou_loss, losses.diou_loss, losses.ciou_loss"),
+    Row("A17", "hard examples", "losses.hard_negative_weights, losses.ohem_weights"),
+    Row("A18", "nearest source samples", "data.nearest_source", also=("finetune",)),
+    Row("A+", "binary targets of RSB", "losses.bce_targets", also=("recipes",)),
+    Row("A+", "PolyLoss", "optax.losses.poly_loss_cross_entropy", papers=("arXiv 2204.12511",)),
+    Row("A+", "asymmetric", "losses.asymmetric"),
+    Row("A+", "LDAM", "losses.ldam"),
+    Row("A+", "logit adjustment", "losses.logit_adjusted"),
+    Row("A+", "bi-tempered", "losses.bi_tempered"),
+    Row("A+", "generalised cross-entropy", "losses.generalized_cross_entropy"),
+    Row("A+", "ArcFace", "losses.arcface_logits"),
+    Row("A+", "supervised contrastive", "losses.supervised_contrastive"),
+    Row(
+        "B1",
+        "constant, normal, truncated normal",
+        "jax.nn.initializers.constant, jax.nn.initializers.normal, jax.nn.initializers.truncated_normal",
+    ),
+    Row(
+        "B2",
+        "Xavier",
+        "jax.nn.initializers.glorot_uniform, init.xavier_normal (JAX's normal is truncated)",
+        also=("bag_of_tricks",),
+    ),
+    Row("B3", "He", "jax.nn.initializers.he_uniform, init.he_normal (JAX's normal is truncated)"),
+    Row("B4", "orthogonal", "jax.nn.initializers.orthogonal", papers=("arXiv 1312.6120",)),
+    Row("B5", "zero gamma", "init.zero_gamma"),
+    Row("B6", "zero last layer", "init.zero_last"),
+    Row("B7", "forget-gate bias", "init.forget_bias"),
+    Row(
+        "B8",
+        "weights of torchvision's and timm's ResNets",
+        "init.load_pretrained, init.from_pretrained, init.save_pretrained, init.PretrainedMismatchError",
+        also=("finetune",),
+    ),
+    Row(
+        "B9",
+        "why equal starts fail; the signal through depth",
+        "analysis.gradient_rank, analysis.variance_by_depth",
+        also=("init",),
+    ),
+    Row("B+", "Dirac, patch whitening", "init.dirac, init.patch_whitening"),
+    Row("B+", "LSUV", "init.lsuv"),
+    Row("B+", "Fixup", "init.fixup"),
+    Row(
+        "C",
+        "activations",
+        "jax.nn.relu, jax.nn.leaky_relu, jax.nn.elu, jax.nn.selu, jax.nn.silu, jax.nn.gelu, jax.nn.mish, "
+        "jax.nn.sigmoid, jax.nn.tanh",
+    ),
+    Row("C1", "PReLU", "layers.PReLU"),
+    Row("C2", "randomised leaky ReLU", "layers.rrelu, layers.rrelu_mean"),
+    Row("C3", "Swish with learned beta", "layers.Swish"),
+    Row(
+        "D1",
+        "batch normalisation: all, replica, ghost, frozen",
+        "layers.BatchNorm",
+        also=("bag_of_tricks", "normalization"),
+    ),
+    Row("D1", "recalibration", "layers.recalibrate"),
+    Row(
+        "D2",
+        "layer, instance, group normalisation",
+        "flax.nnx.LayerNorm, flax.nnx.InstanceNorm, flax.nnx.GroupNorm",
+        papers=("arXiv 1803.08494",),
+    ),
+    Row("D3", "local response normalisation", "layers.local_response_norm"),
+    Row(
+        "D4",
+        "L2, feature, weight standardisation",
+        "layers.l2_normalize, layers.FeatureNorm, layers.standardize_weight",
+    ),
+    Row(
+        "E1", "pooling", "flax.nnx.max_pool, flax.nnx.avg_pool (counts padding by default), layers.global_average_pool"
+    ),
+    Row("E2", "spatial pyramid", "layers.spatial_pyramid_pool"),
+    Row("E3", "stochastic pooling", "layers.stochastic_pool, layers.stochastic_pool_mean"),
+    Row("E4", "Lp, GeM", "layers.lp_pool, layers.GeM"),
+    Row("E5", "im2col", "layers.im2col, layers.conv2d_im2col"),
+    Row("E6", "separable, asymmetric", "layers.DepthwiseSeparable, layers.Asymmetric, flax.nnx.Conv"),
+    Row("E7", "deformable convolution", "layers.deform_conv2d"),
+    Row("E8", "dense layer as convolution", "layers.dense_to_conv"),
+    Row("E9", "output size, receptive field", "analysis.output_size, analysis.receptive_field"),
+    Row(
+        "E+",
+        "BlurPool, squeeze-excite, ECA, space to depth",
+        "layers.blur_pool, layers.SqueezeExcite, layers.EfficientChannelAttention, layers.space_to_depth",
+    ),
+    Row("F1", "ResNet 18 to 152, CIFAR sizes; B, C, D", "models.resnet, models.LAYOUTS, models.Layout"),
+    Row("F2", "a Flax module as pure functions", "models.functional, models.Model", also=("bag_of_tricks",)),
+    Row(
+        "F3",
+        "a plain network and a perceptron whose parts are arguments",
+        "models.plain, models.WIDTHS, models.perceptron, models.fixed, models.drawn, models.learned, "
+        "models.batch_norm, models.stateless_norm",
+        also=("init",),
+    ),
+    Row(
+        "G",
+        "composition",
+        "augment.each, augment.chain, augment.maybe, augment.combine, augment.keyless",
+        also=("bag_of_tricks",),
+    ),
+    Row("G1", "random resized crop", "augment.random_resized_crop, augment.resized_crop, augment.random_box"),
+    Row("G2", "crop with padding", "augment.random_pad_crop, augment.pad_crop", also=("bag_of_tricks",)),
+    Row("G2", "crop of a scale", "augment.random_scaled_crop"),
+    Row(
+        "G2",
+        "flip, alternating flip",
+        "augment.random_flip, augment.flip_left_right, augment.flip_up_down, augment.alternating_flip, "
+        "augment.alternating_flip_sample",
+        also=("bag_of_tricks",),
+    ),
+    Row(
+        "G2",
+        "affine, one resampling a chain",
+        "augment.random_affine, augment.warp, augment.rotate, augment.scale, augment.shear, "
+        "augment.translate, augment.rotation, augment.scaling, augment.shearing, augment.translation, "
+        "augment.mirroring, augment.cropping, augment.inverse, augment.random_matrix",
+    ),
+    Row(
+        "G2",
+        "boxes, masks, points follow",
+        "augment.each_sample, augment.flip_sample, augment.random_flip_sample, augment.crop_sample, "
+        "augment.random_crop_sample, augment.warp_sample, augment.random_affine_sample, augment.move_boxes, "
+        "augment.move_points, augment.move_labels, augment.cut_boxes, augment.mask_boxes, augment.in_box",
+    ),
+    Row(
+        "G3",
+        "colour",
+        "augment.adjust_brightness, augment.adjust_contrast, augment.adjust_saturation, augment.adjust_hue, "
+        "augment.adjust_sharpness, augment.color_jitter, augment.luma",
+        also=("bag_of_tricks",),
+    ),
+    Row(
+        "G4", "HSV power jitter", "augment.hsv_power, augment.random_hsv_power, augment.rgb_to_hsv, augment.hsv_to_rgb"
+    ),
+    Row(
+        "G5",
+        "PCA noise",
+        "augment.fit_color_pca, augment.pca_noise, augment.pca_shift, augment.ColorPCA",
+        also=("bag_of_tricks",),
+    ),
+    Row(
+        "G6",
+        "noise, blur, point operations",
+        "augment.gaussian_noise, augment.gaussian_blur, augment.random_blur, augment.solarize, "
+        "augment.posterize, augment.equalize, augment.autocontrast, augment.invert, augment.grayscale",
+    ),
+    Row(
+        "G7",
+        "erasing",
+        "augment.random_erasing, augment.erase_box, augment.cutout, augment.gridmask, augment.mask_grid",
+    ),
+    Row("G8", "mixup", "augment.mixup, augment.mix_pairs"),
+    Row("G8", "CutMix", "augment.cutmix, augment.cut_pairs"),
+    Row("G8", "mosaic, copy-paste", "augment.mosaic, augment.mosaic_at, augment.copy_paste, augment.paste_instances"),
+    Row("G9", "many sizes", "augment.multi_scale, augment.pick_size, augment.progressive_size"),
+    Row("G10", "CAM-guided crops", "augment.cam_crop, augment.cam_box, augment.class_activation"),
+    Row(
+        "G11",
+        "views at test time",
+        "augment.flip_views, augment.five_crops, augment.ten_crops, augment.scale_views, augment.over_views, "
+        "augment.merge",
+        also=("views",),
+    ),
+    Row(
+        "G+",
+        "policies",
+        "augment.rand_augment, augment.trivial_augment, augment.auto_augment, augment.augmix, "
+        "augment.three_augment, augment.apply_op, augment.Op, augment.AUTO_OPS, augment.RAND_OPS, "
+        "augment.WIDE_OPS, augment.MIX_OPS, augment.CIFAR10_POLICY, augment.IMAGENET_POLICY",
+    ),
+    Row(
+        "G+",
+        "FixRes: classifier and BN tuned at the size of the test",
+        "optim.freeze, augment.random_resized_crop",
+        papers=("arXiv 1906.06423",),
+        also=("views",),
+        own=False,
+    ),
+    Row("G+", "repeated augmentation", "augment.repeat_batch", also=("recipes",)),
+    Row(
+        "H",
+        "scaling of pixels",
+        "preprocess.standardize_fit, preprocess.standardize, preprocess.standardize_inverse, "
+        "preprocess.center_fit, preprocess.mean_image_fit, preprocess.min_max_fit, preprocess.per_image_fit, "
+        "preprocess.per_image, preprocess.Affine",
+        also=("bag_of_tricks",),
+    ),
+    Row(
+        "H",
+        "whitening",
+        "preprocess.pca_fit, preprocess.pca, preprocess.pca_inverse, preprocess.zca_fit, preprocess.zca, "
+        "preprocess.zca_inverse, preprocess.Whitening",
+    ),
+    Row("H", "resize and centre crop, as PIL", "preprocess.resize_center_crop"),
+    Row("K3", "noise on labels", "augment.label_noise"),
+    Row("K3", "fixed wrong labels", "augment.fixed_label_noise"),
+    Row(
+        "I1",
+        "optimisers",
+        "optax.sgd, optax.adam, optax.adamw (decays by 1e-4, torch's by 1e-2), optax.lars, optax.lamb, "
+        "optax.contrib.muon, optax.contrib.schedule_free",
+    ),
+    Row(
+        "I1",
+        "Adagrad, Adadelta",
+        "optax.adagrad (accumulator starts at 0.1, epsilon inside the root; torch's at 0, outside), optax.adadelta",
+    ),
+    Row(
+        "I1",
+        "RMSProp",
+        "optax.rmsprop (epsilon inside the root, decay 0.9, the rate before the momentum; torch's outside, "
+        "0.99, after)",
+    ),
+    Row("I1", "SGD with coupled decay", "optim.coupled_sgd", also=("bag_of_tricks",)),
+    Row("I2", "scheduled momentum", "optax.inject_hyperparams"),
+    Row("I3", "Adam, then SGD", "optim.switch"),
+    Row(
+        "I4",
+        "clipping",
+        "optax.clip_by_global_norm, optax.clip, optax.adaptive_grad_clip",
+        papers=("arXiv 2102.06171",),
+    ),
+    Row("I4", "centralisation", "optim.centralize (optax's is for output-first kernels)"),
+    Row("I5", "accumulation", "optim.accumulate, optax.MultiSteps"),
+    Row("I6", "no bias decay", "optim.decay_mask"),
+    Row("I7", "max norm", "optim.max_norm", papers=("Srivastava et al. 2014",)),
+    Row(
+        "I8",
+        "by layer: rates, freezing",
+        "optim.by_path, optim.freeze, optim.unfreeze_at, optim.layerwise_decay, optim.layer_rates, "
+        "optim.path_mask, optim.leaf_table",
+    ),
+    Row("I9", "regularisation on and off", "optim.alternate"),
+    Row(
+        "I10",
+        "bf16, fp16 with loss scaling",
+        "train.Precision, train.BFLOAT16, train.FLOAT16",
+        papers=("arXiv 1710.03740",),
+    ),
+    Row("I11", "learning rate by batch", "optim.scaled_lr"),
+    Row("I12", "SAM", "optim.sam"),
+    Row(
+        "I12",
+        "averages of weights",
+        "optim.ema, optim.ema_decay, optim.swa, optim.swa_decay, optim.lawa, optim.soup, optim.greedy_soup",
+    ),
+    Row("I12", "lookahead, spikes, noise", "optim.lookahead, optim.skip_spikes, optax.add_noise"),
+    Row(
+        "I12",
+        "weights that an optimiser names for evaluation: schedule-free",
+        "optim.evaluate_at, opt_states.eval_params",
+        papers=("arXiv 2405.15682",),
+    ),
+    Row(
+        "J1",
+        "schedules",
+        "optim.constant, optim.step_decay, optim.polynomial, optim.cosine, optim.exponential, "
+        "optim.natural_exponential, optim.inverse_time, optim.stable_decay",
+    ),
+    Row("J1", "cycles", "optim.triangular, optim.one_cycle, optim.restarts"),
+    Row("J1", "warm-up", "optim.with_warmup"),
+    Row(
+        "J2",
+        "reduce on plateau",
+        "optax.contrib.reduce_on_plateau (accumulation_size is then the steps of an epoch; "
+        "the first epoch counts as a bad one)",
+    ),
+    Row(
+        "J3",
+        "learning rate range test",
+        "analysis.lr_range_test, analysis.valley, analysis.steepest, analysis.middle",
+        also=("lr_range",),
+    ),
+    Row(
+        "K1",
+        "dropout, DropBlock, stochastic depth",
+        "layers.dropout, layers.dropout_plain, layers.dropout_plain_mean, layers.drop_block, layers.stochastic_depth",
+    ),
+    Row("K2", "early stopping", "train.EarlyStopping"),
+    Row("K3", "noise on the classifier", "layers.classifier_noise"),
+    Row("O1", "accuracy, top-k", "metrics.correct, metrics.classification", also=("bag_of_tricks",)),
+    Row("O2", "average precision of scores", "metrics.average_precision, metrics.mean_average_precision"),
+    Row("O3", "intersection over union of pixels", "metrics.intersections_and_unions, metrics.mean_iou"),
+    Row(
+        "Q1",
+        "multiply-accumulates, parameters",
+        "analysis.count_macs, analysis.count_parameters",
+        also=("bag_of_tricks",),
+    ),
+    Row(
+        "Q5",
+        "learning rate finder: J3 as a command, with a plot",
+        "analysis.lr_range_test, analysis.RangeTest",
+        also=("lr_range",),
+    ),
+    Row("R", "stages over one state", "train.fit (a list of epochs and recipes)"),
+    Row(
+        "R",
+        "a rate for each row before they are compared",
+        "ablation.rate_trials, ablation.best_rates",
+        also=("optimizers",),
+    ),
+    Row("Q7", "conflicts within a recipe", "tricks.lint.conflicts, tricks.lint.Conflict, tricks.lint.RecipeWarning"),
+)
