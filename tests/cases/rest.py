@@ -200,8 +200,6 @@ CASES = {
 ELSEWHERE = {
     path: names.split()
     for path, names in {
-        "tests/ablation/test_cells.py": "data.identity",
-        "tests/test_fingerprint.py": "fingerprint.source_digest",
         "tests/test_opt_states.py": "opt_states.eval_params opt_states.rejected",
         "tests/train/test_tasks.py": """data.from_columns tasks.multilabel tasks.regression
             tasks.segmentation train.collected train.mean_of""",
