@@ -104,7 +104,7 @@ CASES = {
     "decoupled decay": decay("optimizers.decoupled", weight=0.1, decay=o.decoupled),
     "centralised": Case(o.centralized, "centralize", "before", optim.centralize()),
     "adaptive clipping": Case(o.adaptive_clip, "adaptive_grad_clip", "before", optax.adaptive_grad_clip(0.02)),
-    "clipping": Case(partial(o.clip_norm, limit=0.5), "clip_by_global_norm", "before", optax.clip_by_global_norm(0.5)),
+    "clipping": Case(partial(o.clip_norm, limit=0.1), "clip_by_global_norm", "before", optax.clip_by_global_norm(0.1)),
     "gradient noise": Case(
         partial(regularizers.gradient_noise, eta=0.01, gamma=0.5),
         "add_noise",
