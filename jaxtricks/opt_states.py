@@ -57,8 +57,8 @@ def eval_params(opt_state: Tree, params: Tree | None) -> Tree | None:
 
     Args:
       opt_state: the state of any optax transformation, also inside jit or vmap.
-      params: the parameters, which fill in for leaves that a mask hides from every
-        ``Evaluates``; None where there is no mask.
+      params: the parameters, which fill in for leaves that a mask hides from every ``Evaluates``; None will do where
+        there is no mask.
 
     Returns:
       A tree like the parameters, or None where no part of the state is an ``Evaluates``. Of two that hold the same
