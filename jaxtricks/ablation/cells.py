@@ -2,11 +2,8 @@
 
 import json
 import os
-import platform
-import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +13,9 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxtricks._runtime.arrays import to_host
 from jaxtricks._runtime.processes import everywhere, of_first
+from jaxtricks.ablation.provenance import machine
 from jaxtricks.ablation.variants import Variant
+from jaxtricks.archive import read_npz
 from jaxtricks.data import Dataset, identity
 from jaxtricks.data._identity import readers
 from jaxtricks.fingerprint import describe, fingerprint, source_digest
@@ -51,7 +50,7 @@ class Cells:
 
     Args:
       folder: made if missing.
-      dataset: what every cell trains on; its identity, which covers images and labels, is part of a cell's name.
+      dataset: what every cell trains on; its identity, which covers every column, is part of a cell's name.
     """
 
     def __init__(self, folder: str | Path, dataset: Dataset):
@@ -124,8 +123,7 @@ class Cells:
         """``(params, stats)`` of a teacher, trained once and kept in the folder of the cells, by every process."""
         path = self._weights(recipe)
         if self._has_weights(recipe):
-            with np.load(path, allow_pickle=False) as archive:
-                tree = unflatten_dict(dict(archive), sep="/")
+            tree = unflatten_dict(read_npz(path), sep="/")
             return tree["params"], tree.get("stats", {})
         plan = replace(plan, seeds_on="map")
         (run,) = fit(recipe, self.dataset, seeds=(TEACHER_SEED,), plan=plan, log=(log,), test=test, guard=guard)
@@ -248,56 +246,4 @@ def cell_of(run: Run, task: Task) -> dict:
         "skipped_steps": run.skipped,
         "cost": run.cost,
         "machine": machine(),
-    }
-
-
-def code(*recipes: Recipe) -> dict[str, str | None]:
-    """Which code the cells of these recipes are of.
-
-    Args:
-      recipes: of the rows.
-
-    Returns:
-      ``version`` of the package; ``commit`` of the git checkout that it is in, with ``+changes`` where Python files
-      differ from it, or None where it is in none; ``digest``, from ``source_digest``.
-    """
-    commit = _git("rev-parse", "HEAD") if _git("ls-files", "--error-unmatch", Path(__file__).name) else None
-    changed = "+changes" if commit and _git("status", "--porcelain", "--", ":(top)*.py") else ""
-    return {
-        "version": version("jaxtricks"),
-        "commit": commit and commit + changed,
-        "digest": source_digest(*recipes),
-    }
-
-
-def _git(*arguments: str) -> str | None:
-    """What git says in the folder of this file; None without git, and outside of a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), *arguments]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return answer.stdout.strip()
-
-
-def machine() -> dict:
-    """What the run ran on.
-
-    Returns:
-      ``cpu``, ``cores``, ``devices``, the versions of ``jax`` and ``python``, and JAX's ``platform``.
-    """
-    cpu = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
-    except OSError:
-        pass
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {
-        "cpu": cpu,
-        "cores": cores,
-        "devices": [d.device_kind for d in jax.devices()],
-        "jax": jax.__version__,
-        "python": platform.python_version(),
-        "platform": jax.default_backend(),
     }

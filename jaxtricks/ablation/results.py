@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtricks.ablation.cells import Cells, code, machine
+from jaxtricks.ablation.cells import Cells
 from jaxtricks.ablation.headline import common_headline
+from jaxtricks.ablation.provenance import code, machine
 from jaxtricks.ablation.variants import Variant
 from jaxtricks.analysis import count_macs, count_parameters
 from jaxtricks.data import Dataset
