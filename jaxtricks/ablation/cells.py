@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,8 @@ from jaxtricks.archive import read_npz
 from jaxtricks.data import Dataset, identity
 from jaxtricks.data._identity import readers
 from jaxtricks.fingerprint import describe, fingerprint, source_digest
-from jaxtricks.train import Guard, Plan, Recipe, Run, Task, fit
+from jaxtricks.train import Guard, Plan, Recipe, Run, Task, build_model, fit
+from jaxtricks.tricks import lint
 
 TEACHER_SEED = 0
 FAILURES = (FloatingPointError, RuntimeError, ValueError)  # of a cell, after which the others go on
@@ -128,7 +130,7 @@ class Cells:
         plan = replace(plan, seeds_on="map")
         (run,) = fit(recipe, self.dataset, seeds=(TEACHER_SEED,), plan=plan, log=(log,), test=test, guard=guard)
         variables = to_host(run.variables)
-        flat = flatten_dict(dict(zip(("params", "stats"), variables, strict=True)), sep="/")
+        flat: dict[str, Any] = dict(flatten_dict(dict(zip(("params", "stats"), variables, strict=True)), sep="/"))
         part = path.with_suffix(f".{jax.process_index()}-{os.getpid()}.part.npz")
         np.savez(part, **flat)
         part.replace(path)
@@ -155,7 +157,8 @@ def run_cells(
 ) -> None:
     """Train every cell that is missing; a cell that fails leaves its error, and the others go on.
 
-    Seeds that step together fail together. Without its teacher no seed of a row is started.
+    Seeds that step together fail together. Without its teacher no seed of a row is started. Each row that is to be
+    trained is checked by ``tricks.lint`` first; without a log what it says is a Python warning.
 
     Args:
       variants: the rows.
@@ -163,8 +166,9 @@ def run_cells(
       seeds: the same for every row, so that differences are paired.
       plan: where the steps run.
       test: whether the test set is read; trials that choose something leave it alone.
-      log: as in fit; each record also has ``variant`` and ``rung``, its number from 1. There are two more kinds:
-        ``"rung"`` with the seeds that a row is to train, and ``"failed"`` with those that failed and the error.
+      log: as in fit; each record also has ``variant`` and ``rung``, its number from 1. There are three more kinds:
+        ``"rung"`` with the seeds that a row is to train, ``"warning"`` with the ``message`` of a RecipeWarning before
+        the row is trained, and ``"failed"`` with the seeds that failed and the error.
       guard: as in fit.
     """
     log = tuple(log)
@@ -191,6 +195,11 @@ def _run_row(row: Todo, plan: Plan, test: bool, log: tuple[Callable[[dict], None
             row.cells.put(recipe, seed, {"seed": seed, "error": message})
 
     say({"kind": "rung", "seeds": list(missing)})
+    for warning in conflicts_of(recipe, row.cells.dataset):
+        if log:
+            say({"kind": "warning", "message": str(warning)})
+        else:
+            warnings.warn(warning, stacklevel=3)
     teacher = None
     if recipe.teacher is not None:
         try:
@@ -209,6 +218,27 @@ def _run_row(row: Todo, plan: Plan, test: bool, log: tuple[Callable[[dict], None
             failed = plan.groups(missing)[0][1] if missing else ()
             fail(error, failed)
             missing = missing[len(failed) :]
+
+
+def conflicts_of(recipe: Recipe, dataset: Dataset) -> list[lint.RecipeWarning]:
+    """What ``tricks.lint`` has to say of a recipe, from the shapes of its variables: nothing is trained.
+
+    Args:
+      recipe: of a row.
+      dataset: of the row.
+
+    Returns:
+      The warnings, none if all is well; one that says so where the recipe cannot be checked.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", lint.RecipeWarning)
+        try:
+            variables = jax.eval_shape(build_model(recipe, dataset).init, jax.random.key(0))
+            lint.warn(recipe, variables)
+        except Exception as error:  # the check must not end a run that would have worked; fit raises what is wrong
+            return [lint.RecipeWarning(f"the recipe cannot be checked for conflicts: {type(error).__name__}: {error}")]
+    return [entry.message for entry in caught if isinstance(entry.message, lint.RecipeWarning)]
 
 
 def cell_of(run: Run, task: Task) -> dict:

@@ -137,13 +137,13 @@ def run(
             f"--seeds is {len(seeds)}; allowed: 1 to {min(search.SEEDS)}; the search of the rates has the next."
         )
     mode = options.mode or mode
-    several = isinstance(next(iter(ladder.values())), Setting)
-    if several:
-        ladder = under(ladder, options)
+    if isinstance(next(iter(ladder.values())), Setting):
+        build_rows = partial(ablation.settings_grid, settings=under(ladder, options), mode=mode)
     elif options.under:
         raise UsageError(f"--under is {' '.join(options.under)}; this experiment has one setting only.")
     else:
-        ladder = choose(ablation.merge(ladder, preset.merge), options.only)
+        chosen = choose(ablation.merge(ladder, preset.merge), options.only)
+        build_rows = partial(ablation.variants, ladder=chosen, mode=mode)
     train.initialize_distributed()
     jax.config.update("jax_compilation_cache_dir", str(CACHE))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
@@ -174,7 +174,7 @@ def run(
         recipe = begin(recipe, loaded, source)
     hint = "Use --only to choose the tricks."
     try:
-        rows = (ablation.settings_grid if several else ablation.variants)(recipe, ladder, mode=mode)
+        rows = build_rows(recipe)
         headline = common_headline([(row.name, row.recipe.task) for row in rows])
     except ValueError as error:
         raise UsageError(f"{error} {hint}") from error
@@ -198,7 +198,8 @@ def run(
     if also is not None and jax.process_index() == 0:
         also(cells.folder.parent)
     resolvable = ablation.resolvable(len(seeds), preset.sd)
-    images = f"{len(source.train):,} + {len(source.validation):,} held out, {len(source.test):,} test images"
+    held_out = 0 if source.validation is None else len(source.validation)
+    images = f"{len(source.train):,} + {held_out:,} held out, {len(source.test):,} test images"
     say(f"{title}: {len(rows)} rows x {len(seeds)} seeds, {preset.model} on {preset.data}, {images}")
     device = f"{plan.size} x {jax.devices()[0].device_kind}"
     say(f"batch {recipe.batch}, learning rate {recipe.lr:g}, {recipe.epochs:g} epochs, {device}")
