@@ -281,12 +281,12 @@ def _limits(lines, *, min_span: float, through: float | None = None) -> tuple[fl
     return low - pad, high + pad
 
 
-def _svg(figure: Figure, label: str) -> str:
+def _svg(figure: Figure, description: str) -> str:
     """The figure as an element of a page: colours as variables, ids of its own, no size, metadata or style sheet."""
     for axes in figure.axes:
         axes.patch.set_visible(False)
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": label}):
+    with matplotlib.rc_context({"svg.hashsalt": description}):
         metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
         figure.savefig(buffer, format="svg", metadata=metadata, transparent=True)
     svg = buffer.getvalue()
@@ -295,4 +295,4 @@ def _svg(figure: Figure, label: str) -> str:
     body = re.sub(r'<g id="[^"]*"', "<g", body)
     for role, colour in COLOURS.items():
         body = body.replace(colour, f"var(--{role})")
-    return f'<svg {box} role="img" aria-label="{html.escape(label)}">{body}'
+    return f'<svg {box} role="img" aria-label="{html.escape(description)}">{body}'
