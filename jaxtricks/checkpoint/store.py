@@ -7,7 +7,6 @@ local disk, by the same code, and copied.
 
 import json
 import os
-import re
 import warnings
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, nullcontext, suppress
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from etils import epath
 from jax.experimental import multihost_utils
 
 from jaxtricks._runtime.processes import everywhere, of_first
@@ -28,9 +26,19 @@ from jaxtricks.checkpoint.errors import (
     first_line,
     reading,
 )
-from jaxtricks.checkpoint.leaves import META, TEXT_LIMIT, pack, read, read_meta, start_write, stored, unpack
+from jaxtricks.checkpoint.leaves import (
+    META,
+    TEXT_LIMIT,
+    close_abandoned,
+    pack,
+    read,
+    read_meta,
+    start_write,
+    stored,
+    unpack,
+)
 from jaxtricks.checkpoint.mounted import DIGITS, Mounted, remove
-from jaxtricks.checkpoint.remote import Remote, open_url
+from jaxtricks.checkpoint.remote import Remote, folder_of
 
 NEVER_SAVED, NONE_INTACT = -1, -2
 ON_ERROR = ("raise", "warn")
@@ -61,7 +69,7 @@ class Checkpoints:
             raise ValueError(f"keep is {keep!r}; allowed: 1 or more.")
         if on_error not in ON_ERROR:
             raise ValueError(f"on_error is {on_error!r}; allowed: {', '.join(map(repr, ON_ERROR))}.")
-        self.folder = _folder(folder)
+        self.folder = folder_of(folder)
         self._place = Mounted(self.folder) if isinstance(self.folder, Path) else Remote(self.folder)
         self.keep, self.asynchronous, self.on_error = keep, asynchronous, on_error
         self._damaged: dict[int, str] = {}  # steps that restore found so; known to process 0 only
@@ -151,6 +159,7 @@ class Checkpoints:
             with suppress(Exception):  # the next save tries again
                 self._place.sweep(watch=0.1)
                 remove(temporary, watch=0.1)
+        close_abandoned()
         text = self._unsaved(step, error)
         if self.on_error == "raise":
             raise CheckpointSaveError(text) from error
@@ -285,12 +294,3 @@ class Checkpoints:
 
     def _lost(self) -> str:
         return f"{self.folder} holds no intact checkpoint. {self._faults()}"
-
-
-def _folder(folder: str | os.PathLike) -> Path | epath.Path:
-    text = os.fspath(folder)
-    if "://" in text:
-        return open_url(text)
-    if isinstance(folder, Path) and re.match(r"[a-z][a-z0-9+.-]+:/", text):  # a Path makes one slash of two
-        raise ValueError(f"folder is {folder!r}; allowed: a path, or a URL as text.")
-    return Path(folder).expanduser().absolute()
