@@ -15,7 +15,7 @@ from jaxtricks import augment, data, losses, optim
 from jaxtricks.keys import named
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
-from jaxtricks.tricks import optimizers
+from jaxtricks.tricks import composing
 
 __all__ = ["Card"]
 
@@ -79,7 +79,7 @@ def refined(recipe: Recipe) -> Recipe:
 def torchvision_v1(recipe: Recipe) -> Recipe:
     """90 epochs of momentum without Nesterov's look ahead, a tenth of the rate every 30."""
     recipe = sized(recipe, epochs=90, batch=256, lr=0.1)
-    recipe = optimizers.exchange(t.tweak(recipe, b=True), core=HEAVY_BALL, weight=1e-4)
+    recipe = composing.exchange(t.tweak(recipe, b=True), core=HEAVY_BALL, weight=1e-4)
     return replace(recipe, schedule=partial(optim.step_decay, fractions=(1 / 3, 2 / 3)))
 
 
@@ -87,7 +87,7 @@ def torchvision_v2(recipe: Recipe) -> Recipe:
     """600 epochs with TrivialAugment, erasing, smoothing, mixup or CutMix, EMA, four views of each image."""
     recipe = sized(recipe, epochs=600, batch=1024, lr=0.5, views=4)
     images, passes = 4 * recipe.batch, 4 * recipe.epochs
-    recipe = optimizers.exchange(recipe, core=HEAVY_BALL, weight=2e-5, mask=not_of_normalisation)
+    recipe = composing.exchange(recipe, core=HEAVY_BALL, weight=2e-5, mask=not_of_normalisation)
     return replace(
         t.smoothing(t.tweak(recipe, b=True)),
         schedule=optim.cosine,
@@ -102,7 +102,7 @@ def strikes_back(recipe: Recipe, *, epochs: float, lr: float, decay: float, mixu
     """LAMB on binary cross-entropy: every class of a mixture is fully there."""
     recipe = sized(recipe, epochs=epochs, batch=2048, lr=lr, views=repeats)
     policy = drawn_for_each(partial(augment.rand_augment, count=2, strength=level / 10))
-    recipe = optimizers.exchange(recipe, core=optax.lamb, decay=optimizers.own, weight=decay, mask=optim.decay_mask)
+    recipe = composing.exchange(recipe, core=optax.lamb, decay=composing.own, weight=decay, mask=optim.decay_mask)
     return replace(
         t.tweak(recipe, b=True),
         loss=all_or_nothing,
@@ -118,7 +118,7 @@ def airbench(recipe: Recipe) -> Recipe:
     recipe = sized(recipe, epochs=9.9, batch=1024, lr=11.5 / (1 + 1 / (1 - 0.85)))
     crop = augment.each(partial(augment.random_pad_crop, padding=2, mode="reflect"))
     core = partial(faster_biases, momentum=0.85, times=64)
-    recipe = optimizers.exchange(recipe, core=core, decay=optimizers.own, weight=0.0153 / 11.5)
+    recipe = composing.exchange(recipe, core=core, decay=composing.own, weight=0.0153 / 11.5)
     return replace(
         t.smoothing(recipe, alpha=0.2),
         schedule=partial(lopsided, start=0.2, peak_at=0.23, end=0.07),

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxtricks import augment, data, optim
 from jaxtricks.train import Recipe
-from jaxtricks.tricks import optimizers
+from jaxtricks.tricks import composing
 from jaxtricks.tricks.trick import Trick, set_fields
 
 # Of the 50,000 training images: augment.fit_color_pca(data.load("cifar10.npz").train["image"])
@@ -77,7 +77,7 @@ def fix_resolution(recipe: Recipe, *, epochs: float, lr: float) -> Recipe:
     Classifier and batch normalisation alone are trained; augmentation and mixing are dropped. Touvron et al., Fixing
     the train-test resolution discrepancy, arXiv 1906.06423.
     """
-    recipe = optimizers.around(recipe, without_convolutions)
+    recipe = composing.around(recipe, without_convolutions)
     return replace(recipe, augment=None, mix=None, epochs=epochs, lr=lr)
 
 

@@ -8,7 +8,7 @@ import optax
 
 from jaxtricks import augment, data, init, layers, losses, models, optim, preprocess, train
 from jaxtricks.train import Recipe
-from jaxtricks.tricks import optimizers
+from jaxtricks.tricks import composing
 from jaxtricks.tricks.trick import Trick
 
 
@@ -83,7 +83,7 @@ def no_bias_decay(recipe: Recipe) -> Recipe:
     Returns:
       A new recipe.
     """
-    return optimizers.masked(recipe, mask=optim.decay_mask)
+    return composing.masked(recipe, mask=optim.decay_mask)
 
 
 def low_precision(recipe: Recipe) -> Recipe:
@@ -192,7 +192,7 @@ def standard(*, task, augmented, model, lr, batch, epochs, weight_decay=1e-4) ->
         task=task,
         model=partial(model, kernel_init=init.xavier_normal()),
         loss=cross_entropy,
-        optimizer=optimizers.Optimizer(partial(optax.sgd, momentum=0.9, nesterov=True), weight=weight_decay),
+        optimizer=composing.Optimizer(partial(optax.sgd, momentum=0.9, nesterov=True), weight=weight_decay),
         schedule=optim.step_decay,
         lr=lr,
         batch=batch,

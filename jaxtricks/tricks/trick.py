@@ -40,7 +40,7 @@ Ladder = Mapping[str, Trick]
 
 @dataclass(frozen=True)
 class Setting:
-    """Circumstances under which a whole table is measured, such as a share of wrong labels, or few images.
+    """Circumstances under which a table is measured, such as a share of wrong labels, or few images.
 
     Fields:
       change: ``Recipe -> Recipe`` that makes them from the baseline, or None for the baseline as it is.
@@ -83,7 +83,7 @@ def set_fields(recipe: Recipe, **fields: Any) -> Recipe:
 
     Args:
       recipe: any.
-      **fields: of ``Recipe``, by name, but ``optimizer``, which ``tricks.optimizers`` changes.
+      **fields: of ``Recipe``, by name, but ``optimizer``, which ``tricks.composing`` changes.
 
     Returns:
       A new recipe.
