@@ -1,8 +1,9 @@
 """Tricks: pure functions ``Recipe -> Recipe``, by family, and what an ablation needs to know of each.
 
 The families are modules: ``bag`` (baselines and the paper's ladder), ``augmentation``, ``objectives``, ``optimizers``,
-``regularizers``, ``schedules``, ``finetuning``, ``ordinal``. ``composing`` has the optimiser in parts, which tricks of
-several families change; ``lint`` warns of tricks that work against each other.
+``regularizers``, ``schedules``, ``finetuning`` (from the sources of ``pretraining``), ``ordinal``. Below them are
+``composing``, the optimiser in parts, ``parts`` of networks, and ``conditions`` under which tricks are measured.
+``lint`` warns of tricks that work against each other.
 What most scripts need stands here::
 
     from functools import partial

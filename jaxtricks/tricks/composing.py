@@ -164,14 +164,14 @@ def of(recipe: Recipe) -> Optimizer:
 
 
 def before(recipe: Recipe, tx: Part) -> Recipe:
-    """Do something to the gradient before the optimiser sees it: clip it, centralise it, add noise.
+    """Change the gradient before the optimiser sees it: clip it, centralise it, add noise.
 
     Args:
       recipe: whose mask, decay and wrappers stay.
       tx: a transformation, or a function without arguments that makes one. It acts after those that are there.
 
     Returns:
-      A new recipe.
+      The recipe, whose optimiser sees the changed gradient.
     """
     optimizer = of(recipe)
     return replace(recipe, optimizer=replace(optimizer, before=(*optimizer.before, tx)))
@@ -184,7 +184,7 @@ def after(recipe: Recipe, tx: Part) -> Recipe:
       recipe, tx: as for ``before``.
 
     Returns:
-      A new recipe.
+      The recipe, whose update is changed last.
     """
     optimizer = of(recipe)
     return replace(recipe, optimizer=replace(optimizer, after=(*optimizer.after, tx)))
@@ -194,11 +194,11 @@ def around(recipe: Recipe, wrap: Callable) -> Recipe:
     """Put something around the optimiser: freeze leaves, look ahead, skip steps.
 
     Args:
-      recipe: whose mask, decay and wrappers stay.
+      recipe: any.
       wrap: ``transformation -> transformation``; it goes around those that are there.
 
     Returns:
-      A new recipe.
+      The recipe with the optimiser inside ``wrap``.
     """
     optimizer = of(recipe)
     return replace(recipe, optimizer=replace(optimizer, around=(*optimizer.around, wrap)))
@@ -214,7 +214,7 @@ def exchange(recipe: Recipe, *, core: Callable, times: float = 1.0, **parts: Any
       **parts: other fields of ``Optimizer`` that come with the core: ``weight``, ``decay``, ``mask``, ``evaluate``.
 
     Returns:
-      A new recipe.
+      The recipe with that core, at ``times`` the rate.
 
     Raises:
       ValueError: if a trick has set one of these parts already, or the core cannot take the decay that is there.
@@ -233,14 +233,13 @@ def weight_decay(recipe: Recipe, *, weight: float, decay: Callable | None = None
       turns: steps of a turn, decay being on in every second one; as it is if None.
 
     Returns:
-      A new recipe.
+      The recipe with that decay.
 
     Raises:
       ValueError: if a trick has set one of these parts already, or the core's own decay cannot be changed so.
     """
-    parts = {"decay": decay, "turns": turns}
-    parts = {"weight": weight, **{name: value for name, value in parts.items() if value is not None}}
-    return replace(recipe, optimizer=_set(of(recipe), **parts))
+    parts = {name: value for name, value in (("decay", decay), ("turns", turns)) if value is not None}
+    return replace(recipe, optimizer=_set(of(recipe), weight=weight, **parts))
 
 
 def masked(recipe: Recipe, *, mask: Callable) -> Recipe:
@@ -251,7 +250,7 @@ def masked(recipe: Recipe, *, mask: Callable) -> Recipe:
       mask: ``params -> tree of booleans``, true where a leaf decays.
 
     Returns:
-      A new recipe.
+      The recipe with that mask.
 
     Raises:
       ValueError: if the optimiser takes no mask or decays nothing, or a trick has set another mask already.

@@ -37,19 +37,19 @@ def sharp(recipe: Recipe, *, rho: float) -> Recipe:
       rho: distance in the units of the parameters, > 0.
 
     Returns:
-      A new recipe.
+      The recipe with a gradient of twice the cost.
     """
     return replace(recipe, gradient=(*recipe.gradient, partial(optim.sam, rho=rho)))
 
 
 def centralized(recipe: Recipe) -> Recipe:
-    """Subtract from the gradient of each unit its mean.
+    """Subtract from the gradient of each unit its mean, which costs next to nothing.
 
     Args:
       recipe: any.
 
     Returns:
-      A new recipe.
+      The recipe with centred gradients.
     """
     return before(recipe, optim.centralize)
 
@@ -62,7 +62,7 @@ def adaptive_clip(recipe: Recipe, *, limit: float = 0.02) -> Recipe:
       limit: share of the norm of the unit's weights, > 0.
 
     Returns:
-      A new recipe.
+      The recipe with limited gradients.
 
     Raises:
       ValueError: if limit is not positive.
@@ -72,14 +72,14 @@ def adaptive_clip(recipe: Recipe, *, limit: float = 0.02) -> Recipe:
 
 
 def clip_norm(recipe: Recipe, *, limit: float) -> Recipe:
-    """Limit the norm of the gradient of all parameters.
+    """Limit the norm of the gradient of all parameters: for runs that a few steep batches upset.
 
     Args:
       recipe: any.
       limit: of the global norm, > 0.
 
     Returns:
-      A new recipe.
+      The recipe with limited gradients.
 
     Raises:
       ValueError: if limit is not positive.
@@ -89,7 +89,7 @@ def clip_norm(recipe: Recipe, *, limit: float) -> Recipe:
 
 
 def lookahead(recipe: Recipe, *, sync_period: int = 5, slow_step_size: float = 0.5) -> Recipe:
-    """Go part of the way back every few steps.
+    """Go part of the way back every few steps, which makes a run less sensitive to its rate.
 
     Args:
       recipe: any.
@@ -97,13 +97,13 @@ def lookahead(recipe: Recipe, *, sync_period: int = 5, slow_step_size: float = 0
       slow_step_size: share of the way that is kept, 0 to 1.
 
     Returns:
-      A new recipe.
+      The recipe with slow weights around its optimiser.
     """
     return around(recipe, partial(optim.lookahead, sync_period=sync_period, slow_step_size=slow_step_size))
 
 
 def skip_spikes(recipe: Recipe, *, window: int = 50, deviations: float = 6.0) -> Recipe:
-    """Skip steps whose loss is far above the last ones.
+    """Skip steps whose loss is far above the last ones: for long runs on data with broken batches.
 
     Args:
       recipe: any.
@@ -111,7 +111,7 @@ def skip_spikes(recipe: Recipe, *, window: int = 50, deviations: float = 6.0) ->
       deviations: how far above their mean, in standard deviations, > 0.
 
     Returns:
-      A new recipe.
+      The recipe, whose run counts the skipped steps.
     """
     return around(recipe, partial(optim.skip_spikes, window=window, deviations=deviations))
 
@@ -125,7 +125,7 @@ def schedule_free(recipe: Recipe, *, times: float, b1: float = 0.9) -> Recipe:
       b1: weight of the average in the point where the gradient is taken, 0 to 1.
 
     Returns:
-      A new recipe.
+      The recipe at a constant rate, evaluated at the average.
 
     Raises:
       ValueError: as ``exchange``.

@@ -62,7 +62,7 @@ def apply(recipe: Recipe, names: Sequence[str], ladder: Ladder) -> Recipe:
       ladder: the tricks by name.
 
     Returns:
-      A new recipe.
+      The changed recipe.
 
     Raises:
       SilentTrickError: if a trick leaves the recipe as it was.
@@ -86,7 +86,7 @@ def set_fields(recipe: Recipe, **fields: Any) -> Recipe:
       **fields: of ``Recipe``, by name, but ``optimizer``, which ``tricks.composing`` changes.
 
     Returns:
-      A new recipe.
+      The recipe with these fields.
 
     Raises:
       ValueError: if ``optimizer`` is among the fields.

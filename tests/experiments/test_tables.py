@@ -216,7 +216,7 @@ def test_stages_draw_by_their_names_alone():
     wanted = augment.chain(**stages)(jax.random.key(3), batch)["image"]
     for recipe in (once, twice, reverse):
         np.testing.assert_array_equal(recipe.augment(jax.random.key(3), batch)["image"], wanted)
-    with pytest.raises(ValueError, match=r"^stages are crop; allowed: none of crop, flip"):
+    with pytest.raises(ValueError, match=r"^steps are crop; allowed: none of crop, flip"):
         augmentation.augmented(once, crop=stages["crop"])
     with pytest.raises(ValueError, match=r"^recipe\.augment is "):
         augmentation.augmented(replace(base, augment=lambda key, batch: batch), **stages)
