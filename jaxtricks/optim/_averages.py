@@ -132,7 +132,9 @@ def soup(trees: Sequence[Tree]) -> Tree:
             check.floating("trees", leaf)
             check.same_shape("trees", leaf, "its first tree", leaves[0])
         wide = jnp.promote_types(leaves[0].dtype, jnp.float32)
-        total = sum((leaf.astype(wide) for leaf in leaves[1:]), leaves[0].astype(wide))
+        total = leaves[0].astype(wide)
+        for leaf in leaves[1:]:
+            total = total + leaf.astype(wide)
         return (total / len(leaves)).astype(leaves[0].dtype)
 
     return jax.tree.map(one, *trees)

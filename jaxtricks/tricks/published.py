@@ -3,6 +3,9 @@
 ``jaxtricks.recipes`` puts them together.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import optax
