@@ -206,7 +206,7 @@ def airbench(recipe: Recipe) -> Recipe:
     )
 
 
-PAPER = "abstract of arXiv 1812.01187; hyperparameters of https://github.com/dmlc/web-data, gluoncv/logs/classification/imagenet"
+PAPER = "abstract of arXiv 1812.01187; values of https://github.com/dmlc/web-data, gluoncv/logs/classification/imagenet"
 TORCHVISION = "https://pytorch.org/vision/stable/models/generated/torchvision.models.resnet50.html"
 REFERENCES = "https://github.com/pytorch/vision/tree/main/references/classification"
 TIMM = "https://huggingface.co/blog/rwightman/resnet-trick-or-treat"

@@ -1,6 +1,6 @@
 """The parts of the fine-tuning experiment: its tasks, what is trained once, and what each way leaves alone."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -11,11 +11,22 @@ import optax
 import pytest
 
 from jaxtricks import data, models, tasks, train
+from jaxtricks.archive import ArchiveError
 from jaxtricks.fingerprint import fingerprint
-from jaxtricks.tricks import bag, finetuning, pretraining
+from jaxtricks.tricks import augmentation, bag, finetuning, ordinal, pretraining
 
 GIVEN = data.fake(train=400, test=40, shape=(8, 8, 1))
 ONE = train.Plan(devices=(jax.devices()[0],))
+
+
+@dataclass
+class Files:
+    """Images that are decoded when read."""
+
+    shape: tuple[int, ...]
+
+    def read(self, index, *, seed, epoch, train):
+        return np.zeros((len(index), *self.shape[1:]), np.uint8)
 
 
 def baseline(**changes):
@@ -101,6 +112,41 @@ def test_sources_are_trained_once_and_their_nearest_images_kept(begun):
     )
     same = {path for path in fresh if fresh[path].std() > 0 and np.array_equal(fresh[path], started[path])}
     assert same == {"head/kernel"}
+
+
+def other_images():
+    image = GIVEN.train["image"].copy()
+    image[0] = 255 - image[0]
+    return data.from_arrays("fake", image, GIVEN.train["label"], GIVEN.test["image"], GIVEN.test["label"])
+
+
+@pytest.mark.parametrize("changed", ["code", "images", "nothing"])
+def test_changed_code_or_images_train_the_sources_again(begun, monkeypatch, changed):
+    """The name, the labels and the recipe are the same in all three."""
+    _, target, trained = begun
+    complete = GIVEN
+    if changed == "code":
+        monkeypatch.setattr(pretraining, "source_digest", lambda recipe: "another")
+    if changed == "images":
+        complete = other_images()
+    pretraining.begin(baseline(), complete, target)
+    assert len(trained) == (1 if changed == "nothing" else 2)
+
+
+def test_a_damaged_file_of_source_images_is_refused(begun):
+    recipe = begun[0]
+    path = pretraining.borrowed_of(recipe, "similar", 50)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ArchiveError, match=r"cannot be read as \.npz"):
+        finetuning.co_training(bag.part(recipe, source="similar"), images=50, weight=0.5)
+
+
+@pytest.mark.parametrize("change", [pretraining.target, augmentation.tinted, ordinal.turned])
+def test_images_that_are_read_from_files_are_refused(change):
+    column = Files(shape=(400, 8, 8, 1))
+    files = data.from_columns("files", *(2 * [{"image": column, "label": GIVEN.train["label"]}]), classes=10)
+    with pytest.raises(data.DataError, match=r"^column 'image' is (Files|Rows); allowed: an array in memory"):
+        change(files)
 
 
 WAYS = {  # what it does, what it leaves alone, and whether statistics stay
