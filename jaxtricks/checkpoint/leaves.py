@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from etils import epath
 
 from jaxtricks.checkpoint import manifest
 
@@ -62,7 +63,7 @@ def stored(where: Path) -> dict[str, tuple[tuple[int, ...], str]]:
         if file.parent.name != "d" and (size := file.stat().st_size) > TEXT_LIMIT:
             raise ValueError(f"{name} has {size} bytes; allowed: up to {TEXT_LIMIT}.")
     out = {}
-    for name, leaf in dict(ocp.StandardCheckpointHandler().metadata(where / "state").tree).items():
+    for name, leaf in dict(ocp.StandardCheckpointHandler().metadata(epath.Path(where / "state")).tree).items():
         shape, chunk = tuple(leaf.shape), leaf.storage.chunk_shape
         # a chunk is unpacked at once, whatever the array's shape
         if math.prod(chunk) > max(1, math.prod(shape)):
@@ -125,4 +126,4 @@ def _checkpointer(processes: set[int] | None) -> ocp.AsyncCheckpointer:
 
 
 def _is_key(x) -> bool:
-    return isinstance(x, jax.Array) and jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
+    return isinstance(x, jax.Array) and jax.numpy.issubdtype(x.dtype, jax.dtypes.prng_key)
