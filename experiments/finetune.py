@@ -56,17 +56,17 @@ results/finetune.
 from functools import partial
 
 from jaxtricks.ablation.cli import Preset, main
-from jaxtricks.tricks import Trick
+from jaxtricks.tricks import Trick, pretraining
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import finetuning as f
 
 
 def ladder(source, images):
     """Ways to go on from a source's weights; the baseline trains all layers at one rate."""
-    own = 1 / f.SHARES[images]
+    undo = 1 / f.SHARES[images]
     return {
-        "from scratch": Trick(partial(f.from_scratch, lr=own), -1 if source == "similar" else None),
-        "linear probe": Trick(partial(f.only, last=1, lr=own), None),
+        "from scratch": Trick(partial(f.from_scratch, lr=undo), -1 if source == "similar" else None),
+        "linear probe": Trick(partial(f.only, last=1, lr=undo), None),
         "last stage": Trick(partial(f.only, last=2, lr=1.0), None),
         "rates by layer": Trick(partial(f.by_layer, decay=0.7), None, "arXiv 1801.06146"),
         "gradual unfreezing": Trick(partial(f.unfreezing, share=1 / 3), None, "arXiv 1801.06146"),
@@ -87,4 +87,13 @@ PRESETS = {
 }
 
 if __name__ == "__main__":
-    main("finetune", t.modern, SETTINGS, PRESETS, title="Fine-tuning", mode="add-one", dataset=f.target, begin=f.begin)
+    main(
+        "finetune",
+        t.modern,
+        SETTINGS,
+        PRESETS,
+        title="Fine-tuning",
+        mode="add-one",
+        dataset=pretraining.target,
+        begin=pretraining.begin,
+    )
