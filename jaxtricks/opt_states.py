@@ -72,7 +72,7 @@ def eval_params(opt_state: Tree, params: Tree | None) -> Tree | None:
         return None
     full, *others = trees[::-1] if params is None else [params, *trees[::-1]]
     for tree in others:
-        full = jax.tree.map(lambda own, other: other if _hidden(own) else own, tree, full, is_leaf=_hidden)
+        full = jax.tree.map(lambda leaf, other: other if _hidden(leaf) else leaf, tree, full, is_leaf=_hidden)
     if any(map(_hidden, jax.tree.leaves(full, is_leaf=_hidden))):
         raise ValueError("params is None; allowed: the parameters, where a mask hides leaves from the optimiser.")
     return full

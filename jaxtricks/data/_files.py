@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from jaxtricks.data._dataset import DataError
+from jaxtricks.data._columns import DataError
 from jaxtricks.data._identity import files_identity
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM", "GIF", "TIFF")
@@ -165,7 +165,7 @@ class ImageFiles:
         return [files_identity(self.files), self.size, self.pixels]
 
     def read(self, index: np.ndarray, *, seed: int, epoch: int, train: bool) -> np.ndarray:
-        """As Records; a file that is no whole image is a DataError that names it, as in decode."""
+        """As Records; a file that is no complete image is a DataError that names it, as in decode."""
         out = np.empty((len(index), *self.shape[1:]), np.uint8)
         for row, i in enumerate(index):
             try:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxtricks.data._dataset import DataError, Dataset, Split, from_arrays
+from jaxtricks.data._columns import DataError, Split
+from jaxtricks.data._dataset import Dataset, from_arrays
 from jaxtricks.data._files import PIXELS, as_array, decode, view
 from jaxtricks.data._identity import files_identity
 from jaxtricks.data._rows import CORRUPT_SHARE, check_corrupt, say_rows

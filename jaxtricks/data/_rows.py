@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from jaxtricks.data._ahead import FeedError, read_ahead
-from jaxtricks.data._dataset import DataError, Split
+from jaxtricks.data._columns import DataError, Split
 
 NAMED = 10  # records that a message names; it counts the others
 CORRUPT_SHARE = 0.01  # of a split
@@ -167,10 +167,10 @@ def padded(split: Split, batch: int, *, workers: int = 4, timeout: float = 300.0
         return
     corrupt: dict[int, str] = {}
     say = lambda number: say_rows(rows(number))  # noqa: E731
-    for found, unreadable in read_ahead(read, 0, count, workers=workers, ahead=1, timeout=timeout, say=say):
+    for values, unreadable in read_ahead(read, 0, count, workers=workers, ahead=1, timeout=timeout, say=say):
         corrupt |= unreadable
         if not corrupt:
-            yield found
+            yield values
     check_corrupt(corrupt, 0.0, len(split))
 
 

@@ -100,9 +100,10 @@ def along(
     def sparse(image):
         first = stored(lambda wanted: jnp.floor(wanted - REACH[kernel] * spread + 0.5), wanted)
 
-        def table(given):
-            place = given[0][:, None] + jnp.arange(taps)[None, :]
-            return jnp.clip(place, 0, pixels - 1).astype(jnp.int32), weights(place, given[1])
+        def table(grid):
+            first, wanted = grid
+            place = first[:, None] + jnp.arange(taps)[None, :]
+            return jnp.clip(place, 0, pixels - 1).astype(jnp.int32), weights(place, wanted)
 
         def mean(place, weight, image):
             taken = (image.at[place[:, i]] if axis == 0 else image.at[:, place[:, i]] for i in range(taps))

@@ -51,7 +51,7 @@ def pca_fit(images: Images, *, epsilon: float, components: int | None = None) ->
 
 
 def zca_fit(images: Images, *, epsilon: float) -> Whitening:
-    """Whitening that moves the images least: ``forward = U diag(1 / sqrt(v + epsilon)) U^T``.
+    """Whitening that changes the images as little as possible: ``forward = U diag(1 / sqrt(v + epsilon)) U^T``.
 
     Args:
       images: ``[N, H, W, C]`` or batches of these, all of one size. Memory grows as D^2, time as D^3.

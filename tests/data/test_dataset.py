@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from jaxtricks import data
-from jaxtricks.data._dataset import DataError
+from jaxtricks.data import DataError
 from jaxtricks.data._files import centre_view, random_view
 
 
