@@ -5,6 +5,8 @@ weights than the parameters. ``rejected`` and ``eval_params`` find them wherever
 a partition, stacked by ``vmap``. The names of fields say nothing: a state of your own may count what it likes.
 """
 
+import operator
+from functools import reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -49,7 +51,7 @@ def rejected(opt_state: Tree) -> jax.Array | None:
       The sum over every ``Rejects`` in the state, an int32 scalar, or None where there is none.
     """
     counts = [part.rejected for part in _parts(opt_state, Rejects)]
-    return sum(counts) if counts else None
+    return reduce(operator.add, counts) if counts else None
 
 
 def eval_params(opt_state: Tree, params: Tree | None) -> Tree | None:

@@ -24,13 +24,17 @@ class Records(Protocol):
       dtype: of the rows; uint8 where a class has none.
     """
 
-    shape: tuple[int, ...]
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``[N, ...]``; an attribute will do."""
+        ...
 
     def read(self, index: np.ndarray, *, seed: int, epoch: int, train: bool) -> np.ndarray:
         """These rows, ``[B, ...]``; in training a view drawn from (seed, epoch, index).
 
         Raises DataError for an unreadable record, which a feed then counts and replaces; anything else ends the run.
         """
+        ...
 
 
 Column = np.ndarray | Records

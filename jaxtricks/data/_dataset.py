@@ -84,7 +84,7 @@ class Dataset:
         rows = order[1, np.argsort(order[0], kind="stable")].astype(np.int64)
         minimum = 1
         if by is not None and None not in strata:  # the last class comes in
-            minimum = int(np.unique(self.train[by][rows], return_index=True)[1].max()) + 1
+            minimum = int(np.unique(np.asarray(self.train[by])[rows], return_index=True)[1].max()) + 1
         if not minimum <= images <= len(rows):
             raise DataError(f"images is {images}; allowed: {minimum} to {len(rows)} for {self.name}.")
         return replace(self, train=self.train.take(np.sort(rows[:images])))

@@ -169,7 +169,7 @@ class Feed:
             read = self._read_together(drawn[self._places(step)], view)
             if read is None:
                 read = self._read_singly(drawn, self._places(step), view, unreadable)
-            if len(unreadable) > self._allowed:
+            if read is None or len(unreadable) > self._allowed:
                 return None, unreadable
             rows.append(read[0])
             values.append(read[1])

@@ -89,5 +89,6 @@ def _column(column: Column) -> Any:
     source, taken = _source(column)
     if isinstance(source, np.ndarray):
         return source
-    about = source.identity() if callable(getattr(source, "identity", None)) else None
+    says = getattr(source, "identity", None)
+    about = says() if callable(says) else None
     return [type(source), list(source.shape), about, taken]

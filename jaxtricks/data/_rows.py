@@ -81,7 +81,7 @@ def stacked(values: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([value[name] for value in values]) for name in values[0]}
 
 
-def say_rows(rows: Sequence[int]) -> str:
+def say_rows(rows: Sequence[int] | np.ndarray) -> str:
     """The rows in words for a message, the first of them by number.
 
     Args:
@@ -200,9 +200,10 @@ def readable(
       DataError: if more of them are unreadable than that share of the split, or all of them are.
       FeedError: if reading fails for another reason, a worker dies, or nothing comes within ``timeout``.
     """
-    if isinstance(split[column], np.ndarray):
-        return split[column][rows]
-    split = Split({column: split[column]})
+    source = split[column]
+    if isinstance(source, np.ndarray):
+        return source[rows]
+    split = Split({column: source})
     chunks = [rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK)]
     values, corrupt = [], {}
     say = lambda number: say_rows(chunks[number])  # noqa: E731

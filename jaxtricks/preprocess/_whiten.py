@@ -1,6 +1,6 @@
 """Whitening: PCA and ZCA, and back."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -142,7 +142,8 @@ def zca_inverse(stats: Whitening, image: jax.Array) -> jax.Array:
 def _spectrum(images: Images, epsilon: float):
     """Mean image, eigenvalues of the covariance in falling order, their vectors in columns, and sqrt(v + epsilon)."""
     check.between("epsilon", epsilon, 0.0, float("inf"))
-    count, total, squares = 0, None, 0.0
+    total: Any = None  # before the first of the parts, of which there is one or more
+    count, squares = 0, 0.0
     for part in parts(images):
         total = part.sum(0) if total is None else total + same_size(part, total).sum(0)
         rows = part.reshape(len(part), -1)
