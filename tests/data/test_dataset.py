@@ -137,7 +137,7 @@ def test_folder_of_images(images):
     assert set(batch[1].ravel()) == {7}
     held = found.hold_out(0.34)
     assert len(held.train) == 4
-    assert held.validation.read(np.array([0])).shape == (1, 16, 16, 3)
+    assert held.validation.read(np.array([0]))["image"].shape == (1, 16, 16, 3)
 
 
 def test_folder_names_what_is_wrong(images):
