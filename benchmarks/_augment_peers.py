@@ -113,7 +113,7 @@ def torchvision(size: int, labels: np.ndarray, classes: int) -> Peer:
         v2.RandomErasing(1.0, value="random"),
     )
     blur = v2.GaussianBlur(13, (0.1, 2.0))
-    each = {
+    transforms = {
         "random_flip": v2.RandomHorizontalFlip(),
         "random_pad_crop": v2.RandomCrop(size, padding=4),
         "random_resized_crop": crop,
@@ -138,11 +138,11 @@ def torchvision(size: int, labels: np.ndarray, classes: int) -> Peer:
             ]
         ),
     }
-    return Peer(torchvision.__version__, ("uint8", "float32"), batched, each, tensor, array, torch.stack)
+    return Peer(torchvision.__version__, ("uint8", "float32"), batched, transforms, tensor, array, torch.stack)
 
 
 def kornia(size: int, labels: np.ndarray, classes: int) -> Peer:
-    """Kornia, on tensors of float32; its random operations draw for each image of a batch."""
+    """Kornia, on tensors of float32; its random operations draw for transforms image of a batch."""
     if importlib.util.find_spec("kornia") is None:
         return Peer("not installed")
     import kornia
@@ -211,7 +211,7 @@ def albumentations(size: int, labels: np.ndarray, classes: int) -> Peer:
         A.Normalize(MEAN, STD),
     ]
     affine = {"rotate": (-30, 30), "translate_percent": (-0.1, 0.1), "scale": (0.8, 1.2), "shear": (-10, 10)}
-    each = {
+    transforms = {
         "flip_left_right": A.HorizontalFlip(p=1.0),
         "rotate": A.Rotate((ANGLE, ANGLE), border_mode=cv2.BORDER_CONSTANT, p=1.0),
         "rotate nearest": A.Rotate(
@@ -238,7 +238,7 @@ def albumentations(size: int, labels: np.ndarray, classes: int) -> Peer:
         "pca_noise": A.FancyPCA(0.1, p=1.0),
         "ImageNet chain": A.Compose(chain),
     }
-    images = {name: lambda x, f=f: f(image=x)["image"] for name, f in each.items()}
+    images = {name: lambda x, f=f: f(image=x)["image"] for name, f in transforms.items()}
     return Peer(A.__version__, ("uint8",), {}, images)
 
 

@@ -38,10 +38,10 @@ def in_turns(calls: list[Callable], turns: int, *, warm: int = 3) -> list[list[f
 def chosen(names: Iterable[str], only: tuple[str, ...]) -> list[str]:
     """The names that hold one of the parts; all of them if none is given."""
     names = list(names)
-    found = [name for name in names if not only or any(part in name for part in only)]
-    if not found:
+    selected = [name for name in names if not only or any(part in name for part in only)]
+    if not selected:
         raise SystemExit(f"--only is {only}; allowed: parts of {', '.join(names)}.")
-    return found
+    return selected
 
 
 def write(figures: dict, out: Path | None) -> None:

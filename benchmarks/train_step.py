@@ -1,4 +1,4 @@
-"""Images a second of a whole training step, beside PyTorch on the same machine in the same run.
+"""Images a second of a complete training step, beside PyTorch on the same machine in the same run.
 
     python -m benchmarks.train_step --model resnet50 --tweaks bcd --precision bfloat16 --size 224 --batch 256
 
@@ -176,7 +176,7 @@ def main(options: Options) -> dict:
         rates["jax"].append(options.steps * options.batch / ours(options.steps))
         if theirs:
             rates["torch"].append(options.steps * options.batch / theirs(options.steps))
-    median = {name: statistics.median(found) for name, found in rates.items() if found}
+    median = {name: statistics.median(values) for name, values in rates.items() if values}
     ratios = [a / b for a, b in zip(rates["jax"], rates["torch"], strict=False)]
     gpu = jax.default_backend() == "gpu"
     peak = peak_flops() if gpu else None

@@ -8,7 +8,7 @@ is that of a trick that the paper recommends, not of a cell of its tables.
 How the settings of quick and full were chosen, on 500 images held out of the 4,000 for training, two seeds: learning
 rates of 0.025, 0.05 and 0.1 at batch 16, and crops of 1 and 3 pixels, by the baseline's held-out accuracy, in trial
 runs that are not kept; epochs and batch so that the fourfold batch still makes 378 updates (quick) and the ladder ends
-within five minutes on two cores. Three whole ladders with other batches, crops or epochs were run on the
+within five minutes on two cores. Three complete ladders with other batches, crops or epochs were run on the
 way, and their tables showed test accuracies too: quick's test set has been seen. CIFAR-10's was read once, below, and
 later by experiments.augment.
 
