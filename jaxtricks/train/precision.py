@@ -30,7 +30,7 @@ BFLOAT16 = Precision(compute="bfloat16")
 FLOAT16 = Precision(compute="float16", scale=2.0**15)
 
 
-SCALES = (1.0, 2.0**24)  # the least and the largest loss scale
+SCALES = (1.0, 2.0**24)  # the smallest and the largest loss scale
 
 
 class LossScale(NamedTuple):

@@ -238,8 +238,8 @@ def build_constants(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
     """What every step reads beside its batch, a teacher's weights aside.
 
     Args:
-      recipe: gives ``preprocess``, which is fitted here: on the whole training set where it is an array, else on rows
-        spread evenly over it.
+      recipe: gives ``preprocess``, which is fitted here: on all training images where they are an array, else on rows
+        spread evenly over them.
       dataset: gives the training set.
 
     Returns:

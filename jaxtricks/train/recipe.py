@@ -43,7 +43,7 @@ class Recipe:
       init: ``params -> params``, on fresh parameters.
       gradient: functions from value_and_grad to value_and_grad, the first innermost: accumulation, SAM.
       precision: dtypes of parameters, computation and output.
-      bn: ``"all"``, batch statistics over the whole batch, or ``"replica"``, over each device's part.
+      bn: ``"all"``, batch statistics over all of the batch, or ``"replica"``, over each device's part.
       ema: decay a step of the averaged weights that are evaluated, with a warm-up, or ``step -> decay``, or None.
       teacher: recipe of a network whose output arrives as ``batch["teacher"]``, or None.
     """
@@ -149,7 +149,7 @@ def stages_of(recipe: Recipe | Stages) -> tuple[tuple[float, Recipe], ...]:
     for number, (epochs, part) in enumerate(recipe):
         positive = _is_number(epochs) and 0 < epochs < float("inf")
         if not positive or (number + 1 < len(recipe) and epochs != int(epochs)):
-            raise ValueError(f"stage {number} has {epochs!r} epochs; allowed: whole ones, or more than 0 in the last.")
+            raise ValueError(f"stage {number} has {epochs!r} epochs; allowed: an integer, or more than 0 in the last.")
         if part.batch != batch:
             raise ValueError(f"stage {number}: recipe.batch is {part.batch}; allowed: {batch}, as in stage 0.")
     total = sum(epochs for epochs, _ in recipe)

@@ -87,7 +87,7 @@ class Session:
         log: tuple[Log, ...],
         active: Active,
     ):
-        self.programs, self.described = programs, describe([list(stage) for stage in stages])
+        self.programs, self.stages = programs, stages
         program = programs[-1]
         self.recipe, self.plan, self.dataset = program.recipe, program.plan, program.dataset
         self.ends = last_steps(stages, self.dataset)
@@ -108,8 +108,12 @@ class Session:
         self._create()
         self.checkpoints = Checkpoints(folder, **self.saving)
         teachers = [program.constants["teacher"] for program in self.programs if "teacher" in program.constants]
+        described = {
+            f"stage {number}": {"epochs": epochs, "recipe": describe(recipe)}
+            for number, (epochs, recipe) in enumerate(self.stages)
+        }
         self.wanted = {
-            "recipe": self.described,
+            "recipe": described["stage 0"]["recipe"] if len(described) == 1 else described,
             "seeds": list(self.seeds),
             "data": identity(self.dataset),
             "teacher": fingerprint(to_host(teachers[0])) if teachers else None,

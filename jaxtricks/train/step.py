@@ -24,12 +24,7 @@ Tree = Any
 
 
 def make_step(
-    recipe: Recipe,
-    model,
-    tx: optax.GradientTransformation,
-    *,
-    teacher=None,
-    axis_name: str | None = None,
+    recipe: Recipe, model, tx: optax.GradientTransformation, *, teacher=None, axis_name: str | None = None
 ) -> tuple[Callable, Callable]:
     """The two halves of a training step.
 

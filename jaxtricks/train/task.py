@@ -19,7 +19,7 @@ class Column:
       name: of the column.
       rank: number of its axes, rows included.
       kind: ``"integer"``, ``"float"``, ``"bool"`` or ``"number"``.
-      low, high: the least and the greatest value that is allowed, or None.
+      low, high: the smallest and the greatest value that is allowed, or None.
       also: a value out of that range that is allowed too, such as 255 for pixels that count nothing; or None.
     """
 

@@ -1,5 +1,6 @@
 """Which weights are evaluated: the run's, a moving or uniform average, or what the optimiser names."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -9,13 +10,14 @@ import optax
 import pytest
 from small import bare, same
 
-from jaxtricks import data, optim
+from jaxtricks import data, optim, tasks
 from jaxtricks.models import Model
-from jaxtricks.train import Plan, Precision, eval_params, fit
+from jaxtricks.train import Plan, Precision, eval_params, fit, mean_of
 from jaxtricks.train.program import Program
 
 ONE = Plan(devices=(jax.devices()[0],))
 SOURCE = data.fake(train=128, test=8, shape=(4, 4, 1))
+TASK = tasks.classification(10)
 
 
 def weight(*, classes, channels, dtype, axis_name):
@@ -32,7 +34,7 @@ def made(**changes):
     settings = {
         "model": weight,
         "loss": lambda params, out, batch: 0.5 * (out[0][:, 0] - 1) ** 2,
-        "metrics": lambda out, batch: {"loss": out[0][:, 0]},
+        "task": replace(TASK, metrics={"loss": mean_of(lambda out, batch: out[0][:, 0])}, headline="loss"),
         "optimizer": lambda schedule: optax.sgd(0.1),
         "epochs": 2.0,
     }

@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 from small import cross_entropy
 
-from jaxtricks import data, layers, metrics, train
+from jaxtricks import data, layers, tasks, train
 from jaxtricks.models import functional
 
 CLASSES, WIDTH, DEVICES, MOMENTUM, EPSILON = 3, 4, 4, 0.9, 1e-5
@@ -56,7 +56,7 @@ def fitted(model, *, kind="jit", bn="all", steps=1, devices=None, **changes):
     base = {
         "model": model,
         "loss": cross_entropy,
-        "metrics": metrics.classification,
+        "task": tasks.classification(CLASSES),
         "optimizer": optax.sgd,
         "schedule": lambda peak, *, steps, steps_per_epoch: optax.constant_schedule(peak),
         "lr": 0.5,

@@ -10,9 +10,9 @@ import optax
 import pytest
 from small import bare, recipe
 
-from jaxtricks import data, optim, train
+from jaxtricks import data, optim, tasks, train
 from jaxtricks.models import Model
-from jaxtricks.train import Plan, create_state, fit, make_step
+from jaxtricks.train import Plan, create_state, fit, make_step, mean_of
 
 ONE = Plan(devices=(jax.devices()[0],))
 
@@ -52,10 +52,9 @@ def test_plateau_watches_the_validation_loss_and_not_the_batch(sign, reduced):
         plateau = optax.contrib.reduce_on_plateau(factor=0.5, patience=patience, accumulation_size=steps)
         return optax.chain(optax.sgd(0.1), plateau)
 
-    def metrics(out, batch):
-        return {"loss": sign * out[0][:, 0]}
-
-    run = fit(plain(optimizer=optimizer, metrics=metrics, epochs=float(epochs)), source, plan=ONE)[0]
+    metrics = {"loss": mean_of(lambda out, batch: sign * out[0][:, 0])}
+    task = replace(tasks.classification(10), metrics=metrics, headline="loss")
+    run = fit(plain(optimizer=optimizer, task=task, epochs=float(epochs)), source, plan=ONE)[0]
     weight, best, bad, scale, value, halved = 2.0, np.inf, 0, 1.0, np.inf, 0
     for _ in range(epochs):
         for step in range(steps):

@@ -1,5 +1,6 @@
 """A detector with padded boxes and a segmentation, each a Task: fit and an ablation take them as they are."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -7,41 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from toys import network, scenes
 
-from jaxtricks import data, metrics, optim, tasks
-from jaxtricks.models import Model
+from jaxtricks import ablation, data, metrics, optim, tasks, tricks
 from jaxtricks.train import Column, Plan, Recipe, Task, collected, fit
 
 ONE = Plan(devices=tuple(jax.devices()[:1]))
-
-
-def scenes(size, seed):
-    """One or two bright squares of 4 px on 16 px, each in its half; the boxes are padded to three."""
-    rng, image, mask = np.random.default_rng(seed), np.zeros((size, 16, 16, 1), np.uint8), np.zeros((size, 16, 16), int)
-    corner, box = rng.integers([[0, 0], [0, 8]], [[13, 5], [13, 13]], (size, 2, 2)), np.zeros((size, 3, 4))
-    valid = rng.random((size, 3)) < [1.0, 0.5, 0.0]
-    for i, k in np.argwhere(valid):
-        (x, y), box[i, k] = corner[i, k], (*corner[i, k], *corner[i, k] + 4)
-        image[i, y : y + 4, x : x + 4], mask[i, y : y + 4, x : x + 4] = 200, 1
-    return {"image": image, "mask": mask, "box": box, "box_valid": valid}
-
-
-def network(*, classes, channels, window, stride, **_):
-    """Two layers on a window around every pixel, or around each of 4 x 4 cells."""
-
-    def init(key):
-        hidden = jax.random.normal(key, (window**2 * channels, 64)) * (2 / window**2) ** 0.5
-        return {"hidden": hidden, "head": jnp.zeros((64, classes)), "bias": jnp.zeros(classes)}, {}
-
-    def apply(params, stats, image, *, train, key=None):
-        pad = [((window - stride) // 2,) * 2] * 2
-        names = {"dimension_numbers": ("NHWC", "HWIO", "NHWC")}
-        cut = jax.lax.conv_general_dilated_patches(image, (window,) * 2, (stride,) * 2, pad, **names)
-        out = jax.nn.relu(cut @ params["hidden"]) @ params["head"] + params["bias"][None, None, None]
-        corner = stride * jnp.tile(jnp.stack(jnp.meshgrid(*[jnp.arange(out.shape[1])] * 2), -1), 2)[None]
-        return (out if stride == 1 else {"score": out[..., 0], "box": corner + 4 * out[..., 1:]}, {}), stats
-
-    return Model(init, apply)
 
 
 def encode(batch):
@@ -86,5 +58,13 @@ SOURCE = data.from_columns("scenes", scenes(320, 0), scenes(50, 1)).hold_out(0.2
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_toy_task_through_fit_and_an_ablation(name, tmp_path):
+def test_fit_and_an_ablation(name, tmp_path):
     assert fit(RECIPES[name], SOURCE, plan=ONE)[0].test[name] > 0.8
+    ladder = {"slower": tricks.Trick(lambda recipe: replace(recipe, lr=1e-3))}
+    rows = ablation.variants(replace(RECIPES[name], epochs=2.0), ladder)
+    cells = ablation.Cells(tmp_path, SOURCE)
+    ablation.run_cells(rows, cells, seeds=(0, 1), plan=ONE)
+    about = {"title": "Toy", "command": "", "mode": "stack", "model": "", "sd_assumed": {"value": 1.0, "from": ""}}
+    results = ablation.gather(rows, cells, seeds=(0, 1), resolvable=1.0, **about)
+    assert results["headline"]["name"] == name
+    assert [0 <= cell["test"][name] <= 100 for row in results["rows"] for cell in row["cells"]] == [True] * 4
