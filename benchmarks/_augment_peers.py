@@ -13,14 +13,17 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
+from benchmarks._figures import Missing, module
+
+torch = module("torch")
 try:
     importlib.import_module("torchvision")
 except (ImportError, RuntimeError):  # one without its compiled operations imports only once they are defined
-    _OPS = torch.library.Library("torchvision", "FRAGMENT")
-    for _name in ("nms", "qnms"):
-        _OPS.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    if not isinstance(torch, Missing):
+        _OPS = torch.library.Library("torchvision", "FRAGMENT")
+        for _name in ("nms", "qnms"):
+            _OPS.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ANGLE, SHIFT, FACTOR, SLOPE = 25.0, (10, -6), 1.25, 0.2
@@ -47,11 +50,11 @@ def tensor(images: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
 
 
-def array(images: torch.Tensor) -> np.ndarray:
+def array(images: "torch.Tensor") -> np.ndarray:
     return images.movedim(-3, -1).numpy()
 
 
-def pca_noise(x: torch.Tensor) -> torch.Tensor:
+def pca_noise(x: "torch.Tensor") -> "torch.Tensor":
     """AlexNet's, which neither torchvision nor Kornia has."""
     alpha = 0.1 * torch.randn(3) * torch.tensor(PCA_VALUES)
     return (x + (torch.tensor(PCA_VECTORS).T @ alpha)[:, None, None]).clamp_(0, 1)

@@ -5,8 +5,9 @@ Arguments are those of the loss of the same name in ``benchmarks.losses``; the v
 
 import math
 
-import torch
-import torch.nn.functional as F
+from benchmarks._figures import module
+
+torch, F = module("torch"), module("torch.nn.functional")
 
 
 def balanced_cross_entropy(x, t, *, alpha):

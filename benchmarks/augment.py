@@ -30,15 +30,15 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-import torch
 import tyro
 from jax.sharding import NamedSharding, PartitionSpec
 
 from benchmarks import _augment_peers as peers
 from benchmarks import _cases, train_step
-from benchmarks._figures import chosen, in_turns, keep_memory, write
+from benchmarks._figures import chosen, in_turns, keep_memory, module, write
 from jaxtricks import ablation, augment, preprocess, train
 
+torch = module("torch")
 Call = Callable[[], object]
 CHAIN, MIXING = "ImageNet chain", ("mixup", "cutmix")
 STATS = preprocess.Affine(jnp.array(peers.MEAN), jnp.array(peers.STD))

@@ -19,7 +19,7 @@ import numpy as np
 import tyro
 
 from benchmarks._figures import write
-from jaxtricks import ablation, data, models, train
+from jaxtricks import ablation, data, models, tasks, train
 from jaxtricks.train import step as guarded
 from jaxtricks.train.program import Program
 from jaxtricks.tricks import bag
@@ -83,6 +83,7 @@ def measure(options: Options, name: str) -> dict:
     """The figures of one network."""
     dataset = data.load(options.data)
     recipe = bag.standard(
+        task=tasks.classification(dataset.classes),
         augmented=bag.augmentation(dataset),
         model=partial(models.resnet, models.LAYOUTS[name]),
         lr=0.01,

@@ -25,16 +25,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import torch
-import torch.nn.functional as F
 import tyro
 
 from benchmarks import _cases
 from benchmarks import _torch_losses as formulas
-from benchmarks._figures import chosen, in_turns, keep_memory, write
+from benchmarks._cases import Subject
+from benchmarks._figures import chosen, in_turns, keep_memory, module, write
 from jaxtricks import ablation, losses
-from tests.cases.case import Subject
 
+torch, F = module("torch"), module("torch.nn.functional")
 LIMIT = 1.2
 
 

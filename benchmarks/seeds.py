@@ -16,7 +16,7 @@ import jax
 import tyro
 
 from benchmarks._figures import write
-from jaxtricks import ablation, data, models, train
+from jaxtricks import ablation, data, models, tasks, train
 from jaxtricks.tricks import bag
 
 
@@ -44,6 +44,7 @@ def main(options: Options) -> dict:
     """Measure, print, and give back the figures."""
     dataset = data.load(options.data)
     recipe = bag.standard(
+        task=tasks.classification(dataset.classes),
         augmented=bag.augmentation(dataset),
         model=partial(models.resnet, models.LAYOUTS[options.model]),
         lr=0.05,
