@@ -13,14 +13,17 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
+from benchmarks._figures import Missing, module
+
+torch = module("torch")
 try:
     importlib.import_module("torchvision")
 except (ImportError, RuntimeError):  # one without its compiled operations imports only once they are defined
-    _OPS = torch.library.Library("torchvision", "FRAGMENT")
-    for _name in ("nms", "qnms"):
-        _OPS.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    if not isinstance(torch, Missing):
+        _OPS = torch.library.Library("torchvision", "FRAGMENT")
+        for _name in ("nms", "qnms"):
+            _OPS.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ANGLE, SHIFT, FACTOR, SLOPE = 25.0, (10, -6), 1.25, 0.2
@@ -47,11 +50,11 @@ def tensor(images: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
 
 
-def array(images: torch.Tensor) -> np.ndarray:
+def array(images: "torch.Tensor") -> np.ndarray:
     return images.movedim(-3, -1).numpy()
 
 
-def pca_noise(x: torch.Tensor) -> torch.Tensor:
+def pca_noise(x: "torch.Tensor") -> "torch.Tensor":
     """AlexNet's, which neither torchvision nor Kornia has."""
     alpha = 0.1 * torch.randn(3) * torch.tensor(PCA_VALUES)
     return (x + (torch.tensor(PCA_VECTORS).T @ alpha)[:, None, None]).clamp_(0, 1)
@@ -113,7 +116,7 @@ def torchvision(size: int, labels: np.ndarray, classes: int) -> Peer:
         v2.RandomErasing(1.0, value="random"),
     )
     blur = v2.GaussianBlur(13, (0.1, 2.0))
-    each = {
+    transforms = {
         "random_flip": v2.RandomHorizontalFlip(),
         "random_pad_crop": v2.RandomCrop(size, padding=4),
         "random_resized_crop": crop,
@@ -138,11 +141,11 @@ def torchvision(size: int, labels: np.ndarray, classes: int) -> Peer:
             ]
         ),
     }
-    return Peer(torchvision.__version__, ("uint8", "float32"), batched, each, tensor, array, torch.stack)
+    return Peer(torchvision.__version__, ("uint8", "float32"), batched, transforms, tensor, array, torch.stack)
 
 
 def kornia(size: int, labels: np.ndarray, classes: int) -> Peer:
-    """Kornia, on tensors of float32; its random operations draw for each image of a batch."""
+    """Kornia, on tensors of float32; its random operations draw for transforms image of a batch."""
     if importlib.util.find_spec("kornia") is None:
         return Peer("not installed")
     import kornia
@@ -211,7 +214,7 @@ def albumentations(size: int, labels: np.ndarray, classes: int) -> Peer:
         A.Normalize(MEAN, STD),
     ]
     affine = {"rotate": (-30, 30), "translate_percent": (-0.1, 0.1), "scale": (0.8, 1.2), "shear": (-10, 10)}
-    each = {
+    transforms = {
         "flip_left_right": A.HorizontalFlip(p=1.0),
         "rotate": A.Rotate((ANGLE, ANGLE), border_mode=cv2.BORDER_CONSTANT, p=1.0),
         "rotate nearest": A.Rotate(
@@ -238,7 +241,7 @@ def albumentations(size: int, labels: np.ndarray, classes: int) -> Peer:
         "pca_noise": A.FancyPCA(0.1, p=1.0),
         "ImageNet chain": A.Compose(chain),
     }
-    images = {name: lambda x, f=f: f(image=x)["image"] for name, f in each.items()}
+    images = {name: lambda x, f=f: f(image=x)["image"] for name, f in transforms.items()}
     return Peer(A.__version__, ("uint8",), {}, images)
 
 

@@ -6,6 +6,8 @@ from jaxtricks import augment
 from tests.cases import family, of_an_image, on_an_image
 from tests.cases.case import Subject
 
+__all__ = ["Subject", "arrays", "augmentations", "losses"]
+
 
 def losses(done: Collection[str]) -> Iterator[tuple[str, Subject]]:
     """The losses with one value an example that are not done yet; of their arguments the first is learnt."""

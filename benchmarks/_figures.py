@@ -1,14 +1,36 @@
 """What the benchmarks have in common: memory that stays, turns that alternate, a choice of rows, a file of figures."""
 
+import importlib
 import json
 import os
 import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 KEPT = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 PAUSE = 0.02  # seconds, in which threads that wait for more work of the other side go to sleep
+
+
+class Missing:
+    """Stands for a library that is not installed: a benchmark imports, and ends with a sentence when it needs it."""
+
+    def __init__(self, name: str):
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
+        raise SystemExit(f"{self._name} is not installed, and is measured here; allowed: `pip install {self._name}`.")
+
+
+def module(name: str) -> Any:
+    """A peer's module, or a ``Missing`` of its library."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        return Missing(name.split(".")[0])
 
 
 def keep_memory() -> None:
@@ -38,10 +60,10 @@ def in_turns(calls: list[Callable], turns: int, *, warm: int = 3) -> list[list[f
 def chosen(names: Iterable[str], only: tuple[str, ...]) -> list[str]:
     """The names that hold one of the parts; all of them if none is given."""
     names = list(names)
-    found = [name for name in names if not only or any(part in name for part in only)]
-    if not found:
+    selected = [name for name in names if not only or any(part in name for part in only)]
+    if not selected:
         raise SystemExit(f"--only is {only}; allowed: parts of {', '.join(names)}.")
-    return found
+    return selected
 
 
 def write(figures: dict, out: Path | None) -> None:

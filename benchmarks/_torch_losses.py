@@ -5,8 +5,9 @@ Arguments are those of the loss of the same name in ``benchmarks.losses``; the v
 
 import math
 
-import torch
-import torch.nn.functional as F
+from benchmarks._figures import module
+
+torch, F = module("torch"), module("torch.nn.functional")
 
 
 def balanced_cross_entropy(x, t, *, alpha):
@@ -36,9 +37,9 @@ def smoothed_exclusive(x, t):
 
 def multiclass_hinge(x, y):
     """Crammer and Singer: the largest of the terms."""
-    own = x.gather(1, y[:, None])
+    true = x.gather(1, y[:, None])
     others = x.masked_fill(F.one_hot(y, x.shape[1]).bool(), -math.inf)
-    return torch.relu(1 + others.max(1).values - own[:, 0]).mean()
+    return torch.relu(1 + others.max(1).values - true[:, 0]).mean()
 
 
 def ramp(x, y):
@@ -50,9 +51,9 @@ def ramp(x, y):
 def large_margin(x, w, y):
     """L-Softmax of margin 2, then cross-entropy."""
     z = x @ w
-    own = z.gather(1, y[:, None])
+    true = z.gather(1, y[:, None])
     size = x.norm(dim=1, keepdim=True) * w.norm(dim=0)[y][:, None]
-    cos = own / size
+    cos = true / size
     psi = torch.where(cos < 0, -(2 * cos**2 - 1) - 2, 2 * cos**2 - 1)
     return F.cross_entropy(z.scatter(1, y[:, None], size * psi), y)
 
@@ -60,9 +61,9 @@ def large_margin(x, w, y):
 def arcface(x, w, y):
     """Scale 64, margin 0.5, then cross-entropy."""
     cos = F.normalize(x) @ F.normalize(w, dim=0)
-    own = cos.gather(1, y[:, None])
-    turned = own * math.cos(0.5) - (1 - own**2).sqrt() * math.sin(0.5)
-    target = torch.where(own > -math.cos(0.5), turned, own - 0.5 * math.sin(0.5))
+    true = cos.gather(1, y[:, None])
+    turned = true * math.cos(0.5) - (1 - true**2).sqrt() * math.sin(0.5)
+    target = torch.where(true > -math.cos(0.5), turned, true - 0.5 * math.sin(0.5))
     return F.cross_entropy(64 * cos.scatter(1, y[:, None], target), y)
 
 

@@ -30,15 +30,15 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-import torch
 import tyro
 from jax.sharding import NamedSharding, PartitionSpec
 
 from benchmarks import _augment_peers as peers
 from benchmarks import _cases, train_step
-from benchmarks._figures import chosen, in_turns, keep_memory, write
+from benchmarks._figures import chosen, in_turns, keep_memory, module, write
 from jaxtricks import ablation, augment, preprocess, train
 
+torch = module("torch")
 Call = Callable[[], object]
 CHAIN, MIXING = "ImageNet chain", ("mixup", "cutmix")
 STATS = preprocess.Affine(jnp.array(peers.MEAN), jnp.array(peers.STD))
@@ -160,14 +160,14 @@ def on_each_device(function: Callable) -> Callable:
 
 def their_ways(peer: peers.Peer, name: str, images: np.ndarray, pool: ThreadPoolExecutor) -> dict[str, Call]:
     """The calls by which a peer may do it; it goes image after image only if it has functions of one."""
-    given = peer.give(images)
+    inputs = peer.give(images)
     batched, one = peer.batched.get(name), peer.batched.get(name) or peer.single.get(name)
     ways: dict[str, Call] = {}
     if batched:
-        ways["batch"] = lambda: batched(given)
+        ways["batch"] = lambda: batched(inputs)
     if one and peer.single and name not in MIXING:
-        ways["image after image"] = lambda: peer.stack([one(x) for x in given])
-        ways["threads"] = lambda: peer.stack(list(pool.map(one, given)))
+        ways["image after image"] = lambda: peer.stack([one(x) for x in inputs])
+        ways["threads"] = lambda: peer.stack(list(pool.map(one, inputs)))
     return ways
 
 
@@ -194,12 +194,12 @@ def check_same(name: str, peer: str, mine: np.ndarray, theirs: np.ndarray) -> No
     assert (apart > 0.03).mean() < 0.03, f"{name} differs from {peer} at {100 * (apart > 0.03).mean():.1f} %"
 
 
-def measure(name, function, batch, found: dict[str, peers.Peer], options: Options, pool) -> dict:
+def measure(name, function, batch, available: dict[str, peers.Peer], options: Options, pool) -> dict:
     """The figures of one operation on one kind of storage."""
     images = batch["image"]
     calls, row = {"jaxtricks": our_side(function, batch)}, {}
     mine = np.asarray(calls["jaxtricks"]())
-    for peer_name, peer in found.items():
+    for peer_name, peer in available.items():
         if images.dtype.name not in peer.dtypes:
             continue
         ways = their_ways(peer, name, images, pool)
@@ -227,12 +227,12 @@ def line_of(name: str, dtype: str, row: dict) -> str:
     """A line of the table."""
     cells = [f"{name:20s} {dtype:8s} {row['jaxtricks']['images_per_second']:8.0f}"]
     for peer in peers.PEERS:
-        found = row.get(peer, {})
-        if "ratio" in found:
-            low, high = found["ratio_quartiles"]
-            cells.append(f"{found['ratio']:6.2f} ({low:.2f} to {high:.2f})")
+        entry = row.get(peer, {})
+        if "ratio" in entry:
+            low, high = entry["ratio_quartiles"]
+            cells.append(f"{entry['ratio']:6.2f} ({low:.2f} to {high:.2f})")
         else:
-            cells.append(f"{'failed' if found else '-':>22s}")
+            cells.append(f"{'failed' if entry else '-':>22s}")
     return "  ".join(cells)
 
 
@@ -258,16 +258,16 @@ def main(options: Options) -> dict:
     levels = np.round(255 * floats).astype(np.uint8)
     labels = rng.integers(0, classes, options.batch)
     target = np.eye(classes, dtype=np.float32)[labels]
-    found = {name: peers.PEERS[name](options.size, labels, classes) for name in options.peers}
+    available = {name: peers.PEERS[name](options.size, labels, classes) for name in options.peers}
     table = ours(options.size)
     table |= dict(_cases.augmentations(table))  # without a peer
     names = chosen(table, options.only)
     print(f"batch {options.batch}, {options.size} px, {options.turns} turns, {cores} cores; images/s, then our time by")
-    print(f"{'':38s}  {'  '.join(f'{name} {peer.version}'.rjust(22) for name, peer in found.items())}")
+    print(f"{'':38s}  {'  '.join(f'{name} {peer.version}'.rjust(22) for name, peer in available.items())}")
     figures = {
         "command": " ".join(["python -m benchmarks.augment", *sys.argv[1:]]),
         "machine": machine | {"system": platform.platform()},
-        "versions": {"torch": torch.__version__} | {name: peer.version for name, peer in found.items()},
+        "versions": {"torch": torch.__version__} | {name: peer.version for name, peer in available.items()},
         "batch": options.batch,
         "size": options.size,
         "turns": options.turns,
@@ -279,7 +279,7 @@ def main(options: Options) -> dict:
             for images in (levels, levels / np.float32(255)):
                 batch = {"image": images, "target": target}
                 dtype = images.dtype.name
-                row[dtype] = measure(name, table[name], batch, found, options, pool)
+                row[dtype] = measure(name, table[name], batch, available, options, pool)
                 print(line_of(name, dtype, row[dtype]), flush=True)
             keep(figures, options.out)
     if options.step and CHAIN in names:

@@ -19,7 +19,7 @@ import numpy as np
 import tyro
 
 from benchmarks._figures import write
-from jaxtricks import ablation, data, models, train
+from jaxtricks import ablation, data, models, tasks, train
 from jaxtricks.train import step as guarded
 from jaxtricks.train.program import Program
 from jaxtricks.tricks import bag
@@ -83,6 +83,7 @@ def measure(options: Options, name: str) -> dict:
     """The figures of one network."""
     dataset = data.load(options.data)
     recipe = bag.standard(
+        task=tasks.classification(dataset.classes),
         augmented=bag.augmentation(dataset),
         model=partial(models.resnet, models.LAYOUTS[name]),
         lr=0.01,
@@ -93,11 +94,11 @@ def measure(options: Options, name: str) -> dict:
     sides = {"with": Side(recipe, dataset, guard=True), "without": Side(recipe, dataset, guard=False)}
     first = {side: min(steps.run(3)[0] for _ in range(3)) for side, steps in sides.items()}
     steps = max(1, round(1000 * options.seconds / min(first.values())))
-    found: dict[str, list] = {side: [] for side in sides}
+    turns: dict[str, list] = {side: [] for side in sides}
     for turn in range(options.turns):
         for side in sorted(sides, reverse=turn % 2 == 0):
-            found[side].append(sides[side].run(steps))
-    times = {side: np.array(values) for side, values in found.items()}
+            turns[side].append(sides[side].run(steps))
+    times = {side: np.array(values) for side, values in turns.items()}
     figures = {"batch": options.batch, "steps_a_turn": steps, "turns": options.turns}
     for column, clock in enumerate(("wall", "processor")):
         ratios = times["with"][:, column] / times["without"][:, column]
@@ -118,10 +119,10 @@ def main(options: Options) -> dict:
         "machine": ablation.machine(),
         "models": {name: measure(options, name) for name in options.models},
     }
-    for name, found in figures["models"].items():
+    for name, ratios in figures["models"].items():
         print(f"{name}, batch {options.batch}, {len(jax.devices())} devices, {options.turns} turns")
         for clock in ("wall", "processor"):
-            f = found[clock]
+            f = ratios[clock]
             low, high = f["interval"]
             print(
                 f"  {clock:9s} {f['with_ms']:8.2f} ms with, {f['without_ms']:8.2f} without:"

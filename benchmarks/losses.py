@@ -25,16 +25,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import torch
-import torch.nn.functional as F
 import tyro
 
 from benchmarks import _cases
 from benchmarks import _torch_losses as formulas
-from benchmarks._figures import chosen, in_turns, keep_memory, write
+from benchmarks._cases import Subject
+from benchmarks._figures import chosen, in_turns, keep_memory, module, write
 from jaxtricks import ablation, losses
-from tests.cases.case import Subject
 
+torch, F = module("torch"), module("torch.nn.functional")
 LIMIT = 1.2
 
 
@@ -208,8 +207,8 @@ def cases() -> dict[str, Case]:
 def rest(done: Iterable[str]) -> dict[str, Case]:
     """The losses that have no row above, as the cases of the tests call them; a formula in torch by the same name."""
     names = {label.split()[1] for label in done}
-    found = _cases.losses(names)
-    return {name: Case(_in_order(case), getattr(formulas, name, None), case) for name, case in found}
+    cases = _cases.losses(names)
+    return {name: Case(_in_order(case), getattr(formulas, name, None), case) for name, case in cases}
 
 
 def _in_order(case: Subject) -> Callable:
@@ -260,12 +259,12 @@ def main(options: Options) -> dict:
     for name in chosen(table, options.only):
         case = table[name]
         from_table = isinstance(case.inputs, Subject)
-        given = _cases.arrays(case.inputs, **sizes) if from_table else [arrays[key] for key in case.inputs]
-        ours = jax_side(case.ours, given)
+        arguments = _cases.arrays(case.inputs, **sizes) if from_table else [arrays[key] for key in case.inputs]
+        ours = jax_side(case.ours, arguments)
         if case.theirs is None:
             theirs = jax_side(optax.softmax_cross_entropy, [arrays["x"], arrays["soft"]])
         else:
-            theirs = torch_side(case.theirs, given)
+            theirs = torch_side(case.theirs, arguments)
             check_same(name, ours, theirs)
         a, b = in_turns([ours, theirs], options.turns)
         low, ratio, high = statistics.quantiles([x / y for x, y in zip(a, b, strict=True)], n=4)
@@ -295,7 +294,7 @@ def main(options: Options) -> dict:
 
 
 if __name__ == "__main__":
-    given = tyro.cli(Options, description=__doc__)
-    if given.keep_memory:
+    options = tyro.cli(Options, description=__doc__)
+    if options.keep_memory:
         keep_memory()
-    main(given)
+    main(options)

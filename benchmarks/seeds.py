@@ -16,7 +16,7 @@ import jax
 import tyro
 
 from benchmarks._figures import write
-from jaxtricks import ablation, data, models, train
+from jaxtricks import ablation, data, models, tasks, train
 from jaxtricks.tricks import bag
 
 
@@ -44,20 +44,23 @@ def main(options: Options) -> dict:
     """Measure, print, and give back the figures."""
     dataset = data.load(options.data)
     recipe = bag.standard(
+        task=tasks.classification(dataset.classes),
         augmented=bag.augmentation(dataset),
         model=partial(models.resnet, models.LAYOUTS[options.model]),
         lr=0.05,
         batch=options.batch,
         epochs=options.epochs,
     )
-    found: dict[str, list[float]] = {"map": [], "vmap": [], "devices": []}
+    step_ms: dict[str, list[float]] = {"map": [], "vmap": [], "devices": []}
     for _ in range(options.turns):
-        for way, times in found.items():
+        for way, times in step_ms.items():
             plan = train.Plan(seeds_on=way)
             runs = train.fit(recipe, dataset, seeds=range(options.seeds), plan=plan, test=False)
             times.append(sum(run.step_ms for run in runs) / len(runs))
-    median = {way: statistics.median(times) for way, times in found.items()}
-    ratios = {way: statistics.median(a / b for a, b in zip(found["map"], t, strict=True)) for way, t in found.items()}
+    median = {way: statistics.median(times) for way, times in step_ms.items()}
+    ratios = {
+        way: statistics.median(a / b for a, b in zip(step_ms["map"], t, strict=True)) for way, t in step_ms.items()
+    }
     figures = {
         "command": " ".join(["python -m benchmarks.seeds", *sys.argv[1:]]),
         "machine": ablation.machine(),

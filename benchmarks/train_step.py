@@ -1,4 +1,4 @@
-"""Images a second of a whole training step, beside PyTorch on the same machine in the same run.
+"""Images a second of a complete training step, beside PyTorch on the same machine in the same run.
 
     python -m benchmarks.train_step --model resnet50 --tweaks bcd --precision bfloat16 --size 224 --batch 256
 
@@ -22,8 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from benchmarks._figures import write
-from jaxtricks import ablation, data, models, train
+from benchmarks._figures import module, write
+from jaxtricks import ablation, data, models, tasks, train
 from jaxtricks.train.program import Program
 from jaxtricks.tricks import bag
 
@@ -66,6 +66,7 @@ def jax_side(options: Options):
     dataset = data.Dataset("benchmark", split, split, options.classes, shape[1:])
     switches = dict.fromkeys(options.tweaks, True)
     recipe = bag.standard(
+        task=tasks.classification(dataset.classes),
         augmented=None,
         model=partial(models.resnet, models.LAYOUTS[options.model], **switches),
         lr=0.1,
@@ -100,11 +101,10 @@ def jax_side(options: Options):
 
 def torch_side(options: Options) -> tuple[Callable[[int], float], str]:
     """``(run(steps) -> seconds, what it is)`` of the same step in PyTorch."""
-    import torch
-
-    from benchmarks import _torch
-
+    torch = module("torch")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    from benchmarks import _torch  # after torch was needed: its classes are torch's
+
     if device.type == "cpu":
         torch.set_num_threads(ablation.machine()["cores"])
     torch.backends.cudnn.benchmark = True
@@ -176,7 +176,7 @@ def main(options: Options) -> dict:
         rates["jax"].append(options.steps * options.batch / ours(options.steps))
         if theirs:
             rates["torch"].append(options.steps * options.batch / theirs(options.steps))
-    median = {name: statistics.median(found) for name, found in rates.items() if found}
+    median = {name: statistics.median(values) for name, values in rates.items() if values}
     ratios = [a / b for a, b in zip(rates["jax"], rates["torch"], strict=False)]
     gpu = jax.default_backend() == "gpu"
     peak = peak_flops() if gpu else None

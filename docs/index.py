@@ -62,9 +62,9 @@ def public() -> Iterator[str]:
 
 def by_itself(name: str) -> Row:
     """The row of a public name that no row of ROWS has."""
-    package, own = name.split(".")
+    package, function = name.split(".")
     module = getattr(resolve(name), "__module__", "").split(".")[-1]
-    return Row("J1" if module in SCHEDULES else NEW[package], own.replace("_", " "), name)
+    return Row("J1" if module in SCHEDULES else NEW[package], function.replace("_", " "), name)
 
 
 def rows() -> list[Row]:
@@ -79,16 +79,16 @@ def rows() -> list[Row]:
 
 def references(row: Row) -> list[str]:
     """The papers of a row: of its docstrings, then those that the row names itself."""
-    values = [resolve(name) for name in names(row.symbols)] if row.own else []
-    found = [paper for value in values if callable(value) for paper in papers(value)]
-    return list(dict.fromkeys([*found, *row.papers]))
+    values = [resolve(name) for name in names(row.symbols)] if row.specific else []
+    cited = [paper for value in values if callable(value) for paper in papers(value)]
+    return list(dict.fromkeys([*cited, *row.papers]))
 
 
 def experiments(row: Row) -> list[str]:
     """The experiments of a row: those whose rows use one of its symbols, then those that the row names itself."""
-    used = {id(resolve(name)) for name in names(row.symbols)} if row.own else set()
-    own = [name for name in uses.experiments() if name not in uses.COMPARE_RECIPES and used & uses.used(name)]
-    return sorted({*own, *row.also})
+    used = {id(resolve(name)) for name in names(row.symbols)} if row.specific else set()
+    using = [name for name in uses.experiments() if name not in uses.COMPARE_RECIPES and used & uses.used(name)]
+    return sorted({*using, *row.also})
 
 
 def cells(row: Row) -> list[str]:

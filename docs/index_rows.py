@@ -15,8 +15,8 @@ class Row(NamedTuple):
       symbols: public names with commas between them, each with a note in parentheses where a reader needs one.
       papers: besides those of the docstrings, for what is another library's.
       also: experiments besides those whose rows use a symbol, such as one whose baseline has it.
-      own: False where the symbols are general and the row is about one use of them: papers and experiments are then
-        those given here alone.
+      specific: False where the symbols are general and the row is about one use of them: papers and experiments are
+        then those given here alone.
     """
 
     id: str
@@ -24,8 +24,10 @@ class Row(NamedTuple):
     symbols: str
     papers: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
-    own: bool = True
+    specific: bool = True
 
+
+SGD = ("bag_of_tricks", "optimizers", "recipes", "regularizers")  # their baselines decay so
 
 ROWS = (
     Row("A1", "softmax cross-entropy", "optax.softmax_cross_entropy", also=("bag_of_tricks", "losses")),
@@ -234,7 +236,7 @@ ROWS = (
         "optim.freeze, augment.random_resized_crop",
         papers=("arXiv 1906.06423",),
         also=("views",),
-        own=False,
+        specific=False,
     ),
     Row("G+", "repeated augmentation", "augment.repeat_batch", also=("recipes",)),
     Row(
@@ -271,7 +273,7 @@ ROWS = (
         "optax.rmsprop (epsilon inside the root, decay 0.9, the rate before the momentum; torch's outside, "
         "0.99, after)",
     ),
-    Row("I1", "SGD with coupled decay", "optim.coupled_sgd", also=("bag_of_tricks",)),
+    Row("I1", "SGD with coupled decay", "optim.coupled_sgd, tricks.optimizers.coupled", also=SGD),
     Row("I2", "scheduled momentum", "optax.inject_hyperparams"),
     Row("I3", "Adam, then SGD", "optim.switch"),
     Row(
@@ -290,7 +292,7 @@ ROWS = (
         "optim.by_path, optim.freeze, optim.unfreeze_at, optim.layerwise_decay, optim.layer_rates, "
         "optim.path_mask, optim.leaf_table",
     ),
-    Row("I9", "regularisation on and off", "optim.alternate"),
+    Row("I9", "regularisation on and off", "optim.alternate", also=("regularizers",), specific=False),
     Row(
         "I10",
         "bf16, fp16 with loss scaling",
@@ -310,6 +312,7 @@ ROWS = (
         "weights that an optimiser names for evaluation: schedule-free",
         "optim.evaluate_at, opt_states.eval_params",
         papers=("arXiv 2405.15682",),
+        also=("optimizers",),
     ),
     Row(
         "J1",

@@ -70,8 +70,8 @@ def _body(function: FunctionType) -> ast.AST:
     if function.__name__ != "<lambda>":
         return ast.parse(textwrap.dedent(inspect.getsource(function)))
     line, tree = function.__code__.co_firstlineno, ast.parse(inspect.getsource(inspect.getmodule(function)))
-    found = [node for node in ast.walk(tree) if isinstance(node, ast.Lambda) and node.lineno == line]
-    return ast.Module(body=[ast.Expr(node) for node in found], type_ignores=[])
+    lambdas = [node for node in ast.walk(tree) if isinstance(node, ast.Lambda) and node.lineno == line]
+    return ast.Module(body=[ast.Expr(node) for node in lambdas], type_ignores=[])
 
 
 def _closed_over(function: FunctionType) -> Iterator[tuple[str, object]]:

@@ -2,7 +2,7 @@
 
 Measured with the command below, 4 paired seeds, 3,500 training images of fashion_mini, 6 epochs, on two cores of an
 AMD EPYC (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline of the
-same setting, verdicts after Holm's correction over all rows. The whole report: results/activations.
+same setting, verdicts after Holm's correction over all rows. The complete report: results/activations.
 
     python -m experiments.activations
 

@@ -5,7 +5,7 @@ Grey images are tinted first, each in a colour of its own, so that augmentations
 Measured with the command below, 4 paired seeds, 880 training images of cifar10.npz, 24 epochs, on two cores of an AMD
 EPYC (jax 0.10.2) that ran nothing else; differences are to the baseline of the same setting, verdicts after Holm's
 correction over all rows. These are 648 updates: little enough that what makes images harder costs more than it gives;
-a longer run, in which the baseline overfits, was not made. The time is that of a run by the baseline's. The whole
+a longer run, in which the baseline overfits, was not made. The time is that of a run by the baseline's. The complete
 report: results/augment.
 
     python -m experiments.augment --preset full --data cifar10.npz --images 1000

@@ -13,8 +13,8 @@ Co-training (Ge and Yu) puts beside each batch as many of the source's images th
 
 Measured with the command below, 4 paired seeds, 50 or 1,500 of the 1,750 training images of five classes of
 fashion_mini, 4 epochs, on two cores of an AMD EPYC (jax 0.10.2) that other jobs shared, so that no times are given;
-differences are to the baseline of the same setting, verdicts after Holm's correction over all rows. The whole report:
-results/finetune.
+differences are to the baseline of the same setting, verdicts after Holm's correction over all rows. The complete
+report: results/finetune.
 
     python -m experiments.finetune
 
@@ -63,10 +63,10 @@ from jaxtricks.tricks import finetuning as f
 
 def ladder(source, images):
     """Ways to go on from a source's weights; the baseline trains all layers at one rate."""
-    undo = 1 / f.SHARES[images]
+    source_lr = 1 / f.SHARES[images]
     return {
-        "from scratch": Trick(partial(f.from_scratch, lr=undo), -1 if source == "similar" else None),
-        "linear probe": Trick(partial(f.only, last=1, lr=undo), None),
+        "from scratch": Trick(partial(f.from_scratch, lr=source_lr), -1 if source == "similar" else None),
+        "linear probe": Trick(partial(f.only, last=1, lr=source_lr), None),
         "last stage": Trick(partial(f.only, last=2, lr=1.0), None),
         "rates by layer": Trick(partial(f.by_layer, decay=0.7), None, "arXiv 1801.06146"),
         "gradual unfreezing": Trick(partial(f.unfreezing, share=1 / 3), None, "arXiv 1801.06146"),

@@ -18,7 +18,7 @@ Through 20 layers of 256 ReLU units the variance of the activations ends at 1.5e
 
 Measured with the command below, 4 paired seeds, 3,500 training images of fashion_mini, 4 epochs, on two cores of an
 AMD EPYC (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline of the same
-setting, verdicts after Holm's correction over all rows. The whole report: results/init.
+setting, verdicts after Holm's correction over all rows. The complete report: results/init.
 
     python -m experiments.init
 
@@ -57,7 +57,7 @@ from jaxtricks.ablation.cli import Preset, main
 from jaxtricks.tricks import Setting, Trick, set_fields
 from jaxtricks.tricks import bag as t
 
-made = jax.nn.initializers
+initializers = jax.nn.initializers
 
 
 def trick(initialiser, expected=None, paper=None):
@@ -67,14 +67,14 @@ def trick(initialiser, expected=None, paper=None):
 def ladder(bare):
     """Without normalisation the scale of the weights is all there is."""
     return {
-        "all zero": trick(made.zeros, -1),
-        "all 0.01": trick(made.constant(0.01), -1),
-        "N(0, 0.01)": trick(made.normal(0.01), -1 if bare else None),
-        "Xavier uniform": trick(made.glorot_uniform(), 0),
+        "all zero": trick(initializers.zeros, -1),
+        "all 0.01": trick(initializers.constant(0.01), -1),
+        "N(0, 0.01)": trick(initializers.normal(0.01), -1 if bare else None),
+        "Xavier uniform": trick(initializers.glorot_uniform(), 0),
         "He, fan in": trick(init.he_normal(), 1 if bare else None, "arXiv 1502.01852"),
         "He, fan out": trick(init.he_normal(mode="fan_out"), 1 if bare else None, "arXiv 1502.01852"),
-        "He uniform": trick(made.he_uniform(), 1 if bare else None, "arXiv 1502.01852"),
-        "orthogonal": trick(made.orthogonal(2**0.5), None, "arXiv 1312.6120"),
+        "He uniform": trick(initializers.he_uniform(), 1 if bare else None, "arXiv 1502.01852"),
+        "orthogonal": trick(initializers.orthogonal(2**0.5), None, "arXiv 1312.6120"),
         "Dirac": trick(init.dirac(rest=init.he_normal()), None, "arXiv 2404.00498"),
         "classifier zero": Trick(partial(set_fields, init=partial(init.zero_last, pattern="^head/")), None),
     }

@@ -8,7 +8,7 @@ The parameters of the robust losses were chosen by held-out accuracy at 40 %, on
 
 Measured with the command below, 4 paired seeds, 3,500 training images of fashion_mini, 20 epochs, on two cores of an
 AMD EPYC (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline of the same
-setting, verdicts after Holm's correction over all rows. The whole report: results/losses.
+setting, verdicts after Holm's correction over all rows. The complete report: results/losses.
 
     python -m experiments.losses
 

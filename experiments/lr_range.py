@@ -2,8 +2,8 @@
 
 It trains the baseline of the experiments on one family (SGD with Nesterov's momentum of 0.9, decay of 1e-4) once, on
 one device, and writes lr_range.png. The rules are fastai's, of the smoothed loss: ``valley``, the middle of its longest
-fall, and ``steepest``. A loss that is not finite, or a smoothed one of four times the least, ends the test. The command
-below suggested 0.04 and 0.21; the other experiments on this network use 0.05 to 0.1 at batches of 16 and 32.
+fall, and ``steepest``. A loss that is not finite, or a smoothed one of four times its minimum, ends the test. The
+command below suggested 0.04 and 0.21; the other experiments on this network use 0.05 to 0.1 at batches of 16 and 32.
 
     python -m experiments.lr_range --data fashion_mini --model plain_mini
 """
@@ -56,14 +56,14 @@ def main(options: Options) -> dict[str, float]:
     span = {"low": options.low, "high": options.high, "steps": options.steps}
     test = lr_range.lr_range_test(*range_test.step_at_rate(recipe, dataset, seed=options.seed), **span)
     curve = lr_range.middle(test, steps=options.steps)
-    found = {"valley": lr_range.valley(*curve), "steepest": lr_range.steepest(*curve)}
+    suggestions = {"valley": lr_range.valley(*curve), "steepest": lr_range.steepest(*curve)}
     options.out.mkdir(parents=True, exist_ok=True)
-    range_test.plot(test, found, title=f"{options.model} on {options.data}").savefig(
+    range_test.plot(test, suggestions, title=f"{options.model} on {options.data}").savefig(
         options.out / "lr_range.png", dpi=150
     )
     print(f"{len(test.rates)} steps, up to a rate of {test.rates[-1]:.2g}; written: {options.out / 'lr_range.png'}")
-    print("\n".join(f"{name}: {rate:.2g}" for name, rate in found.items()))
-    return found
+    print("\n".join(f"{name}: {rate:.2g}" for name, rate in suggestions.items()))
+    return suggestions
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ over as many. Muon orthogonalises the kernels; Adam has the biases, at a tenth o
 
 Measured with the command below, 4 paired seeds, 3,500 training images of fashion_mini, 8 epochs, on two cores of an
 AMD EPYC (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline, verdicts
-after Holm's correction over all rows. The whole report: results/optimizers.
+after Holm's correction over all rows. The complete report: results/optimizers.
 
     python -m experiments.optimizers
 

@@ -4,7 +4,7 @@ The baseline takes the maximum of 2 x 2 and, at the end, the average of all posi
 
 Measured with the command below, 6 paired seeds, 3,500 training images of fashion_mini, 6 epochs, on two cores of an
 AMD EPYC (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline, verdicts
-after Holm's correction over all rows. The whole report: results/pooling.
+after Holm's correction over all rows. The complete report: results/pooling.
 
     python -m experiments.pooling
 

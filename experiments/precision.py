@@ -6,7 +6,7 @@ doubles after 2,000 good steps. From 2^15 no step was skipped, from 2^24, the la
 
 Measured with the command below, 4 paired seeds, 3,500 training images of fashion_mini, 6 epochs, on two cores of an
 AMD EPYC (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline, verdicts
-after Holm's correction over all rows. The whole report: results/precision.
+after Holm's correction over all rows. The complete report: results/precision.
 
     python -m experiments.precision
 

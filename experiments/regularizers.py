@@ -10,7 +10,7 @@ stopping is no recipe but an argument of ``train.fit``, and not in the table.
 
 Measured with the command below, 4 paired seeds, 3,500 training images of fashion_mini, 8 epochs, on two cores of an
 AMD EPYC (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline of the same
-setting, verdicts after Holm's correction over all rows. The whole report: results/regularizers.
+setting, verdicts after Holm's correction over all rows. The complete report: results/regularizers.
 
     python -m experiments.regularizers
 

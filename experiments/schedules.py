@@ -6,7 +6,7 @@ rise by themselves.
 
 Measured with the command below, 4 paired seeds, 3,500 training images of fashion_mini, 6 epochs, on two cores of an
 AMD EPYC (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline of the same
-setting, verdicts after Holm's correction over all rows. The whole report: results/schedules.
+setting, verdicts after Holm's correction over all rows. The complete report: results/schedules.
 
     python -m experiments.schedules
 
@@ -47,9 +47,9 @@ from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import schedules as s
 
 
-def constant(**given) -> Recipe:
+def constant(**arguments) -> Recipe:
     """The baseline: the peak rate all along."""
-    return replace(t.standard(**given), schedule=optim.constant)
+    return replace(t.standard(**arguments), schedule=optim.constant)
 
 
 FALLING = {

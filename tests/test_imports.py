@@ -133,15 +133,25 @@ def test_files_import_each_other_in_no_circle():
     sorted_or_circle(graph)
 
 
+def stray(folder, forbidden):
+    """``(file, name)`` of what the files of a folder import of others, but for the one table of cases."""
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        file = str(path.relative_to(ROOT))
+        for name in imported(path):
+            cases = file == "benchmarks/_cases.py" and (name == "tests.cases" or name.startswith("tests.cases."))
+            if name.split(".")[0] in forbidden and not cases:
+                yield file, name
+
+
 def test_what_stands_on_the_package():
-    """Experiments import everything but the tests and benchmarks; docs import no experiment; nothing imports back."""
-    for folder, forbidden in {
-        "experiments": ("benchmarks", "tests"),
-        "docs": ("experiments", "benchmarks", "tests"),
-        "benchmarks": ("tests",),
-    }.items():
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            assert not [name for name in imported(path) if name.split(".")[0] in forbidden], path
+    """Experiments import no test and no benchmark; docs import no experiment either; benchmarks take only the cases.
+
+    One table of cases feeds tests and benchmarks: ``benchmarks/_cases.py`` alone imports ``tests.cases``.
+    """
+    assert not list(stray("experiments", ("benchmarks", "tests")))
+    assert not list(stray("docs", ("experiments", "benchmarks", "tests")))
+    assert not list(stray("benchmarks", ("tests",)))
+    assert {name.split(".")[0] for name in imported(ROOT / "benchmarks/_cases.py")} >= {"tests"}
 
 
 @pytest.mark.parametrize("leaf", sorted(LEAVES))

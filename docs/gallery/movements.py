@@ -188,11 +188,11 @@ def pointed(points, matrix, photos, angle):
     return {"image": augment.warp(photos.sample["image"], turn), "keypoint": points(corners, turn), "visible": visible}
 
 
-def alternated(each, keyless, flip, photos, epoch):
+def alternated(on_each, keyless, flip, photos, epoch):
     """The flowers, as a batch of one in an epoch of training."""
     sample = photos.sample | {"index": jnp.int32(0), "epoch": epoch}
     batch = jax.tree.map(lambda entry: jnp.asarray(entry)[None], sample)
-    return first(each(keyless(flip))(jax.random.key(0), batch))
+    return first(on_each(keyless(flip))(jax.random.key(0), batch))
 
 
 ANGLES = (0.0, 15.0, 30.0, 45.0, 60.0, 90.0)
@@ -257,7 +257,7 @@ FOLLOW = (
         "Samples of a batch",
         "each_sample gives every sample of a batch its own draw: two batches of four photographs, with their boxes.",
         (augment.each_sample, augment.random_affine_sample),
-        at=lambda each, affine, photos, key: each(partial(affine, angle=30.0))(key, photos.batch),
+        at=lambda on_each, affine, photos, key: on_each(partial(affine, angle=30.0))(key, photos.batch),
         values=2,
         before=None,
         label=tuple("abcdabcd"),

@@ -56,8 +56,8 @@ class Values(NamedTuple):
 def evaluate(panel: Panel) -> dict[str, Values]:
     """Every curve at every point, all of a panel in one compilation."""
     x = points(panel)
-    found = once(partial(_curves, panel, x))
-    return {label: Values(x, *curve) for label, curve in zip(panel.curves, found, strict=True)}
+    curves = once(partial(_curves, panel, x))
+    return {label: Values(x, *curve) for label, curve in zip(panel.curves, curves, strict=True)}
 
 
 def points(panel: Panel) -> np.ndarray:

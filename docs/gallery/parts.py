@@ -137,9 +137,9 @@ def called(curve: Callable | tuple | Call, at: Callable | None) -> Call:
     return call if call.at is not None else call._replace(at=at)
 
 
-def once(f: Callable, *given: Any) -> Any:
+def once(f: Callable, *args: Any) -> Any:
     """The result of a function, compiled without optimising: that takes longer than to run it this one time."""
-    return jax.device_get(jax.jit(f, compiler_options={"xla_backend_optimization_level": 0})(*given))
+    return jax.device_get(jax.jit(f, compiler_options={"xla_backend_optimization_level": 0})(*args))
 
 
 def signs(text: str) -> str:

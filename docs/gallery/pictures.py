@@ -22,9 +22,9 @@ RANGES = {
 }
 
 
-def powered(f, photos, share, *, given):
+def powered(f, photos, share, *, changed):
     """One setting at a share of its range, for saturation and value alike, the others at the identity."""
-    power, factor, shift, hue = (PLAIN | given(share)).values()
+    power, factor, shift, hue = (PLAIN | changed(share)).values()
     return f(photos.image, jnp.stack([power] * 2), jnp.stack([factor] * 2), jnp.stack([shift] * 2), hue)
 
 
@@ -73,7 +73,7 @@ COLOUR = (
     amounts(
         "Powers of saturation and value",
         "One setting at a time from end to end of its range, the others at the identity.",
-        {name: Call(augment.hsv_power, partial(powered, given=given)) for name, given in RANGES.items()},
+        {name: Call(augment.hsv_power, partial(powered, changed=changed)) for name, changed in RANGES.items()},
         (-1.0, -0.6, -0.2, 0.2, 0.6, 1.0),
         "{:+g}",
     ),
@@ -278,9 +278,9 @@ def operations(title, caption, table, names):
     )
 
 
-def chained(chain, each, maybe, keyless, flip, crop, photos, key):
+def chained(chain, on_each, maybe, keyless, flip, crop, photos, key):
     cut = partial(crop, size=SIZE, area=(0.4, 1.0))
-    stages = chain(flip=each(flip), grey=each(maybe(0.5, keyless(augment.grayscale))), crop=each(cut))
+    stages = chain(flip=on_each(flip), grey=on_each(maybe(0.5, keyless(augment.grayscale))), crop=on_each(cut))
     return stages(key, {"image": photos.image[None]})["image"]
 
 
@@ -327,7 +327,7 @@ POLICIES = (
         "Repeated augmentation",
         "Each photograph three times in the batch, then a random crop of each.",
         (augment.repeat_batch, augment.each, augment.random_resized_crop),
-        at=lambda repeat, each, crop, photos, key: each(partial(crop, size=SIZE))(
+        at=lambda repeat, on_each, crop, photos, key: on_each(partial(crop, size=SIZE))(
             key, repeat({"image": photos.batch["image"][:2]}, times=3)
         )["image"],
         values=1,

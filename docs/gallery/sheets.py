@@ -50,8 +50,8 @@ def photos() -> Photos:
     """Squares of the two photographs that scikit-learn brings along."""
     from sklearn.datasets import load_sample_images  # a second, and for the sheets only
 
-    found = dict(zip(("china", "flower"), map(Image.fromarray, load_sample_images().images), strict=True))
-    samples = [_sample(found[name], box, shapes) for (name, *box), shapes in zip(SQUARES, OUTLINES, strict=True)]
+    by_name = dict(zip(("china", "flower"), map(Image.fromarray, load_sample_images().images), strict=True))
+    samples = [_sample(by_name[name], box, shapes) for (name, *box), shapes in zip(SQUARES, OUTLINES, strict=True)]
     batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), *samples)
     soft = {"image": batch["image"], "target": jnp.eye(4)}
     return Photos(samples[0]["image"], samples[1], batch | {"label": jnp.arange(8).reshape(4, 2)}, soft)
@@ -76,22 +76,23 @@ def _sample(photo: Image.Image, square: Sequence[int], shapes: Sequence) -> dict
     }
 
 
-def evaluate(sheet: Sheet, given: Photos) -> dict[str, list[tuple[str, dict]]]:
+def evaluate(sheet: Sheet, subjects: Photos) -> dict[str, list[tuple[str, dict]]]:
     """The pictures of every row with their labels; a sheet is one compilation, unless its values are static."""
     calls = [partial(call.at, *call.functions) for call in sheet.calls.values()]
     drawn = isinstance(sheet.values, int)
     if sheet.values is None:
-        found = [_pictures(row) for row in once(lambda given: [at(given) for at in calls], given)]
+        results = [_pictures(row) for row in once(lambda subjects: [at(subjects) for at in calls], subjects)]
     elif sheet.static:
-        found = [
-            [_pictures(once(lambda given, at=at, v=v: at(given, v), given))[0] for v in sheet.values] for at in calls
+        results = [
+            [_pictures(once(lambda subjects, at=at, v=v: at(subjects, v), subjects))[0] for v in sheet.values]
+            for at in calls
         ]
     else:
         values = jax.random.split(jax.random.key(0), sheet.values) if drawn else jnp.asarray(sheet.values)
         every = [jax.vmap(at, (None, 0)) for at in calls]
-        found = [_pictures(row) for row in once(lambda *given: [at(*given) for at in every], given, values)]
-    before = [] if sheet.before is None else [("original", *_pictures(sheet.before(given)))]
-    rows = [[*before, *zip(_labels(sheet, row), row, strict=True)] for row in found]
+        results = [_pictures(row) for row in once(lambda *subjects: [at(*subjects) for at in every], subjects, values)]
+    before = [] if sheet.before is None else [("original", *_pictures(sheet.before(subjects)))]
+    rows = [[*before, *zip(_labels(sheet, row), row, strict=True)] for row in results]
     return dict(zip(sheet.calls, rows, strict=True))
 
 
@@ -105,12 +106,12 @@ def _labels(sheet: Sheet, row: Sequence[Mapping]) -> Sequence[str]:
     return [sheet.label.format(value) for value in sheet.values]
 
 
-def _pictures(found) -> list[dict[str, np.ndarray]]:
+def _pictures(pictures) -> list[dict[str, np.ndarray]]:
     """Pictures one by one, whatever axes are in front of them."""
-    found = jax.device_get(found if isinstance(found, Mapping) else {"image": found})
-    lead = found["image"].ndim - 3
-    count = math.prod(found["image"].shape[:lead])
-    flat = {name: entry.reshape(count, *entry.shape[lead:]) for name, entry in found.items()}
+    pictures = jax.device_get(pictures if isinstance(pictures, Mapping) else {"image": pictures})
+    lead = pictures["image"].ndim - 3
+    count = math.prod(pictures["image"].shape[:lead])
+    flat = {name: entry.reshape(count, *entry.shape[lead:]) for name, entry in pictures.items()}
     return [{name: entry[i] for name, entry in flat.items()} for i in range(count)]
 
 

@@ -204,7 +204,8 @@ ELSEWHERE = {
         "tests/train/test_tasks.py": """data.from_columns tasks.multilabel tasks.regression
             tasks.segmentation train.collected train.mean_of""",
         "tests/ablation/test_report.py": """ablation.machine ablation.report.findings
-            ablation.report.summarise ablation.report.table ablation.report.write""",
+            ablation.report.markdown ablation.report.render ablation.report.summarise ablation.report.table
+            ablation.report.write""",
         "tests/ablation/test_search.py": "ablation.best_rates ablation.rate_trials",
         "tests/ablation/test_statistics.py": "ablation.verdict",
         "tests/ablation/test_cells.py": "data.identity",
@@ -224,13 +225,13 @@ ELSEWHERE = {
         "tests/test_init.py": "init.zero_gamma init.zero_last",
         "tests/test_keys_and_check.py": """check.between check.boolean check.floating check.integer check.min_rank
             check.number check.option check.positive check.rank check.same_shape check.shape check.at_least""",
-        "tests/tricks/test_lint.py": "lint.conflicts",
         "tests/train/test_logs.py": "train.json_lines train.tensorboard",
         "tests/train/test_parallel.py": "train.initialize_distributed",
         "tests/test_fingerprint.py": "fingerprint.describe fingerprint.fingerprint fingerprint.source_digest",
     }.items()
 }
 # What fit and the ablation call with what they have checked (row 17).
-WITHIN = """ablation.apply ablation.forward_cost ablation.gather ablation.run_cells train.eval_params
-    train.build_constants train.build_model train.build_schedule train.create_state train.make_evaluate
-    train.make_step train.total_steps""".split()
+WITHIN = """ablation.apply ablation.common_headline ablation.forward_cost ablation.gather ablation.headline_of
+    ablation.headline_of_task ablation.run_cells train.build_constants train.build_model
+    train.build_schedule train.create_state train.eval_params train.make_evaluate train.make_step
+    train.total_steps""".split()
