@@ -144,7 +144,9 @@ def test_a_variable_says_what_it_is(name):
 
 def test_the_search_finds_what_it_is_for():
     """And leaves alone what it is not for."""
-    assert {word for word, _ in matches(r"(?:(?<!in[ _-])flight)", "flight in_flight in flight in-flight")} == {"flight"}
+    assert {word for word, _ in matches(r"(?:(?<!in[ _-])flight)", "flight in_flight in flight in-flight")} == {
+        "flight"
+    }
     assert not list(matches(f"(?:{list(WORDS)[4]})", "at least two; At least; least squares"))
     assert [line for _, line in matches(f"(?:{list(WORDS)[2]})", "island landscape\nit lands\nland(x)")] == [2, 3]
     assert [word for word, _ in identifiers("agree = 'agree'  # agree\nf(beside=1)")] == ["agree", "f", "beside"]

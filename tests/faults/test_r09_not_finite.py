@@ -142,7 +142,11 @@ def test_r09_a_run_skips_tells_and_ends_after_too_many_in_a_row(kind, tmp_path, 
     assert sum(not np.isfinite(x).all() for x in floats) == int(not np.isfinite(run.state.value))
     with pytest.raises(NonFiniteError, match="not finite for 3 steps in a row, up to 6"):
         fit(bad, dataset(), plan=plan, max_nonfinite_steps=2)
-    card("r09", f"4 NaN steps of a run, {kind}: logged with the indices of their examples; a typed error after 3 in a row", "yes")
+    card(
+        "r09",
+        f"4 NaN steps of a run, {kind}: logged with the indices of their examples; a typed error after 3 in a row",
+        "yes",
+    )
 
 
 def test_r09_apply_if_finite_of_optax_applies_it_in_the_end(card):

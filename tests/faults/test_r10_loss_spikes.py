@@ -55,7 +55,9 @@ def test_r10_a_spike_is_skipped_and_told_with_its_rows(kind, card):
     assert int(found.state.opt.rejected) == len(SPIKES)
     assert found.skipped == 0  # their losses were finite
     card(
-        "r10", f"spikes of a run, {kind}: skipped, logged with the indices of their examples", f"{len(told)} of {len(SPIKES)}"
+        "r10",
+        f"spikes of a run, {kind}: skipped, logged with the indices of their examples",
+        f"{len(told)} of {len(SPIKES)}",
     )
 
 
