@@ -62,6 +62,12 @@ def rotate(image: jax.Array, angle: jax.Array | float, *, method: str = "bilinea
 
     Raises:
       ValueError: on a wrong rank, dtype or method.
+
+    Example:
+      >>> image = jnp.arange(4.0).reshape(2, 2, 1) / 4
+      >>> print(np.asarray(rotate(image, 90.0, method="nearest")).squeeze().round(3))
+      [[0.25 0.75]
+       [0.   0.5 ]]
     """
     return warp(image, geometry.rotation(angle, _size(image)), method=method, fill=fill)
 
@@ -80,6 +86,11 @@ def translate(image: jax.Array, shift: jax.Array, *, method: str = "bilinear", f
 
     Raises:
       ValueError: on a wrong rank, shape, dtype or method.
+
+    Example:
+      >>> image = jnp.arange(4.0).reshape(1, 4, 1) / 4
+      >>> print(np.asarray(translate(image, jnp.array([1.0, 0.0]))).squeeze().round(3))
+      [0.   0.   0.25 0.5 ]
     """
     return _stretch(image, geometry.translation(shift), method, fill)
 

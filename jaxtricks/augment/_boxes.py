@@ -63,6 +63,12 @@ def cut_boxes(
 
     Raises:
       ValueError: on a wrong shape or dtype, or visible outside 0 to 1.
+
+    Example:
+      >>> boxes, frame = jnp.array([[-1.0, 0.0, 2.0, 2.0], [5.0, 5.0, 6.0, 6.0]]), jnp.array([0.0, 0.0, 4.0, 4.0])
+      >>> boxes, box_valid = cut_boxes(boxes, jnp.array([True, True]), frame)
+      >>> print(boxes[0], box_valid)
+      [0. 0. 2. 2.] [ True False]
     """
     check.between("visible", visible, 0.0, 1.0)
     _check(boxes)

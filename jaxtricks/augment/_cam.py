@@ -22,6 +22,11 @@ def class_activation(features: jax.Array, weights: jax.Array) -> jax.Array:
     Raises:
       ValueError: on a wrong rank, shape or dtype.
 
+    Example:
+      >>> features = jnp.array([[[1.0, 0.0], [0.0, 2.0]]])
+      >>> print(np.asarray(class_activation(features, jnp.array([1.0, 1.0]))).squeeze().round(3))
+      [0.5 1. ]
+
     Reference:
       Zhou et al., Learning deep features for discriminative localization, arXiv 1512.04150.
     """

@@ -25,6 +25,11 @@ def luma(image: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: on a wrong rank, dtype or number of channels.
+
+    Example:
+      >>> image = jnp.array([[[1.0, 0.0, 0.0]]])
+      >>> print(np.asarray(luma(image)).squeeze().round(3))
+      0.299
     """
     _checks.photo("image", image, channels=(1, 3))
     image = jnp.asarray(image)
@@ -56,6 +61,11 @@ def adjust_brightness(image: jax.Array, factor: jax.Array | float) -> jax.Array:
 
     Raises:
       ValueError: on a wrong rank or dtype, or a negative factor.
+
+    Example:
+      >>> image = jnp.array([[[0.25], [0.75]]])  # one row of two pixels
+      >>> print(np.asarray(adjust_brightness(image, 0.5)).squeeze().round(3))
+      [0.125 0.375]
     """
     _checks.image("image", image)
     return _blend(image, jnp.zeros_like(image), factor)
@@ -74,6 +84,11 @@ def adjust_contrast(image: jax.Array, factor: jax.Array | float) -> jax.Array:
 
     Raises:
       ValueError: on a wrong rank, dtype or number of channels, or a negative factor.
+
+    Example:
+      >>> image = jnp.array([[[0.25], [0.75]]])  # one row of two pixels
+      >>> print(np.asarray(adjust_contrast(image, 0.5)).squeeze().round(3))
+      [0.375 0.625]
     """
     _checks.image("image", image, channels=(1, 3))
     mean = luma(channelwise(jnp.mean, image))  # luma is linear: that of the mean is the mean of it
@@ -93,6 +108,11 @@ def adjust_saturation(image: jax.Array, factor: jax.Array | float) -> jax.Array:
 
     Raises:
       ValueError: on a wrong rank, dtype or number of channels, or a negative factor.
+
+    Example:
+      >>> image = jnp.array([[[1.0, 0.0, 0.0]]])  # red, of luma 0.299
+      >>> print(np.asarray(adjust_saturation(image, 0.0)).squeeze().round(3))
+      [0.299 0.299 0.299]
     """
     _checks.image("image", image, channels=(3,))
     return _blend(image, jnp.broadcast_to(luma(image), image.shape), factor)
@@ -111,6 +131,11 @@ def adjust_hue(image: jax.Array, shift: jax.Array | float) -> jax.Array:
 
     Raises:
       ValueError: on a wrong rank, dtype or number of channels, or a shift outside -0.5 to 0.5.
+
+    Example:
+      >>> image = jnp.array([[[1.0, 0.0, 0.0]]])  # red
+      >>> print(np.asarray(adjust_hue(image, 1 / 3)).squeeze().round(3))
+      [0. 1. 0.]
     """
     _checks.scalar("shift", shift)
     check.between("shift", shift, -0.5, 0.5)

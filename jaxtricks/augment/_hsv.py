@@ -21,6 +21,10 @@ def rgb_to_hsv(image: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: on a wrong rank, dtype or number of channels.
+
+    Example:
+      >>> print(np.asarray(rgb_to_hsv(jnp.array([[[0.0, 0.5, 0.0]]]))).squeeze().round(3))
+      [0.333 1.    0.5  ]
     """
     _checks.image("image", image, channels=(3,))
     r, g, b = image[..., 0], image[..., 1], image[..., 2]
@@ -47,6 +51,10 @@ def hsv_to_rgb(image: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: on a wrong rank, dtype or number of channels.
+
+    Example:
+      >>> print(np.asarray(hsv_to_rgb(jnp.array([[[1 / 3, 1.0, 0.5]]]))).squeeze().round(3))
+      [0.  0.5 0. ]
     """
     _checks.image("image", image, channels=(3,))
     hue, saturation, value = image[..., 0:1], image[..., 1:2], image[..., 2:3]

@@ -24,6 +24,12 @@ def combine(*matrices: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: if there is none, or one is not ``[3, 3]`` of numbers.
+
+    Example:
+      >>> print(combine(translation(jnp.array([1.0, 0.0])), scaling(2.0, (4, 4))))
+      [[ 2.  0.  0.]
+       [ 0.  2. -2.]
+       [ 0.  0.  1.]]
     """
     if not matrices:
         raise ValueError("matrices is empty; allowed: one or more.")
@@ -46,6 +52,10 @@ def inverse(matrix: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: on a wrong shape.
+
+    Example:
+      >>> print(inverse(translation(jnp.array([3.0, -1.0])))[:2, 2])
+      [-3.  1.]
     """
     _checks.matrix("matrix", matrix)
     (a, b, x), (c, d, y), _ = matrix
@@ -65,6 +75,12 @@ def translation(shift: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: on a wrong shape.
+
+    Example:
+      >>> print(translation(jnp.array([3.0, -1.0])))
+      [[ 1.  0.  3.]
+       [ 0.  1. -1.]
+       [ 0.  0.  1.]]
     """
     _checks.vector("shift", shift, 2)
     return _matrix(1, 0, shift[0], 0, 1, shift[1])
@@ -82,6 +98,11 @@ def rotation(angle: jax.Array | float, size: tuple[int, int]) -> jax.Array:
 
     Raises:
       ValueError: on a wrong rank or size.
+
+    Example:
+      >>> matrix = rotation(90.0, (4, 4))
+      >>> print((matrix @ jnp.array([4.0, 2.0, 1.0])).round() + 0.0)  # the middle of the right edge goes to the top
+      [2. 0. 1.]
     """
     _checks.scalar("angle", angle)
     radians = jnp.deg2rad(jnp.asarray(angle, jnp.float32))
@@ -101,6 +122,12 @@ def scaling(factor: jax.Array | float, size: tuple[int, int]) -> jax.Array:
 
     Raises:
       ValueError: on a wrong rank or size.
+
+    Example:
+      >>> print(scaling(2.0, (4, 4)))  # about the centre, (2, 2)
+      [[ 2.  0. -2.]
+       [ 0.  2. -2.]
+       [ 0.  0.  1.]]
     """
     check.rank("factor", factor, (0, 1))
     check.shape("factor", factor, () if jnp.ndim(factor) == 0 else (2,))
@@ -121,6 +148,12 @@ def shearing(slope: jax.Array, size: tuple[int, int]) -> jax.Array:
 
     Raises:
       ValueError: on a wrong shape or size.
+
+    Example:
+      >>> print(shearing(jnp.array([0.5, 0.0]), (4, 4)))
+      [[ 1.   0.5 -1. ]
+       [ 0.   1.   0. ]
+       [ 0.   0.   1. ]]
     """
     _checks.vector("slope", slope, 2)
     return _centered(1, slope[0], slope[1], 1, size)
@@ -137,6 +170,12 @@ def mirroring(size: tuple[int, int]) -> jax.Array:
 
     Raises:
       ValueError: on a wrong size.
+
+    Example:
+      >>> print(mirroring((4, 4)))
+      [[-1.  0.  4.]
+       [ 0.  1.  0.]
+       [ 0.  0.  1.]]
     """
     return _centered(-1, 0, 0, 1, size)
 
@@ -153,6 +192,12 @@ def cropping(box: jax.Array, size: int | tuple[int, int]) -> jax.Array:
 
     Raises:
       ValueError: on a wrong shape or size.
+
+    Example:
+      >>> print(cropping(jnp.array([2.0, 1.0, 4.0, 3.0]), 4))
+      [[ 2.  0. -4.]
+       [ 0.  2. -2.]
+       [ 0.  0.  1.]]
     """
     _checks.vector("box", box, 4)
     height, width = _checks.size("size", size)

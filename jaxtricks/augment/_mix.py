@@ -61,6 +61,12 @@ def mixup(key: jax.Array, batch: Batch, *, alpha: float = 0.2, per: str = "batch
       ValueError: if an entry is missing (one-hot comes first), has a wrong rank or dtype, an option is wrong, or
         mix_pairs refuses the batch.
 
+    Example:
+      >>> batch = {"image": jnp.array([0.0, 1.0]).reshape(2, 1, 1, 1), "target": jnp.eye(2)}
+      >>> mixed = mixup(jax.random.key(0), batch, alpha=0.2)
+      >>> print(mixed["target"].sum(1))
+      [1. 1.]
+
     Reference:
       Zhang et al., mixup: beyond empirical risk minimization, arXiv 1710.09412.
     """
@@ -133,6 +139,12 @@ def cutmix(key: jax.Array, batch: Batch, *, alpha: float = 1.0, per: str = "batc
     Raises:
       ValueError: if an entry is missing (one-hot comes first), has a wrong rank or dtype, an option is wrong, or
         cut_pairs refuses the batch.
+
+    Example:
+      >>> batch = {"image": jnp.array([0.0, 1.0]).reshape(2, 1, 1, 1) * jnp.ones((2, 4, 4, 1)), "target": jnp.eye(2)}
+      >>> mixed = cutmix(jax.random.key(0), batch)
+      >>> print(bool(jnp.allclose(mixed["image"].mean((1, 2, 3)), mixed["target"][:, 1])))  # the area counts
+      True
 
     Reference:
       Yun et al., CutMix: regularization strategy to train strong classifiers with localizable features,

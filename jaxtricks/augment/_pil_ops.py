@@ -20,6 +20,11 @@ def invert(image: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: on a wrong rank or dtype.
+
+    Example:
+      >>> image = jnp.array([[[0.25], [0.75]]])  # one row of two pixels
+      >>> print(np.asarray(invert(image)).squeeze().round(3))
+      [0.75 0.25]
     """
     _checks.photo("image", image)
     image = jnp.asarray(image)
@@ -37,6 +42,11 @@ def grayscale(image: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: on a wrong rank, dtype or number of channels.
+
+    Example:
+      >>> image = jnp.array([[[1.0, 0.0, 0.0]]])
+      >>> print(np.asarray(grayscale(image)).squeeze().round(3))
+      [0.299 0.299 0.299]
     """
     _checks.photo("image", image, channels=(3,))
     return jnp.broadcast_to(luma(image), jnp.shape(image))
@@ -55,6 +65,11 @@ def solarize(image: jax.Array, threshold: jax.Array | float) -> jax.Array:
 
     Raises:
       ValueError: on a wrong rank or dtype.
+
+    Example:
+      >>> image = jnp.array([[[0.25], [0.75]]])  # one row of two pixels
+      >>> print(np.asarray(solarize(image, 0.5)).squeeze().round(3))
+      [0.25 0.25]
     """
     _checks.image("image", image)
     _checks.scalar("threshold", threshold)
@@ -74,6 +89,11 @@ def posterize(image: jax.Array, bits: jax.Array | int) -> jax.Array:
 
     Raises:
       ValueError: on a wrong rank or dtype, or bits outside 0 to 8.
+
+    Example:
+      >>> image = jnp.array([[[200], [100]]], jnp.uint8)
+      >>> print(np.asarray(posterize(image, 1)).squeeze().round(3))
+      [128   0]
     """
     check.integer("bits", bits)
     check.rank("bits", bits, 0)
@@ -102,6 +122,11 @@ def autocontrast(image: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: on a wrong rank or dtype.
+
+    Example:
+      >>> image = jnp.array([[[0.25], [0.75]]])  # one row of two pixels
+      >>> print(np.asarray(autocontrast(image)).squeeze().round(3))
+      [0. 1.]
     """
     _checks.photo("image", image)
     dtype = jnp.result_type(image)
@@ -129,6 +154,11 @@ def equalize(image: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: on a wrong rank or dtype.
+
+    Example:
+      >>> image = jnp.arange(100, 116, dtype=jnp.uint8).repeat(64).reshape(32, 32, 1)
+      >>> print(image.min(), image.max(), equalize(image).min(), equalize(image).max())
+      100 115 0 255
     """
     _checks.photo("image", image)
     image = jnp.asarray(image)

@@ -22,6 +22,12 @@ def flip_views(image: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: on a wrong rank.
+
+    Example:
+      >>> image = jnp.arange(4.0).reshape(1, 4, 1) / 4
+      >>> print(np.asarray(flip_views(image)).squeeze().round(3))
+      [[0.   0.25 0.5  0.75]
+       [0.75 0.5  0.25 0.  ]]
     """
     _checks.pixels("image", image)
     return jnp.stack([image, image[:, ::-1]])
@@ -39,6 +45,10 @@ def five_crops(image: jax.Array, *, size: int | tuple[int, int]) -> jax.Array:
 
     Raises:
       ValueError: on a wrong rank, or a size larger than the image.
+
+    Example:
+      >>> print(five_crops(jnp.zeros((6, 8, 3)), size=4).shape)
+      (5, 4, 4, 3)
     """
     _checks.pixels("image", image)
     height, width = _checks.size("size", size)
@@ -61,6 +71,10 @@ def ten_crops(image: jax.Array, *, size: int | tuple[int, int]) -> jax.Array:
 
     Raises:
       ValueError: on a wrong rank, or a size larger than the image.
+
+    Example:
+      >>> print(ten_crops(jnp.zeros((6, 8, 3)), size=4).shape)
+      (10, 4, 4, 3)
     """
     crops = five_crops(image, size=size)
     return jnp.concatenate([crops, crops[:, :, ::-1]])
@@ -82,6 +96,10 @@ def scale_views(
 
     Raises:
       ValueError: on a wrong rank, dtype, size or method, or if shorter is empty.
+
+    Example:
+      >>> print(scale_views(jnp.zeros((6, 8, 3)), shorter=(4, 6), size=4).shape)
+      (2, 4, 4, 3)
     """
     if not shorter:
         raise ValueError(f"shorter is {shorter!r}; allowed: at least one length.")

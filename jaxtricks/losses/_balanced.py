@@ -96,9 +96,9 @@ def softmax_focal(
       ValueError: if a shape, a dtype or gamma is wrong.
 
     Example:
-      >>> logits, targets = jnp.log(jnp.array([[0.9, 0.1], [0.1, 0.9]])), jnp.array([[1.0, 0.0]] * 2)
-      >>> print(np.asarray(softmax_focal(logits, targets)).round(4))  # (1 - p)^2 (-log p) of p = 0.9 and 0.1
-      [0.0011 1.8651]
+      >>> logits, targets = jnp.log(jnp.array([[0.8, 0.2], [0.2, 0.8]])), jnp.array([[1.0, 0.0]] * 2)
+      >>> print(np.asarray(softmax_focal(logits, targets)).round(4))  # (1 - p)^2 (-log p) of p = 0.8 and 0.2
+      [0.0089 1.03  ]
 
     Reference:
       Lin et al., Focal loss for dense object detection, arXiv 1708.02002.
