@@ -87,13 +87,5 @@ PRESETS = {
 }
 
 if __name__ == "__main__":
-    main(
-        "finetune",
-        t.modern,
-        SETTINGS,
-        PRESETS,
-        title="Fine-tuning",
-        mode="add-one",
-        dataset=pretraining.target,
-        begin=pretraining.begin,
-    )
+    data = {"dataset": pretraining.target, "begin": pretraining.begin}
+    main("finetune", t.modern, SETTINGS, PRESETS, title="Fine-tuning", mode="add-one", **data)

@@ -1,7 +1,7 @@
 """From a split to the batches of steps: order, rows, what waits for them, and what stands in for unreadable ones."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -108,7 +108,7 @@ class Feed:
         columns["epoch"] = [np.full(len(r), step // self.steps_per_epoch, np.int32) for r in rows]
         return {name: np.stack(parts) if self.stacked else parts[0] for name, parts in columns.items()}
 
-    def steps(self, start: int, stop: int) -> Iterator[dict[str, np.ndarray]]:
+    def steps(self, start: int, stop: int) -> Generator[dict[str, np.ndarray]]:
         """The batches of the steps from start up to, not including, stop.
 
         Raises:

@@ -48,8 +48,8 @@ def tensorboard(folder: str | Path) -> Log:
     """
     try:
         from tensorboardX.event_file_writer import EventsWriter  # SummaryWriter's flush does not wait for its queue
-        from tensorboardX.proto.event_pb2 import Event
-        from tensorboardX.proto.summary_pb2 import Summary
+        from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
+        from tensorboardX.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
     except ImportError as error:
         raise ImportError("TensorBoard logs need tensorboardX: pip install 'jaxtricks[tensorboard]'.") from error
     writers: dict = {}

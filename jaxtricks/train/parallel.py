@@ -31,7 +31,7 @@ class Plan:
 
     kind: str = "jit"
     seeds_on: str = "map"
-    devices: tuple[jax.Device, ...] | None = None
+    devices: tuple[Any, ...] | None = None
 
     def __post_init__(self):
         if self.kind not in KINDS:
@@ -247,9 +247,8 @@ def initialize_distributed(
     Raises:
       ValueError: if only some of the three are given, or index is not below processes.
     """
-    arguments = (coordinator, processes, index)
-    if any(argument is not None for argument in arguments):
-        if any(argument is None for argument in arguments):
+    if coordinator is not None or processes is not None or index is not None:
+        if coordinator is None or processes is None or index is None:
             raise ValueError("coordinator, processes and index go together; allowed: all three or none.")
         if not 0 <= index < processes:
             raise ValueError(f"index is {index}; allowed: 0 to {processes - 1}.")
@@ -276,7 +275,7 @@ def compiled_cost(step: Any) -> dict[str, float | None]:
       ``train_flops``, floating-point operations as XLA counts them (a loop's body once), and ``peak_bytes``: arguments,
       outputs that are no donated arguments, and temporaries.
     """
-    cost = {"train_flops": None, "peak_bytes": None}
+    cost: dict[str, float | None] = {"train_flops": None, "peak_bytes": None}
     if hasattr(step, "cost_analysis"):
         counts = step.cost_analysis()
         counts = counts[0] if isinstance(counts, list) else counts

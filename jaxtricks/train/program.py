@@ -89,7 +89,7 @@ class Program:
         self.constants = plan.put_replicated(constants)
         if share_data_with is not None and "data" in share_data_with.constants:
             self.constants["data"] = share_data_with.constants["data"]
-        self.step = None
+        self.step: Any = None
         self.cost: dict[str, float | None] = {}
         self._evaluate = plan.compile_evaluate(make_evaluate(recipe, self.model))
         self._emptied = jax.jit(

@@ -19,6 +19,7 @@ from jaxtricks.checkpoint import Checkpoints
 from jaxtricks.data import Feed, identity
 from jaxtricks.fingerprint import describe, fingerprint
 from jaxtricks.train.logs import Log
+from jaxtricks.train.parallel import AHEAD
 from jaxtricks.train.program import Program
 from jaxtricks.train.recipe import Recipe, last_steps
 from jaxtricks.train.state import State, eval_params
@@ -100,7 +101,7 @@ class Session:
         self.done, self.history = 0, []
         self.trained, self.taken = 0.0, 0
         self.program = self._program_of(0)
-        self.state: State | None = None
+        self.state: Any = None  # a State, once it is created or restored
         self.stop, self.best, self.checkpoints = stop, None, None
 
     def resume(self, folder: str) -> None:
@@ -205,7 +206,7 @@ class Session:
                 if (batch := next(batches, None)) is None:
                     break
                 # the step; the first ones may have to wait for what the backend sets up on its way
-                settled = self.taken > self.plan.steps_in_flight
+                settled = self.taken > AHEAD
                 self.active.beat(f"taking step {self.done + 1}", 1 if settled else LIMIT_FACTOR)
                 batch = self.plan.put_rows(batch)
                 state, record = self.program.step(state, batch, self.program.constants)

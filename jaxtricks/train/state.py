@@ -121,7 +121,7 @@ def all_finite(*trees) -> jax.Array:
     of_shape = defaultdict(list)
     for leaf in jax.tree.leaves(trees):
         of_shape[leaf.shape].append(leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32)))
-    return jnp.isfinite(sum(sum(leaves).sum() for leaves in of_shape.values()))
+    return jnp.isfinite(sum(jnp.sum(sum(leaves)) for leaves in of_shape.values()))
 
 
 def where(taken, new: Tree, old: Tree) -> Tree:
@@ -129,7 +129,7 @@ def where(taken, new: Tree, old: Tree) -> Tree:
     return jax.tree.map(lambda new, old: jnp.where(taken, new, old), new, old)
 
 
-def next_average(decay, step, average, fresh, finite):
+def next_average(decay: Any, step, average, fresh, finite):
     """The average after a step; with a fixed decay it starts as a short one, so that the first weights soon go."""
     if decay is None:
         return None

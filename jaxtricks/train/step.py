@@ -24,7 +24,7 @@ Tree = Any
 
 
 def make_step(
-    recipe: Recipe, model, tx: optax.GradientTransformation, *, teacher=None, axis_name: str | None = None
+    recipe: Recipe, model, tx: optax.GradientTransformationExtraArgs, *, teacher=None, axis_name: str | None = None
 ) -> tuple[Callable, Callable]:
     """The two halves of a training step.
 
@@ -55,7 +55,7 @@ def make_step(
         # what the loss compares with
         batch = _batch("task.encode", recipe.task.encode, batch)
         if recipe.targets is not None:
-            batch = {**batch, "target": _targets(recipe, batch)}
+            batch = {**batch, "target": _targets(recipe.targets, batch)}
         # examples that are mixed, targets and all
         if recipe.mix is not None:
             batch = _batch("mix", recipe.mix, named(key, "mix"), batch)
@@ -68,7 +68,7 @@ def make_step(
 
         # the teacher's opinion
         if teacher is not None:
-            out, _ = forward("teacher.model", teacher, *constants["teacher"], batch, train=False)
+            out, _ = forward("teacher.model", teacher, constants["teacher"], batch, train=False)
             batch = {**batch, "teacher": jax.lax.stop_gradient(out[0])}
 
         # loss and gradient of this device's examples
@@ -98,8 +98,9 @@ def make_step(
 
         # a step that is not finite changes nothing; one that the optimiser refused leaves no trace in the statistics
         finite = all_finite(loss, gradients, updates, stats)
-        count = opt_states.rejected(opt)
-        rejected = jnp.int32(0) if count is None else jnp.where(finite, count - opt_states.rejected(state.opt), 0)
+        count, before = opt_states.rejected(opt), opt_states.rejected(state.opt)
+        counted = count is not None and before is not None
+        rejected = jnp.where(finite, count - before, 0) if counted else jnp.int32(0)
         params, opt = where(finite, (params, opt), (state.params, state.opt))
         stats = where(finite & (rejected == 0), stats, state.stats)
 
@@ -120,7 +121,7 @@ def make_step(
             },
         )
         record = {"loss": loss, "bad": bad}
-        return state, record if count is None else {**record, "rejected": rejected}
+        return state, {**record, "rejected": rejected} if counted else record
 
     return prepare, update
 
@@ -140,7 +141,7 @@ def make_evaluate(recipe: Recipe, model) -> Callable:
     def evaluate(variables, batch: Batch, constants: dict[str, Any]) -> dict[str, Tree]:
         batch = preprocessed(recipe, to_float(fetch(batch, constants)), constants)
         batch = _batch("task.encode", recipe.task.encode, batch)
-        (out, taps), _ = forward("model", model, *variables, batch, train=False)
+        (out, taps), _ = forward("model", model, variables, batch, train=False)
         parts = {}
         for name, metric in recipe.task.metrics.items():
             with about(f"task.metrics[{name!r}]"):
@@ -190,7 +191,7 @@ def dry_run(
         if recipe.init is not None:
             raise RecipeError("recipe.init is given, and initial would undo it; allowed: one of them, or none.")
         check_alike("initial holds", initial, fresh)
-    if teacher is not None:
+    if teacher is not None and recipe.teacher is not None:
         check_alike("teacher holds", constants["teacher"], _variables("teacher.model", teacher, recipe.teacher, key))
 
     # one step of one device
@@ -232,11 +233,11 @@ def _on_a_plateau(state: Any) -> bool:
     return any(map(is_plateau, jax.tree.leaves(state, is_leaf=is_plateau)))
 
 
-def forward(field: str, model, params: Tree, stats: Tree, batch: Batch, *, train: bool) -> tuple[tuple, Tree]:
+def forward(field: str, model, variables: tuple[Tree, Tree], batch: Batch, *, train: bool) -> tuple[tuple, Tree]:
     """``((output, taps), stats)`` of a network on the images of a batch; RecipeError if it is anything else."""
     with about(field):
         key = {"key": batch["key"]} if train else {}
-        result = model.apply(params, stats, batch["image"], train=train, **key)
+        result = model.apply(*variables, batch["image"], train=train, **key)
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], tuple) and len(result[0]) == 2):
         raise RecipeError(f"recipe.{field} gives {describe_value(result)}; allowed: ((logits, taps), stats).")
     return result
@@ -261,7 +262,7 @@ def _objective(recipe: Recipe, model, scale) -> Callable:
     """``(params, stats, batch) -> (scaled mean loss, (stats, sums))``."""
 
     def objective(params, stats, batch: Batch):
-        (out, taps), after = forward("model", model, params, stats, batch, train=True)
+        (out, taps), after = forward("model", model, (params, stats), batch, train=True)
         check_alike("recipe.model gives statistics", after, stats)
         rows, target = batch["image"].shape[:1], batch.get("target")
         if target is not None and target.ndim == getattr(out, "ndim", 0) == 2:
@@ -290,9 +291,9 @@ def _batch(field: str, function: Callable, *args) -> Batch:
     return dict(batch)
 
 
-def _targets(recipe: Recipe, batch: Batch) -> jax.Array:
+def _targets(targets: Callable, batch: Batch) -> jax.Array:
     if "target" not in batch:
         raise RecipeError("recipe.task.encode gives no 'target'; allowed: a batch with one, for recipe.targets.")
     with about("targets"):
-        target = recipe.targets(batch["target"])
+        target = targets(batch["target"])
     return check_array("targets", target, batch["target"].shape)

@@ -72,3 +72,7 @@ __all__ = [
     "weight_decay",
     "zero_gamma",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -57,6 +57,7 @@ def on_targets(params, out, batch, *, loss: Callable):
     """A loss of logits and soft targets, the usual kind: it sees smoothing, mixup and CutMix.
 
     Args:
+      params: of the network; only some losses look at them.
       out: ``(logits [B, C], taps)``.
       batch: with ``target [B, C]``.
       loss: ``(logits, targets) -> [B]``.
@@ -71,6 +72,7 @@ def on_labels(params, out, batch, *, loss: Callable):
     """A loss of logits and integer labels, such as a margin loss; what mixes or smooths targets is not seen by it.
 
     Args:
+      params: of the network; only some losses look at them.
       out: ``(logits [B, C], taps)``.
       batch: with ``label [B]``.
       loss: ``(logits, labels) -> [B]``.
@@ -157,6 +159,7 @@ def contrast(params, out, batch, *, temperature: float):
     """The supervised contrastive loss of the features: examples of a class attract each other.
 
     Args:
+      params: of the network; only some losses look at them.
       out: ``(logits, taps)`` with the tap ``features [B, D]``.
       batch: with ``label [B]``; an example alone in its class has loss 0.
       temperature: of the similarities, > 0.

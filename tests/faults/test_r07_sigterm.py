@@ -76,8 +76,8 @@ def test_r07_a_signal_during_an_evaluation(tmp_path, where, step):
 
 
 def test_r07_a_signal_when_all_is_done():
+    kill = lambda run: os.kill(os.getpid(), signal.SIGTERM)  # noqa: E731
     with pytest.raises(Interrupted):
-        kill = lambda run: os.kill(os.getpid(), signal.SIGTERM)  # noqa: E731
         fit(recipe(epochs=0.5), dataset(), guard=Guard(), done=kill)
 
 
