@@ -196,9 +196,7 @@ class Checkpoints:
             if isinstance(self._place, Remote) and jax.process_index() != 0:
                 self._place.fetch(step, copies)
                 if fault := manifest.damage(copies / str(step)):
-                    raise CheckpointCorruptError(
-                        f"{self.folder}, step {step}: this process read another copy; it {fault}."
-                    )
+                    raise CheckpointCorruptError(f"{self.folder}, step {step}: the copy of this process: {fault}.")
             return self._read(copies / str(step), like, wanted)
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 from small import recipe
 
 from jaxtricks import ablation, augment, data
-from jaxtricks.ablation import Display, SilentTrickError, Trick, cells, results, variants
+from jaxtricks.ablation import Display, Headline, SilentTrickError, Trick, cells, results, variants
 from jaxtricks.ablation.progress import Job
 from jaxtricks.fingerprint import describe, fingerprint
 
@@ -145,7 +145,8 @@ def records(name):
 
 def test_plain_lines_where_there_is_no_terminal():
     out = io.StringIO()
-    with Display([Job("a", 1.0, 1), Job("b", 1.0, 1)], 2, console=Console(file=out, width=80)) as display:
+    headline, jobs = Headline("accuracy", "%", scale=100), [Job("a", 1.0, 1), Job("b", 1.0, 1)]
+    with Display(jobs, 2, headline=headline, console=Console(file=out, width=80)) as display:
         for record in records("a"):
             display.log(record)
     (line,) = out.getvalue().splitlines()
