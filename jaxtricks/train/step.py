@@ -99,8 +99,7 @@ def make_step(
         # a step that is not finite changes nothing; one that the optimiser refused leaves no trace in the statistics
         finite = all_finite(loss, gradients, updates, stats)
         count, before = opt_states.rejected(opt), opt_states.rejected(state.opt)
-        counted = count is not None and before is not None
-        rejected = jnp.where(finite, count - before, 0) if counted else jnp.int32(0)
+        rejected = jnp.int32(0) if count is None or before is None else jnp.where(finite, count - before, 0)
         params, opt = where(finite, (params, opt), (state.params, state.opt))
         stats = where(finite & (rejected == 0), stats, state.stats)
 
@@ -121,7 +120,7 @@ def make_step(
             },
         )
         record = {"loss": loss, "bad": bad}
-        return state, {**record, "rejected": rejected} if counted else record
+        return state, record if count is None else {**record, "rejected": rejected}
 
     return prepare, update
 

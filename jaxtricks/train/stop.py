@@ -20,7 +20,7 @@ class EarlyStopping:
     """Stop once a validation value has not improved for a while; the best weights are restored.
 
     Fields:
-      metric: which of the validation metrics, such as ``"loss"`` or ``"accuracy"``.
+      metric: which of the validation metrics, such as ``"loss"``.
       mode: ``"min"`` or ``"max"``.
       patience: epochs without improvement that are tolerated, 1 or more.
       min_delta: an improvement is a change by more than this; 0 or more, finite.

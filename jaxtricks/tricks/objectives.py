@@ -57,8 +57,7 @@ def on_targets(params, out, batch, *, loss: Callable):
     """A loss of logits and soft targets, the usual kind: it sees smoothing, mixup and CutMix.
 
     Args:
-      params: of the network; only some losses look at them.
-      out: ``(logits [B, C], taps)``.
+      params, out: of the network, ``(logits [B, C], taps)``.
       batch: with ``target [B, C]``.
       loss: ``(logits, targets) -> [B]``.
 
@@ -72,8 +71,7 @@ def on_labels(params, out, batch, *, loss: Callable):
     """A loss of logits and integer labels, such as a margin loss; what mixes or smooths targets is not seen by it.
 
     Args:
-      params: of the network; only some losses look at them.
-      out: ``(logits [B, C], taps)``.
+      params, out: of the network, ``(logits [B, C], taps)``.
       batch: with ``label [B]``.
       loss: ``(logits, labels) -> [B]``.
 
@@ -87,7 +85,7 @@ def on_classes(params, out, batch, *, loss: Callable):
     """A loss of each class by itself, such as binary cross-entropy, added up over the classes.
 
     Args:
-      out, batch: as for ``on_targets``.
+      params, out, batch: as for ``on_targets``.
       loss: ``(logits, targets) -> [B, C]``.
 
     Returns:
@@ -100,7 +98,7 @@ def on_residuals(params, out, batch, *, loss: Callable):
     """A loss of target minus probability, added up over the classes: robust regression of the probabilities.
 
     Args:
-      out, batch: as for ``on_targets``.
+      params, out, batch: as for ``on_targets``.
       loss: ``residuals -> [B, C]``, residuals from -1 to 1.
 
     Returns:
@@ -113,7 +111,7 @@ def on_probabilities(params, out, batch, *, loss: Callable):
     """A loss of probabilities and soft targets, added up over the classes, such as the squared error.
 
     Args:
-      out, batch: as for ``on_targets``.
+      params, out, batch: as for ``on_targets``.
       loss: ``(probabilities, targets) -> [B, C]``.
 
     Returns:
@@ -159,8 +157,7 @@ def contrast(params, out, batch, *, temperature: float):
     """The supervised contrastive loss of the features: examples of a class attract each other.
 
     Args:
-      params: of the network; only some losses look at them.
-      out: ``(logits, taps)`` with the tap ``features [B, D]``.
+      params, out: of the network, ``(logits, taps)`` with the tap ``features [B, D]``.
       batch: with ``label [B]``; an example alone in its class has loss 0.
       temperature: of the similarities, > 0.
 
