@@ -56,7 +56,7 @@ report: results/finetune.
 from functools import partial
 
 from jaxtricks.ablation.cli import Preset, main
-from jaxtricks.tricks import Trick
+from jaxtricks.tricks import Trick, pretraining
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import finetuning as f
 
@@ -87,4 +87,13 @@ PRESETS = {
 }
 
 if __name__ == "__main__":
-    main("finetune", t.modern, SETTINGS, PRESETS, title="Fine-tuning", mode="add-one", dataset=f.target, begin=f.begin)
+    main(
+        "finetune",
+        t.modern,
+        SETTINGS,
+        PRESETS,
+        title="Fine-tuning",
+        mode="add-one",
+        dataset=pretraining.target,
+        begin=pretraining.begin,
+    )

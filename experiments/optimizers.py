@@ -39,7 +39,7 @@ from functools import partial
 import optax
 
 from jaxtricks.ablation.cli import Preset, main
-from jaxtricks.tricks import Trick, bare
+from jaxtricks.tricks import Trick, bare, composing
 from jaxtricks.tricks import optimizers as o
 
 FACTORS = (0.1, 10**-0.5, 1.0, 10**0.5)
@@ -47,7 +47,7 @@ FACTORS = (0.1, 10**-0.5, 1.0, 10**0.5)
 
 def other(core, times, expected=None, paper=None, **parts):
     """``times`` is the middle of the rates tried, in those of the baseline."""
-    return Trick(partial(o.exchange, core=core, times=times, **parts), expected, paper)
+    return Trick(partial(composing.exchange, core=core, times=times, **parts), expected, paper)
 
 
 def sgd(**options):
@@ -68,10 +68,10 @@ LADDER = {
     "Adadelta": other(optax.adadelta, 20, None, "arXiv 1212.5701"),
     "RMSProp": other(partial(optax.rmsprop, decay=0.99), 0.02),
     "Adam": other(optax.adam, 0.1, None, "arXiv 1412.6980"),
-    "AdamW": other(optax.adam, 0.1, None, "arXiv 1711.05101", decay=o.decoupled, weight=1e-2),
+    "AdamW": other(optax.adam, 0.1, None, "arXiv 1711.05101", decay=composing.decoupled, weight=1e-2),
     "LARS": other(partial(optax.lars, trust_coefficient=0.02), 5, None, "arXiv 1708.03888"),
-    "LAMB": other(optax.lamb, 0.2, None, "arXiv 1904.00962", decay=o.own),
-    "Muon": other(o.muon, 1, None, "Jordan et al. 2024", decay=o.own, weight=1e-2),
+    "LAMB": other(optax.lamb, 0.2, None, "arXiv 1904.00962", decay=composing.own),
+    "Muon": other(o.muon, 1, None, "Jordan et al. 2024", decay=composing.own, weight=1e-2),
     "schedule-free": Trick(partial(o.schedule_free, times=4), None, "arXiv 2405.15682"),
     "Adam, then SGD": other(partial(o.adam_then_sgd, at=436, share=0.04), 1, None, "arXiv 1712.07628"),
 }

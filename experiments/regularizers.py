@@ -40,9 +40,8 @@ from functools import partial
 
 from jaxtricks import augment, layers, optim
 from jaxtricks.ablation.cli import Preset, main
-from jaxtricks.tricks import Setting, Trick, set_fields
+from jaxtricks.tricks import Setting, Trick, composing, set_fields
 from jaxtricks.tricks import bag as t
-from jaxtricks.tricks import optimizers as o
 from jaxtricks.tricks import regularizers as r
 
 
@@ -55,10 +54,10 @@ PLAIN = {
     "DropBlock": t.swap(1, "arXiv 1810.12890", after=r.drawn(layers.drop_block, rate=0.1, block=3)),
     "classifier noise": trick(r.wrapped, how=r.noisy_classifier, std=0.5),
     "DisturbLabel": trick(set_fields, 1, "arXiv 1605.00055", mix=partial(augment.label_noise, probability=0.1)),
-    "no decay": trick(o.weight_decay, -1, weight=0.0),
-    "decay 1e-3": trick(o.weight_decay, weight=1e-3),
-    "decay 1e-3, by turns": trick(o.weight_decay, weight=1e-3, turns=109),
-    "decoupled decay": trick(o.weight_decay, None, "arXiv 1711.05101", weight=1e-3, decay=o.decoupled),
+    "no decay": trick(composing.weight_decay, -1, weight=0.0),
+    "decay 1e-3": trick(composing.weight_decay, weight=1e-3),
+    "decay 1e-3, by turns": trick(composing.weight_decay, weight=1e-3, turns=109),
+    "decoupled decay": trick(composing.weight_decay, None, "arXiv 1711.05101", weight=1e-3, decay=composing.decoupled),
     "L1 penalty": trick(r.penalised, weight=1e-4),
     "max norm 1": trick(r.max_norm, 1, "Srivastava et al. 2014", limit=1.0),
     "gradient noise": trick(r.gradient_noise, 1, "arXiv 1511.06807", eta=0.01, gamma=0.55),

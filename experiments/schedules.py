@@ -55,9 +55,9 @@ def constant(**arguments) -> Recipe:
 FALLING = {
     "three steps": s.trick(optim.step_decay, 1, "arXiv 1512.03385"),
     "two steps, late": s.trick(optim.step_decay, fractions=(0.5, 0.8)),
-    "exponential": s.trick(optim.exponential, each=s.exponent),
-    "exponential by epochs": s.trick(optim.natural_exponential, each=s.logarithm, staircase=True),
-    "one over time": s.trick(optim.inverse_time, each=s.hyperbola),
+    "exponential": s.trick(optim.exponential, by_epochs=s.exponent),
+    "exponential by epochs": s.trick(optim.natural_exponential, by_epochs=s.logarithm, staircase=True),
+    "one over time": s.trick(optim.inverse_time, by_epochs=s.hyperbola),
     "linear": s.trick(optim.polynomial),
     "quadratic": s.trick(optim.polynomial, power=2.0),
     "cosine": s.trick(optim.cosine, 1, "arXiv 1608.03983"),
@@ -66,7 +66,7 @@ FALLING = {
 }
 RISING = {
     "one cycle": s.trick(optim.one_cycle, 1, "arXiv 1708.07120"),
-    "triangular": s.trick(optim.triangular, 1, "arXiv 1506.01186", each=s.cycle),
+    "triangular": s.trick(optim.triangular, 1, "arXiv 1506.01186", by_epochs=s.cycle),
 }
 LADDER = {
     "no warm-up": Setting(None, {**FALLING, **RISING}),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from jaxtricks import (
         ablation,
         analysis,
+        archive,
         augment,
         check,
         checkpoint,
@@ -38,6 +39,7 @@ __all__ = [
     "__version__",
     "ablation",
     "analysis",
+    "archive",
     "augment",
     "check",
     "checkpoint",

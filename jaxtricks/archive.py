@@ -60,11 +60,11 @@ class Npz:
         """An array of numbers, whose size and checksum are verified."""
         shape, fortran, dtype, start = self.checked(name)
         array = np.empty(shape[::-1] if fortran else shape, dtype)
-        view, done = memoryview(array.reshape(-1).view(np.uint8)), 0
+        view, done = memoryview(array.reshape(-1).view(np.uint8)), 0  # pyright: ignore[reportArgumentType]
         with _damage(), self.archive.open(self.members[name]) as file:
             file.read(start)
             while done < len(view):  # at the end zipfile verifies the checksum
-                count = file.readinto(view[done : done + CHUNK])
+                count = file.readinto(view[done : done + CHUNK])  # pyright: ignore[reportAttributeAccessIssue]
                 if not count:
                     raise ArchiveError(f"{name!r} ends after {done:,} of {len(view):,} bytes")
                 done += count

@@ -98,7 +98,7 @@ def _normalised(node: Any) -> str:
         texts = [p for p in node if isinstance(p, ast.Expr) and isinstance(getattr(p.value, "value", None), str)]
         return f"[{','.join([_normalised(part) for part in node if part not in texts])}]"
     if isinstance(node, ast.JoinedStr):  # where text between braces is cut into parts depends on the Python
-        kinds = itertools.groupby(node.values, lambda part: isinstance(part, ast.Constant))
+        kinds: Any = itertools.groupby(node.values, lambda part: isinstance(part, ast.Constant))
         parts = [ascii("".join(p.value for p in run)) if text else _normalised(list(run)) for text, run in kinds]
         return f"f[{','.join(part for part in parts if part != ascii(''))}]"
     if not isinstance(node, ast.AST):
@@ -126,7 +126,7 @@ def _describe(value: Any, at: str, within: tuple[int, ...]) -> Any:
 
     value, rules = _bare(value)
     if hasattr(type(value), "described_as"):
-        return nested(_fields(value))
+        return nested(_fields(value) or {})
     if isinstance(value, functools.partial):
         arguments = nested({str(i): part for i, part in enumerate(value.args)} | dict(sorted(value.keywords.items())))
         inner = _describe(value.func, at, within)
@@ -168,12 +168,12 @@ def _describe(value: Any, at: str, within: tuple[int, ...]) -> Any:
 
 
 def _of_array(value: np.ndarray | jax.Array, at: str, within: tuple[int, ...]) -> Any:
-    if jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
+    if jax.numpy.issubdtype(value.dtype, jax.dtypes.prng_key):
         return {str(value.dtype): _of_array(jax.random.key_data(value), at, within)}
     array = np.asarray(value)
     if array.dtype.hasobject:
         return {str(array.dtype): _describe(array.tolist(), at, within)}
-    digest = hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8)).hexdigest()[:12]
+    digest = hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).hexdigest()[:12]
     return f"{array.dtype}{list(array.shape)}:{digest}" if array.size > 4 else f"{array.dtype}:{array.tolist()}"
 
 
@@ -185,7 +185,7 @@ def _of_function(function: types.FunctionType, rules: Mapping[str, Any], at: str
     if node is None:
         where = f"{code.co_filename}, line {code.co_firstlineno}, whose source cannot be read"
         raise SourceError(f"{at} holds {code.co_qualname} of {where}; allowed: functions of a file or a notebook.")
-    if not hasattr(sys.modules.get(module), "__file__"):
+    if not hasattr(sys.modules.get(module or ""), "__file__"):
         names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} & function.__globals__.keys()
         used = {name: function.__globals__[name] for name in sorted(names)}
         parts |= {k: v for k, v in used.items() if callable(v) or isinstance(v, (int, float, str, tuple))}
@@ -208,7 +208,7 @@ def _fields(value: Any) -> dict[str, Any] | None:
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, tuple):
-        return dict(zip(value._fields, value, strict=True))
+        return dict(zip(value._fields, value, strict=True))  # pyright: ignore[reportAttributeAccessIssue]
     slots = [name for kind in type(value).__mro__ for name in kind.__dict__.get("__slots__", ())]
     parts = {name: getattr(value, name) for name in slots if hasattr(value, name)} | getattr(value, "__dict__", {})
     return parts if type(value).__repr__ is object.__repr__ or (callable(value) and parts) else None
@@ -227,10 +227,10 @@ def _bare(value: Any) -> tuple[Any, dict[str, Any]]:
 
 def _is_found(value: type | types.FunctionType) -> bool:
     """Whether a module with a file has this under its name, by itself or compiled: then the name tells it."""
-    found = sys.modules.get(value.__module__)
+    holder = sys.modules.get(value.__module__)
     for part in value.__qualname__.split("."):
-        found = getattr(found, part, None)
-    return _bare(found)[0] is value and hasattr(sys.modules[value.__module__], "__file__")
+        holder = getattr(holder, part, None)
+    return _bare(holder)[0] is value and hasattr(sys.modules[value.__module__], "__file__")
 
 
 def _node(function: types.FunctionType) -> ast.AST | None:
@@ -243,13 +243,13 @@ def _node(function: types.FunctionType) -> ast.AST | None:
         around = lambda n, p: (n.lineno, n.col_offset) < p[0] and p[1] <= (n.end_lineno, n.end_col_offset)  # noqa: E731
         nodes = [node for node in nodes if all(around(node, place) for place in places)]
         if not places:  # as of a constant on Python 3.12, which is the last one then
-            constant = ascii(code.co_consts[-1]) if None not in next(code.co_positions()) else ""
+            constant = ascii(code.co_consts[-1]) if None not in next(iter(code.co_positions())) else ""
             nodes = [node for node in nodes if ascii(getattr(node.body, "value", node)) == constant]
     return max(nodes, key=lambda node: (node.lineno, node.col_offset), default=None)  # of nested ones the innermost
 
 
 @functools.cache
-def _functions(file: str) -> dict[int, list[tuple[str, ast.AST]]]:
+def _functions(file: str) -> dict[int, list[tuple[str, Any]]]:
     """Names and trees of the functions of a file, by the line that their code names, that of the first decorator."""
     functions = {}
     for node in ast.walk(_parsed("".join(linecache.getlines(file)))):
@@ -287,7 +287,7 @@ def _digests_of_module(module: str) -> dict[str, str]:
 
 def _imports(tree: ast.AST, package: str) -> dict[str, Path | None]:
     """The modules that a file of this package imports, and the packages these are in, from folders of the user's."""
-    names, found = [], {}
+    names, sources = [], {}
     for node in ast.walk(tree):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             where = getattr(node, "level", 0) * "." + (getattr(node, "module", None) or "")
@@ -296,5 +296,5 @@ def _imports(tree: ast.AST, package: str) -> dict[str, Path | None]:
     for front in {front for name in names for front in _fronts(name)}:
         stems = [Path(root, *front.split(".")) for root in sys.path if "-packages" not in root]
         files = (file for stem in stems for file in (stem / "__init__.py", Path(f"{stem}.py")) if file.is_file())
-        found[front] = next(files, None)
-    return found
+        sources[front] = next(files, None)
+    return sources

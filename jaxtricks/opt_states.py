@@ -5,6 +5,8 @@ weights than the parameters. ``rejected`` and ``eval_params`` find them wherever
 a partition, stacked by ``vmap``. The names of fields say nothing: a state of your own may count what it likes.
 """
 
+import operator
+from functools import reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -49,7 +51,7 @@ def rejected(opt_state: Tree) -> jax.Array | None:
       The sum over every ``Rejects`` in the state, an int32 scalar, or None where there is none.
     """
     counts = [part.rejected for part in _parts(opt_state, Rejects)]
-    return sum(counts) if counts else None
+    return reduce(operator.add, counts) if counts else None
 
 
 def eval_params(opt_state: Tree, params: Tree | None) -> Tree | None:
@@ -72,7 +74,7 @@ def eval_params(opt_state: Tree, params: Tree | None) -> Tree | None:
         return None
     full, *others = trees[::-1] if params is None else [params, *trees[::-1]]
     for tree in others:
-        full = jax.tree.map(lambda own, other: other if _hidden(own) else own, tree, full, is_leaf=_hidden)
+        full = jax.tree.map(lambda leaf, other: other if _hidden(leaf) else leaf, tree, full, is_leaf=_hidden)
     if any(map(_hidden, jax.tree.leaves(full, is_leaf=_hidden))):
         raise ValueError("params is None; allowed: the parameters, where a mask hides leaves from the optimiser.")
     return full

@@ -75,7 +75,7 @@ def regression(*, unit: str = "", low: float | None = None, high: float | None =
 
     Args:
       unit: of the numbers, such as ``"°"`` or ``"years"``.
-      low, high: the least and the greatest that is allowed in the column ``value``, float ``[N]``.
+      low, high: the smallest and the largest that is allowed in the column ``value``, float ``[N]``.
 
     Returns:
       The task. It encodes ``target``, float ``[B, 1]``.

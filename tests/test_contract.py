@@ -17,13 +17,16 @@ KEYED = ("key", "keys")
 
 
 def test_the_walk_finds_the_library():
-    """One public name of every folder, whether or not it has an ``__init__.py``."""
-    names = """ablation.paired analysis.count_macs augment.mixup data.load init.zero_gamma layers.BatchNorm
-        losses.distillation metrics.correct models.resnet optim.cosine preprocess.zca train.fit""".split()
+    """One public name of every package and module at the top, whether or not it has an ``__init__.py``."""
+    names = """ablation.paired analysis.count_macs archive.read_npz augment.mixup check.positive checkpoint.Checkpoints
+        data.load fingerprint.fingerprint init.zero_gamma keys.named layers.BatchNorm losses.distillation
+        metrics.correct models.resnet optim.cosine opt_states.Rejects preprocess.zca recipes.Card tasks.classification
+        train.fit tricks.apply""".split()
     assert len(FUNCTIONS) > 60
     assert not [name for name in names if f"jaxtricks.{name}" not in EXPORTED]
-    folders = {path.parent.name for path in Path(jaxtricks.__file__).parent.glob("*/*.py")}
-    assert {name.split(".")[0] for name in names} == folders
+    top = Path(jaxtricks.__file__).parent
+    parts = {path.relative_to(top).parts[0].removesuffix(".py") for path in top.rglob("*.py")}
+    assert {name.split(".")[0] for name in names} == {part for part in parts if not part.startswith("_")}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -21,7 +21,7 @@ WORDS = {
     r"told": "logged, raised, reported, given",
     r"land(s|ed|ing)?": "drain",
     r"borne": "tolerated",
-    r"(?<!at )(?<!At )least(?! squares)": "minimum, min_delta, tolerated ('at least' stays)",
+    r"(?<!at )(?<!At )(?<!at_)least(?! squares)": "minimum, min_delta, tolerated ('at least' and check.at_least stay)",
     r"wholly|wholeness|whole": "complete, integer, replicated, all, entire",
     r"shel(f|ves)": "checkpoint folder, checkpoint store",
     r"(?<!in[ _-])flight": "in_flight",

@@ -53,7 +53,7 @@ class Guard:
       ValueError: if an argument is not one of those.
 
     Example:
-      >>> with Guard(watchdog=600.0).enter() as active:
+      >>> with Guard(watchdog=600.0).activate() as active:
       ...     active.beat("compiling", times=10)
       ...     active.received
       0
@@ -71,7 +71,7 @@ class Guard:
             Watchdog(self.watchdog)  # checks the number, and starts nothing
 
     @contextmanager
-    def enter(self) -> Iterator[Active]:
+    def activate(self) -> Iterator[Active]:
         """Change the process as the fields say, for as long as this is entered."""
         with ExitStack() as stack:
             if self.exit_on_error:

@@ -55,7 +55,8 @@ def exit_on_error() -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        error._jaxtricks_holder = holder = _Holder()  # it lives as long as the error
+        holder = _Holder()
+        error._jaxtricks_holder = holder  # pyright: ignore[reportAttributeAccessIssue] - it lives as long as the error
         weakref.finalize(holder, hook.release).atexit = False
         raise
     else:

@@ -2,11 +2,9 @@
 
 import json
 import os
-import platform
-import subprocess
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,11 +14,14 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxtricks._runtime.arrays import to_host
 from jaxtricks._runtime.processes import everywhere, of_first
+from jaxtricks.ablation.provenance import machine
 from jaxtricks.ablation.variants import Variant
+from jaxtricks.archive import read_npz
 from jaxtricks.data import Dataset, identity
 from jaxtricks.data._identity import readers
 from jaxtricks.fingerprint import describe, fingerprint, source_digest
-from jaxtricks.train import Guard, Plan, Recipe, Run, Task, fit
+from jaxtricks.train import Guard, Plan, Recipe, Run, Task, build_model, fit
+from jaxtricks.tricks import lint
 
 TEACHER_SEED = 0
 FAILURES = (FloatingPointError, RuntimeError, ValueError)  # of a cell, after which the others go on
@@ -51,7 +52,7 @@ class Cells:
 
     Args:
       folder: made if missing.
-      dataset: what every cell trains on; its identity, which covers images and labels, is part of a cell's name.
+      dataset: what every cell trains on; its identity, which covers every column, is part of a cell's name.
     """
 
     def __init__(self, folder: str | Path, dataset: Dataset):
@@ -124,13 +125,12 @@ class Cells:
         """``(params, stats)`` of a teacher, trained once and kept in the folder of the cells, by every process."""
         path = self._weights(recipe)
         if self._has_weights(recipe):
-            with np.load(path, allow_pickle=False) as archive:
-                tree = unflatten_dict(dict(archive), sep="/")
+            tree = unflatten_dict(read_npz(path), sep="/")
             return tree["params"], tree.get("stats", {})
         plan = replace(plan, seeds_on="map")
         (run,) = fit(recipe, self.dataset, seeds=(TEACHER_SEED,), plan=plan, log=(log,), test=test, guard=guard)
         variables = to_host(run.variables)
-        flat = flatten_dict(dict(zip(("params", "stats"), variables, strict=True)), sep="/")
+        flat: dict[str, Any] = dict(flatten_dict(dict(zip(("params", "stats"), variables, strict=True)), sep="/"))
         part = path.with_suffix(f".{jax.process_index()}-{os.getpid()}.part.npz")
         np.savez(part, **flat)
         part.replace(path)
@@ -157,7 +157,8 @@ def run_cells(
 ) -> None:
     """Train every cell that is missing; a cell that fails leaves its error, and the others go on.
 
-    Seeds that step together fail together. Without its teacher no seed of a row is started.
+    Seeds that step together fail together. Without its teacher no seed of a row is started. Each row that is to be
+    trained is checked by ``tricks.lint`` first; without a log what it says is a Python warning.
 
     Args:
       variants: the rows.
@@ -165,8 +166,9 @@ def run_cells(
       seeds: the same for every row, so that differences are paired.
       plan: where the steps run.
       test: whether the test set is read; trials that choose something leave it alone.
-      log: as in fit; each record also has ``variant`` and ``rung``, its number from 1. There are two more kinds:
-        ``"rung"`` with the seeds that a row is to train, and ``"failed"`` with those that failed and the error.
+      log: as in fit; each record also has ``variant`` and ``rung``, its number from 1. There are three more kinds:
+        ``"rung"`` with the seeds that a row is to train, ``"warning"`` with the ``message`` of a RecipeWarning before
+        the row is trained, and ``"failed"`` with the seeds that failed and the error.
       guard: as in fit.
     """
     log = tuple(log)
@@ -193,6 +195,11 @@ def _run_row(row: Todo, plan: Plan, test: bool, log: tuple[Callable[[dict], None
             row.cells.put(recipe, seed, {"seed": seed, "error": message})
 
     say({"kind": "rung", "seeds": list(missing)})
+    for warning in conflicts_of(recipe, row.cells.dataset):
+        if log:
+            say({"kind": "warning", "message": str(warning)})
+        else:
+            warnings.warn(warning, stacklevel=3)
     teacher = None
     if recipe.teacher is not None:
         try:
@@ -211,6 +218,27 @@ def _run_row(row: Todo, plan: Plan, test: bool, log: tuple[Callable[[dict], None
             failed = plan.groups(missing)[0][1] if missing else ()
             fail(error, failed)
             missing = missing[len(failed) :]
+
+
+def conflicts_of(recipe: Recipe, dataset: Dataset) -> list[lint.RecipeWarning]:
+    """What ``tricks.lint`` has to say of a recipe, from the shapes of its variables: nothing is trained.
+
+    Args:
+      recipe: of a row.
+      dataset: of the row.
+
+    Returns:
+      The warnings, none if all is well; one that says so where the recipe cannot be checked.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", lint.RecipeWarning)
+        try:
+            variables = jax.eval_shape(build_model(recipe, dataset).init, jax.random.key(0))
+            lint.warn(recipe, variables)
+        except Exception as error:  # the check must not end a run that would have worked; fit raises what is wrong
+            return [lint.RecipeWarning(f"the recipe cannot be checked for conflicts: {type(error).__name__}: {error}")]
+    return [entry.message for entry in caught if isinstance(entry.message, lint.RecipeWarning)]
 
 
 def cell_of(run: Run, task: Task) -> dict:
@@ -248,56 +276,4 @@ def cell_of(run: Run, task: Task) -> dict:
         "skipped_steps": run.skipped,
         "cost": run.cost,
         "machine": machine(),
-    }
-
-
-def code(*recipes: Recipe) -> dict[str, str | None]:
-    """Which code the cells of these recipes are of.
-
-    Args:
-      recipes: of the rows.
-
-    Returns:
-      ``version`` of the package; ``commit`` of the git checkout that it is in, with ``+changes`` where Python files
-      differ from it, or None where it is in none; ``digest``, from ``source_digest``.
-    """
-    commit = _git("rev-parse", "HEAD") if _git("ls-files", "--error-unmatch", Path(__file__).name) else None
-    changed = "+changes" if commit and _git("status", "--porcelain", "--", ":(top)*.py") else ""
-    return {
-        "version": version("jaxtricks"),
-        "commit": commit and commit + changed,
-        "digest": source_digest(*recipes),
-    }
-
-
-def _git(*arguments: str) -> str | None:
-    """What git says in the folder of this file; None without git, and outside of a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), *arguments]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return answer.stdout.strip()
-
-
-def machine() -> dict:
-    """What the run ran on.
-
-    Returns:
-      ``cpu``, ``cores``, ``devices``, the versions of ``jax`` and ``python``, and JAX's ``platform``.
-    """
-    cpu = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
-    except OSError:
-        pass
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {
-        "cpu": cpu,
-        "cores": cores,
-        "devices": [d.device_kind for d in jax.devices()],
-        "jax": jax.__version__,
-        "python": platform.python_version(),
-        "platform": jax.default_backend(),
     }

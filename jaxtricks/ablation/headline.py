@@ -66,6 +66,9 @@ def headline_of(results: Mapping[str, Any]) -> Headline:
     Args:
       results: from ``gather``.
 
+    Returns:
+      The metric that its rows are compared by.
+
     Raises:
       ValueError: if it names none, or its ``better`` is neither "higher" nor "lower".
     """
@@ -79,9 +82,17 @@ def headline_of(results: Mapping[str, Any]) -> Headline:
 
 
 def headline_of_task(task: Task) -> Headline:
-    """The headline of a task, with bounds in the unit of reports."""
+    """The headline of a task, for a report on recipes that have it.
+
+    Args:
+      task: of a recipe.
+
+    Returns:
+      Its headline metric, with bounds in the unit of reports.
+    """
     metric = task.metrics[task.headline]
-    bounds = (None, None) if metric.bounds is None else tuple(_scaled(bound, metric.scale) for bound in metric.bounds)
+    low, high = metric.bounds or (None, None)
+    bounds = _scaled(low, metric.scale), _scaled(high, metric.scale)
     return Headline(task.headline, metric.unit, metric.better, bounds, metric.scale)
 
 
@@ -90,6 +101,9 @@ def common_headline(tasks: Sequence[tuple[str, Task]]) -> Headline:
 
     Args:
       tasks: name and task of each row, one or more.
+
+    Returns:
+      The one that all of them have.
 
     Raises:
       ValueError: if two have different headlines.

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from jaxtricks import data, init, models, tasks, train
 from jaxtricks.ablation.headline import headline_of_task
+from jaxtricks.ablation.options import task_of
 from jaxtricks.analysis import gradient_rank, variance_by_depth
 from jaxtricks.tricks import bag as t
 
@@ -59,7 +60,7 @@ def show(folder: Path) -> None:
 def symmetry() -> list[tuple[str, str, str, str]]:
     """Rank of the gradient of the hidden kernel at the start and after training on digits, and the test headline."""
     digits = data.load("digits")
-    task = tasks.classification(digits.classes)
+    task = task_of(digits)
     size = digits.shape[0] * digits.shape[1]
     rows = []
     for name, (widths, kernels, change) in STARTS.items():

@@ -108,6 +108,8 @@ class Display:
         if kind == "failed":
             self.done += self.teachers.pop(name, 0.0) + cost * len(record["seeds"])
             self._print(f"{head}  failed: {record['error']}")
+        elif kind == "warning":
+            self._print(f"{head}  warning: {record['message']}")
         elif kind == "rung" and self.bar is not None:
             self.bar.update(self.task, description=f"{head}  compiling")
         elif kind == "progress" and self.bar is not None:
@@ -132,10 +134,10 @@ class Display:
                 )
 
     def _held_out(self, record: Mapping[str, Any]) -> str:
-        value = None if self.headline is None else record.get(f"validation_{self.headline.name}")
-        if value is None:
+        headline = self.headline
+        if headline is None or (value := record.get(f"validation_{headline.name}")) is None:
             return ""
-        return f"  held-out {self.headline.words} {self.headline.value(f'{self.headline.scale * value:.1f}')}"
+        return f"  held-out {headline.words} {headline.value(f'{headline.scale * value:.1f}')}"
 
     def _print(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)

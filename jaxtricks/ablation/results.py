@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtricks.ablation.cells import Cells, code, machine
+from jaxtricks.ablation.cells import Cells
 from jaxtricks.ablation.headline import common_headline
+from jaxtricks.ablation.provenance import code, machine
 from jaxtricks.ablation.variants import Variant
 from jaxtricks.analysis import count_macs, count_parameters
 from jaxtricks.data import Dataset
@@ -68,8 +69,9 @@ def gather(
     headline = common_headline([(variant.name, variant.recipe.task) for variant in variants])
     rows = []
     for variant in variants:
-        own = cells.of(variant)
-        runs = [cell for cell in (own.get(variant.recipe, seed) for seed in seeds) if cell is not None]
+        row_cells = cells.of(variant)
+        source = row_cells.dataset
+        runs = [cell for cell in (row_cells.get(variant.recipe, seed) for seed in seeds) if cell is not None]
         good = [cell for cell in runs if "error" not in cell]
         costs = [cell["cost"] for cell in good]
         step_ms = float(np.median([cell["step_ms"] for cell in good])) if good else None
@@ -80,18 +82,18 @@ def gather(
                 "reference": variant.reference,
                 "expected": variant.expected,
                 "paper": variant.paper,
-                "data": None if variant.data is None else {"name": own.dataset.name, "train": len(own.dataset.train)},
+                "data": None if variant.data is None else {"name": source.name, "train": len(source.train)},
                 "cells": good,
                 "failed": [cell for cell in runs if "error" in cell],
                 "cost": {
-                    **forward_cost(variant.recipe, own.dataset),
+                    **forward_cost(variant.recipe, source),
                     "train_flops": costs[0]["train_flops"] if costs else None,
                     "peak_bytes": costs[0]["peak_bytes"] if costs else None,
                     "step_ms": step_ms,
                     "batch": variant.recipe.batch,
                     "epoch_seconds": None
                     if step_ms is None
-                    else step_ms * (len(own.dataset.train) // variant.recipe.batch) / 1000,
+                    else step_ms * (len(source.train) // variant.recipe.batch) / 1000,
                 },
             }
         )

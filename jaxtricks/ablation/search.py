@@ -1,6 +1,5 @@
 """A learning rate for every row before the rows are compared: as many tries for each, chosen on held-out images."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -142,12 +141,12 @@ def best_rates(
 
 def _best(values: Sequence[float | None], direction: int) -> int:
     """The place of the best value, the first of equal ones; -1 if there is none."""
-    best = max(range(len(values)), key=lambda i: -math.inf if values[i] is None else direction * values[i])
-    return -1 if values[best] is None else best
+    places = {place: direction * value for place, value in enumerate(values) if value is not None}
+    return max(places, key=places.__getitem__, default=-1)
 
 
 def _value(recipe, cells: Cells, seeds: Sequence[int], name: str) -> float | None:
-    runs = [cells.get(recipe, seed) for seed in seeds]
-    if any(cell is None or "error" in cell for cell in runs):
+    runs = [cell for cell in (cells.get(recipe, seed) for seed in seeds) if cell is not None and "error" not in cell]
+    if len(runs) < len(seeds):
         return None
     return sum(cell["validation"][name] for cell in runs) / len(runs)

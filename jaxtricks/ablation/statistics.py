@@ -138,8 +138,8 @@ def bootstrap_interval(
     check.positive("resamples", resamples)
     n = values.shape[-1]
     mean, sd, error = _moments(values)
-    known = np.isfinite(error)
-    standard = (values - mean[..., None]) / np.where(known, sd, 1.0)[..., None]  # mean 0, deviation 1
+    bounded = np.isfinite(error)
+    standard = (values - mean[..., None]) / np.where(bounded, sd, 1.0)[..., None]  # mean 0, deviation 1
     draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples).T / n
     means = standard @ draws
     variances = (standard**2 @ draws - means**2) * n / max(n - 1, 1)
@@ -148,8 +148,8 @@ def bootstrap_interval(
     t = np.sort(np.where(spread, means * np.sqrt(n / np.where(spread, variances, 1.0)), unbounded), axis=-1)
     first = t[..., int(np.floor((1 - confidence) / 2 * resamples))]
     last = t[..., int(np.ceil((1 + confidence) / 2 * resamples)) - 1]
-    low, high = mean - last * np.where(known, error, 1.0), mean - first * np.where(known, error, 1.0)
-    return np.where(known, low, -np.inf), np.where(known, high, np.inf)
+    low, high = mean - last * np.where(bounded, error, 1.0), mean - first * np.where(bounded, error, 1.0)
+    return np.where(bounded, low, -np.inf), np.where(bounded, high, np.inf)
 
 
 def holm(p_values) -> np.ndarray:
@@ -219,7 +219,8 @@ def resolvable(n: int, sd: float, *, confidence: float = 0.95, power: float = 0.
     high = 1.0
     while shortfall(high) < 0:
         high *= 2
-    return float(optimize.brentq(shortfall, 0.0, high) * sd / np.sqrt(n))
+    root = optimize.brentq(shortfall, 0.0, high)
+    return float(root * sd / np.sqrt(n))  # pyright: ignore[reportOperatorIssue] - a tuple only with full_output
 
 
 def verdict(comparison: Comparison, expected_sign: int | None, adjusted_p: float) -> str:

@@ -137,7 +137,7 @@ def _row(row, headline, planned, cells, pairs, comparison, adjusted_p, entries) 
         conclusion = verdict(comparison, sign, adjusted_p) if comparison else "not resolved"
     logs = [math.log(cell["seconds"] / other["seconds"]) for cell, other in pairs]
     time = math.exp(np.mean(logs)) if logs else None
-    slower = bool(logs) and interval(logs)[0] > 0
+    slower = time is not None and interval(logs)[0] > 0
     cost, base = row["cost"], entries[row["reference"]]["cost"] if row["reference"] is not None else {}
     parts = ("step_ms", "macs", "train_flops", "peak_bytes", "parameters")
     return Row(
@@ -159,7 +159,7 @@ def _row(row, headline, planned, cells, pairs, comparison, adjusted_p, entries) 
         adjusted_p=adjusted_p,
         verdict=conclusion,
         ratio={"time": time} | {part: _ratio(cost.get(part), base.get(part)) for part in parts},
-        gain=comparison.mean / (100 * (time - 1)) if slower else None,
+        gain=comparison.mean / (100 * (time - 1)) if comparison and time and slower else None,
         seconds=float(np.median([cell["seconds"] for cell in runs])) if runs else None,
         wait=float(np.mean([cell["wait_percent"] for cell in runs])) if runs else None,
         skipped=sum(cell["skipped_steps"] for cell in runs),

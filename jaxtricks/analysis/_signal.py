@@ -68,8 +68,8 @@ def variance_by_depth(
     def behind(offsets):
         """The last output, where each layer's output may be moved a little: the gradient of that is g."""
 
-        def layer(x, given):
-            kernel, offset = given
+        def layer(x, kernel_and_offset):
+            kernel, offset = kernel_and_offset
             x = activation(x @ kernel) + offset
             return x, None
 

@@ -31,7 +31,8 @@ def luma(image: jax.Array) -> jax.Array:
     if image.shape[-1] == 1:
         return image
     wide = image.astype(jnp.promote_types(image.dtype, jnp.float32))
-    return rounded(sum(weight * wide[..., i : i + 1] for i, weight in enumerate(LUMA)), image.dtype)
+    red, green, blue = (weight * wide[..., i : i + 1] for i, weight in enumerate(LUMA))
+    return rounded(red + green + blue, image.dtype)
 
 
 def channelwise(reduce: Callable, image: jax.Array) -> jax.Array:

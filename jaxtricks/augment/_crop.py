@@ -200,7 +200,8 @@ def random_scaled_crop(
     image_size = jnp.array([image.shape[1], image.shape[0]], jnp.float32)
     side = jnp.maximum(1, jnp.round(image_size * jax.random.uniform(scale_key, minval=scale[0], maxval=scale[1])))
     corner = jnp.minimum(jnp.floor(jax.random.uniform(place_key, (2,)) * (image_size - side + 1)), image_size - side)
-    return resized_crop(image, jnp.concatenate([corner, corner + side]), size=image.shape[:2] if size is None else size)
+    height, width = image.shape[:2]
+    return resized_crop(image, jnp.concatenate([corner, corner + side]), size=(height, width) if size is None else size)
 
 
 def _largest(height: int, width: int, aspect: tuple[float, float]) -> jax.Array:

@@ -265,7 +265,8 @@ def _size(sample: Sample) -> tuple[int, int]:
     if "image" not in sample:
         raise ValueError(f"sample has {sorted(sample)}; allowed: a sample with 'image'.")
     _checks.photo("sample['image']", sample["image"])
-    size = jnp.shape(sample["image"])[:2]
+    height, width = jnp.shape(sample["image"])[:2]
+    size = height, width
     if "mask" in sample:
         check.min_rank("sample['mask']", sample["mask"], 2)
         if sample["mask"].shape[-2:] != size:

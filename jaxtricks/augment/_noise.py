@@ -1,6 +1,8 @@
 """Noise in images and labels, and blur."""
 
 import math
+import operator
+from functools import reduce
 
 import jax
 import jax.numpy as jnp
@@ -64,7 +66,8 @@ def gaussian_blur(image: jax.Array, sigma: jax.Array | float, *, radius: int) ->
         padded = jnp.pad(image, pads, mode="reflect").reshape(-1, (width + 2 * radius * axis) * channels)
         size = (height, width * channels)[axis]
         shifted = (jax.lax.slice_in_dim(padded, i * step, i * step + size, axis=axis) for i in range(2 * radius + 1))
-        image = sum(weight[i] * part for i, part in enumerate(shifted)).reshape(height, width, channels)
+        weighted = (weight[i] * part for i, part in enumerate(shifted))
+        image = reduce(operator.add, weighted).reshape(height, width, channels)
     return image
 
 

@@ -135,9 +135,9 @@ def augmix(
         length_key, step_key = jax.random.split(key)
         length = jax.random.randint(length_key, (), 1, depth + 1)
 
-        def step(out, given):
-            i, one = given
-            strength_key, draw = jax.random.split(one)
+        def step(out, position):
+            i, key = position
+            strength_key, draw = jax.random.split(key)
             choice, sign = _draw(draw, ops)
             strength = jax.random.uniform(strength_key, minval=0.01, maxval=severity / 10)
             change = partial(apply_op, choice=choice, strength=strength, sign=sign, ops=ops, fill=fill, method=method)
@@ -145,8 +145,8 @@ def augmix(
 
         return jax.lax.scan(step, image, (jnp.arange(depth), jax.random.split(step_key, depth)))[0]
 
-    def add(mixture, given):  # one chain after another, so that apply_op may branch
-        weight, key = given
+    def add(mixture, weighted):  # one chain after another, so that apply_op may branch
+        weight, key = weighted
         return mixture + weight * floats(chain(key)), None
 
     original = floats(image)

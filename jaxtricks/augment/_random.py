@@ -33,9 +33,10 @@ def normal(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
 def _is_written_out(key: jax.Array) -> bool:
     return (
-        jnp.issubdtype(getattr(key, "dtype", None), jax.dtypes.prng_key)
+        isinstance(key, jax.Array)
+        and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
         and str(jax.random.key_impl(key)) == "threefry2x32"
-        and jax.config.jax_threefry_partitionable
+        and jax.config.jax_threefry_partitionable  # pyright: ignore[reportAttributeAccessIssue]
     )
 
 

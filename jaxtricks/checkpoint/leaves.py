@@ -1,16 +1,21 @@
 """The leaves of a state as a checkpoint holds them: written and read by orbax."""
 
+import asyncio
+import gc
+import inspect
 import math
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from etils import epath
 
 from jaxtricks.checkpoint import manifest
 
+ORBAX = Path(ocp.__file__).parent
 META = "meta.json"
 TEXT_LIMIT = 16 * 2**20  # bytes of one JSON file in a checkpoint
 
@@ -62,7 +67,7 @@ def stored(where: Path) -> dict[str, tuple[tuple[int, ...], str]]:
         if file.parent.name != "d" and (size := file.stat().st_size) > TEXT_LIMIT:
             raise ValueError(f"{name} has {size} bytes; allowed: up to {TEXT_LIMIT}.")
     out = {}
-    for name, leaf in dict(ocp.StandardCheckpointHandler().metadata(where / "state").tree).items():
+    for name, leaf in dict(ocp.StandardCheckpointHandler().metadata(epath.Path(where / "state")).tree).items():
         shape, chunk = tuple(leaf.shape), leaf.storage.chunk_shape
         # a chunk is unpacked at once, whatever the array's shape
         if math.prod(chunk) > max(1, math.prod(shape)):
@@ -89,6 +94,21 @@ def start_write(where: Path, packed: dict, meta: dict, *, processes: set[int] | 
     return checkpointer
 
 
+def close_abandoned() -> None:
+    """Close the coroutines that orbax left behind in event loops which an error has closed; for use after an error.
+
+    Orbax gathers its reads and writes, the first that fails ends the loop, and the others are neither cancelled nor
+    awaited. Whenever they are collected, which may be long after, Python warns that a coroutine was never awaited.
+    """
+    for task in [x for x in gc.get_objects() if isinstance(x, asyncio.Task)]:
+        coroutine = task.get_coro()
+        if task.done() or not task.get_loop().is_closed() or not inspect.iscoroutine(coroutine):
+            continue
+        if Path(coroutine.cr_code.co_filename).is_relative_to(ORBAX):
+            with suppress(RuntimeError):  # what it does on its way out may need the loop
+                coroutine.close()
+
+
 def read_meta(where: Path) -> dict:
     """The dict of a step."""
     return dict(_read(where, meta=ocp.args.JsonRestore())["meta"])
@@ -109,8 +129,12 @@ def read(where: Path, packed: dict[str, jax.Array]) -> dict[str, jax.Array]:
 
 
 def _read(where: Path, **items) -> Any:
-    with closing(_checkpointer(None)) as checkpointer:
-        return checkpointer.restore(where, args=ocp.args.Composite(**items))
+    try:
+        with closing(_checkpointer(None)) as checkpointer:
+            return checkpointer.restore(where, args=ocp.args.Composite(**items))
+    except Exception:
+        close_abandoned()
+        raise
 
 
 def _checkpointer(processes: set[int] | None) -> ocp.AsyncCheckpointer:
@@ -125,4 +149,4 @@ def _checkpointer(processes: set[int] | None) -> ocp.AsyncCheckpointer:
 
 
 def _is_key(x) -> bool:
-    return isinstance(x, jax.Array) and jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
+    return isinstance(x, jax.Array) and jax.numpy.issubdtype(x.dtype, jax.dtypes.prng_key)

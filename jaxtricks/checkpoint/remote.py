@@ -10,6 +10,7 @@ was added by ``epath.register_path_cls``, is enough. Tested on fsspec's memory a
 cloud was within reach of the tests. For ``gs://`` epath needs tensorflow, or fsspec with gcsfs.
 """
 
+import os
 import re
 import shutil
 import tempfile
@@ -141,3 +142,13 @@ def _download(source: epath.Path, target: Path) -> None:
         else:
             with item.open("rb") as read, open(target / item.name, "xb") as write:
                 shutil.copyfileobj(read, write, BLOCK)
+
+
+def folder_of(folder: str | os.PathLike) -> Path | epath.Path:
+    """The folder that a path or the text of a URL names; ValueError for a URL that is a Path."""
+    text = os.fspath(folder)
+    if "://" in text:
+        return open_url(text)
+    if isinstance(folder, Path) and re.match(r"[a-z][a-z0-9+.-]+:/", text):  # a Path makes one slash of two
+        raise ValueError(f"folder is {folder!r}; allowed: a path, or a URL as text.")
+    return Path(folder).expanduser().absolute()

@@ -7,38 +7,41 @@ local disk, by the same code, and copied.
 
 import json
 import os
-import re
 import warnings
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import jax
-from etils import epath
 from jax.experimental import multihost_utils
 
 from jaxtricks._runtime.processes import everywhere, of_first
 from jaxtricks.checkpoint import manifest
 from jaxtricks.checkpoint.compare import CheckpointMismatchError, compare, compare_fields
-from jaxtricks.checkpoint.leaves import META, TEXT_LIMIT, pack, read, read_meta, start_write, stored, unpack
+from jaxtricks.checkpoint.errors import (
+    CheckpointCorruptError,
+    CheckpointSaveError,
+    CheckpointWarning,
+    first_line,
+    reading,
+)
+from jaxtricks.checkpoint.leaves import (
+    META,
+    TEXT_LIMIT,
+    close_abandoned,
+    pack,
+    read,
+    read_meta,
+    start_write,
+    stored,
+    unpack,
+)
 from jaxtricks.checkpoint.mounted import DIGITS, Mounted, remove
-from jaxtricks.checkpoint.remote import Remote, open_url
+from jaxtricks.checkpoint.remote import Remote, folder_of
 
 NEVER_SAVED, NONE_INTACT = -1, -2
 ON_ERROR = ("raise", "warn")
-
-
-class CheckpointCorruptError(RuntimeError):
-    """There are checkpoints, but none can be used: the message names each step and what is wrong with it."""
-
-
-class CheckpointSaveError(OSError):
-    """A step was not saved: the message names it, why, and the newest step that there still is."""
-
-
-class CheckpointWarning(RuntimeWarning):
-    """A checkpoint was skipped because it is damaged, or, where that was asked for, not saved."""
 
 
 class Checkpoints:
@@ -66,7 +69,7 @@ class Checkpoints:
             raise ValueError(f"keep is {keep!r}; allowed: 1 or more.")
         if on_error not in ON_ERROR:
             raise ValueError(f"on_error is {on_error!r}; allowed: {', '.join(map(repr, ON_ERROR))}.")
-        self.folder = _folder(folder)
+        self.folder = folder_of(folder)
         self._place = Mounted(self.folder) if isinstance(self.folder, Path) else Remote(self.folder)
         self.keep, self.asynchronous, self.on_error = keep, asynchronous, on_error
         self._damaged: dict[int, str] = {}  # steps that restore found so; known to process 0 only
@@ -156,6 +159,7 @@ class Checkpoints:
             with suppress(Exception):  # the next save tries again
                 self._place.sweep(watch=0.1)
                 remove(temporary, watch=0.1)
+        close_abandoned()
         text = self._unsaved(step, error)
         if self.on_error == "raise":
             raise CheckpointSaveError(text) from error
@@ -242,8 +246,8 @@ class Checkpoints:
             steps = self.steps()
             left = f"the newest complete step is {steps[-1]}" if steps else "there is no other"
         except Exception as unread:  # of a remote folder, perhaps for the same reason
-            left = f"the others cannot be listed ({_first_line(unread)})"
-        return f"step {step} was not saved in {self.folder}, {left}. {_first_line(error)}"
+            left = f"the others cannot be listed ({first_line(unread)})"
+        return f"step {step} was not saved in {self.folder}, {left}. {first_line(error)}"
 
     def _is_saved(self, step: int, meta: dict) -> bool:
         with self._place.copies() as copies:
@@ -277,12 +281,12 @@ class Checkpoints:
 
     def _read(self, where: Path, like: Any, wanted: dict) -> tuple[Any, dict]:
         packed = pack(like)
-        with _reading(where):
+        with reading(where):
             leaves, meta = stored(where), read_meta(where)
         if difference := compare_fields(meta, wanted):
             raise CheckpointMismatchError(f"{self.folder}, step {where.name}: {difference}.")
         compare(leaves, packed, folder=self.folder)
-        with _reading(where):
+        with reading(where):
             return unpack(read(where, packed), like), meta
 
     def _faults(self) -> str:
@@ -290,28 +294,3 @@ class Checkpoints:
 
     def _lost(self) -> str:
         return f"{self.folder} holds no intact checkpoint. {self._faults()}"
-
-
-def _folder(folder: str | os.PathLike) -> Path | epath.Path:
-    text = os.fspath(folder)
-    if "://" in text:
-        return open_url(text)
-    if isinstance(folder, Path) and re.match(r"[a-z][a-z0-9+.-]+:/", text):  # a Path makes one slash of two
-        raise ValueError(f"folder is {folder!r}; allowed: a path, or a URL as text.")
-    return Path(folder).expanduser().absolute()
-
-
-@contextmanager
-def _reading(where: Path):
-    """Errors of files that are as they were written, but not as a checkpoint is."""
-    try:
-        yield
-    except Exception as error:
-        text = f"{where} cannot be read, although its files are as {manifest.NAME} says. {_first_line(error)}"
-        raise CheckpointCorruptError(text) from error
-
-
-def _first_line(error: BaseException | None) -> str:
-    if error is None:
-        return "Another process failed."
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"

@@ -2,7 +2,8 @@
 
 from jaxtricks.data._ahead import FeedError
 from jaxtricks.data._archive import read_npz
-from jaxtricks.data._dataset import Column, DataError, Dataset, Records, Split, class_counts, from_arrays, from_columns
+from jaxtricks.data._columns import Column, DataError, Records, Split
+from jaxtricks.data._dataset import Dataset, class_counts, from_arrays, from_columns
 from jaxtricks.data._feed import Feed, epoch_permutation, steps_per_epoch
 from jaxtricks.data._identity import identity
 from jaxtricks.data._nearest import nearest_source

@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from typing import Any
@@ -25,7 +25,7 @@ def read_ahead(
     ahead: int,
     timeout: float,
     say: Callable[[int], str],
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """The items ``read(start)`` to ``read(stop - 1)``, in order, read by threads.
 
     Threads and not processes: a fork after JAX has started threads of its own can hang for ever. When the consumer

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxtricks import archive
 from jaxtricks.archive import LIMIT
-from jaxtricks.data._dataset import DataError
+from jaxtricks.data._columns import DataError
 
 
 def read_npz(

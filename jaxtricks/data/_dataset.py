@@ -2,126 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-
-class DataError(ValueError):
-    """Data that cannot be used; the message names the file, array or record, and what is allowed."""
-
-
-@runtime_checkable
-class Records(Protocol):
-    """Rows that are decoded when they are read, all to one shape: images of files, masks.
-
-    Several columns of one split draw their view from the same (seed, epoch, index), so that an image and its mask stay
-    together. A method ``identity() -> list, text or numbers`` may say what the rows hold, such as a version or the
-    times of files; without it, results and checkpoints cannot tell other contents apart (see ``data.identity``).
-
-    Fields:
-      shape: ``[N, ...]``, such as ``[N, H, W, C]``.
-      dtype: of the rows; uint8 where a class has none.
-    """
-
-    shape: tuple[int, ...]
-
-    def read(self, index: np.ndarray, *, seed: int, epoch: int, train: bool) -> np.ndarray:
-        """These rows, ``[B, ...]``; in training a view drawn from (seed, epoch, index).
-
-        Raises DataError for an unreadable record, which a feed then counts and replaces; anything else ends the run.
-        """
-
-
-Column = np.ndarray | Records
-
-
-@dataclass(frozen=True)
-class Split:
-    """Named columns of one length: what is known of each row.
-
-    Fields:
-      columns: name to array ``[N, ...]`` or Records. ``image`` is uint8 or floating point ``[N, H, W, C]``; the other
-        names are those that the task of a recipe asks for. A varying count is padded, with a mask beside it:
-        ``box [N, M, 4]``, ``box_valid [N, M]``.
-    """
-
-    columns: Mapping[str, Column]
-
-    def __post_init__(self):
-        if not isinstance(self.columns, Mapping) or not self.columns:
-            raise DataError(f"columns is {type(self.columns).__name__}; allowed: a dict of one array or more.")
-        for name, column in self.columns.items():
-            if not isinstance(column, np.ndarray) and not isinstance(column, Records):
-                raise DataError(f"column {name!r} is {type(column).__name__}; allowed: a NumPy array, or Records.")
-        lengths = {name: column.shape[0] if column.shape else 0 for name, column in self.columns.items()}
-        if len(set(lengths.values())) > 1:
-            raise DataError(f"columns have {lengths} rows; allowed: one length.")
-
-    def __len__(self) -> int:
-        return next(iter(self.columns.values())).shape[0]
-
-    def __getitem__(self, name: str) -> Column:
-        if name not in self.columns:
-            raise DataError(f"there is no column {name!r}; allowed: {', '.join(map(repr, self.columns))}.")
-        return self.columns[name]
-
-    @property
-    def resident(self) -> bool:
-        """Whether all columns are arrays."""
-        return all(isinstance(column, np.ndarray) for column in self.columns.values())
-
-    def take(self, index: np.ndarray) -> "Split":
-        """The rows named by index, in that order."""
-        return Split(
-            {
-                name: column[index] if isinstance(column, np.ndarray) else Subset(column, index)
-                for name, column in self.columns.items()
-            }
-        )
-
-    def read(self, index: np.ndarray, *, seed: int = 0, epoch: int = 0, train: bool = False) -> dict[str, np.ndarray]:
-        """These rows of every column."""
-        return {
-            name: column[index]
-            if isinstance(column, np.ndarray)
-            else column.read(index, seed=seed, epoch=epoch, train=train)
-            for name, column in self.columns.items()
-        }
-
-
-@dataclass(frozen=True)
-class Subset:
-    """Some of the records of another source."""
-
-    records: Records
-    index: np.ndarray
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """``[N, ...]``."""
-        return (len(self.index), *self.records.shape[1:])
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Of the rows."""
-        return dtype_of(self.records)
-
-    def read(self, index: np.ndarray, *, seed: int, epoch: int, train: bool) -> np.ndarray:
-        """As Records."""
-        return self.records.read(self.index[index], seed=seed, epoch=epoch, train=train)
-
-
-def dtype_of(column: Column) -> np.dtype:
-    """The dtype of a column's rows.
-
-    Args:
-      column: an array or Records.
-
-    Returns:
-      The dtype; that of Records which name none is uint8.
-    """
-    return np.dtype(getattr(column, "dtype", np.uint8))
+from jaxtricks.data._columns import Column, DataError, Records, Split, dtype_of
 
 
 @dataclass(frozen=True)
@@ -200,7 +84,7 @@ class Dataset:
         rows = order[1, np.argsort(order[0], kind="stable")].astype(np.int64)
         minimum = 1
         if by is not None and None not in strata:  # the last class comes in
-            minimum = int(np.unique(self.train[by][rows], return_index=True)[1].max()) + 1
+            minimum = int(np.unique(np.asarray(self.train[by])[rows], return_index=True)[1].max()) + 1
         if not minimum <= images <= len(rows):
             raise DataError(f"images is {images}; allowed: {minimum} to {len(rows)} for {self.name}.")
         return replace(self, train=self.train.take(np.sort(rows[:images])))
@@ -294,15 +178,15 @@ def from_columns(
     for part, columns in (("train", train), ("test", test)):
         if not isinstance(columns, Mapping) or "image" not in columns:
             raise DataError(f"{name}: {part} is {_say(columns)}; allowed: a dict of columns with 'image'.")
-        made = {}
+        checked = {}
         for key, column in columns.items():
             if not isinstance(column, np.ndarray) and isinstance(column, Records):
-                made[key] = column
+                checked[key] = column
             elif key == "image":
-                made[key] = _images(f"{name}: {part} {key!r}", column)
+                checked[key] = _images(f"{name}: {part} {key!r}", column)
             else:
-                made[key] = _narrow(f"{name}: {part} {key!r}", np.asarray(column))
-        splits[part] = Split(made)
+                checked[key] = _narrow(f"{name}: {part} {key!r}", np.asarray(column))
+        splits[part] = Split(checked)
         if not len(splits[part]):
             raise DataError(f"{name}: the {part} split is empty; allowed: one image or more.")
     first, second = splits["train"], splits["test"]
@@ -317,7 +201,8 @@ def from_columns(
         if dtype_of(column) != dtype_of(other):
             wanted = f"as the training {them}, {dtype_of(column)}"
             raise DataError(f"{name}: test {what} {dtype_of(other)}; allowed: {wanted}.")
-    return Dataset(name, first, second, classes, tuple(int(n) for n in first["image"].shape[1:]))
+    height, width, channels = (int(n) for n in first["image"].shape[1:])
+    return Dataset(name, first, second, classes, (height, width, channels))
 
 
 def _images(name: str, images) -> np.ndarray:
@@ -350,7 +235,7 @@ def _say(columns) -> str:
     return f"a dict of {sorted(columns)}" if isinstance(columns, Mapping) else type(columns).__name__
 
 
-def class_counts(labels: Sequence[int], classes: int) -> np.ndarray:
+def class_counts(labels: Sequence[int] | np.ndarray, classes: int) -> np.ndarray:
     """How many rows each class has.
 
     Args:
@@ -363,10 +248,10 @@ def class_counts(labels: Sequence[int], classes: int) -> np.ndarray:
     Raises:
       DataError: if a label is no integer, or out of range.
     """
-    labels = np.asarray(labels)
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise DataError(f"labels is {labels.dtype} {labels.shape}; allowed: integers, [N].")
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    values = np.asarray(labels)
+    if values.ndim != 1 or values.dtype.kind not in "iu":
+        raise DataError(f"labels is {values.dtype} {values.shape}; allowed: integers, [N].")
+    wrong = np.flatnonzero((values < 0) | (values >= classes))
     if wrong.size:
-        raise DataError(f"labels[{wrong[0]}] is {labels[wrong[0]]}; allowed: 0 to {classes - 1}.")
-    return np.bincount(labels, minlength=classes)
+        raise DataError(f"labels[{wrong[0]}] is {values[wrong[0]]}; allowed: 0 to {classes - 1}.")
+    return np.bincount(values, minlength=classes)

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from jaxtricks.data._ahead import read_ahead
-from jaxtricks.data._dataset import DataError, Split, dtype_of
+from jaxtricks.data._columns import DataError, Split, dtype_of
 from jaxtricks.data._rows import CORRUPT_SHARE, allowed_corrupt, check_corrupt, read_rows, say_rows, stacked
 
 
@@ -136,8 +136,8 @@ class Feed:
                 self.waited += time.perf_counter() - began
                 if item is None:
                     return
-                batch, found = item
-                self.corrupt |= found
+                batch, unreadable = item
+                self.corrupt |= unreadable
                 check_corrupt(self.corrupt, self.corrupt_share, len(self.split))
                 yield batch
         finally:
@@ -162,21 +162,21 @@ class Feed:
 
     def _read(self, step: int) -> tuple[dict[str, np.ndarray] | None, dict[int, str]]:
         """The batch of a step and the unreadable records met for it; no batch where these alone are too many."""
-        found: dict[int, str] = {}
+        unreadable: dict[int, str] = {}
         rows, values = [], []
         for seed, drawn in zip(self.seeds, self._orders(step), strict=True):
             view = {"seed": seed, "epoch": step // self.steps_per_epoch, "train": True}
-            read = self._read_whole(drawn[self._places(step)], view)
+            read = self._read_together(drawn[self._places(step)], view)
             if read is None:
-                read = self._read_singly(drawn, self._places(step), view, found)
-            if len(found) > self._allowed:
-                return None, found
+                read = self._read_singly(drawn, self._places(step), view, unreadable)
+            if read is None or len(unreadable) > self._allowed:
+                return None, unreadable
             rows.append(read[0])
             values.append(read[1])
         columns = {name: [value[name] for value in values] for name in self.split.columns}
-        return self._batch(step, rows, **columns), found
+        return self._batch(step, rows, **columns), unreadable
 
-    def _read_whole(self, rows, view):
+    def _read_together(self, rows, view):
         """Rows and their columns, or None if one of them is unreadable."""
         if self._known.keys().isdisjoint(rows.tolist()):
             try:
@@ -185,8 +185,8 @@ class Feed:
                 pass
         return None
 
-    def _read_singly(self, drawn, places, view, found):
-        """Rows and their columns, others in place of unreadable ones, which are added to found; None at too many."""
+    def _read_singly(self, drawn, places, view, unreadable):
+        """Rows and their columns, others in place of unreadable ones, which are noted; None at too many."""
         rows, values = [], []
         for place in places:
             for row in (int(drawn[i]) for i in _candidates(place, len(drawn))):
@@ -197,8 +197,8 @@ class Feed:
                         break
                     except DataError as error:
                         self._known[row] = str(error)
-                found[row] = self._known[row]
-                if len(found) > self._allowed:
+                unreadable[row] = self._known[row]
+                if len(unreadable) > self._allowed:
                     return None
         return np.array(rows), stacked(values)
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
-from jaxtricks.data._dataset import DataError
+from jaxtricks.data._columns import DataError
 from jaxtricks.data._identity import files_identity
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM", "GIF", "TIFF")
@@ -118,7 +119,7 @@ def decode(file: Path | BytesIO, *, channels: int = 3, pixels: int = PIXELS) -> 
         with Image.open(file, formats=FORMATS) as image:
             if image.width * image.height > pixels:
                 raise DataError(f"it has {image.width} x {image.height} pixels; allowed: {pixels:,} in all")
-            if image.format == "TIFF" and image.tag_v2.get(322, 0) * image.tag_v2.get(323, 0) > pixels:
+            if isinstance(image, TiffImageFile) and image.tag_v2.get(322, 0) * image.tag_v2.get(323, 0) > pixels:
                 raise DataError(f"its tiles have more than {pixels:,} pixels")
             if image.format != "PNG":
                 return _converted(image, channels)
@@ -165,7 +166,7 @@ class ImageFiles:
         return [files_identity(self.files), self.size, self.pixels]
 
     def read(self, index: np.ndarray, *, seed: int, epoch: int, train: bool) -> np.ndarray:
-        """As Records; a file that is no whole image is a DataError that names it, as in decode."""
+        """As Records; a file that is no complete image is a DataError that names it, as in decode."""
         out = np.empty((len(index), *self.shape[1:]), np.uint8)
         for row, i in enumerate(index):
             try:

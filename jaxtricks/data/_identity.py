@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxtricks.data._dataset import Column, Dataset, Subset
+from jaxtricks.data._columns import Column, Subset
+from jaxtricks.data._dataset import Dataset
 from jaxtricks.fingerprint import fingerprint
 
 PARTS = ("train", "validation", "test")
@@ -19,7 +20,7 @@ def identity(dataset: Dataset) -> str:
 
     Of an array it covers every value; of files the path, size and time of change of each; of other Records what their
     ``identity()`` returns, such as a version, and where they have none, only their class, their shape and which of them
-    were taken: two such columns with other contents cannot be told apart, but by the other columns of their split.
+    were taken: two such columns with other contents cannot be distinguished, but by the other columns of their split.
 
     Args:
       dataset: any.
@@ -88,5 +89,6 @@ def _column(column: Column) -> Any:
     source, taken = _source(column)
     if isinstance(source, np.ndarray):
         return source
-    about = source.identity() if callable(getattr(source, "identity", None)) else None
+    says = getattr(source, "identity", None)
+    about = says() if callable(says) else None
     return [type(source), list(source.shape), about, taken]

@@ -74,8 +74,8 @@ def _nearest(target, target_squares, source, source_squares, k, chunk) -> np.nda
         product = size - 2 * (target @ part.T)
         # Rounding: of the squares and the product (D + 2) eps size at most, of the direct sum below as much again.
         slack = 2 * (target.shape[1] + 4) * np.finfo(np.float64).eps * size + np.finfo(np.float64).tiny
-        least = np.partition(product + slack, k - 1, axis=1)[:, k - 1 : k] if k <= len(part) else np.inf
-        row, column = np.nonzero(product - slack <= np.minimum(least, distances[:, -1:]))
+        limit = np.partition(product + slack, k - 1, axis=1)[:, k - 1 : k] if k <= len(part) else np.inf
+        row, column = np.nonzero(product - slack <= np.minimum(limit, distances[:, -1:]))
         exact = np.empty(len(row))
         for i in range(0, len(row), chunk):
             pairs = slice(i, i + chunk)

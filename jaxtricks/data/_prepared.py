@@ -6,10 +6,12 @@ import os
 import warnings
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from jaxtricks.data._dataset import DataError, Dataset, Split, from_arrays
+from jaxtricks.data._columns import DataError, Split
+from jaxtricks.data._dataset import Dataset, from_arrays
 from jaxtricks.data._files import PIXELS, as_array, decode, view
 from jaxtricks.data._identity import files_identity
 from jaxtricks.data._rows import CORRUPT_SHARE, check_corrupt, say_rows
@@ -103,14 +105,14 @@ def tfds_set(spec: str, *, size: int, data_dir: str | None = None) -> Dataset:
     _check_description(Path(data_dir).expanduser() / spec.split("/")[0].split(":")[0])
     try:
         builder = tfds.builder(spec, data_dir=data_dir, file_format="array_record")
-    except tfds.core.registered.DatasetNotFoundError as error:
+    except tfds.core.DatasetNotFoundError as error:
         raise DataError(
             f"{spec!r} is no image set known here; allowed: fashion_mini, digits, fake, a folder, an .npz file, "
             "or the name of a TFDS image set."
         ) from error
     except Exception as error:  # its readers of metadata raise all sorts on a damaged file
         raise DataError(f"{spec}: TFDS cannot open it: {_first_line(error)}.") from error
-    features = builder.info.features
+    features: Any = builder.info.features  # a FeaturesDict, or None
     if not {"image", "label"} <= set(features or ()):
         raise DataError(f"{spec} has the features {sorted(features or ())}; allowed: sets with image and label.")
     code = f"import tensorflow_datasets as t; t.builder({spec!r}, file_format='array_record').download_and_prepare()"
@@ -119,7 +121,7 @@ def tfds_set(spec: str, *, size: int, data_dir: str | None = None) -> Dataset:
         raise DataError(f"{spec} is not prepared; run: pip install tensorflow-cpu && {command}")
     test_name = "validation" if builder.name.startswith("imagenet2012") or "test" not in builder.info.splits else "test"
     try:
-        parts = {part: builder.as_data_source(part) for part in ("train", test_name)}
+        parts = {part: builder.as_data_source(part) for part in ("train", test_name)}  # pyright: ignore[reportCallIssue]
     except (ImportError, ModuleNotFoundError) as error:
         raise DataError(f"{spec}: reading ArrayRecord needs another package: {error}.") from error
     except Exception as error:

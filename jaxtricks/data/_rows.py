@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from jaxtricks.data._ahead import FeedError, read_ahead
-from jaxtricks.data._dataset import DataError, Split
+from jaxtricks.data._columns import DataError, Split
 
 NAMED = 10  # records that a message names; it counts the others
 CORRUPT_SHARE = 0.01  # of a split
@@ -81,7 +81,7 @@ def stacked(values: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([value[name] for value in values]) for name in values[0]}
 
 
-def say_rows(rows: Sequence[int]) -> str:
+def say_rows(rows: Sequence[int] | np.ndarray) -> str:
     """The rows in words for a message, the first of them by number.
 
     Args:
@@ -167,10 +167,10 @@ def padded(split: Split, batch: int, *, workers: int = 4, timeout: float = 300.0
         return
     corrupt: dict[int, str] = {}
     say = lambda number: say_rows(rows(number))  # noqa: E731
-    for found, unreadable in read_ahead(read, 0, count, workers=workers, ahead=1, timeout=timeout, say=say):
+    for values, unreadable in read_ahead(read, 0, count, workers=workers, ahead=1, timeout=timeout, say=say):
         corrupt |= unreadable
         if not corrupt:
-            yield found
+            yield values
     check_corrupt(corrupt, 0.0, len(split))
 
 
@@ -200,9 +200,10 @@ def readable(
       DataError: if more of them are unreadable than that share of the split, or all of them are.
       FeedError: if reading fails for another reason, a worker dies, or nothing comes within ``timeout``.
     """
-    if isinstance(split[column], np.ndarray):
-        return split[column][rows]
-    split = Split({column: split[column]})
+    source = split[column]
+    if isinstance(source, np.ndarray):
+        return source[rows]
+    split = Split({column: source})
     chunks = [rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK)]
     values, corrupt = [], {}
     say = lambda number: say_rows(chunks[number])  # noqa: E731

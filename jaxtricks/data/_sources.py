@@ -4,11 +4,13 @@ import os
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from jaxtricks.data._archive import LIMIT, read_npz
-from jaxtricks.data._dataset import DataError, Dataset, from_arrays
+from jaxtricks.data._columns import DataError
+from jaxtricks.data._dataset import Dataset, from_arrays
 from jaxtricks.data._files import PILLOW_SUFFIXES, PIXELS, ImageFiles
 from jaxtricks.data._prepared import tfds_set
 
@@ -61,7 +63,7 @@ def digits() -> Dataset:
     """
     from sklearn.datasets import load_digits
 
-    bunch = load_digits()
+    bunch: Any = load_digits()
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
     test = np.arange(len(images)) % 5 == 4
     return from_arrays("digits", images[~test], bunch.target[~test], images[test], bunch.target[test])
@@ -141,14 +143,14 @@ def folder(path: Path, *, size: int, pixels: int = PIXELS, links: bool = False) 
     if not names:
         raise DataError(f"{path}/train has no folder; allowed: one a class.")
     splits = []
-    for part, found in classes.items():
-        unknown = sorted(set(found) - set(names))
+    for part, folders in classes.items():
+        unknown = sorted(set(folders) - set(names))
         if unknown:
             raise DataError(f"{path}/{part}/{unknown[0]} is no class of {path}/train.")
         files = [
             (file, label)
             for label, name in enumerate(names)
-            if name in found
+            if name in folders
             for file in _images(path / part / name, root)
         ]
         if not files:
@@ -170,8 +172,8 @@ def _images(path: Path, root: Path | None) -> Iterator[Path]:
 
 def _entries(path: Path, root: Path | None) -> list[os.DirEntry]:
     """What lies in a folder, by name; a link must lead to something, within root where one is given."""
-    with os.scandir(path) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
+    with os.scandir(path) as listing:
+        entries = sorted(listing, key=lambda entry: entry.name)
     for entry in entries:
         if entry.is_symlink():
             try:

@@ -111,7 +111,8 @@ def conv2d_im2col(
     check.floating("x", x)
     check.shape("kernel", kernel, (None, None, x.shape[-1], None))
     check.floating("kernel", kernel)
-    columns = im2col(x, window=kernel.shape[:2], strides=strides, padding=padding, dilation=dilation)
+    rows, width = kernel.shape[:2]
+    columns = im2col(x, window=(rows, width), strides=strides, padding=padding, dilation=dilation)
     return columns @ kernel.reshape(columns.shape[-1], kernel.shape[-1])
 
 

@@ -38,8 +38,8 @@ def deform_conv2d(
       ``[B, H', W', D]``, the dtype of x.
 
     Raises:
-      ValueError: if a shape does not fit the others, an array is no floating point, or an option is neither one whole
-        number nor two.
+      ValueError: if a shape does not fit the others, an array is no floating point, or an option is neither one integer
+        nor two.
 
     Reference:
       Dai et al., Deformable convolutional networks, arXiv 1703.06211; Zhu et al., v2, arXiv 1811.11168.

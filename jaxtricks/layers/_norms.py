@@ -86,17 +86,17 @@ class BatchNorm(nnx.BatchNorm):
         if train and not x.size:
             raise ValueError(f"x has shape {x.shape}; allowed in training: one element or more.")
         if train and self.groups is not None:
-            return self._grouped(x).astype(x.dtype)
+            return self._grouped(x, self.groups).astype(x.dtype)
         return super().__call__(x, use_running_average=not train or self.frozen).astype(x.dtype)
 
-    def _grouped(self, x: jax.Array) -> jax.Array:
-        if x.shape[0] % self.groups:
-            raise ValueError(f"x has a batch of {x.shape[0]}; allowed: a multiple of groups, {self.groups}.")
-        parts = x.astype(jnp.float32).reshape(self.groups, -1, self.num_features)
+    def _grouped(self, x: jax.Array, groups: int) -> jax.Array:
+        if x.shape[0] % groups:
+            raise ValueError(f"x has a batch of {x.shape[0]}; allowed: a multiple of groups, {groups}.")
+        parts = x.astype(jnp.float32).reshape(groups, -1, self.num_features)
         mean, var = parts.mean(1, keepdims=True), parts.var(1, keepdims=True)
         for running, batch in ((self.mean, mean), (self.var, var)):
             running[...] = self.momentum * running[...] + (1 - self.momentum) * batch.mean((0, 1))
-        scale, bias = (v[...].reshape(1, 1, -1) for v in (self.scale, self.bias))
+        scale, bias = (v[...].reshape(1, 1, -1) for v in (self.scale, self.bias))  # pyright: ignore[reportOptionalSubscript]
         return ((parts - mean) * jax.lax.rsqrt(var + self.epsilon) * scale + bias).reshape(x.shape)
 
 

@@ -58,7 +58,7 @@ def spatial_pyramid_pool(x: jax.Array, *, levels: tuple[int, ...] = (1, 2, 4)) -
     check_map(x)
     if not isinstance(levels, (tuple, list)) or not levels:
         raise ValueError(f"levels is {levels!r}; allowed: one or more integers of 1 or more.")
-    levels = [check.at_least("levels", n, minimum=1) for n in levels]
+    levels = tuple(check.at_least("levels", n, minimum=1) for n in levels)
 
     def bins(x, axis, n):
         size = x.shape[axis]

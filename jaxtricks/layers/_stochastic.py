@@ -214,7 +214,7 @@ def classifier_noise(keys: jax.Array, logits: jax.Array, *, std: float) -> jax.A
 
 def _check_keys(keys: jax.Array, x: jax.Array) -> None:
     """Raise ValueError unless keys is a typed key, or as many of them as x has examples."""
-    if not jnp.issubdtype(getattr(keys, "dtype", None), jax.dtypes.prng_key):
+    if not hasattr(keys, "dtype") or not jnp.issubdtype(keys.dtype, jax.dtypes.prng_key):
         raise ValueError(f"keys is {keys!r}; allowed: typed keys, as jax.random.key makes them.")
     if keys.ndim:
         check.min_rank("x", x, 1)

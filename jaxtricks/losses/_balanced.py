@@ -27,6 +27,11 @@ def balanced_cross_entropy(logits: jax.Array, targets: jax.Array, *, alpha: floa
     Raises:
       ValueError: if a shape, a dtype or alpha is wrong.
 
+    Example:
+      >>> logits, targets = jnp.zeros(2), jnp.array([1.0, 0.0])
+      >>> print(np.asarray(balanced_cross_entropy(logits, targets, alpha=0.75)).round(3))
+      [0.52  0.173]
+
     Reference:
       Xie and Tu, Holistically-nested edge detection, arXiv 1504.06375.
     """
@@ -51,6 +56,10 @@ def balance_alpha(positives: int | jax.Array, negatives: int | jax.Array) -> jax
 
     Raises:
       ValueError: if the shapes differ, or a Python or NumPy number is negative (in arrays of JAX that is NaN).
+
+    Example:
+      >>> print(balance_alpha(1, 3))
+      0.75
 
     Reference:
       Xie and Tu, Holistically-nested edge detection, arXiv 1504.06375.
@@ -85,6 +94,11 @@ def softmax_focal(
 
     Raises:
       ValueError: if a shape, a dtype or gamma is wrong.
+
+    Example:
+      >>> logits, targets = jnp.log(jnp.array([[0.9, 0.1], [0.1, 0.9]])), jnp.array([[1.0, 0.0]] * 2)
+      >>> print(np.asarray(softmax_focal(logits, targets)).round(4))  # (1 - p)^2 (-log p) of p = 0.9 and 0.1
+      [0.0011 1.8651]
 
     Reference:
       Lin et al., Focal loss for dense object detection, arXiv 1708.02002.
@@ -126,6 +140,11 @@ def asymmetric(
     Raises:
       ValueError: if a shape, a dtype or an option is wrong.
 
+    Example:
+      >>> losses = asymmetric(jnp.zeros(2), jnp.array([1.0, 0.0]))
+      >>> print(np.asarray(losses).round(3))  # log 2; at the same probability a negative counts less
+      [0.693 0.025]
+
     Reference:
       Ridnik et al., Asymmetric loss for multi-label classification, arXiv 2009.14119.
     """
@@ -166,6 +185,11 @@ def ldam(
     Raises:
       ValueError: if a shape, a dtype or an option is wrong.
 
+    Example:
+      >>> logits, counts = jnp.zeros((2, 2)), jnp.array([1000, 10])
+      >>> print(np.asarray(ldam(logits, jnp.array([0, 1]), counts)).round(3))  # the rare class must win by more
+      [0.775 0.974]
+
     Reference:
       Cao et al., Learning imbalanced datasets with label-distribution-aware margin loss, arXiv 1906.07413.
     """
@@ -197,6 +221,11 @@ def logit_adjusted(logits: jax.Array, targets: jax.Array, prior: jax.Array, *, t
 
     Raises:
       ValueError: if a shape, a dtype or tau is wrong.
+
+    Example:
+      >>> logits, targets = jnp.zeros((2, 2)), jnp.eye(2)
+      >>> print(np.asarray(logit_adjusted(logits, targets, jnp.array([0.75, 0.25]))).round(3))  # -log 0.75, -log 0.25
+      [0.288 1.386]
 
     Reference:
       Menon et al., Long-tail learning via logit adjustment, arXiv 2007.07314.

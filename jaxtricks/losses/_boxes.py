@@ -30,6 +30,11 @@ def iou_loss(predicted: jax.Array, target: jax.Array) -> jax.Array:
     Raises:
       ValueError: if a shape or a dtype is wrong.
 
+    Example:
+      >>> loss = iou_loss(jnp.array([0.0, 0.0, 2.0, 2.0]), jnp.array([1.0, 0.0, 3.0, 2.0]))
+      >>> print(np.asarray(loss).round(3))  # 1 - 2 / 6
+      0.667
+
     Reference:
       Yu et al., UnitBox: an advanced object detection network, arXiv 1608.01471, which takes the logarithm instead.
     """
@@ -53,6 +58,11 @@ def giou_loss(predicted: jax.Array, target: jax.Array) -> jax.Array:
     Raises:
       ValueError: if a shape or a dtype is wrong.
 
+    Example:
+      >>> loss = giou_loss(jnp.array([0.0, 0.0, 1.0, 1.0]), jnp.array([2.0, 0.0, 3.0, 1.0]))
+      >>> print(np.asarray(loss).round(3))  # 1 - 0 + 1 / 3
+      1.333
+
     Reference:
       Rezatofighi et al., Generalized intersection over union, arXiv 1902.09630.
     """
@@ -75,6 +85,10 @@ def diou_loss(predicted: jax.Array, target: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: if a shape or a dtype is wrong.
+
+    Example:
+      >>> print(np.asarray(diou_loss(jnp.array([0.0, 0.0, 2.0, 2.0]), jnp.array([1.0, 0.0, 3.0, 2.0]))).round(3))
+      0.744
 
     Reference:
       Zheng et al., Distance-IoU loss: faster and better learning for bounding box regression, arXiv 1911.08287.
@@ -101,6 +115,10 @@ def ciou_loss(predicted: jax.Array, target: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: if a shape or a dtype is wrong.
+
+    Example:
+      >>> print(np.asarray(ciou_loss(jnp.array([0.0, 0.0, 2.0, 2.0]), jnp.array([0.0, 0.0, 4.0, 1.0]))).round(3))
+      0.747
 
     Reference:
       Zheng et al., Distance-IoU loss: faster and better learning for bounding box regression, arXiv 1911.08287.

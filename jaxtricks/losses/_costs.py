@@ -29,6 +29,10 @@ def class_weights(counts: jax.Array, *, scheme: str = "inverse", beta: float | N
     Raises:
       ValueError: if counts has a wrong rank or dtype, or no class, an option is wrong, or beta goes with "inverse".
 
+    Example:
+      >>> print(np.asarray(class_weights(jnp.array([30, 10, 0]))).round(3))
+      [0.667 2.    0.   ]
+
     Reference:
       Cui et al., Class-balanced loss based on effective number of samples, arXiv 1901.05555.
     """
@@ -58,6 +62,11 @@ def costs_from_counts(counts: jax.Array) -> jax.Array:
     Raises:
       ValueError: if counts has a wrong rank or dtype, or no class.
 
+    Example:
+      >>> print(np.asarray(costs_from_counts(jnp.array([30, 10]))).round(3))
+      [[0.    0.333]
+       [3.    0.   ]]
+
     Reference:
       Khan et al., Cost-sensitive learning of deep feature representations from imbalanced data, arXiv 1508.03422, which
       learns its costs from such numbers.
@@ -80,6 +89,11 @@ def costs_from_confusion(confusion: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: if confusion is not square, or has a wrong dtype.
+
+    Example:
+      >>> print(np.asarray(costs_from_confusion(jnp.array([[8, 2], [5, 5]]))).round(3))
+      [[0.  0.2]
+       [0.5 0. ]]
 
     Reference:
       Khan et al., Cost-sensitive learning of deep feature representations from imbalanced data, arXiv 1508.03422, which
@@ -109,6 +123,11 @@ def expected_cost(logits: jax.Array, labels: jax.Array, cost_matrix: jax.Array) 
 
     Raises:
       ValueError: if a shape or a dtype is wrong.
+
+    Example:
+      >>> logits, cost = jnp.log(jnp.array([[0.75, 0.25]])), jnp.array([[0.0, 8.0], [1.0, 0.0]])
+      >>> print(expected_cost(logits, jnp.array([0]), cost))
+      [2.]
 
     Reference:
       Elkan, The foundations of cost-sensitive learning, IJCAI 2001.

@@ -27,6 +27,11 @@ def distillation(student_logits: jax.Array, teacher_logits: jax.Array, *, temper
     Raises:
       ValueError: if the shapes differ, a dtype is no floating point, or temperature is not positive.
 
+    Example:
+      >>> student, teacher = jnp.zeros((1, 2)), jnp.array([[2.0, 0.0]])
+      >>> print(np.asarray(distillation(student, teacher, temperature=2.0)).round(3))
+      [2.773]
+
     Reference:
       Hinton et al., Distilling the knowledge in a neural network, arXiv 1503.02531.
     """
@@ -51,6 +56,10 @@ def logit_regression(student: jax.Array, teacher: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: if the shapes differ or a dtype is no floating point.
+
+    Example:
+      >>> print(logit_regression(jnp.array([[1.0, 2.0]]), jnp.array([[1.0, 4.0]])))
+      [2.]
 
     Reference:
       Ba and Caruana, Do deep nets really need to be deep?, arXiv 1312.6184.

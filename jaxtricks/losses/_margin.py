@@ -27,6 +27,10 @@ def weston_watkins(logits: jax.Array, labels: jax.Array, *, margin: float = 1.0)
     Raises:
       ValueError: if a shape, a dtype or margin is wrong.
 
+    Example:
+      >>> print(weston_watkins(jnp.array([[2.0, 1.5, 0.0]]), jnp.array([0])))
+      [0.5]
+
     Reference:
       Weston and Watkins, Support vector machines for multi-class pattern recognition, ESANN 1999.
     """
@@ -56,6 +60,10 @@ def ramp(logits: jax.Array, labels: jax.Array, *, s: float = -1.0) -> jax.Array:
 
     Raises:
       ValueError: if a shape or a dtype is wrong, or s is not below 1.
+
+    Example:
+      >>> print(ramp(jnp.array([[9.0, 0.0], [0.0, 0.5], [0.0, 9.0]]), jnp.array([0, 0, 0])))  # never above 1 - s
+      [0.  1.5 2. ]
 
     Reference:
       Wu and Liu, Robust truncated hinge loss support vector machines, JASA 2007; Collobert et al., Trading convexity
@@ -93,6 +101,11 @@ def large_margin_logits(
 
     Raises:
       ValueError: if a shape, a dtype, margin or blend is wrong.
+
+    Example:
+      >>> x, w = jnp.array([[1.0, 0.0]]), jnp.array([[0.5, 0.0], [0.75**0.5, 1.0]])  # 60 degrees from column 0
+      >>> print(np.asarray(large_margin_logits(x, w, jnp.array([0]))).round(3))  # cos 120 degrees
+      [[-0.5  0. ]]
 
     Reference:
       Liu et al., Large-margin softmax loss for convolutional neural networks, arXiv 1612.02295.
@@ -136,6 +149,12 @@ def arcface_logits(
 
     Raises:
       ValueError: if a shape, a dtype, scale or margin is wrong.
+
+    Example:
+      >>> x, w = jnp.array([[1.0, 0.0]]), jnp.eye(2)
+      >>> logits = arcface_logits(x, w, jnp.array([0]), scale=1.0, margin=jnp.pi / 3)
+      >>> print(np.asarray(logits).round(3))  # cos(0 + pi / 3), cos(pi / 2)
+      [[0.5 0. ]]
 
     Reference:
       Deng et al., ArcFace: additive angular margin loss for deep face recognition, arXiv 1801.07698.

@@ -26,6 +26,10 @@ def center(features: jax.Array, labels: jax.Array, centers: jax.Array) -> jax.Ar
     Raises:
       ValueError: if a shape or a dtype is wrong.
 
+    Example:
+      >>> print(center(jnp.array([[3.0, 4.0]]), jnp.array([0]), jnp.zeros((2, 2))))
+      [12.5]
+
     Reference:
       Wen et al., A discriminative feature learning approach for deep face recognition, ECCV 2016.
     """
@@ -50,6 +54,11 @@ def update_centers(centers: jax.Array, features: jax.Array, labels: jax.Array, *
 
     Raises:
       ValueError: if a shape, a dtype or rate is wrong.
+
+    Example:
+      >>> print(update_centers(jnp.zeros((2, 1)), jnp.array([[4.0]]), jnp.array([1])))  # rate * 4 / (1 + 1)
+      [[0.]
+       [1.]]
 
     Reference:
       Wen et al., A discriminative feature learning approach for deep face recognition, ECCV 2016.
@@ -91,6 +100,12 @@ def center_pull(features: jax.Array, labels: jax.Array, centers: jax.Array) -> j
     Raises:
       ValueError: if a shape or a dtype is wrong.
 
+    Example:
+      >>> pull = jax.grad(lambda c: center_pull(jnp.array([[3.0, 4.0]]), jnp.array([0]), c).sum())
+      >>> print(pull(jnp.zeros((2, 2))))
+      [[-1.5 -2. ]
+       [ 0.   0. ]]
+
     Reference:
       Wen et al., A discriminative feature learning approach for deep face recognition, ECCV 2016.
     """
@@ -121,6 +136,11 @@ def supervised_contrastive(features: jax.Array, labels: jax.Array, *, temperatur
 
     Raises:
       ValueError: if a shape, a dtype or temperature is wrong.
+
+    Example:
+      >>> features = jnp.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+      >>> print(np.asarray(supervised_contrastive(features, jnp.array([0, 0, 1]), temperature=1.0))[:2].round(3))
+      [0.313 0.313]
 
     Reference:
       Khosla et al., Supervised contrastive learning, arXiv 2004.11362.

@@ -25,6 +25,11 @@ def hard_negative_weights(losses: jax.Array, positives: jax.Array, *, ratio: flo
     Raises:
       ValueError: if a shape, a dtype or ratio is wrong.
 
+    Example:
+      >>> losses, positives = jnp.array([0.1, 3.0, 2.0, 1.0]), jnp.array([True, False, False, False])
+      >>> print(hard_negative_weights(losses, positives, ratio=2.0))
+      [1. 1. 1. 0.]
+
     Reference:
       Liu et al., SSD: single shot multibox detector, arXiv 1512.02325.
     """
@@ -53,6 +58,10 @@ def ohem_weights(losses: jax.Array, *, keep: int) -> jax.Array:
 
     Raises:
       ValueError: if losses has a wrong rank or dtype, or keep is no integer of 1 to N (so N is 1 or more).
+
+    Example:
+      >>> print(ohem_weights(jnp.array([0.5, 3.0, 1.0, 2.0]), keep=2))
+      [0. 1. 0. 1.]
 
     Reference:
       Shrivastava et al., Training region-based object detectors with online hard example mining, arXiv 1604.03540.

@@ -28,6 +28,11 @@ def l1_penalty(params, *, mask: Mask = None) -> jax.Array:
     Raises:
       ValueError: if a leaf that counts is no floating point, or mask has another structure or leaves nothing.
 
+    Example:
+      >>> params = {"kernel": jnp.array([3.0, -4.0]), "bias": jnp.array([1.0])}
+      >>> print(l1_penalty(params), l1_penalty(params, mask=lambda path: path == "kernel"))
+      8.0 7.0
+
     Reference:
       Tibshirani, Regression shrinkage and selection via the lasso, 1996.
     """
@@ -48,6 +53,10 @@ def l2_penalty(params, *, mask: Mask = None) -> jax.Array:
 
     Raises:
       ValueError: if a leaf that counts is no floating point, or mask has another structure or leaves nothing.
+
+    Example:
+      >>> print(l2_penalty({"kernel": jnp.array([3.0, -4.0])}))
+      12.5
 
     Reference:
       Krogh and Hertz, A simple weight decay can improve generalization, 1991.
@@ -72,6 +81,10 @@ def elastic_net(params, *, l1: float, l2: float, mask: Mask = None) -> jax.Array
     Raises:
       ValueError: if l1 or l2 is negative, a leaf is no floating point, or mask has another structure or leaves nothing.
 
+    Example:
+      >>> print(elastic_net({"w": jnp.array([3.0, -4.0])}, l1=1.0, l2=0.5))
+      13.25
+
     Reference:
       Zou and Hastie, Regularization and variable selection via the elastic net, 2005.
     """
@@ -95,6 +108,10 @@ def group_sparsity(params, *, mask: Mask = None) -> jax.Array:
 
     Raises:
       ValueError: if a leaf that counts is no floating point, or mask has another structure or leaves nothing.
+
+    Example:
+      >>> print(np.asarray(group_sparsity({"kernel": jnp.array([[3.0, 0.0], [4.0, 0.0]])})).round(3))
+      5.0
 
     Reference:
       Wen et al., Learning structured sparsity in deep neural networks, arXiv 1608.03665.

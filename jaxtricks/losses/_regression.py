@@ -20,6 +20,10 @@ def absolute_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     Raises:
       ValueError: if the shapes differ or a dtype is no floating point.
 
+    Example:
+      >>> print(absolute_error(jnp.array([1.0, 2.5]), jnp.array([2.0, 2.5])))
+      [1. 0.]
+
     Reference:
       Girshick, Fast R-CNN, arXiv 1504.08083, for the L1 norm and its smooth form.
     """

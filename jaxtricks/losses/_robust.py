@@ -28,6 +28,10 @@ def tukey_biweight(residuals: jax.Array, *, c: float = 4.6851) -> jax.Array:
     Raises:
       ValueError: if residuals are no floating point or c is not positive.
 
+    Example:
+      >>> print(np.asarray(tukey_biweight(jnp.array([0.0, 1.0, 5.0, 1e6]))).round(3))  # flat from c on
+      [0.    0.478 3.658 3.658]
+
     Reference:
       Belagiannis et al., Robust optimization for deep regression, arXiv 1505.06606.
     """
@@ -52,6 +56,10 @@ def mad_scale(residuals: jax.Array, *, floor: float = 1e-6) -> jax.Array:
 
     Raises:
       ValueError: if residuals have no row, a wrong rank or dtype, or floor is not positive.
+
+    Example:
+      >>> print(np.asarray(mad_scale(jnp.array([-1.0, 0.0, 1.0, 100.0]))).round(3))
+      [1.483]
 
     Reference:
       Belagiannis et al., Robust optimization for deep regression, arXiv 1505.06606.
@@ -80,6 +88,11 @@ def generalized_cross_entropy(logits: jax.Array, targets: jax.Array, *, q: float
 
     Raises:
       ValueError: if a shape, a dtype or q is wrong.
+
+    Example:
+      >>> logits = jnp.log(jnp.array([0.64, 0.36]))
+      >>> print(np.asarray(generalized_cross_entropy(logits, jnp.array([1.0, 0.0]), q=0.5)).round(3))  # (1 - 0.8) / 0.5
+      0.4
 
     Reference:
       Zhang and Sabuncu, Generalized cross entropy loss for training deep neural networks with noisy labels,
@@ -114,6 +127,12 @@ def bi_tempered(logits: jax.Array, targets: jax.Array, *, t1: float, t2: float) 
 
     Raises:
       ValueError: if a shape, a dtype or a temperature is wrong.
+
+    Example:
+      >>> logits, targets = jnp.array([8.0, 0.0]), jnp.array([0.0, 1.0])  # sure, and wrong
+      >>> pairs = (1.0, 1.0), (0.2, 2.0)  # the first gives the cross-entropy
+      >>> print(np.asarray([bi_tempered(logits, targets, t1=t1, t2=t2) for t1, t2 in pairs]).round(3))
+      [8.    0.942]
 
     Reference:
       Amid et al., Robust bi-tempered logistic loss based on Bregman divergences, arXiv 1906.03361.

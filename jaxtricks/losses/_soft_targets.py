@@ -24,6 +24,10 @@ def smooth_labels_exclusive(targets: jax.Array, alpha: float) -> jax.Array:
     Raises:
       ValueError: if there are fewer than 2 classes, or a shape, a dtype or alpha is wrong.
 
+    Example:
+      >>> print(smooth_labels_exclusive(jnp.array([1.0, 0.0, 0.0]), 0.5))
+      [0.5  0.25 0.25]
+
     Reference:
       He et al., Bag of tricks for image classification with convolutional neural networks, arXiv 1812.01187; optax's
       form: Szegedy et al., Rethinking the Inception architecture, arXiv 1512.00567.
@@ -54,6 +58,10 @@ def gaussian_label_distribution(values: jax.Array, *, bins: jax.Array, sigma: fl
 
     Raises:
       ValueError: if a shape, a dtype or sigma is wrong.
+
+    Example:
+      >>> print(np.asarray(gaussian_label_distribution(jnp.array(1.0), bins=jnp.arange(3.0), sigma=1.0)).round(3))
+      [0.274 0.452 0.274]
 
     Reference:
       Geng, Label distribution learning, arXiv 1408.6027; Gao et al., Deep label distribution learning with label
@@ -93,6 +101,10 @@ def expected_value(probabilities: jax.Array, *, bins: jax.Array) -> jax.Array:
     Raises:
       ValueError: if a shape or a dtype is wrong.
 
+    Example:
+      >>> print(expected_value(jnp.array([0.25, 0.5, 0.25]), bins=jnp.array([10.0, 20.0, 30.0])))
+      20.0
+
     Reference:
       Rothe et al., DEX: deep expectation of apparent age from a single image, ICCV workshops 2015.
     """
@@ -121,6 +133,10 @@ def bce_targets(targets: jax.Array, *, threshold: float = 0.0) -> jax.Array:
 
     Raises:
       ValueError: if a shape, a dtype or threshold is wrong.
+
+    Example:
+      >>> print(bce_targets(jnp.array([0.7, 0.3, 0.0]), threshold=0.5))
+      [1. 0. 0.]
 
     Reference:
       Wightman et al., ResNet strikes back: an improved training procedure in timm, arXiv 2110.00476.

@@ -25,6 +25,11 @@ def correct(logits: jax.Array, labels: jax.Array, *, k: int = 1) -> jax.Array:
     Raises:
       ValueError: if ranks or sizes differ, logits are no numbers, labels no integers, or k is no integer of 1
         to C.
+
+    Example:
+      >>> logits, labels = jnp.array([[3.0, 2.0, 1.0]]), jnp.array([1])
+      >>> print(correct(logits, labels), correct(logits, labels, k=2))
+      [False] [ True]
     """
     check.rank("logits", logits, 2)
     check.number("logits", logits)
@@ -52,6 +57,11 @@ def classification(out: tuple, batch: dict[str, jax.Array]) -> dict[str, jax.Arr
 
     Raises:
       ValueError: as correct, or if logits are no floating point.
+
+    Example:
+      >>> logits = jnp.array([[2.0, 0.0], [2.0, 0.0]])
+      >>> print(classification((logits, {}), {"label": jnp.array([0, 1])})["accuracy"])
+      [ True False]
     """
     (logits, _), labels = out, batch["label"]
     accuracy = correct(logits, labels)

@@ -197,7 +197,7 @@ class _ResNet(nnx.Module):
             x = jax.nn.relu(layer(x, train))
         taps["stem"] = x
         if self.pool:
-            x = nnx.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+            x = nnx.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))  # pyright: ignore[reportArgumentType]
         for number in range(1, self.stages + 1):
             for block in getattr(self, f"stage{number}"):
                 x = block(x, train)
@@ -216,4 +216,5 @@ class _ResNet(nnx.Module):
 def _ceil_average_pool(x, window):
     """Average pooling whose last windows may hang over the edge; what hangs over is not counted."""
     over = [(0, math.ceil(size / window) * window - size) for size in x.shape[1:3]]
-    return nnx.avg_pool(x, (window, window), strides=(window, window), padding=over, count_include_pad=False)
+    size = (window, window)
+    return nnx.avg_pool(x, size, strides=size, padding=over, count_include_pad=False)  # pyright: ignore[reportArgumentType]

@@ -90,14 +90,14 @@ def swa_decay(step: int | jax.Array, *, start: int) -> jax.Array:
     loop, batch statistics as well as weights: ``layers.recalibrate`` is the more exact for these.
 
     Args:
-      step: t, whole, 0 or more.
+      step: t, an integer, 0 or more.
       start: the first step whose weights count, 0 or more.
 
     Returns:
       A scalar, 0 to less than 1.
 
     Raises:
-      ValueError: if start or step is negative or not whole.
+      ValueError: if start or step is negative or no integer.
 
     Reference:
       Izmailov et al., Averaging weights leads to wider optima and better generalization, arXiv 1803.05407.
@@ -132,7 +132,10 @@ def soup(trees: Sequence[Tree]) -> Tree:
             check.floating("trees", leaf)
             check.same_shape("trees", leaf, "its first tree", leaves[0])
         wide = jnp.promote_types(leaves[0].dtype, jnp.float32)
-        return (sum(leaf.astype(wide) for leaf in leaves) / len(leaves)).astype(leaves[0].dtype)
+        total = leaves[0].astype(wide)
+        for leaf in leaves[1:]:
+            total = total + leaf.astype(wide)
+        return (total / len(leaves)).astype(leaves[0].dtype)
 
     return jax.tree.map(one, *trees)
 

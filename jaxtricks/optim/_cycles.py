@@ -80,9 +80,9 @@ def triangular(
 
     def schedule(t):
         cycle = t / (epochs * steps_per_epoch)
-        whole = jnp.floor(cycle)
-        height = 1 - jnp.abs(2 * (cycle - whole) - 1)
-        return peak * (low + (1 - low) * shrink**whole * height)
+        number = jnp.floor(cycle)
+        height = 1 - jnp.abs(2 * (cycle - number) - 1)
+        return peak * (low + (1 - low) * shrink**number * height)
 
     return schedule
 
@@ -96,7 +96,7 @@ def one_cycle(
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
 ) -> optax.Schedule:
-    """One cosine up to the peak and one down over the whole run: ``optax.cosine_onecycle_schedule`` on a run.
+    """One cosine up to the peak and one down over the entire run: ``optax.cosine_onecycle_schedule`` on a run.
 
     It rises by itself, so it takes no warm-up.
 

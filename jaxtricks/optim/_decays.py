@@ -20,7 +20,7 @@ def exponential(
       steps_per_epoch: steps of one epoch.
       begin: step of the run that the schedule counts from.
       factor: f > 0, for one epoch.
-      staircase: whether to change at whole epochs only.
+      staircase: whether to change at the start of an epoch only.
 
     Returns:
       ``n -> rate``.
@@ -46,7 +46,7 @@ def natural_exponential(
       steps_per_epoch: steps of one epoch.
       begin: step of the run that the schedule counts from.
       rate: k > 0, for one epoch.
-      staircase: whether to change at whole epochs only.
+      staircase: whether to change at the start of an epoch only.
 
     Returns:
       ``n -> learning rate``.
@@ -72,7 +72,7 @@ def inverse_time(
       steps_per_epoch: steps of one epoch.
       begin: step of the run that the schedule counts from.
       rate: k > 0, for one epoch.
-      staircase: whether to change at whole epochs only.
+      staircase: whether to change at the start of an epoch only.
 
     Returns:
       ``n -> learning rate``.

@@ -19,9 +19,9 @@ def accumulate(value_and_grad: Callable, n: int) -> Callable:
 
     .. math:: \nabla L = \frac1n \sum_{i < n} \nabla L_i
 
-    Loss and gradients are means and equal those of the whole batch; ``sums`` are added; ``stats`` go from one
+    Loss and gradients are means and equal those of the undivided batch; ``sums`` are added; ``stats`` go from one
     microbatch to the next. Batch normalisation sees one microbatch at a time: with it, the gradient is not that of the
-    whole batch, and n updates of the running statistics are made in a step. Row r of the batch is in microbatch
+    undivided batch, and n updates of the running statistics are made in a step. Row r of the batch is in microbatch
     r modulo n, so that a batch spread over devices stays where it is. On CPU a convolution inside ``lax.scan`` runs in
     one thread.
 
@@ -30,7 +30,7 @@ def accumulate(value_and_grad: Callable, n: int) -> Callable:
       n: number of microbatches, >= 1; it divides the batch.
 
     Returns:
-      The function of the whole batch.
+      The function of the undivided batch.
 
     Raises:
       ValueError: if n is not positive; when called, if it does not divide the batch.

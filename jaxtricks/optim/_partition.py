@@ -22,12 +22,16 @@ def by_path(transforms: Mapping[str, optax.GradientTransformation]) -> optax.Gra
       transforms: ``{regular expression: transformation}``, in order.
 
     Returns:
-      One transformation for the whole tree: ``optax.partition`` with labels from the paths.
+      One transformation for all leaves: ``optax.partition`` with labels from the paths.
 
     Raises:
       ValueError: at ``init``, if a pattern takes no leaf or a leaf is taken by none.
     """
-    return optax.partition(transforms, lambda tree: first_match("transforms", tree, tuple(transforms)))
+
+    def labels(tree: Tree) -> Tree:
+        return first_match("transforms", tree, tuple(transforms))
+
+    return optax.partition(transforms, labels)  # pyright: ignore[reportArgumentType]
 
 
 def layerwise_decay(
@@ -36,7 +40,7 @@ def layerwise_decay(
     """Smaller steps towards the input: the updates of ``tx`` times ``layer_rates``, decoupled weight decay included.
 
     Args:
-      tx: the whole optimiser, learning rate included.
+      tx: the complete optimiser, learning rate included.
       layers: regular expressions, from the input to the head; a leaf belongs to the first that is found.
       decay: 0 to 1, the ratio of the rates of two neighbouring layers.
 
@@ -58,7 +62,7 @@ def layerwise_decay(
         rates = layer_rates(updates, layers, decay=decay)
         return jax.tree.map(lambda update, rate: rate * update, updates, rates), state
 
-    return optax.chain(tx, optax.GradientTransformation(init, update))
+    return optax.chain(tx, optax.GradientTransformation(init, update))  # pyright: ignore[reportArgumentType]
 
 
 def freeze(tx: optax.GradientTransformation, *patterns: str) -> optax.GradientTransformationExtraArgs:
@@ -67,7 +71,7 @@ def freeze(tx: optax.GradientTransformation, *patterns: str) -> optax.GradientTr
     ``tx`` does not see them: no state, no part in a global norm.
 
     Args:
-      tx: the whole optimiser of the other leaves.
+      tx: the complete optimiser of the other leaves.
       *patterns: regular expressions, one or more.
 
     Returns:
@@ -98,7 +102,7 @@ def unfreeze_at(tx: optax.GradientTransformation, steps: Mapping[str, int]) -> o
     moments are warm when a leaf is let go.
 
     Args:
-      tx: the whole optimiser.
+      tx: the complete optimiser.
       steps: ``{regular expression: first step that moves the leaf}``, in order, integers of 0 or more, one of them
         above 0; a leaf belongs to the first that is found, and one where none is found trains from the start.
 
@@ -127,6 +131,6 @@ def unfreeze_at(tx: optax.GradientTransformation, steps: Mapping[str, int]) -> o
     def update(updates: Tree, state: UnfreezeState, params: Tree | None = None, **extra) -> tuple[Tree, UnfreezeState]:
         updates, inner = tx.update(updates, state.inner, params, **extra)
         updates = jax.tree.map(lambda u, start: jnp.where(state.count < start, NOTHING, u), updates, starts(updates))
-        return updates, UnfreezeState(optax.safe_increment(state.count), inner)
+        return updates, UnfreezeState(jnp.asarray(optax.safe_increment(state.count)), inner)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)  # pyright: ignore[reportArgumentType]

@@ -149,8 +149,8 @@ def _each_takes(name: str, patterns: Sequence[str], taken: set[str], paths: Tree
     """Raise ValueError unless there are patterns, each of them once, and each has taken a leaf."""
     idle = [pattern for i, pattern in enumerate(patterns) if pattern not in taken or pattern in patterns[:i]]
     if idle or not patterns:
-        known = jax.tree.leaves(paths)
-        some = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
+        names = jax.tree.leaves(paths)
+        some = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
         raise ValueError(f"{name}: {idle or 'no pattern'} takes no parameter; allowed: patterns found in {some}.")
 
 

@@ -61,9 +61,9 @@ def switch(
             return new, state.first, inner
 
         new, *inner = jax.lax.cond(state.count < at, before, after)
-        return new, SwitchState(optax.safe_increment(state.count), *inner)
+        return new, SwitchState(jnp.asarray(optax.safe_increment(state.count)), *inner)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)  # pyright: ignore[reportArgumentType]
 
 
 class AlternateState(NamedTuple):
@@ -110,6 +110,6 @@ def alternate(
             return new, state.on, inner
 
         new, *inner = jax.lax.cond(state.count // every % 2 == 0, with_on, with_off)
-        return new, AlternateState(optax.safe_increment(state.count), *inner)
+        return new, AlternateState(jnp.asarray(optax.safe_increment(state.count)), *inner)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)  # pyright: ignore[reportArgumentType]

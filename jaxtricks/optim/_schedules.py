@@ -1,7 +1,7 @@
 """Schedules of the learning rate over one run, all of one shape.
 
 ``f(peak, *, steps, steps_per_epoch, begin=0) -> schedule``: ``peak`` is the highest rate, ``steps`` the length of the
-whole run, and ``begin`` the step at which the schedule takes over from a warm-up. The schedule it returns counts from
+entire run, and ``begin`` the step at which the schedule takes over from a warm-up. The schedule it returns counts from
 ``begin``: ``schedule(n)`` is the rate of step ``begin + n`` of the run. So a decay "over the run" ends with the run,
 and a boundary "at a quarter of the run" stays where it is, warm-up or not.
 """
@@ -46,7 +46,7 @@ def step_decay(
 
     .. math:: \eta_n = \eta \, f^{|\{i : begin + n \ge r_i\}|}, \quad r_i = \mathrm{round}(fractions_i \, steps)
 
-    The points are fractions of the whole run, not of what a warm-up leaves of it.
+    The points are fractions of the entire run, not of what a warm-up leaves of it.
 
     Args:
       peak: the rate before the first point, > 0.
@@ -136,7 +136,7 @@ def stable_decay(
       steps: steps of the run.
       steps_per_epoch: not used.
       begin: step of the run that the schedule counts from.
-      decay: fraction of the whole run that the line takes, above 0; it must fit after ``begin``.
+      decay: fraction of the entire run that the line takes, above 0; it must fit after ``begin``.
       end: the fraction of the peak that is left at the end, 0 to 1.
 
     Returns:
@@ -158,7 +158,7 @@ def stable_decay(
 
 
 def with_warmup(schedule: Callable[..., optax.Schedule], *, epochs: float) -> Callable[..., optax.Schedule]:
-    r"""Put a linear warm-up from 0 before a schedule; the whole takes as long as the run did.
+    r"""Put a linear warm-up from 0 before a schedule; both together take as long as the run did.
 
     .. math:: \eta_t = \eta \, t / W \; (t < W), \quad \eta_t = schedule(t - W) \; (t \ge W)
 
@@ -172,7 +172,7 @@ def with_warmup(schedule: Callable[..., optax.Schedule], *, epochs: float) -> Ca
       ``(peak, *, steps, steps_per_epoch) -> (t -> rate)``, with t counted from the start of the run.
 
     Raises:
-      ValueError: if epochs is negative; when called, if the warm-up is no whole step or not shorter than the run.
+      ValueError: if epochs is negative; when called, if the warm-up is shorter than a step or not shorter than the run.
 
     Reference:
       Goyal et al., Accurate, large minibatch SGD, arXiv 1706.02677.

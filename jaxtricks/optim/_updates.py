@@ -21,9 +21,11 @@ def centralize() -> optax.GradientTransformation:
     Reference:
       Yong et al., Gradient centralization, arXiv 2004.01461.
     """
-    return optax.stateless_with_tree_map(
-        lambda g, _: g - g.mean(tuple(range(g.ndim - 1)), keepdims=True) if g.ndim > 1 else g,
-    )
+
+    def center(update: jax.Array, _: jax.Array | None) -> jax.Array:
+        return update - update.mean(tuple(range(update.ndim - 1)), keepdims=True) if update.ndim > 1 else update
+
+    return optax.stateless_with_tree_map(center)  # pyright: ignore[reportArgumentType]
 
 
 def max_norm(limit: float) -> optax.GradientTransformation:
@@ -60,4 +62,4 @@ def max_norm(limit: float) -> optax.GradientTransformation:
         capped = new * (limit / jnp.maximum(norm, limit)) - old
         return jnp.where(norm <= limit, update.astype(wide), capped).astype(update.dtype)
 
-    return optax.stateless_with_tree_map(cap)
+    return optax.stateless_with_tree_map(cap)  # pyright: ignore[reportArgumentType]

@@ -31,7 +31,7 @@ def lookahead(
     run stay a plain tree. After every k-th step they are the slow weights.
 
     Args:
-      tx: the whole optimiser.
+      tx: the complete optimiser.
       sync_period: k >= 1.
       slow_step_size: alpha, 0 to 1; 1 is ``tx`` itself.
 
@@ -56,7 +56,7 @@ def lookahead(
         if params is None:
             raise ValueError("params is None; allowed: the parameters.")
         updates, inner = tx.update(updates, state.inner, params, **extra)
-        count = optax.safe_increment(state.count)
+        count = jnp.asarray(optax.safe_increment(state.count))
         sync = count % sync_period == 0
 
         def pull(update, param, slow):
@@ -67,7 +67,7 @@ def lookahead(
         slow = jax.tree.map(lambda s, p, u: jnp.where(sync, (p + u).astype(s.dtype), s), state.slow, params, new)
         return new, LookaheadState(count, slow, inner)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)  # pyright: ignore[reportArgumentType]
 
 
 class SpikeState(NamedTuple):
@@ -96,7 +96,7 @@ def skip_spikes(
     ``window`` losses are there.
 
     Args:
-      tx: the whole optimiser.
+      tx: the complete optimiser.
       window: losses to compare with, >= 2.
       deviations: k > 0.
 
@@ -131,7 +131,7 @@ def skip_spikes(
         count = jnp.where(finite, optax.safe_increment(count), count)
         return new, Rejects(state.rejected + ~accepted, SpikeState(losses, count, inner))
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)  # pyright: ignore[reportArgumentType]
 
 
 def evaluate_at(
@@ -144,7 +144,7 @@ def evaluate_at(
     ``evaluate_at(optax.contrib.schedule_free(optax.sgd(rate), rate), optax.contrib.schedule_free_eval_params)``.
 
     Args:
-      tx: the whole optimiser.
+      tx: the complete optimiser.
       weights: ``(state of tx, parameters) -> weights``, called after every step.
 
     Returns:
@@ -165,4 +165,4 @@ def evaluate_at(
         updates, inner = tx.update(updates, state.inner, params, **extra)
         return updates, Evaluates(weights(inner, optax.apply_updates(params, updates)), inner)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)  # pyright: ignore[reportArgumentType]

@@ -1,8 +1,9 @@
 """Resampling along one axis, antialiased: what crops and the evaluation resize have in common."""
 
 import math
+import operator
 from collections.abc import Callable
-from functools import partial
+from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,7 @@ def cubic(x: jax.Array) -> jax.Array:
     return jnp.where(x < 1, near, jnp.where(x < 2, far, 0 * x))
 
 
-REACH = {triangle: 1, cubic: 2}  # pixels on each side, at scales up to 1
+REACH: dict[Callable, int] = {triangle: 1, cubic: 2}  # pixels on each side, at scales up to 1
 
 
 def stored(function: Callable, x):
@@ -100,14 +101,16 @@ def along(
     def sparse(image):
         first = stored(lambda wanted: jnp.floor(wanted - REACH[kernel] * spread + 0.5), wanted)
 
-        def table(given):
-            place = given[0][:, None] + jnp.arange(taps)[None, :]
-            return jnp.clip(place, 0, pixels - 1).astype(jnp.int32), weights(place, given[1])
+        def table(grid):
+            first, wanted = grid
+            place = first[:, None] + jnp.arange(taps)[None, :]
+            return jnp.clip(place, 0, pixels - 1).astype(jnp.int32), weights(place, wanted)
 
         def mean(place, weight, image):
             taken = (image.at[place[:, i]] if axis == 0 else image.at[:, place[:, i]] for i in range(taps))
             factors = (weight[:, i, None] if axis == 0 else weight[None, :, i, None] for i in range(taps))
-            return sum(f * t.get(mode="clip").astype(dtype) for f, t in zip(factors, taken, strict=True))
+            weighted = (f * t.get(mode="clip").astype(dtype) for f, t in zip(factors, taken, strict=True))
+            return reduce(operator.add, weighted)
 
         place, weight = stored(table, (first, wanted))
         if axis == 1:

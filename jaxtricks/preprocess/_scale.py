@@ -1,6 +1,6 @@
 """A shift and a scale: zero-centring, mean image, standardising, min-max; and each image by itself."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -80,7 +80,8 @@ def mean_image_fit(images: Images) -> Affine:
     Raises:
       ValueError: if a batch is not of rank 4, sizes differ, or there is no pixel.
     """
-    count, total = 0, None
+    total: Any = None  # before the first of the parts, of which there is one or more
+    count = 0
     for part in parts(images):
         total = part.sum(0) if total is None else total + same_size(part, total).sum(0)
         count += len(part)

@@ -1,6 +1,6 @@
 """Whitening: PCA and ZCA, and back."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -51,7 +51,7 @@ def pca_fit(images: Images, *, epsilon: float, components: int | None = None) ->
 
 
 def zca_fit(images: Images, *, epsilon: float) -> Whitening:
-    """Whitening that moves the images least: ``forward = U diag(1 / sqrt(v + epsilon)) U^T``.
+    """Whitening that changes the images as little as possible: ``forward = U diag(1 / sqrt(v + epsilon)) U^T``.
 
     Args:
       images: ``[N, H, W, C]`` or batches of these, all of one size. Memory grows as D^2, time as D^3.
@@ -142,7 +142,8 @@ def zca_inverse(stats: Whitening, image: jax.Array) -> jax.Array:
 def _spectrum(images: Images, epsilon: float):
     """Mean image, eigenvalues of the covariance in falling order, their vectors in columns, and sqrt(v + epsilon)."""
     check.between("epsilon", epsilon, 0.0, float("inf"))
-    count, total, squares = 0, None, 0.0
+    total: Any = None  # before the first of the parts, of which there is one or more
+    count, squares = 0, 0.0
     for part in parts(images):
         total = part.sum(0) if total is None else total + same_size(part, total).sum(0)
         rows = part.reshape(len(part), -1)

@@ -96,7 +96,7 @@ def fit(
 
     runs: list[Run] = []
     programs: dict[Plan, list[Program]] = {}
-    with (UNGUARDED if guard is None else guard).enter() as active:
+    with (UNGUARDED if guard is None else guard).activate() as active:
         for part, group in plan.groups(seeds):
             active.beat("making the program", LIMIT_FACTOR)
             if part not in programs:

@@ -1,7 +1,9 @@
 """Tricks: pure functions ``Recipe -> Recipe``, by family, and what an ablation needs to know of each.
 
 The families are modules: ``bag`` (baselines and the paper's ladder), ``augmentation``, ``objectives``, ``optimizers``,
-``regularizers``, ``schedules``, ``finetuning``, ``ordinal``. ``lint`` warns of tricks that work against each other.
+``regularizers``, ``schedules``, ``finetuning`` (from the sources of ``pretraining``), ``ordinal``. Below them are
+``composing``, the optimiser in parts, ``parts`` of networks, and ``conditions`` under which tricks are measured.
+``lint`` warns of tricks that work against each other.
 What most scripts need stands here::
 
     from functools import partial
@@ -30,18 +32,8 @@ from jaxtricks.tricks.bag import (
     warm_up,
     zero_gamma,
 )
-from jaxtricks.tricks.optimizers import (
-    Optimizer,
-    after,
-    around,
-    before,
-    exchange,
-    lookahead,
-    masked,
-    sharp,
-    skip_spikes,
-    weight_decay,
-)
+from jaxtricks.tricks.composing import Optimizer, after, around, before, exchange, masked, weight_decay
+from jaxtricks.tricks.optimizers import lookahead, sharp, skip_spikes
 from jaxtricks.tricks.regularizers import gradient_noise, max_norm
 from jaxtricks.tricks.trick import Ladder, Setting, SilentTrickError, Trick, apply, merge, set_fields
 

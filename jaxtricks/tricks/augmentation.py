@@ -1,15 +1,43 @@
-"""What the augmentation experiment is made of: stages by name, grey images in colours, FixRes, and the tricks."""
+"""Augmentations as tricks: steps by name that add up, ways to mix a batch, FixRes, and grey images in colours."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from jaxtricks import augment, data, optim
 from jaxtricks.train import Recipe
-from jaxtricks.tricks import optimizers
+from jaxtricks.tricks import composing
+from jaxtricks.tricks._columns import in_memory
 from jaxtricks.tricks.trick import Trick, set_fields
+
+__all__ = [
+    "CIFAR10_COLORS",
+    "COLOR",
+    "CROP",
+    "ERASED",
+    "EVERYTHING",
+    "FLIP",
+    "MIXED",
+    "OTHERS",
+    "POLICIES",
+    "augmented",
+    "fix_resolution",
+    "half_cutout",
+    "mix",
+    "resized_crop",
+    "several",
+    "smaller",
+    "stage",
+    "staged",
+    "tinted",
+    "together",
+    "without_convolutions",
+]
 
 # Of the 50,000 training images: augment.fit_color_pca(data.load("cifar10.npz").train["image"])
 CIFAR10_COLORS = augment.ColorPCA(
@@ -18,55 +46,112 @@ CIFAR10_COLORS = augment.ColorPCA(
 )
 
 
-def staged(key, batch, **stages):
-    """``augment.chain`` as a function whose stages can be read from a partial of it, and added to."""
-    return augment.chain(**stages)(key, batch)
+def staged(key, batch, **steps: Callable):
+    """``augment.chain`` as a function whose steps can be read from a partial of it, and added to.
+
+    Args:
+      key: one key.
+      batch: as an augmentation gets it.
+      **steps: ``(key, batch) -> batch`` by name, in order.
+
+    Returns:
+      The batch after all steps.
+    """
+    return augment.chain(**steps)(key, batch)
 
 
-def augmented(recipe: Recipe, **stages) -> Recipe:
-    """More stages of augmentation, after those that are there; each has the draws of its name, whatever the others."""
+def augmented(recipe: Recipe, **steps: Callable) -> Recipe:
+    """More steps of augmentation, after those that are there; a step has the draws of its name, whatever the others.
+
+    Args:
+      recipe: without augmentation, or with one of this function's.
+      **steps: ``(key, batch) -> batch`` by new names, in order.
+
+    Returns:
+      The recipe with these steps too.
+
+    Raises:
+      ValueError: if the recipe's augmentation was made otherwise, or has a step of this name.
+    """
     before = recipe.augment
     if before is not None and not (isinstance(before, partial) and before.func is staged):
         raise ValueError(f"recipe.augment is {before!r}; allowed: None, or what augmented made.")
-    known = {} if before is None else before.keywords
-    if set(known) & set(stages):
-        raise ValueError(f"stages are {', '.join(stages)}; allowed: none of {', '.join(known)}, which are there.")
-    return replace(recipe, augment=partial(staged, **known, **stages))
+    present = {} if before is None else before.keywords
+    if set(present) & set(steps):
+        raise ValueError(f"steps are {', '.join(steps)}; allowed: none of {', '.join(present)}, which are there.")
+    return replace(recipe, augment=partial(staged, **present, **steps))
 
 
-def together(recipe: Recipe, *, tricks) -> Recipe:
-    """Several tricks, one after another."""
+def together(recipe: Recipe, *, tricks: Sequence[Trick]) -> Recipe:
+    """Several tricks as one, to measure what they do to each other.
+
+    Args:
+      recipe: any.
+      tricks: in the order in which they change it.
+
+    Returns:
+      The recipe with all of them.
+    """
     for trick in tricks:
         recipe = trick.change(recipe)
     return recipe
 
 
-def resized_crop(key, image, *, area):
-    """A random resized crop to the size that the image has."""
+def resized_crop(key, image, *, area: tuple[float, float]):
+    """A random resized crop to the size that the image has: objects at many sizes.
+
+    Args:
+      key: one key.
+      image: float ``[H, W, C]``.
+      area: smallest and largest share of the image, in (0, 1].
+
+    Returns:
+      Float ``[H, W, C]``.
+    """
     return augment.random_resized_crop(key, image, size=image.shape[:2], area=area)
 
 
 def half_cutout(key, image):
-    """Cutout of half the side, the paper's on CIFAR-10."""
+    """Cutout of half the side, the paper's on CIFAR-10.
+
+    Args:
+      key: one key.
+      image: float ``[H, W, C]``.
+
+    Returns:
+      Float ``[H, W, C]``, a quarter of it or less blanked.
+    """
     return augment.cutout(key, image, size=(image.shape[0] // 2, image.shape[1] // 2))
 
 
 def tinted(dataset: data.Dataset) -> data.Dataset:
-    """Grey images in a colour of their own each, which says nothing of the class; others as they are.
+    """Grey images in a random colour, which says nothing of the class, so that augmentations of colour act on them.
 
-    Else an augmentation of colours would do nothing to them. Black stays black.
+    Args:
+      dataset: images in memory; of three channels they stay as they are.
+
+    Returns:
+      A dataset of colour images, the same for every seed; black stays black.
     """
     if dataset.shape[-1] == 3:
         return dataset
     splits = []
     for number, split in enumerate((dataset.train, dataset.test)):
         color = np.random.default_rng((6, number)).uniform(0.3, 1.0, (len(split), 1, 1, 3))
-        splits += [np.round(split["image"] * color).astype(np.uint8), split["label"]]
+        splits += [np.round(in_memory(split, "image") * color).astype(np.uint8), split["label"]]
     return data.from_arrays(f"{dataset.name}, tinted", *splits, classes=dataset.classes)
 
 
 def smaller(recipe: Recipe, *, size: int) -> Recipe:
-    """Train on random resized crops of this size; what is tested is as large as before."""
+    """Train on random resized crops of a smaller size, which is faster; test images are as large as before.
+
+    Args:
+      recipe: as for ``augmented``.
+      size: of the side in pixels, 1 to that of the images.
+
+    Returns:
+      The recipe with the step ``crop``; ``fix_resolution`` mends what the change of size does.
+    """
     crop = partial(augment.random_resized_crop, size=size, area=(0.3, 1.0))
     return augmented(recipe, crop=augment.each(crop))
 
@@ -74,26 +159,67 @@ def smaller(recipe: Recipe, *, size: int) -> Recipe:
 def fix_resolution(recipe: Recipe, *, epochs: float, lr: float) -> Recipe:
     """FixRes: the second training, on images as they are tested, ``train.fit(..., initial=run.variables)``.
 
-    Classifier and batch normalisation alone are trained; augmentation and mixing are dropped. Touvron et al., Fixing
-    the train-test resolution discrepancy, arXiv 1906.06423.
+    Classifier and batch normalisation alone are trained; augmentation and mixing are dropped.
+
+    Args:
+      recipe: of the first training.
+      epochs: of the second, > 0; a few are enough.
+      lr: its peak rate, > 0.
+
+    Returns:
+      The recipe of the second training.
+
+    Reference: Touvron et al., Fixing the train-test resolution discrepancy, arXiv 1906.06423.
     """
-    recipe = optimizers.around(recipe, without_convolutions)
+    recipe = composing.around(recipe, without_convolutions)
     return replace(recipe, augment=None, mix=None, epochs=epochs, lr=lr)
 
 
-def without_convolutions(tx):
-    """An optimiser that leaves the kernels of convolutions as they are."""
+def without_convolutions(tx: optax.GradientTransformation) -> optax.GradientTransformation:
+    """An optimiser that leaves the kernels of convolutions as they are; for ``composing.around``.
+
+    Args:
+      tx: the optimiser of the other parameters.
+
+    Returns:
+      The transformation.
+    """
     return optim.freeze(tx, "conv/kernel$")
 
 
-def stage(name, function, paper=None, expected=1, *, loop=False, **options):
-    """A trick that is one stage: a random function of an image."""
-    each = augment.each(partial(function, **options), loop=loop)
-    return {name: Trick(partial(augmented, **{name: each}), expected, paper)}
+def stage(
+    name: str, function: Callable, paper: str | None = None, expected: int | None = 1, *, loop: bool = False, **options
+) -> dict[str, Trick]:
+    """A trick that is one step of augmentation, drawn for each image.
+
+    Args:
+      name: of the trick and of the step.
+      function: ``(key, image, **options) -> image``.
+      paper: where it comes from, or None.
+      expected: sign of the effect on accuracy: +1, -1, 0, or None.
+      loop: one image after another, in less memory, as for ``augment.each``.
+      **options: of the function.
+
+    Returns:
+      The trick by its name.
+    """
+    step = augment.each(partial(function, **options), loop=loop)
+    return {name: Trick(partial(augmented, **{name: step}), expected, paper)}
 
 
-def mix(name, function, paper, expected=1, **options):
-    """A trick that mixes examples: a random function of a batch."""
+def mix(name: str, function: Callable, paper: str | None, expected: int | None = 1, **options: Any) -> dict[str, Trick]:
+    """A trick that mixes the examples of a batch, images and targets.
+
+    Args:
+      name: of the trick.
+      function: ``(key, batch, **options) -> batch``.
+      paper: where it comes from, or None.
+      expected: sign of the effect on accuracy: +1, -1, 0, or None.
+      **options: of the function.
+
+    Returns:
+      The trick by its name.
+    """
     return {name: Trick(partial(set_fields, mix=partial(function, **options)), expected, paper)}
 
 
@@ -130,8 +256,15 @@ OTHERS = {
 }
 
 
-def several(*names):
-    """Several tricks as one."""
+def several(*names: str) -> dict[str, Trick]:
+    """Several tricks of EVERYTHING as one, for ladders that stack them.
+
+    Args:
+      *names: in the order in which they act.
+
+    Returns:
+      The trick, by all their names.
+    """
     return {", ".join(names): Trick(partial(together, tricks=tuple(EVERYTHING[name] for name in names)))}
 
 

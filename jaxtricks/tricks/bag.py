@@ -1,4 +1,8 @@
-"""The tricks that experiments are made of: each a pure function of a recipe."""
+"""The tricks of "Bag of Tricks for Image Classification" (arXiv 1812.01187), and the baselines of experiments.
+
+A trick takes a recipe and returns another one, which differs in the parts that it names; the first stays as it is.
+``parts`` and ``conditions`` are within reach here too, so that the table of an experiment needs one name.
+"""
 
 from dataclasses import replace
 from functools import partial
@@ -6,14 +10,51 @@ from functools import partial
 import numpy as np
 import optax
 
-from jaxtricks import augment, data, init, layers, losses, models, optim, preprocess, train
+from jaxtricks import augment, data, init, losses, models, optim, preprocess, train
 from jaxtricks.train import Recipe
-from jaxtricks.tricks import optimizers
-from jaxtricks.tricks.trick import Trick
+from jaxtricks.tricks import composing
+from jaxtricks.tricks.conditions import batch_of, mislabelled, wrong_labels
+from jaxtricks.tricks.parts import global_max, part, response_norm, swap
+
+__all__ = [
+    "TEACHERS",
+    "augmentation",
+    "bare",
+    "batch_of",
+    "cosine",
+    "cross_entropy",
+    "distillation",
+    "distilled",
+    "global_max",
+    "large_batch",
+    "low_precision",
+    "mislabelled",
+    "mixup",
+    "modern",
+    "no_bias_decay",
+    "part",
+    "response_norm",
+    "smoothing",
+    "standard",
+    "swap",
+    "tweak",
+    "warm_up",
+    "wrong_labels",
+    "zero_gamma",
+]
 
 
 def cross_entropy(params, out, batch):
-    """Softmax cross-entropy to the batch's soft targets."""
+    """Softmax cross-entropy to the batch's soft targets: the loss of the baselines.
+
+    Args:
+      params: not used.
+      out: ``(logits [B, C], taps)``.
+      batch: with ``target [B, C]``.
+
+    Returns:
+      Float ``[B]``.
+    """
     return optax.softmax_cross_entropy(out[0], batch["target"])
 
 
@@ -22,6 +63,12 @@ def augmentation(dataset: data.Dataset):
 
     Digits are not flipped. The random resized crop of images of varying size is the feed's, as it decodes. Brightness
     and saturation are scaled by 0.6 to 1.4, as in the paper; hue, which the paper scales too, is left as it is.
+
+    Args:
+      dataset: images; of those of varying size about 512 are read, for the directions of their colours.
+
+    Returns:
+      ``(key, batch) -> batch``.
     """
     flip = {"flip": augment.each(augment.random_flip)}
     if not dataset.train.resident:
@@ -36,121 +83,131 @@ def augmentation(dataset: data.Dataset):
 
 
 def large_batch(recipe: Recipe, *, times: int = 4) -> Recipe:
-    """A larger batch and a learning rate that grows with it.
+    """A larger batch and a learning rate that grows with it: fewer steps an epoch, so less time on wide hardware.
 
     Args:
-      recipe: any, with the parts that are changed.
+      recipe: any; put it before ``warm_up``, since the rate becomes high.
       times: as many images in a step, and the rate in proportion, >= 1.
 
     Returns:
-      A new recipe.
+      The recipe, at ``times`` the rate.
     """
     batch = recipe.batch * times
     return replace(recipe, batch=batch, lr=optim.scaled_lr(recipe.lr, batch, per=recipe.batch))
 
 
 def warm_up(recipe: Recipe, *, share: float = 5 / 120) -> Recipe:
-    """The learning rate rises from 0 over the first part of the run: the paper's 5 of 120 epochs.
+    """The learning rate rises from 0 over the first part of the run: the paper's 5 of 120 epochs; for high rates.
 
     Args:
-      recipe: any, with the parts that are changed.
+      recipe: any whose schedule takes ``begin``; how long the run is, is read now.
       share: of the run, greater than 0 and less than 1.
 
     Returns:
-      A new recipe.
+      The recipe with a warm-up before its schedule.
     """
     return replace(recipe, warmup=partial(optim.with_warmup, epochs=share * recipe.epochs))
 
 
 def zero_gamma(recipe: Recipe) -> Recipe:
-    """Every residual block starts as the identity.
+    """Residual blocks start as the identity, which makes the start of a deep network easier.
 
     Args:
-      recipe: any, with the parts that are changed.
+      recipe: of a residual network with normalisation.
 
     Returns:
-      A new recipe.
+      The recipe, whose blocks end with a scale of 0 at first.
     """
     return replace(recipe, init=init.zero_gamma)
 
 
 def no_bias_decay(recipe: Recipe) -> Recipe:
-    """Weight decay on kernels only.
+    """Weight decay on kernels only, not on biases and normalisation; meant for large batches.
 
     Args:
-      recipe: any, with the parts that are changed.
+      recipe: any whose optimiser decays and has no other mask.
 
     Returns:
-      A new recipe.
+      The recipe with the mask ``optim.decay_mask``.
     """
-    return optimizers.masked(recipe, mask=optim.decay_mask)
+    return composing.masked(recipe, mask=optim.decay_mask)
 
 
 def low_precision(recipe: Recipe) -> Recipe:
-    """Convolutions and matrix products in bfloat16.
+    """Convolutions and matrix products in bfloat16: faster where the hardware has it, and half the memory.
 
     Args:
-      recipe: any, with the parts that are changed.
+      recipe: any; parameters, normalisation and loss stay float32.
 
     Returns:
-      A new recipe.
+      The recipe at ``train.BFLOAT16``.
     """
     return replace(recipe, precision=train.BFLOAT16)
 
 
 def tweak(recipe: Recipe, **switches: bool) -> Recipe:
-    """One or more of the ResNet's switches b, c and d.
+    """One or more of the ResNet's switches b, c and d, which keep more of the image where it is made smaller.
 
     Args:
-      recipe: any, with the parts that are changed.
+      recipe: of a residual network.
       **switches: names of the switches (b, c, d) with a boolean each.
 
     Returns:
-      A new recipe.
+      The recipe with these switches.
     """
     return replace(recipe, model=partial(recipe.model, **switches))
 
 
 def cosine(recipe: Recipe) -> Recipe:
-    """Cosine decay of the learning rate.
+    """Cosine decay of the learning rate to 0, in the place of steps: no boundaries to choose.
 
     Args:
-      recipe: any, with the parts that are changed.
+      recipe: any; its schedule is dropped, a warm-up stays.
 
     Returns:
-      A new recipe.
+      The recipe with ``optim.cosine``.
     """
     return replace(recipe, schedule=optim.cosine)
 
 
 def smoothing(recipe: Recipe, *, alpha: float = 0.1) -> Recipe:
-    """Label smoothing.
+    """Label smoothing: targets below 1 keep logits from growing without end; helps long runs.
 
     Args:
-      recipe: any, with the parts that are changed.
+      recipe: any whose loss reads soft targets.
       alpha: share of the target that is spread over all classes, 0 to 1.
 
     Returns:
-      A new recipe.
+      The recipe with ``optax.smooth_labels`` on its targets.
     """
     return replace(recipe, targets=partial(optax.smooth_labels, alpha=alpha))
 
 
 def mixup(recipe: Recipe, *, alpha: float = 0.2) -> Recipe:
-    """Mixup of images and targets.
+    """Mixup of images and targets: between two examples the prediction is to be linear; helps long runs.
 
     Args:
-      recipe: any, with the parts that are changed.
+      recipe: any whose loss reads soft targets; another mix is dropped.
       alpha: parameter of the Beta distribution of the mixing weight, > 0.
 
     Returns:
-      A new recipe.
+      The recipe with ``augment.mixup``.
     """
     return replace(recipe, mix=partial(augment.mixup, alpha=alpha))
 
 
 def distilled(params, out, batch, *, loss, temperature):
-    """The loss, and the teacher's softened output beside it."""
+    """A loss plus that of the distance to the teacher's softened output.
+
+    Args:
+      params, out: as for ``loss``.
+      batch: with ``teacher [B, C]``, the teacher's logits.
+      loss: the main loss.
+      temperature: of both softmaxes, > 0.
+
+    Returns:
+      Float ``[B]``.
+    """
     return loss(params, out, batch) + losses.distillation(out[0], batch["teacher"], temperature=temperature)
 
 
@@ -161,11 +218,11 @@ def distillation(recipe: Recipe, *, temperature: float = 20.0) -> Recipe:
     """A larger network of the same family, trained by the same recipe, teaches: the paper's, or one twice as wide.
 
     Args:
-      recipe: any, with the parts that are changed.
+      recipe: of a residual network.
       temperature: of both softmaxes, > 0.
 
     Returns:
-      A new recipe.
+      The recipe with a teacher, which ``train.fit`` trains first, and its softened output in the loss.
     """
     layout = recipe.model.args[0]
     larger = TEACHERS.get(layout, layout._replace(widths=tuple(2 * width for width in layout.widths)))
@@ -192,7 +249,7 @@ def standard(*, task, augmented, model, lr, batch, epochs, weight_decay=1e-4) ->
         task=task,
         model=partial(model, kernel_init=init.xavier_normal()),
         loss=cross_entropy,
-        optimizer=optimizers.Optimizer(partial(optax.sgd, momentum=0.9, nesterov=True), weight=weight_decay),
+        optimizer=composing.Optimizer(partial(optax.sgd, momentum=0.9, nesterov=True), weight=weight_decay),
         schedule=optim.step_decay,
         lr=lr,
         batch=batch,
@@ -202,78 +259,25 @@ def standard(*, task, augmented, model, lr, batch, epochs, weight_decay=1e-4) ->
     )
 
 
-def part(recipe: Recipe, **parts) -> Recipe:
-    """Another part of the model: its activation, normalisation, pooling, initialisation.
-
-    Args:
-      recipe: any, with the parts that are changed.
-      **parts: arguments of the network, by name.
-
-    Returns:
-      A new recipe.
-    """
-    return replace(recipe, model=partial(recipe.model, **parts))
-
-
-def swap(expected=None, paper=None, **parts) -> Trick:
-    """A trick that is another part of the model.
-
-    Args:
-      expected: sign of the paper's effect: +1, -1, 0, or None.
-      paper: what the paper reports, and where, or None.
-      **parts: arguments of the network, by name.
-
-    Returns:
-      The trick.
-    """
-    return Trick(partial(part, **parts), expected, paper)
-
-
-def response_norm(features, *, axis_name, rngs):
-    """Local response normalisation as a network's normalisation; it has no parameters."""
-    return lambda x, *, train: layers.local_response_norm(x)
-
-
-def global_max(x):
-    """The maximum over all positions."""
-    return x.max((1, 2))
-
-
-def batch_of(recipe: Recipe, *, batch: int) -> Recipe:
-    """Another batch size, with a learning rate that follows it."""
-    return replace(recipe, batch=batch, lr=optim.scaled_lr(recipe.lr, batch, per=recipe.batch))
-
-
-def wrong_labels(recipe: Recipe, *, share: float, classes: int = 10) -> Recipe:
-    """A share of the training images has a wrong label, the same one in every epoch."""
-    first = {} if recipe.augment is None else {"augment": recipe.augment}
-    return replace(recipe, augment=augment.chain(**first, noise=partial(mislabelled, share=share, classes=classes)))
-
-
-def mislabelled(key, batch, *, share, classes):
-    """Fixed label noise as a stage of augmentation; it needs no key, because it must not change."""
-    return augment.fixed_label_noise(batch, share=share, classes=classes)
-
-
-def modern(**given) -> Recipe:
+def modern(**arguments) -> Recipe:
     """The baseline of the experiments on one family each: as ``standard``, with warm-up and cosine decay.
 
     Args:
-      **given: arguments of ``standard``.
+      **arguments: of ``standard``.
 
     Returns:
       The recipe.
     """
-    return cosine(warm_up(standard(**given)))
+    return cosine(warm_up(standard(**arguments)))
 
 
-def bare(**given) -> Recipe:
+def bare(**arguments) -> Recipe:
     """A baseline without augmentation, which can learn its training images by heart, wrong labels included.
 
     Args:
-      **given: arguments of ``standard``.
+      **arguments: of ``standard``.
 
     Returns:
       The recipe.
     """
-    return replace(modern(**given), augment=None)
+    return replace(modern(**arguments), augment=None)

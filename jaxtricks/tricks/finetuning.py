@@ -1,193 +1,207 @@
-"""Fine-tuning: sources and a target, weights trained once, and the ways to go on from them."""
+"""Fine-tuning: ways to go on from a source's weights, from the head alone to all layers, and co-training.
 
-import os
+``pretraining`` has the sources and their weights; a recipe here is one of its ``begin``, a network's parts are those of
+``layers``.
+"""
+
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
-from jaxtricks import augment, data, init, optim, tasks, train
-from jaxtricks.fingerprint import fingerprint
+from jaxtricks import augment, init, optim
+from jaxtricks.archive import read_npz
 from jaxtricks.keys import named
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
-from jaxtricks.tricks import optimizers
-from jaxtricks.tricks.trick import Setting
+from jaxtricks.tricks import composing
+from jaxtricks.tricks.pretraining import ROWS, borrowed_of, few
+from jaxtricks.tricks.trick import Ladder, Setting
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "jaxtricks" / "finetune"
-PRETRAINING = 5.0  # times the epochs of the baseline
-ROWS = 1500  # of an epoch, whatever the images: each comes as often as it takes
+__all__ = [
+    "SHARES",
+    "borrow",
+    "by_layer",
+    "case",
+    "co_training",
+    "from_scratch",
+    "frozen_parts",
+    "joint",
+    "layers",
+    "only",
+    "setting",
+    "two_heads",
+    "unfreezing",
+]
+
 SHARES = {50: 0.2, 1500: 1.0}  # by the number of target images: of the source's learning rate
-NEIGHBOURS = {50: 10, 1500: 5}  # by the number of target images: of each, so many source images
-
-
-def classes_of(dataset: data.Dataset, chosen: np.ndarray) -> data.Dataset:
-    """The images of some classes, which are counted anew."""
-    parts = []
-    for split in (dataset.train, dataset.test):
-        rows = np.flatnonzero(np.isin(split["label"], chosen))
-        parts += [split["image"][rows], np.searchsorted(chosen, split["label"][rows])]
-    return data.from_arrays(f"{dataset.name}, classes {' '.join(map(str, chosen))}", *parts)
-
-
-def target(dataset: data.Dataset) -> data.Dataset:
-    """The task: classes 0, 2, 4, ..."""
-    return classes_of(dataset, np.arange(0, dataset.classes, 2))
-
-
-def few(dataset: data.Dataset, *, images: int) -> data.Dataset:
-    """As many training images, each as often in an epoch as it takes for equally many steps."""
-    chosen = dataset.subset(images)
-    rows = np.resize(np.arange(images), ROWS)
-    return replace(chosen, name=f"{dataset.name}, {images} images", train=chosen.train.take(rows))
-
-
-def sources(dataset: data.Dataset) -> dict[str, data.Dataset]:
-    """``similar``: the other classes. ``different``: handwritten digits, for Fashion-MNIST; else Fashion-MNIST."""
-    other = data.digits() if dataset.name.startswith("fashion") else data.fashion_mini()
-    return {"similar": classes_of(dataset, np.arange(1, dataset.classes, 2)), "different": like(other, dataset.shape)}
-
-
-def like(dataset: data.Dataset, shape: tuple[int, int, int]) -> data.Dataset:
-    """Grey images at another size, and with as many channels."""
-
-    def images(split):
-        grey = jax.image.resize(jnp.float32(split["image"]), (len(split), *shape[:2], 1), "linear")
-        return np.repeat(np.asarray(jnp.round(grey.clip(0, 255)), np.uint8), shape[2], axis=3)
-
-    train, test = dataset.train, dataset.test
-    return data.from_arrays(dataset.name, images(train), train["label"], images(test), test["label"])
-
-
-def begin(recipe: Recipe, given: data.Dataset, dataset: data.Dataset) -> Recipe:
-    """The baseline, which from now on knows where the weights of both sources lie; they are trained if need be.
-
-    They are kept in the cache folder, as npz files with torchvision's names.
-    """
-    if jax.process_count() > 1:
-        raise ValueError(f"finetune is started in {jax.process_count()} processes; allowed: one.")
-    longer = replace(recipe, epochs=PRETRAINING * recipe.epochs)
-    about = [given.name, given.classes, given.shape, given.train["label"], dataset.train["label"]]
-    recipe = replace(recipe, model=partial(network, recipe.model, weights=fingerprint([longer, about])))
-    for name, source in sources(given).items():
-        path = weights_of(recipe, name)
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            taught = replace(longer, task=tasks.classification(source.classes))
-            (run,) = train.fit(taught, source, plan=train.Plan(devices=tuple(jax.devices()[:1])), test=False)
-            for images in NEIGHBOURS:
-                own = dataset.subset(images).train
-                borrowed = nearest(taught, run.variables, own, source, k=NEIGHBOURS[images])
-                np.savez(borrowed_of(recipe, name, images), **borrowed, classes=dataset.classes)
-            init.save_pretrained(run.variables, path)  # the last, so that where it is, all is
-    return recipe
-
-
-def nearest(recipe: Recipe, variables, own: data.Split, source: data.Dataset, *, k: int) -> dict[str, np.ndarray]:
-    """Images and labels of the source that lie nearest to the target's, by the features of the source's network."""
-    model = train.build_model(recipe, source)
-    stats = recipe.preprocess[0](source.train["image"])
-
-    @jax.jit
-    def features(images):
-        prepared = jax.vmap(recipe.preprocess[1], (None, 0))(stats, images / np.float32(255))
-        return model.apply(*variables, prepared, train=False)[0][1]["features"]
-
-    rows = np.unique(data.nearest_source(*map(np.asarray, map(features, (own["image"], source.train["image"]))), k=k))
-    return {"images": source.train["image"][rows], "labels": source.train["label"][rows]}
-
-
-def weights_of(recipe: Recipe, source: str) -> Path:
-    """The file of a source's weights."""
-    return CACHE / recipe.model.keywords["weights"] / f"{source}.npz"
-
-
-def borrowed_of(recipe: Recipe, source: str, images: int) -> Path:
-    """The file of the source images nearest to so many images of the target."""
-    return weights_of(recipe, f"{source}-nearest-{images}")
-
-
-def network(build, *, weights: str, source: str | None = None, **given):
-    """The network, with fresh weights, or a source's under a fresh head."""
-    if source is None:
-        return build(**given)
-    path = CACHE / weights / f"{source}.npz"
-    return init.from_pretrained(build, path, skip=("^head/",), **given)
 
 
 def case(recipe: Recipe, *, source: str, lr: float) -> Recipe:
-    """A source's weights, and a share of the learning rate."""
+    """Fine-tune all layers from a source's weights, usually at a smaller learning rate.
+
+    Args:
+      recipe: of ``begin``.
+      source: ``similar`` or ``different``.
+      lr: in the recipe's, > 0.
+
+    Returns:
+      The recipe that starts from these weights.
+    """
     return replace(t.part(recipe, source=source), lr=lr * recipe.lr)
 
 
-def setting(ladder, source: str, images: int) -> Setting:
-    """A source and an amount of target images, with the tricks that ``ladder`` gives for them."""
+def setting(ladder: Callable[[str, int], Ladder], source: str, images: int) -> Setting:
+    """A source and an amount of target images, with the tricks that are measured there.
+
+    Args:
+      ladder: ``(source, images) -> tricks by name``.
+      source: ``similar`` or ``different``.
+      images: of the target, a key of SHARES.
+
+    Returns:
+      The setting.
+    """
     change = partial(case, source=source, lr=SHARES[images])
     return Setting(change, ladder(source, images), partial(few, images=images))
 
 
 def from_scratch(recipe: Recipe, *, lr: float) -> Recipe:
-    """Fresh weights, and a learning rate for them."""
+    """Fresh weights, and a learning rate for them: what fine-tuning is compared with.
+
+    Args:
+      recipe: of ``case``.
+      lr: in the recipe's, > 0.
+
+    Returns:
+      The recipe without a source.
+    """
     return replace(t.part(recipe, source=None), lr=lr * recipe.lr)
 
 
 def layers(recipe: Recipe) -> tuple[str, ...]:
-    """Patterns of a residual network's parts, from the input to the head."""
+    """Patterns of a residual network's parts, from the input to the head.
+
+    Args:
+      recipe: of ``begin``, with a residual network.
+
+    Returns:
+      Regular expressions for paths of parameters: the stem, each stage, the head.
+    """
     stages = len(recipe.model.args[0].args[0].blocks)
     return ("^stem/", *(f"^stage{n}/" for n in range(1, stages + 1)), "^head/")
 
 
 def only(recipe: Recipe, *, last: int, lr: float) -> Recipe:
-    """Train the last parts only: 1, the head, a linear probe; 2, the last stage too. All statistics stay."""
+    """Train the last parts only, which is cheap and helps with little data; the statistics of all stay.
+
+    Args:
+      recipe: of ``case``.
+      last: 1, the head, a linear probe; 2, the last stage too; at most the number of parts less one.
+      lr: in the recipe's, > 0.
+
+    Returns:
+      The recipe, whose other parts are frozen.
+    """
     frozen = layers(recipe)[:-last]
-    recipe = optimizers.around(t.part(recipe, frozen_bn=True), partial(frozen_parts, patterns=frozen))
+    recipe = composing.around(t.part(recipe, frozen_bn=True), partial(frozen_parts, patterns=frozen))
     return replace(recipe, lr=lr * recipe.lr)
 
 
-def frozen_parts(tx, *, patterns):
-    """An optimiser that leaves some parts alone."""
+def frozen_parts(tx: optax.GradientTransformation, *, patterns: Iterable[str]) -> optax.GradientTransformation:
+    """An optimiser that leaves some parts alone; for ``composing.around``.
+
+    Args:
+      tx: the optimiser of the others.
+      patterns: regular expressions for paths of parameters.
+
+    Returns:
+      The transformation.
+    """
     return optim.freeze(tx, *patterns)
 
 
 def by_layer(recipe: Recipe, *, decay: float) -> Recipe:
-    """Smaller steps towards the input."""
-    return optimizers.around(recipe, partial(optim.layerwise_decay, layers=layers(recipe), decay=decay))
+    """Smaller steps towards the input, whose features serve any task.
+
+    Args:
+      recipe: of ``case``.
+      decay: the factor from a part to the one before it, in (0, 1].
+
+    Returns:
+      The recipe; the head keeps its rate.
+
+    Reference: Howard and Ruder, arXiv 1801.06146.
+    """
+    return composing.around(recipe, partial(optim.layerwise_decay, layers=layers(recipe), decay=decay))
 
 
 def unfreezing(recipe: Recipe, *, share: float) -> Recipe:
-    """The head from the start, then one part after another, all of them after a share of the run.
+    """The head from the start, then one part after another, so that a fresh head spoils no features.
 
     However short the run is, the head alone takes the first step.
+
+    Args:
+      recipe: of ``case``, on data of ``few``.
+      share: of the run, after which all parts are trained, in (0, 1].
+
+    Returns:
+      The recipe.
+
+    Reference: Howard and Ruder, arXiv 1801.06146.
     """
     parts = layers(recipe)[-2::-1]
     steps = recipe.epochs * (ROWS // recipe.batch)
     at = {pattern: max(1, round(share * steps * n / len(parts))) for n, pattern in enumerate(parts, 1)}
-    return optimizers.around(recipe, partial(optim.unfreeze_at, steps=at))
+    return composing.around(recipe, partial(optim.unfreeze_at, steps=at))
 
 
 def co_training(recipe: Recipe, *, images: int, weight: float) -> Recipe:
-    """Beside every batch as many of the source images nearest to the target's, with a head and a loss of their own.
+    """With every batch as many source images as it has, those nearest to the target's, in a head of their own.
 
-    Nearest by the source's own features. Ge and Yu, arXiv 1702.08690.
+    Nearest by the source's own features; for little data.
+
+    Args:
+      recipe: of ``case``.
+      images: of the target, a key of ``pretraining.NEIGHBOURS``.
+      weight: of the loss of the source's images, 0 or more.
+
+    Returns:
+      The recipe; a step costs twice as much.
+
+    Raises:
+      ArchiveError: if the file of the source's images is missing or damaged.
+
+    Reference: Ge and Yu, arXiv 1702.08690.
     """
     path = borrowed_of(recipe, recipe.model.keywords["source"], images)
-    with np.load(path, allow_pickle=False) as found:
-        chosen, labels, classes = (found[name] for name in ("images", "labels", "classes"))
-    add = partial(borrow, images=chosen, labels=labels + classes)
+    arrays = read_npz(path, names=("images", "labels", "classes"))
+    labels, classes = arrays["labels"], int(arrays["classes"])
+    add = partial(borrow, images=arrays["images"], labels=labels + classes)
     return replace(
         recipe,
         model=partial(two_heads, recipe.model, others=int(labels.max()) + 1),
         augment=augment.chain(borrow=add, **({} if recipe.augment is None else {"rest": recipe.augment})),
-        loss=partial(joint, loss=recipe.loss, classes=int(classes), weight=weight),
+        loss=partial(joint, loss=recipe.loss, classes=classes, weight=weight),
     )
 
 
 def borrow(key, batch, *, images, labels):
-    """The batch, and after it as many images drawn from others, whose labels are no class of the batch."""
+    """The batch, and after it as many images drawn from others, whose labels are no class of the batch.
+
+    Args:
+      key: one key.
+      batch: with ``image [B, H, W, C]`` in 0 to 1, ``label [B]`` and other columns, which are repeated.
+      images: uint8 ``[N, H, W, C]``.
+      labels: integers ``[N]``, from the number of classes of the batch on.
+
+    Returns:
+      A batch of 2 B rows.
+    """
     rows = batch["image"].shape[0]
     drawn = jax.random.randint(key, (rows,), 0, len(labels))
     twice = {name: jnp.concatenate([value, value]) for name, value in batch.items()}
@@ -200,9 +214,18 @@ def borrow(key, batch, *, images, labels):
     }
 
 
-def two_heads(build, *, others: int, **given):
-    """The network with a second classifier, of other classes, whose logits are the tap ``source``."""
-    model = build(**given)
+def two_heads(build: Callable, *, others: int, **arguments: Any):
+    """The network with a second classifier, of other classes.
+
+    Args:
+      build: ``(**arguments) -> Model`` with a last layer ``head`` and the tap ``features``.
+      others: classes of the second classifier, >= 1.
+      **arguments: ``classes=`` and the others that a recipe's model is called with.
+
+    Returns:
+      The Model; the second classifier's logits ``[B, others]`` are the tap ``source``.
+    """
+    model = build(**arguments)
 
     def fresh(key):
         params, stats = model.init(key)
@@ -218,11 +241,22 @@ def two_heads(build, *, others: int, **given):
     return model._replace(init=fresh, apply=apply)
 
 
-def joint(params, out, batch, *, loss, classes, weight):
-    """The loss of the first half of the batch, and cross-entropy of the other half in its own head.
+def joint(params, out, batch, *, loss: Callable, classes: int, weight: float):
+    """The loss of the first half of a batch of ``borrow``, and cross-entropy of the other half in its own head.
 
     One-hot targets of labels that are no class are zero, and so is their cross-entropy; twice, for each is in half of
     the mean.
+
+    Args:
+      params: as for ``loss``.
+      out: ``(logits [2 B, C], taps)`` with the tap ``source``.
+      batch: with ``label [2 B]`` and what ``loss`` reads.
+      loss: of the target's images, 0 where the target is zero.
+      classes: C, of the target.
+      weight: of the other half, 0 or more.
+
+    Returns:
+      Float ``[2 B]``.
     """
     others = out[1]["source"]
     second = optax.softmax_cross_entropy(others, jax.nn.one_hot(batch["label"] - classes, others.shape[-1]))

@@ -1,40 +1,99 @@
-"""Schedules as tricks: each exchanges a recipe's schedule; some have options that follow the number of epochs."""
+"""Schedules as tricks: another curve of the learning rate, some with options that follow the number of epochs."""
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from jaxtricks.train import Recipe
 from jaxtricks.tricks.trick import Trick
 
+__all__ = ["END", "change", "cycle", "exponent", "hyperbola", "logarithm", "trick"]
+
 END = 0.01  # of the peak rate: where decays that never reach 0 end
+Options = Callable[[float], Mapping[str, Any]]
 
 
-def change(recipe: Recipe, *, schedule, each=None) -> Recipe:
-    """Another schedule; ``each`` gives the options that depend on the number of epochs."""
-    return replace(recipe, schedule=partial(schedule, **({} if each is None else each(recipe.epochs))))
+def change(recipe: Recipe, *, schedule: Callable, by_epochs: Options | None = None) -> Recipe:
+    """Another schedule, which helps most in short runs; warm-up and peak rate stay.
+
+    Args:
+      recipe: any; its schedule is dropped.
+      schedule: as those of ``optim``, ``(peak, steps=, steps_per_epoch=) -> schedule``.
+      by_epochs: ``epochs -> options`` of the schedule that follow the length of the run, or None.
+
+    Returns:
+      The recipe with that schedule.
+    """
+    return replace(recipe, schedule=partial(schedule, **({} if by_epochs is None else by_epochs(recipe.epochs))))
 
 
-def trick(schedule, expected=1, paper=None, each=None, **options) -> Trick:
-    """A trick that is another schedule, with options."""
-    return Trick(partial(change, schedule=partial(schedule, **options), each=each), expected, paper)
+def trick(
+    schedule: Callable,
+    expected: int | None = 1,
+    paper: str | None = None,
+    by_epochs: Options | None = None,
+    **options: Any,
+) -> Trick:
+    """A rung of a ladder of schedules.
+
+    Args:
+      schedule: as for ``change``.
+      expected: sign of the effect on accuracy: +1, -1, 0, or None.
+      paper: where the schedule comes from, or None.
+      by_epochs: as for ``change``.
+      **options: of the schedule, the same for every length.
+
+    Returns:
+      The trick.
+    """
+    return Trick(partial(change, schedule=partial(schedule, **options), by_epochs=by_epochs), expected, paper)
 
 
-def exponent(epochs):
-    """The factor of each epoch that ends at END."""
+def exponent(epochs: float) -> dict[str, float]:
+    """The factor an epoch with which exponential decay ends at END.
+
+    Args:
+      epochs: of the run, > 0.
+
+    Returns:
+      ``factor``, in (0, 1), for ``optim.exponential``.
+    """
     return {"factor": END ** (1 / epochs)}
 
 
-def logarithm(epochs):
-    """The rate a natural exponential takes to end at END."""
+def logarithm(epochs: float) -> dict[str, float]:
+    """The rate an epoch with which natural exponential decay ends at END.
+
+    Args:
+      epochs: of the run, > 0.
+
+    Returns:
+      ``rate``, > 0, for ``optim.natural_exponential``.
+    """
     return {"rate": -math.log(END) / epochs}
 
 
-def hyperbola(epochs):
-    """The rate one over time takes to end at END."""
+def hyperbola(epochs: float) -> dict[str, float]:
+    """The rate an epoch with which decay by one over time ends at END.
+
+    Args:
+      epochs: of the run, > 0.
+
+    Returns:
+      ``rate``, > 0, for ``optim.inverse_time``.
+    """
     return {"rate": (1 / END - 1) / epochs}
 
 
-def cycle(epochs):
-    """Half the run for a cycle."""
+def cycle(epochs: float) -> dict[str, float]:
+    """Cycles of half a run, so that every run has two.
+
+    Args:
+      epochs: of the run, > 0.
+
+    Returns:
+      ``epochs`` of a cycle, for ``optim.triangular``.
+    """
     return {"epochs": epochs / 2}

@@ -40,7 +40,7 @@ Ladder = Mapping[str, Trick]
 
 @dataclass(frozen=True)
 class Setting:
-    """Circumstances under which a whole table is measured, such as a share of wrong labels, or few images.
+    """Circumstances under which a table is measured, such as a share of wrong labels, or few images.
 
     Fields:
       change: ``Recipe -> Recipe`` that makes them from the baseline, or None for the baseline as it is.
@@ -62,7 +62,7 @@ def apply(recipe: Recipe, names: Sequence[str], ladder: Ladder) -> Recipe:
       ladder: the tricks by name.
 
     Returns:
-      A new recipe.
+      The changed recipe.
 
     Raises:
       SilentTrickError: if a trick leaves the recipe as it was.
@@ -83,10 +83,10 @@ def set_fields(recipe: Recipe, **fields: Any) -> Recipe:
 
     Args:
       recipe: any.
-      **fields: of ``Recipe``, by name, but ``optimizer``, which ``tricks.optimizers`` changes.
+      **fields: of ``Recipe``, by name, but ``optimizer``, which ``tricks.composing`` changes.
 
     Returns:
-      A new recipe.
+      The recipe with these fields.
 
     Raises:
       ValueError: if ``optimizer`` is among the fields.

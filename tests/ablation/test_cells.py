@@ -1,17 +1,22 @@
 """Cells: what tells them apart, what is trained when, and what a failure takes with it; nothing here is trained."""
 
+import io
 from dataclasses import dataclass, replace
+from functools import partial
 from types import SimpleNamespace
 
 import jax
 import numpy as np
+import optax
 import pytest
 from PIL import Image
+from rich.console import Console
 from small import recipe
 
 from jaxtricks import ablation, data, train
 from jaxtricks.ablation import Cells, Setting, Trick, cells, progress
 from jaxtricks.train import Plan
+from jaxtricks.tricks import lint, objectives
 
 SOURCE = data.fake(train=40, test=8, shape=(4, 4, 1)).hold_out(0.25)
 LADDER = {"fast": Trick(lambda r: replace(r, lr=2 * r.lr)), "long": Trick(lambda r: replace(r, epochs=9))}
@@ -234,3 +239,44 @@ def test_the_first_process_decides_what_is_missing(tmp_path, trained, monkeypatc
     monkeypatch.setattr(cells, "everywhere", lambda good: False)  # a process that has no weights yet
     held.teacher(recipe(), Plan(), print)
     assert len(trained.seeds) == 2
+
+
+BINARY = partial(objectives.on_classes, loss=optax.sigmoid_binary_cross_entropy)
+AT_ODDS = {"smooth": Trick(lambda r: replace(r, loss=BINARY, targets=partial(optax.smooth_labels, alpha=0.1)))}
+
+
+def test_a_row_whose_parts_work_against_each_other_is_shown_once_before_it_is_trained(tmp_path, trained):
+    rows, held, records = ablation.variants(recipe(), AT_ODDS), Cells(tmp_path, SOURCE), []
+    log = lambda record: records.append({**record, "trained": len(trained.seeds)})  # noqa: E731
+    ablation.run_cells(rows, held, seeds=(0, 1), plan=Plan(), log=[log])
+    assert len(trained.seeds) == 2
+    (shown,) = [record for record in records if record["kind"] == "warning"]
+    assert (shown["variant"], shown["rung"], shown["trained"]) == ("+ smooth", 2, 1)  # the baseline, and not yet itself
+    assert "every class of smoothed targets is a positive" in shown["message"]
+    records.clear()
+    ablation.run_cells(rows, held, seeds=(0, 1), plan=Plan(), log=[log])
+    assert not records  # nothing is trained, and nothing checked
+    with io.StringIO() as text:
+        display = progress.Display([], 2, console=Console(file=text, width=40))
+        display.log(shown)
+        assert text.getvalue() == f"[2/2] + smooth  warning: {shown['message']}\n"
+
+
+def test_without_a_log_it_is_a_warning(tmp_path, trained):
+    rows = ablation.variants(recipe(), AT_ODDS)
+    with pytest.warns(lint.RecipeWarning, match="smoothed targets") as caught:
+        ablation.run_cells(rows, Cells(tmp_path, SOURCE), seeds=(0,), plan=Plan())
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+
+
+def test_a_recipe_that_cannot_be_checked_is_trained_all_the_same(tmp_path, trained, monkeypatch):
+    def broken(recipe, variables):
+        raise TypeError("an optimiser of a kind unheard of")
+
+    monkeypatch.setattr(lint, "warn", broken)
+    records, rows = [], ablation.variants(recipe(), {"fast": LADDER["fast"]})
+    ablation.run_cells(rows, Cells(tmp_path, SOURCE), seeds=(0,), plan=Plan(), log=[records.append])
+    assert len(trained.seeds) == 2
+    said = [record["message"] for record in records if record["kind"] == "warning"]
+    assert said == ["the recipe cannot be checked for conflicts: TypeError: an optimiser of a kind unheard of"] * 2

@@ -54,7 +54,7 @@ def test_one_seed_resolves_nothing(tmp_path, make_row, make_results):
     assert (row.verdict, row.comparison.p, row.gain) == ("not resolved", 1.0, None)
     assert (row.comparison.low, row.comparison.high) == (-math.inf, math.inf)
     said = findings(lone, summarise(lone))
-    assert "none can be told from zero" in said
+    assert "none differ from zero" in said
     assert "With fewer than two pairs no difference can be resolved" in said
     page = write(lone, tmp_path).read_text()
     assert "+11.00<small>\u2013</small>" in page
@@ -135,7 +135,7 @@ def test_a_run_without_any_result_is_reported(tmp_path, make_row, make_results):
     none = make_results(make_row("baseline", {}, failed=range(5)), make_row("cosine", {}, reference="baseline"))
     page = _Page(write(none, tmp_path).read_text())
     assert page.open == []
-    assert "none can be told from zero" in page.text
+    assert "none differ from zero" in page.text
 
 
 def test_recipes_that_do_not_differ_are_shown(results, tmp_path):

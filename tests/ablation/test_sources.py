@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxtricks.ablation import cells
+from jaxtricks.ablation import provenance
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = """
@@ -172,20 +172,20 @@ def git(folder, *arguments):
 
 
 def test_results_say_which_commit_and_digest_they_are_of(tmp_path, monkeypatch):
-    monkeypatch.setattr(cells, "__file__", str(tmp_path / "package/cells.py"))
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "package/cells.py"))
     (tmp_path / "package").mkdir()
     (tmp_path / "package/cells.py").write_text("A = 1")
-    assert cells.code()["commit"] is None  # no checkout
+    assert provenance.code()["commit"] is None  # no checkout
     git(tmp_path, "init")
-    assert cells.code()["commit"] is None  # of others, such as an environment within a project
+    assert provenance.code()["commit"] is None  # of others, such as an environment within a project
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-m", "first")
     commit = git(tmp_path, "rev-parse", "HEAD")
     (tmp_path / "notes.txt").write_text("no code")
-    assert cells.code()["commit"] == commit
+    assert provenance.code()["commit"] == commit
     (tmp_path / "package/new.py").write_text("A = 1")
-    assert cells.code()["commit"] == f"{commit}+changes"
+    assert provenance.code()["commit"] == f"{commit}+changes"
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert cells.code()["commit"] is None  # no git
-    assert set(cells.code()) == {"version", "commit", "digest"}
-    assert len(cells.code()["digest"]) == 16
+    assert provenance.code()["commit"] is None  # no git
+    assert set(provenance.code()) == {"version", "commit", "digest"}
+    assert len(provenance.code()["digest"]) == 16

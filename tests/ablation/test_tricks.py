@@ -15,7 +15,7 @@ from small import recipe
 
 from jaxtricks import ablation, augment, data
 from jaxtricks.ablation import Display, SilentTrickError, Trick, cells, results, variants
-from jaxtricks.ablation.progress import Task
+from jaxtricks.ablation.progress import Job
 from jaxtricks.fingerprint import describe, fingerprint
 
 
@@ -145,7 +145,7 @@ def records(name):
 
 def test_plain_lines_where_there_is_no_terminal():
     out = io.StringIO()
-    with Display([Task("a", 1.0, 1), Task("b", 1.0, 1)], 2, console=Console(file=out, width=80)) as display:
+    with Display([Job("a", 1.0, 1), Job("b", 1.0, 1)], 2, console=Console(file=out, width=80)) as display:
         for record in records("a"):
             display.log(record)
     (line,) = out.getvalue().splitlines()
@@ -157,7 +157,7 @@ def test_plain_lines_where_there_is_no_terminal():
 def test_a_moving_line_in_a_terminal():
     out = io.StringIO()
     console = Console(file=out, width=150, force_terminal=True, color_system=None)
-    with Display([Task("a", 1.0, 1)], 1, console=console) as display:
+    with Display([Job("a", 1.0, 1)], 1, console=console) as display:
         for record in list(records("a"))[:3]:
             display.log(record)
         display.bar.refresh()
@@ -167,7 +167,7 @@ def test_a_moving_line_in_a_terminal():
 
 
 def test_what_is_done_counts_each_teacher_and_what_failed():
-    todo = [Task("a", 1.0, 2, teacher=10.0), Task("b", 2.0, 2, teacher=20.0), Task("c", 1.0, 3, teacher=5.0)]
+    todo = [Job("a", 1.0, 2, teacher=10.0), Job("b", 2.0, 2, teacher=20.0), Job("c", 1.0, 3, teacher=5.0)]
     display = Display(todo, 3, console=Console(file=io.StringIO()))
     assert display.total == 12 + 24 + 8
     seen = []

@@ -10,7 +10,7 @@ from jaxtricks.ablation.summary import summarise
 
 def test_findings_name_what_was_resolved_and_what_was_not(results):
     said = findings(results, summarise(results))
-    assert "Of 3 differences, 2 can be told from zero" in said
+    assert "Of 3 differences, 2 differ from zero" in said
     assert "cosine, +1.08 [+0.92, +1.24] points against baseline, as expected" in said
     assert "against smoothing, where an increase was expected" in said
     assert "Not resolved: smoothing." in said

@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from jaxtricks import data
-from jaxtricks.data._dataset import DataError
+from jaxtricks.data import DataError
 from jaxtricks.data._files import centre_view, random_view
 
 
@@ -137,7 +137,7 @@ def test_folder_of_images(images):
     assert set(batch[1].ravel()) == {7}
     held = found.hold_out(0.34)
     assert len(held.train) == 4
-    assert held.validation.read(np.array([0])).shape == (1, 16, 16, 3)
+    assert held.validation.read(np.array([0]))["image"].shape == (1, 16, 16, 3)
 
 
 def test_folder_names_what_is_wrong(images):

@@ -1,6 +1,6 @@
 """The parts of the fine-tuning experiment: its tasks, what is trained once, and what each way leaves alone."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -11,11 +11,22 @@ import optax
 import pytest
 
 from jaxtricks import data, models, tasks, train
+from jaxtricks.archive import ArchiveError
 from jaxtricks.fingerprint import fingerprint
-from jaxtricks.tricks import bag, finetuning
+from jaxtricks.tricks import augmentation, bag, finetuning, ordinal, pretraining
 
 GIVEN = data.fake(train=400, test=40, shape=(8, 8, 1))
 ONE = train.Plan(devices=(jax.devices()[0],))
+
+
+@dataclass
+class Files:
+    """Images that are decoded when read."""
+
+    shape: tuple[int, ...]
+
+    def read(self, index, *, seed, epoch, train):
+        return np.zeros((len(index), *self.shape[1:]), np.uint8)
 
 
 def baseline(**changes):
@@ -33,7 +44,7 @@ def flat(tree):
 
 
 def test_the_target_and_its_similar_source_share_no_class():
-    target, similar = finetuning.target(GIVEN), finetuning.sources(GIVEN)["similar"]
+    target, similar = pretraining.target(GIVEN), pretraining.sources(GIVEN)["similar"]
     assert (target.classes, similar.classes) == (5, 5)
     for made, first in ((target, 0), (similar, 1)):
         for label in range(5):
@@ -44,23 +55,23 @@ def test_the_target_and_its_similar_source_share_no_class():
 
 def test_the_different_source_has_the_shape_of_the_target():
     given = data.fake(train=20, test=20, shape=(14, 14, 3))
-    made = finetuning.like(data.digits(), given.shape)
+    made = pretraining.like(data.digits(), given.shape)
     assert made.shape == (14, 14, 3)
     assert made.classes == 10
     np.testing.assert_array_equal(made.train["image"][..., 0], made.train["image"][..., 2])
     small = data.digits().train["image"].astype(float).mean((1, 2, 3))
     np.testing.assert_allclose(made.train["image"].mean((1, 2, 3)), small, atol=12)  # linear resizing keeps the mean
-    assert finetuning.sources(data.fashion_mini().subset(100))["different"].name == "digits"
+    assert pretraining.sources(data.fashion_mini().subset(100))["different"].name == "digits"
 
 
 def test_few_images_come_often():
-    target = finetuning.target(GIVEN)
-    made = finetuning.few(target, images=50)
-    assert len(made.train) == finetuning.ROWS
+    target = pretraining.target(GIVEN)
+    made = pretraining.few(target, images=50)
+    assert len(made.train) == pretraining.ROWS
     images, counts = np.unique(made.train["image"].reshape(len(made.train), -1), axis=0, return_counts=True)
     assert len(images) == 50
-    assert counts.min() == counts.max() == finetuning.ROWS // 50
-    np.testing.assert_array_equal(np.bincount(made.train["label"]), finetuning.ROWS // 5)
+    assert counts.min() == counts.max() == pretraining.ROWS // 50
+    np.testing.assert_array_equal(np.bincount(made.train["label"]), pretraining.ROWS // 5)
     assert made.name != target.name
 
 
@@ -74,24 +85,24 @@ def begun(tmp_path, monkeypatch):
         model = train.build_model(recipe, source)
         return [SimpleNamespace(variables=model.init(jax.random.key(len(trained))))]
 
-    monkeypatch.setattr(finetuning, "CACHE", tmp_path)
-    monkeypatch.setattr(finetuning, "NEIGHBOURS", {50: 2})
+    monkeypatch.setattr(pretraining, "CACHE", tmp_path)
+    monkeypatch.setattr(pretraining, "NEIGHBOURS", {50: 2})
     monkeypatch.setattr(train, "fit", fit)
     monkeypatch.setattr(
-        finetuning, "sources", lambda given: {"similar": finetuning.classes_of(given, np.arange(1, 10, 2))}
+        pretraining, "sources", lambda given: {"similar": pretraining.classes_of(given, np.arange(1, 10, 2))}
     )
-    target = finetuning.target(GIVEN)
-    recipe = finetuning.begin(baseline(), GIVEN, target)
-    again = finetuning.begin(baseline(), GIVEN, target)
+    target = pretraining.target(GIVEN)
+    recipe = pretraining.begin(baseline(), GIVEN, target)
+    again = pretraining.begin(baseline(), GIVEN, target)
     assert fingerprint(recipe) == fingerprint(again)
     return recipe, target, trained
 
 
 def test_sources_are_trained_once_and_their_nearest_images_kept(begun):
     recipe, target, trained = begun
-    assert trained == [("fake, classes 1 3 5 7 9", finetuning.PRETRAINING)]
+    assert trained == [("fake, classes 1 3 5 7 9", pretraining.PRETRAINING)]
     assert "/" not in recipe.model.keywords["weights"]  # so that cells are the same on another machine
-    with np.load(finetuning.borrowed_of(recipe, "similar", 50)) as found:
+    with np.load(pretraining.borrowed_of(recipe, "similar", 50)) as found:
         assert 2 <= len(found["labels"]) <= 100
         rows = [(GIVEN.train["image"] == image).all((1, 2, 3)).argmax() for image in found["images"]]
         np.testing.assert_array_equal(GIVEN.train["label"][rows], 2 * found["labels"] + 1)
@@ -101,6 +112,41 @@ def test_sources_are_trained_once_and_their_nearest_images_kept(begun):
     )
     same = {path for path in fresh if fresh[path].std() > 0 and np.array_equal(fresh[path], started[path])}
     assert same == {"head/kernel"}
+
+
+def other_images():
+    image = GIVEN.train["image"].copy()
+    image[0] = 255 - image[0]
+    return data.from_arrays("fake", image, GIVEN.train["label"], GIVEN.test["image"], GIVEN.test["label"])
+
+
+@pytest.mark.parametrize("changed", ["code", "images", "nothing"])
+def test_changed_code_or_images_train_the_sources_again(begun, monkeypatch, changed):
+    """The name, the labels and the recipe are the same in all three."""
+    _, target, trained = begun
+    complete = GIVEN
+    if changed == "code":
+        monkeypatch.setattr(pretraining, "source_digest", lambda recipe: "another")
+    if changed == "images":
+        complete = other_images()
+    pretraining.begin(baseline(), complete, target)
+    assert len(trained) == (1 if changed == "nothing" else 2)
+
+
+def test_a_damaged_file_of_source_images_is_refused(begun):
+    recipe = begun[0]
+    path = pretraining.borrowed_of(recipe, "similar", 50)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ArchiveError, match=r"cannot be read as \.npz"):
+        finetuning.co_training(bag.part(recipe, source="similar"), images=50, weight=0.5)
+
+
+@pytest.mark.parametrize("change", [pretraining.target, augmentation.tinted, ordinal.turned])
+def test_images_that_are_read_from_files_are_refused(change):
+    column = Files(shape=(400, 8, 8, 1))
+    files = data.from_columns("files", *(2 * [{"image": column, "label": GIVEN.train["label"]}]), classes=10)
+    with pytest.raises(data.DataError, match=r"^column 'image' is (Files|Rows); allowed: an array in memory"):
+        change(files)
 
 
 WAYS = {  # what it does, what it leaves alone, and whether statistics stay
@@ -140,7 +186,7 @@ def test_each_way_moves_what_it_says_and_keeps_the_rest(begun, name):
 @pytest.mark.parametrize(("epochs", "steps"), [(0.01, [1, 1, 1]), (1, [10, 21, 31])])
 def test_unfreezing_holds_something_however_short_the_run(epochs, steps):
     recipe = baseline(epochs=epochs)
-    recipe = replace(recipe, model=partial(finetuning.network, recipe.model, weights="any"))
+    recipe = replace(recipe, model=partial(pretraining.network, recipe.model, weights="any"))
     changed = finetuning.unfreezing(recipe, share=1 / 3)
     (wrap,) = changed.optimizer.around
     assert list(wrap.keywords["steps"].values()) == steps

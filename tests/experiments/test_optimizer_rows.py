@@ -9,6 +9,7 @@ import optax
 import pytest
 
 from jaxtricks import models, optim
+from jaxtricks.tricks import composing
 from jaxtricks.tricks import optimizers as o
 from jaxtricks.tricks import regularizers as r
 
@@ -58,7 +59,7 @@ def test_momentum_rises():
 
 
 def sgd(**parts):
-    return o.Optimizer(partial(optax.sgd, momentum=0.9, nesterov=True), **parts)(optax.constant_schedule(0.1))
+    return composing.Optimizer(partial(optax.sgd, momentum=0.9, nesterov=True), **parts)(optax.constant_schedule(0.1))
 
 
 def test_decay_by_turns():
@@ -73,14 +74,14 @@ def test_decay_by_turns():
 
 def test_decoupled_decay_is_not_in_the_momentum():
     zero = [jax.tree.map(jnp.zeros_like, PARAMS)] * 3
-    for step, update in enumerate(updates(sgd(weight=0.5, decay=o.decoupled), zero)):
+    for step, update in enumerate(updates(sgd(weight=0.5, decay=composing.decoupled), zero)):
         np.testing.assert_allclose(update["bias"], -0.05 * 0.95**step, rtol=1e-5)
 
 
 def test_decoupled_decay_of_adam_is_adamw():
     rate = lambda step: 0.1 * (step + 1)  # noqa: E731
     mask = lambda params: {"kernel": True, "bias": False}  # noqa: E731
-    ours = o.Optimizer(optax.adam, weight=0.3, decay=o.decoupled, mask=mask)(rate)
+    ours = composing.Optimizer(optax.adam, weight=0.3, decay=composing.decoupled, mask=mask)(rate)
     close(updates(ours), updates(optax.adamw(rate, weight_decay=0.3, mask=mask)))
 
 
@@ -88,7 +89,7 @@ def test_coupled_decay_of_sgd_is_coupled_sgd_and_that_of_lars_its_own():
     rate = optax.constant_schedule(0.1)
     close(updates(sgd(weight=0.3)), updates(optim.coupled_sgd(rate, weight_decay=0.3)))
     lars = partial(optax.lars, trust_coefficient=0.02)
-    close(updates(o.Optimizer(lars, weight=0.3)(rate)), updates(lars(rate, weight_decay=0.3)))
+    close(updates(composing.Optimizer(lars, weight=0.3)(rate)), updates(lars(rate, weight_decay=0.3)))
 
 
 def network():

@@ -10,7 +10,7 @@ import pytest
 from experiments import recipes as table_of_recipes
 from jaxtricks import data, recipes, tasks, train
 from jaxtricks.ablation import cli
-from jaxtricks.tricks import bag
+from jaxtricks.tricks import bag, published
 
 # of a run, as the sources have them: epochs of the data, views of an image, images a step, peak rate, warm-up in epochs
 PUBLISHED = {
@@ -32,10 +32,10 @@ def made(name, *, source=IMAGENET, preset="paper", model="resnet50"):
     base = bag.standard(
         task=tasks.classification(10), augmented=bag.augmentation(source), model=cli.network(model, source), **size
     )
-    return table_of_recipes.CARDS[name].change(base)
+    return recipes.CARDS[name].change(base)
 
 
-@pytest.mark.parametrize("name", table_of_recipes.CARDS)
+@pytest.mark.parametrize("name", recipes.CARDS)
 def test_a_card_is_what_was_published(name):
     epochs, views, images, rate, warm = PUBLISHED[name]
     recipe = made(name)
@@ -58,13 +58,13 @@ def test_the_rates_of_v1_and_airbench_by_hand():
     schedule = train.build_schedule(v1, IMAGENET)
     found = [float(schedule(int(share * steps))) for share in (0.0, 0.32, 0.34, 0.65, 0.68, 0.99)]
     np.testing.assert_allclose(found, [0.1, 0.1, 0.01, 0.01, 0.001, 0.001], rtol=1e-5)
-    schedule = recipes.lopsided(2.0, steps=100, steps_per_epoch=10, start=0.2, peak_at=0.23, end=0.07)
+    schedule = published.lopsided(2.0, steps=100, steps_per_epoch=10, start=0.2, peak_at=0.23, end=0.07)
     np.testing.assert_allclose([schedule(t) for t in (0, 23, 100)], [0.4, 2.0, 0.14], rtol=1e-5)
 
 
 def test_biases_of_normalisation_take_larger_steps_and_decay_alike():
     params = {"conv": {"kernel": jnp.ones((1, 1, 2, 2))}, "bn": {"bias": jnp.ones(2), "scale": jnp.ones(2)}}
-    tx = recipes.faster_biases(lambda step: 0.1, momentum=0.0, weight_decay=0.3, times=64)
+    tx = published.faster_biases(lambda step: 0.1, momentum=0.0, weight_decay=0.3, times=64)
     flat = jax.tree.map(jnp.zeros_like, params)
     steep = jax.tree.map(jnp.ones_like, params)
     for gradient, expected in ((flat, (-0.03, -0.03)), (steep, (-0.13, -6.43))):
@@ -75,7 +75,7 @@ def test_biases_of_normalisation_take_larger_steps_and_decay_alike():
 
 def test_views_are_shuffled_and_keep_their_labels():
     image = jnp.arange(6.0)[:, None, None, None] * jnp.ones((6, 2, 2, 1))
-    out = recipes.views(None, 3)(jax.random.key(0), {"image": image, "label": jnp.arange(6)})
+    out = published.views(None, 3)(jax.random.key(0), {"image": image, "label": jnp.arange(6)})
     np.testing.assert_array_equal(out["image"][:, 0, 0, 0], out["label"])
     assert sorted(out["label"].tolist()) == sorted(3 * list(range(6)))
     assert (np.diff(np.asarray(out["label"]).reshape(6, 3), axis=1) != 0).any()
@@ -84,7 +84,7 @@ def test_views_are_shuffled_and_keep_their_labels():
 def test_classes_of_a_mixture_are_there_from_a_fifth_on():
     target = jnp.array([[0.7, 0.3, 0.0], [0.9, 0.1, 0.0]])
     logits = jnp.zeros((2, 3)).at[:, 1].set(2.0)
-    loss = recipes.all_or_nothing(None, (logits, {}), {"target": target})
+    loss = published.all_or_nothing(None, (logits, {}), {"target": target})
     one, zero = np.log1p(np.exp(-2.0)), 2 + np.log1p(np.exp(-2.0))
     np.testing.assert_allclose(loss, [(2 * np.log(2) + one) / 3, (2 * np.log(2) + zero) / 3], rtol=1e-6)
 
@@ -101,7 +101,7 @@ def test_a_card_runs(name):
 def test_the_docstring_and_the_cards_have_the_same_numbers():
     table = table_of_recipes.__doc__.split("\n\n")[1]
     rows = {re.split(r"\s{2,}", line.strip())[0]: line for line in table.splitlines()[1:]}
-    for name, card in {"Bag of Tricks": table_of_recipes.BASELINE, **table_of_recipes.CARDS}.items():
+    for name, card in {"Bag of Tricks": recipes.BASELINE, **recipes.CARDS}.items():
         (row,) = [line for first, line in rows.items() if re.fullmatch(rf"{name}( not read)?", first)]
         assert "not read" in row if card.published is None else re.search(rf"\b{card.published:g}0*\b", row)
         assert row.endswith("not run")

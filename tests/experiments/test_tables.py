@@ -15,7 +15,7 @@ import pytest
 from jaxtricks import ablation, augment, data, init, tasks, train
 from jaxtricks.ablation import cli
 from jaxtricks.fingerprint import fingerprint
-from jaxtricks.tricks import Setting, augmentation, bag, finetuning, ordinal
+from jaxtricks.tricks import Setting, augmentation, bag, ordinal, pretraining
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(p.stem for p in (ROOT / "experiments").glob("[a-z]*.py"))
@@ -27,7 +27,7 @@ RESULTS = ROOT / "experiments/results"
 def with_weights(**given):
     """The baseline of finetune, which knows its weights by name."""
     recipe = bag.modern(**given)
-    return replace(recipe, model=partial(finetuning.network, recipe.model, weights="untrained"))
+    return replace(recipe, model=partial(pretraining.network, recipe.model, weights="untrained"))
 
 
 BASELINES = {
@@ -53,7 +53,7 @@ SHARED = {"little, different: from scratch", "much, different: from scratch"}  #
 def untrained_weights(tmp_path_factory):
     """Weights and images of both sources where finetune looks for them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finetuning, "CACHE", tmp_path_factory.mktemp("cache"))
+        patch.setattr(pretraining, "CACHE", tmp_path_factory.mktemp("cache"))
         preset = MODULES["finetune"].PRESETS["quick"]
         given = {
             "lr": preset.lr,
@@ -65,12 +65,12 @@ def untrained_weights(tmp_path_factory):
         recipe = with_weights(model=cli.network(preset.model, SOURCE), **given)
         variables = recipe.model(classes=4, channels=3).init(jax.random.key(0))
         for name in ("similar", "different"):
-            path = finetuning.weights_of(recipe, name)
+            path = pretraining.weights_of(recipe, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             init.save_pretrained(variables, path)
-            for images in finetuning.NEIGHBOURS:
+            for images in pretraining.NEIGHBOURS:
                 drawn = {"images": SOURCE.train["image"][:8], "labels": np.arange(8) % 4, "classes": 10}
-                np.savez(finetuning.borrowed_of(recipe, name, images), **drawn)
+                np.savez(pretraining.borrowed_of(recipe, name, images), **drawn)
         yield
 
 
@@ -216,7 +216,7 @@ def test_stages_draw_by_their_names_alone():
     wanted = augment.chain(**stages)(jax.random.key(3), batch)["image"]
     for recipe in (once, twice, reverse):
         np.testing.assert_array_equal(recipe.augment(jax.random.key(3), batch)["image"], wanted)
-    with pytest.raises(ValueError, match=r"^stages are crop; allowed: none of crop, flip"):
+    with pytest.raises(ValueError, match=r"^steps are crop; allowed: none of crop, flip"):
         augmentation.augmented(once, crop=stages["crop"])
     with pytest.raises(ValueError, match=r"^recipe\.augment is "):
         augmentation.augmented(replace(base, augment=lambda key, batch: batch), **stages)

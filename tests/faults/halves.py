@@ -10,7 +10,7 @@ import numpy as np
 from runs import dataset, interrupted_at, recipe
 
 from jaxtricks.checkpoint import Checkpoints
-from jaxtricks.train import Interrupted, Plan, fit, session
+from jaxtricks.train import Guard, Interrupted, Plan, fit, session
 
 HALF, STEPS = 7, 12  # the second half crosses the end of an epoch
 
@@ -55,7 +55,7 @@ def save(folder, plan=None):
     """The first half with a folder, and the entire run without: leaves at the half, losses after it."""
     with watched() as seen:
         with suppress(Interrupted), interrupted_at(HALF, signal.SIGTERM) as log:
-            fit(recipe(), dataset(), plan=plan, folder=folder, log=[log])
+            fit(recipe(), dataset(), plan=plan, folder=folder, guard=Guard(), log=[log])
         fit(recipe(), dataset(), plan=plan)
     return after(seen)
 

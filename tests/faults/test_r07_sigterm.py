@@ -15,7 +15,7 @@ from small import same
 
 from jaxtricks import data
 from jaxtricks.checkpoint import Checkpoints
-from jaxtricks.train import EarlyStopping, Interrupted, Plan, fit
+from jaxtricks.train import EarlyStopping, Guard, Interrupted, Plan, fit
 
 MOMENTS = 0.5  # seconds of a run, from its first word, in which it is sent a signal
 HANDLED = (signal.SIGTERM, signal.SIGINT)
@@ -26,7 +26,7 @@ def test_r07_a_signal_between_steps(tmp_path, number):
     before = [signal.getsignal(n) for n in HANDLED]
     said = []
     with pytest.raises(Interrupted) as caught, interrupted_at(3, number) as log:
-        fit(recipe(), dataset(), folder=tmp_path, log=[log, said.append])
+        fit(recipe(), dataset(), folder=tmp_path, guard=Guard(), log=[log, said.append])
     assert isinstance(caught.value, SystemExit)
     assert (caught.value.code, caught.value.signal, caught.value.step) == (128 + number, number, 3)
     assert Checkpoints(tmp_path / "seed0").latest() == 3
@@ -42,7 +42,7 @@ def test_r07_a_signal_between_steps(tmp_path, number):
 
 def test_r07_without_a_folder_and_with_seeds_together():
     with pytest.raises(Interrupted), interrupted_at(1, signal.SIGTERM) as log:
-        fit(recipe(), dataset(), seeds=(1, 2), plan=Plan(seeds_on="devices"), log=[log])
+        fit(recipe(), dataset(), seeds=(1, 2), plan=Plan(seeds_on="devices"), guard=Guard(), log=[log])
 
 
 class Telling:
@@ -67,7 +67,7 @@ def test_r07_a_signal_during_an_evaluation(tmp_path, where, step):
     split = getattr(source, where)
     telling = replace(source, **{where: data.Split({"image": Telling(split["image"]), "label": split["label"]})})
     with pytest.raises(Interrupted) as caught:
-        fit(recipe(), telling, stop=stop, folder=tmp_path)
+        fit(recipe(), telling, stop=stop, folder=tmp_path, guard=Guard())
     assert caught.value.step == step
     run = fit(recipe(), telling, stop=stop, folder=tmp_path)[0]
     same(run.state, whole.state)
@@ -77,12 +77,13 @@ def test_r07_a_signal_during_an_evaluation(tmp_path, where, step):
 
 def test_r07_a_signal_when_all_is_done():
     with pytest.raises(Interrupted):
-        fit(recipe(epochs=0.5), dataset(), done=lambda run: os.kill(os.getpid(), signal.SIGTERM))
+        kill = lambda run: os.kill(os.getpid(), signal.SIGTERM)  # noqa: E731
+        fit(recipe(epochs=0.5), dataset(), guard=Guard(), done=kill)
 
 
 def test_r07_in_another_thread_nothing_is_installed():
     before, runs = signal.getsignal(signal.SIGTERM), []
-    thread = threading.Thread(target=lambda: runs.extend(fit(recipe(epochs=0.5), dataset())))
+    thread = threading.Thread(target=lambda: runs.extend(fit(recipe(epochs=0.5), dataset(), guard=Guard())))
     thread.start()
     thread.join()
     assert len(runs) == 1

@@ -83,7 +83,7 @@ def test_r09_nothing_that_is_not_finite_is_applied(name, make, kind, card):
     program = Program(bad, dataset(), Plan(kind=kind))
     feed = data.Feed(program.dataset.train, (0,), BATCH)
     program.compile(program.create((0,)), feed)
-    state = program.plan.enter(program.create((0,)))
+    state = program.plan.replicate(program.create((0,)))
     rows = next(iter(feed.steps(0, 1)))
 
     def step(state, code):
@@ -91,7 +91,7 @@ def test_r09_nothing_that_is_not_finite_is_applied(name, make, kind, card):
         everywhere = code > 0 and table[code - 1][2] == "zero"  # the mean over the devices, too, must be zero
         batch["epoch"][: None if everywhere else 1] = code
         state, record = program.step(state, program.plan.put_rows(batch), program.constants)
-        return state, int(np.ravel(record["bad"])[0]), bits(program.plan.leave(state))
+        return state, int(np.ravel(record["bad"])[0]), bits(program.plan.unreplicate(state))
 
     state, count, good = step(state, 0)
     assert count == 0
@@ -142,7 +142,7 @@ def test_r09_a_run_skips_tells_and_ends_after_too_many_in_a_row(kind, tmp_path, 
     assert sum(not np.isfinite(x).all() for x in floats) == int(not np.isfinite(run.state.value))
     with pytest.raises(NonFiniteError, match="not finite for 3 steps in a row, up to 6"):
         fit(bad, dataset(), plan=plan, max_nonfinite_steps=2)
-    card("r09", f"4 NaN steps of a run, {kind}: told with their rows; a typed error after 3 in a row", "yes")
+    card("r09", f"4 NaN steps of a run, {kind}: logged with the indices of their examples; a typed error after 3 in a row", "yes")
 
 
 def test_r09_apply_if_finite_of_optax_applies_it_in_the_end(card):

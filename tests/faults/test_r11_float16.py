@@ -60,7 +60,7 @@ def test_r11_the_trace_of_the_scale_is_the_one_computed_by_hand(kind, card):
     program = Program(sloped(), dataset(), Plan(kind=kind))
     feed = data.Feed(program.dataset.train, (0,), program.recipe.batch)
     program.compile(program.create((0,)), feed)
-    state, batch, trace, skipped = program.plan.enter(program.create((0,))), next(iter(feed.steps(0, 1))), [], []
+    state, batch, trace, skipped = program.plan.replicate(program.create((0,))), next(iter(feed.steps(0, 1))), [], []
     for step in range(len(BRIGHTNESS)):
         batch = {**batch, "epoch": np.full_like(batch["epoch"], step)}
         state, record = program.step(state, program.plan.put_rows(batch), program.constants)
@@ -70,7 +70,7 @@ def test_r11_the_trace_of_the_scale_is_the_one_computed_by_hand(kind, card):
             skipped.append(step + 1)
     assert trace == list(zip(EXPONENTS, GOOD, strict=True))
     assert skipped == list(SKIPPED)
-    state = program.plan.leave(state)
+    state = program.plan.unreplicate(state)
     assert float(state.params["w"]) == WEIGHT
     assert int(state.sums["skipped"]) == len(SKIPPED)
     card("r11", f"steps of which the scale is the one computed by hand, {kind}", f"{len(trace)} of {len(EXPONENTS)}")

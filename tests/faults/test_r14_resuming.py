@@ -11,7 +11,7 @@ from small import same
 
 from jaxtricks import data
 from jaxtricks.data import Feed, Split
-from jaxtricks.train import Interrupted, fit, session
+from jaxtricks.train import Guard, Interrupted, fit, session
 
 BATCH, STEPS = 32, 8  # images, and steps of an epoch
 
@@ -85,7 +85,7 @@ def test_r14_a_run_that_stops_after_every_step(tmp_path, monkeypatch, seen, firs
     for step in range(first, last):
         monkeypatch.setattr(session, "Feed", partial(Feed, workers=1 + step % 4, ahead=step % 3))
         with pytest.raises(Interrupted) as caught, interrupted_at(step, signal.SIGTERM) as log:
-            fit(made, source, folder=tmp_path, log=[log])
+            fit(made, source, folder=tmp_path, guard=Guard(), log=[log])
         assert caught.value.step == step
     run = fit(made, source, folder=tmp_path)[0]
     assert {step: rows[-1:] for step, rows in seen.items()} == {step: rows[-1:] for step, rows in unbroken.items()}

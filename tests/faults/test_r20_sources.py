@@ -379,7 +379,7 @@ def test_links_within_a_folder_and_to_it_are_followed(tree):
     for path in (tree, tree.parent / "name"):
         found = data.load(str(path), size=8)
         assert found.train["label"].tolist() == [0, 0, 0, 1, 1]
-        assert found.train.read(np.array([2]))[0, 0, 0].tolist() == [1, 0, 0]
+        assert found.train.read(np.array([2]))["image"][0, 0, 0].tolist() == [1, 0, 0]
     (tree / "train/cat/9.png").unlink()
     as_file(tree)
     assert len(data.folder(tree, size=8, links=True).train) == 5

@@ -50,7 +50,7 @@ def two_processes(monkeypatch):
 
 def test_everything_comes_back_and_is_changed_in_between(wakeup):
     before = process_state()
-    with FULL.enter() as active:
+    with FULL.activate() as active:
         during = process_state()
         active.beat("testing", times=2)
         assert active.received == 0
@@ -64,7 +64,7 @@ def test_everything_comes_back_and_is_changed_in_between(wakeup):
 
 def test_an_error_leaves_it_likewise(wakeup):
     before = process_state()
-    with pytest.raises(KeyError), FULL.enter():
+    with pytest.raises(KeyError), FULL.activate():
         raise KeyError("x")
     assert process_state() == before
 
@@ -72,7 +72,7 @@ def test_an_error_leaves_it_likewise(wakeup):
 @pytest.mark.parametrize("guard", [UNGUARDED, Guard(signals=False)], ids=["unguarded", "without signals"])
 def test_what_is_not_asked_for_is_not_touched(wakeup, guard):
     before = process_state()
-    with guard.enter() as active:
+    with guard.activate() as active:
         assert process_state() == before
         active.beat("testing")
         assert active.received == 0
@@ -81,7 +81,7 @@ def test_what_is_not_asked_for_is_not_touched(wakeup, guard):
 
 def test_no_hook_among_several_processes_unless_asked(two_processes):
     before = process_state()
-    with UNGUARDED.enter():
+    with UNGUARDED.activate():
         assert process_state() == before
 
 
@@ -90,7 +90,7 @@ def test_in_a_thread_no_handler_is_changed():
 
     def run():
         inside = process_state()
-        with FULL.enter() as active:
+        with FULL.activate() as active:
             seen.append((process_state()[:5] == inside[:5], active.received))
         seen.append(process_state() == inside)
 
@@ -105,7 +105,7 @@ def test_in_a_thread_no_handler_is_changed():
 def test_a_signal_is_received(number):
     if signal.getsignal(number) is signal.SIG_IGN:
         pytest.skip("ignored here, and it stays so")
-    with Guard().enter() as active:
+    with Guard().activate() as active:
         os.kill(os.getpid(), number)
         assert active.received == number
 
@@ -113,7 +113,7 @@ def test_a_signal_is_received(number):
 def test_an_ignored_signal_stays_ignored():
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        with Guard().enter() as active:
+        with Guard().activate() as active:
             os.kill(os.getpid(), signal.SIGTERM)
             assert active.received == 0
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
@@ -123,10 +123,10 @@ def test_an_ignored_signal_stays_ignored():
 
 def test_the_hook_comes_back_without_an_error_and_guards_may_be_nested(two_processes):
     before = sys.excepthook
-    with Guard().enter():
+    with Guard().activate():
         hook = sys.excepthook
         assert hook is not before
-        with Guard().enter():
+        with Guard().activate():
             assert sys.excepthook is hook
         assert sys.excepthook is hook
     assert sys.excepthook is before
@@ -135,7 +135,7 @@ def test_the_hook_comes_back_without_an_error_and_guards_may_be_nested(two_proce
 def test_the_hook_comes_back_when_an_error_was_caught_and_is_gone(two_processes):
     before = sys.excepthook
     try:
-        with Guard().enter():
+        with Guard().activate():
             raise KeyError("x")
     except KeyError:
         assert sys.excepthook is not before
@@ -146,7 +146,7 @@ def test_the_hook_comes_back_when_an_error_was_caught_and_is_gone(two_processes)
 
 def test_an_uncaught_error_ends_one_of_several_processes(two_processes, capsys):
     try:
-        with Guard().enter():
+        with Guard().activate():
             raise KeyError("the reason")
     except KeyError as error:
         sys.excepthook(type(error), error, error.__traceback__)  # what Python does when nobody catches it
@@ -156,7 +156,7 @@ def test_an_uncaught_error_ends_one_of_several_processes(two_processes, capsys):
 
 def test_a_hook_that_somebody_wraps_does_nothing_later(two_processes, monkeypatch, capsys):
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    with Guard().enter():
+    with Guard().activate():
         ours = sys.excepthook
         sys.excepthook = lambda *error: ours(*error)
     try:
@@ -174,7 +174,7 @@ def run(*lines: str) -> subprocess.CompletedProcess:
 def test_the_watchdog_ends_a_process_that_stands_still():
     child = run(
         "import time",
-        "with Guard(watchdog=0.2).enter() as active:",
+        "with Guard(watchdog=0.2).activate() as active:",
         "    active.beat('saving step 8', times=2)",
         "    time.sleep(60)",
     )
@@ -185,7 +185,7 @@ def test_the_watchdog_ends_a_process_that_stands_still():
 def test_a_second_signal_ends_the_process_at_once():
     child = run(
         "import os, signal, time",
-        "with Guard().enter():",
+        "with Guard().activate():",
         "    os.kill(os.getpid(), signal.SIGTERM)",
         "    time.sleep(0.1)",
         "    os.kill(os.getpid(), signal.SIGTERM)",

@@ -19,7 +19,7 @@ import pytest
 from jaxtricks import models, optim, tasks
 from jaxtricks.fingerprint import describe
 from jaxtricks.tricks import augmentation as a
-from jaxtricks.tricks import bag, finetuning, objectives, regularizers
+from jaxtricks.tricks import bag, composing, finetuning, objectives, regularizers
 from jaxtricks.tricks import optimizers as o
 
 DRAWS = np.random.default_rng(0)
@@ -59,12 +59,14 @@ class Case:
 
 
 def core(words, core, **parts):
-    plain = parts.get("decay") is not o.own
-    return Case(partial(o.exchange, core=core, **parts), words, "core", core, frozenset({"core", *parts}), plain)
+    plain = parts.get("decay") is not composing.own
+    return Case(
+        partial(composing.exchange, core=core, **parts), words, "core", core, frozenset({"core", *parts}), plain
+    )
 
 
 def decay(words, **parts):
-    return Case(partial(o.weight_decay, **parts), words, "decay", parts, frozenset(parts))
+    return Case(partial(composing.weight_decay, **parts), words, "decay", parts, frozenset(parts))
 
 
 def around(change, words, wrap):
@@ -88,8 +90,8 @@ CASES = {
     "RMSProp": core("rmsprop", optax.rmsprop),
     "Adam": core("adam", optax.adam),
     "LARS": core("lars", optax.lars),
-    "LAMB": core("lamb", optax.lamb, decay=o.own),
-    "Muon": core("muon", o.muon, decay=o.own),
+    "LAMB": core("lamb", optax.lamb, decay=composing.own),
+    "Muon": core("muon", o.muon, decay=composing.own),
     "Adam, then SGD": core("adam_then_sgd", partial(o.adam_then_sgd, at=1, share=0.1)),
     "schedule-free": Case(
         partial(scheduled, change=partial(o.schedule_free, times=1.0)),
@@ -101,7 +103,7 @@ CASES = {
     "no decay": decay('"weight": "0.0"', weight=0.0),
     "decay 1e-1": decay('"weight": "0.1"', weight=0.1),
     "decay by turns": decay('"turns": "1"', weight=0.1, turns=1),
-    "decoupled decay": decay("optimizers.decoupled", weight=0.1, decay=o.decoupled),
+    "decoupled decay": decay("composing.decoupled", weight=0.1, decay=composing.decoupled),
     "centralised": Case(o.centralized, "centralize", "before", optim.centralize()),
     "adaptive clipping": Case(o.adaptive_clip, "adaptive_grad_clip", "before", optax.adaptive_grad_clip(0.02)),
     "clipping": Case(partial(o.clip_norm, limit=0.1), "clip_by_global_norm", "before", optax.clip_by_global_norm(0.1)),
@@ -123,25 +125,27 @@ CASES = {
         partial(optim.skip_spikes, window=2, deviations=1.0),
     ),
     "frozen convolutions": around(
-        partial(o.around, wrap=a.without_convolutions), "without_convolutions", lambda tx: optim.freeze(tx, "conv/")
+        partial(composing.around, wrap=a.without_convolutions),
+        "without_convolutions",
+        lambda tx: optim.freeze(tx, "conv/"),
     ),
     "frozen normalisation": around(
-        partial(o.around, wrap=partial(finetuning.frozen_parts, patterns=("bn/",))),
+        partial(composing.around, wrap=partial(finetuning.frozen_parts, patterns=("bn/",))),
         "frozen_parts",
         lambda tx: optim.freeze(tx, "bn/"),
     ),
     "rates by layer": around(
-        partial(o.around, wrap=partial(optim.layerwise_decay, layers=("conv", "bn", "head"), decay=0.5)),
+        partial(composing.around, wrap=partial(optim.layerwise_decay, layers=("conv", "bn", "head"), decay=0.5)),
         "layerwise_decay",
         lambda tx: optim.layerwise_decay(tx, ("conv", "bn", "head"), decay=0.5),
     ),
     "unfreezing": around(
-        partial(o.around, wrap=partial(optim.unfreeze_at, steps={"head": 1})),
+        partial(composing.around, wrap=partial(optim.unfreeze_at, steps={"head": 1})),
         "unfreeze_at",
         lambda tx: optim.unfreeze_at(tx, {"head": 1}),
     ),
     "centres": around(
-        partial(o.around, wrap=partial(objectives.centers_apart, rate=0.5)),
+        partial(composing.around, wrap=partial(objectives.centers_apart, rate=0.5)),
         "centers_apart",
         lambda tx: optim.by_path({"^centers$": optax.sgd(0.5), "": tx}),
     ),
@@ -194,13 +198,13 @@ def alone(name, names):
 def by_hand(*names):
     """The chain that the tricks stand for, the mask of the decay included."""
     cases = [CASES[name] for name in names]
-    settings, make = {"weight": 0.05, "decay": o.coupled, "turns": None}, SGD
+    settings, make = {"weight": 0.05, "decay": composing.coupled, "turns": None}, SGD
     for case in cases:
         if case.slot == "decay":
             settings |= case.by_hand
         elif case.slot == "core":
             make = case.by_hand
-            settings |= {} if case.plain else {"decay": o.own}
+            settings |= {} if case.plain else {"decay": composing.own}
     weight = settings["weight"]
 
     def masks(params):
@@ -212,12 +216,12 @@ def by_hand(*names):
 
     before = [case.by_hand for case in cases if case.slot == "before"]
     after = [case.by_hand for case in cases if case.slot == "after"]
-    if settings["decay"] is o.own:
+    if settings["decay"] is composing.own:
         middle = [make(RATE, weight_decay=weight, mask=masks)]
-    elif settings["decay"] is o.coupled:
+    elif settings["decay"] is composing.coupled:
         middle = [decayed(1.0), make(RATE)]
     else:
-        middle = [beside(make(RATE), optax.chain(decayed(0.0), optax.scale_by_learning_rate(RATE)))]
+        middle = [summed(make(RATE), optax.chain(decayed(0.0), optax.scale_by_learning_rate(RATE)))]
     tx = optax.chain(*before, *middle, *after)
     for case in cases:
         if case.slot == "around":
@@ -225,7 +229,7 @@ def by_hand(*names):
     return tx
 
 
-def beside(first, second):
+def summed(first, second):
     """The sum of what two transformations make of a gradient."""
     first, second = optax.with_extra_args_support(first), optax.with_extra_args_support(second)
 

@@ -99,7 +99,15 @@ def write(results: Mapping[str, Any], folder: str | Path) -> Path:
 
 
 def markdown(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
-    """The report as GitHub-flavoured Markdown, without figures."""
+    """The report as GitHub-flavoured Markdown, without figures; ``write`` writes it, this is for a page of your own.
+
+    Args:
+      results: from ``gather``.
+      rows: from ``summarise``, of the same results.
+
+    Returns:
+      Text.
+    """
     planned, headline = len(results["seeds"]), headline_of(results)
     facts = about(results) | made_with(results)
     changed = [(row.name, *change) for row in rows if row.reference is not None for change in changes(results, row)]

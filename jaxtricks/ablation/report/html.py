@@ -27,7 +27,7 @@ TEMPLATES.filters |= {
     "number": wording.number,
     "p_value": wording.p_value,
     "interval": lambda ends: wording.bounds(*ends),
-    "interval_of_values": lambda ends: wording.bounds(*ends, "{:.2f}".format),
+    "interval_of_values": lambda ends: wording.bounds(ends[0], ends[1], "{:.2f}".format),
 }
 VERDICTS = {  # class in the style sheet, symbol
     "agrees": ("agrees", "●"),

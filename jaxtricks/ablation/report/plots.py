@@ -26,7 +26,7 @@ COLOURS = {
     "disagrees": "#00000f",
 }
 INK, MUTED, LINE, PAPER, BLUE, ORANGE = COLOURS.values()
-MARKS = {  # distinguished by shape and filling as well as by colour
+MARKS: dict[str | None, dict[str, Any]] = {  # distinguished by shape and filling as well as by colour
     "agrees": {"marker": "o", "color": BLUE, "markerfacecolor": BLUE},
     "disagrees": {"marker": "D", "color": ORANGE, "markerfacecolor": ORANGE},
     "higher": {"marker": "^", "color": INK, "markerfacecolor": INK},
@@ -34,7 +34,7 @@ MARKS = {  # distinguished by shape and filling as well as by colour
     "not resolved": {"marker": "o", "color": MUTED, "markerfacecolor": PAPER},
     None: {"marker": "s", "color": INK, "markerfacecolor": INK},
 }
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
     "font.family": "DejaVu Sans",
@@ -109,12 +109,15 @@ def gain_per_cost(rows: Sequence[Row], headline: Headline) -> str:
     """Mean difference against extra training time, each relative to the row's reference.
 
     Args:
-      rows: those with a comparison, one or more.
+      rows: one or more with a comparison; the others are left out.
       headline: what the rows are compared by.
     """
-    rows = sorted(rows, key=lambda row: -row.comparison.mean)
-    times = [100 * (row.ratio["time"] - 1) for row in rows]
-    gains = [row.comparison.mean for row in rows]
+    points = [
+        (row, 100 * (row.ratio["time"] - 1), row.comparison.mean)
+        for row in rows
+        if row.comparison is not None and row.ratio["time"] is not None
+    ]
+    rows, times, gains = zip(*sorted(points, key=lambda point: -point[2]), strict=True)
     figure = Figure(figsize=(WIDTH, max(2.8, 0.22 * len(rows) + 1)), layout="constrained")
     axes = figure.add_subplot()
     axes.axhline(0, color=MUTED, linewidth=1)
@@ -278,18 +281,18 @@ def _limits(lines, *, min_span: float, through: float | None = None) -> tuple[fl
     return low - pad, high + pad
 
 
-def _svg(figure: Figure, label: str) -> str:
+def _svg(figure: Figure, description: str) -> str:
     """The figure as an element of a page: colours as variables, ids of its own, no size, metadata or style sheet."""
     for axes in figure.axes:
         axes.patch.set_visible(False)
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": label}):
+    with matplotlib.rc_context({"svg.hashsalt": description}):
         metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
         figure.savefig(buffer, format="svg", metadata=metadata, transparent=True)
     svg = buffer.getvalue()
-    box = re.search(r'viewBox="[^"]*"', svg).group()
-    body = svg[svg.index("</defs>") + len("</defs>") :]  # behind the style sheet, which would reach the whole page
+    box = re.findall(r'viewBox="[^"]*"', svg)[0]
+    body = svg[svg.index("</defs>") + len("</defs>") :]  # behind the style sheet, which would reach all of the page
     body = re.sub(r'<g id="[^"]*"', "<g", body)
     for role, colour in COLOURS.items():
         body = body.replace(colour, f"var(--{role})")
-    return f'<svg {box} role="img" aria-label="{html.escape(label)}">{body}'
+    return f'<svg {box} role="img" aria-label="{html.escape(description)}">{body}'

@@ -29,7 +29,7 @@ def findings(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
     unresolved = [row.name for row in compared if row.verdict == "not resolved"]
     if compared:
         sentences.append(
-            f"Of {_count(len(compared), 'difference')}, {len(resolved) or 'none'} can be told from zero "
+            f"Of {_count(len(compared), 'difference')}, {len(resolved) or 'none'} differ from zero "
             "(resolved: Holm-corrected p below 0.05)."
         )
     if headline.better == "lower":
@@ -134,7 +134,8 @@ def _differing(path: str, before: Any, after: Any, key: Any) -> list[tuple[str, 
         return [
             change for part in dict.fromkeys([*old, *new]) for change in _differing(f"{path} / {part}", old, new, part)
         ]
-    return [(path, *(side if isinstance(side, str) else json.dumps(side, ensure_ascii=False) for side in (old, new)))]
+    before, after = (side if isinstance(side, str) else json.dumps(side, ensure_ascii=False) for side in (old, new))
+    return [(path, before, after)]
 
 
 def _parsed(value: Any) -> Any:
@@ -152,7 +153,7 @@ def signed(value: float) -> str:
 
 def bounds(low: float | None, high: float | None, show=signed) -> str:
     """An interval as text, a dash where it is unknown on both sides."""
-    if low is None or not (math.isfinite(low) or math.isfinite(high)):
+    if low is None or high is None or not (math.isfinite(low) or math.isfinite(high)):
         return DASH
     return f"[{show(low) if math.isfinite(low) else MINUS + '∞'}, {show(high) if math.isfinite(high) else '∞'}]"
 
