@@ -273,7 +273,7 @@ ROWS = (
         "optax.rmsprop (epsilon inside the root, decay 0.9, the rate before the momentum; torch's outside, "
         "0.99, after)",
     ),
-    Row("I1", "SGD with coupled decay", "optim.coupled_sgd, tricks.optimizers.coupled", also=SGD),
+    Row("I1", "SGD with coupled decay", "optim.coupled_sgd, tricks.composing.coupled", also=SGD),
     Row("I2", "scheduled momentum", "optax.inject_hyperparams"),
     Row("I3", "Adam, then SGD", "optim.switch"),
     Row(
