@@ -56,9 +56,10 @@ report: results/finetune.
 from functools import partial
 
 from jaxtricks.ablation.cli import Preset, main
-from jaxtricks.tricks import Trick, pretraining
+from jaxtricks.tricks import Trick
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import finetuning as f
+from jaxtricks.tricks import pretraining as p
 
 
 def ladder(source, images):
@@ -87,13 +88,4 @@ PRESETS = {
 }
 
 if __name__ == "__main__":
-    main(
-        "finetune",
-        t.modern,
-        SETTINGS,
-        PRESETS,
-        title="Fine-tuning",
-        mode="add-one",
-        dataset=pretraining.target,
-        begin=pretraining.begin,
-    )
+    main("finetune", t.modern, SETTINGS, PRESETS, title="Fine-tuning", mode="add-one", dataset=p.target, begin=p.begin)
