@@ -13,8 +13,7 @@ Co-training (Ge and Yu) puts beside each batch as many of the source's images th
 
 Measured with the command below, 4 paired seeds, 50 or 1,500 of the 1,750 training images of five classes of
 fashion_mini, 4 epochs, on two cores of an AMD EPYC (jax 0.10.2) that other jobs shared, so that no times are given;
-differences are to the baseline of the same setting, verdicts after Holm's correction over all rows. The complete
-report: results/finetune.
+differences are to the baseline of the same setting, verdicts after Holm's correction over all rows (results/finetune).
 
     python -m experiments.finetune
 
@@ -56,9 +55,10 @@ report: results/finetune.
 from functools import partial
 
 from jaxtricks.ablation.cli import Preset, main
-from jaxtricks.tricks import Trick, pretraining
+from jaxtricks.tricks import Trick
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import finetuning as f
+from jaxtricks.tricks import pretraining as p
 
 
 def ladder(source, images):
@@ -87,5 +87,4 @@ PRESETS = {
 }
 
 if __name__ == "__main__":
-    data = {"dataset": pretraining.target, "begin": pretraining.begin}
-    main("finetune", t.modern, SETTINGS, PRESETS, title="Fine-tuning", mode="add-one", **data)
+    main("finetune", t.modern, SETTINGS, PRESETS, title="Fine-tuning", mode="add-one", dataset=p.target, begin=p.begin)

@@ -1,12 +1,15 @@
 """The README's example runs, its options exist, and CI runs its first commands."""
 
 import re
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxtricks import data, models, tasks, train, tricks
 from jaxtricks.ablation import cli
 from tests.faults import __main__ as card
 
@@ -16,7 +19,7 @@ CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 def test_the_example_runs_and_has_a_gradient():
-    code, _ = re.findall(r"```python\n(.*?)```", README, re.S)
+    code, *_ = re.findall(r"```python\n(.*?)```", README, re.S)
     assert len([line for line in code.splitlines() if line.strip()]) <= 17
     space = {}
     exec(compile(code, "README", "exec"), space)
@@ -29,6 +32,18 @@ def test_the_example_runs_and_has_a_gradient():
     assert 0 < jnp.abs(gradient).max() < jnp.inf
     other = space["loss"](params, jax.random.key(9), batch, teacher)
     assert other != value
+
+
+def test_the_regression_runs(capsys):
+    """On images whose brightness is the age; nothing stands before its lines but arrays and imports."""
+    code = re.search(r"<!-- regression -->\n```python\n(.*?)```", README, re.S)[1]
+    assert len(code.splitlines()) == 5
+    images = np.random.default_rng(0).integers(0, 256, (80, 8, 8, 3), dtype=np.uint8)
+    ages = images.mean((1, 2, 3)) / 4
+    arrays = {"images": images[:64], "ages": ages[:64], "test_images": images[64:], "test_ages": ages[64:]}
+    names = {"data": data, "models": models, "tasks": tasks, "train": train, "tricks": tricks}
+    exec(compile(code, "README", "exec"), arrays | names | {"partial": partial, "replace": replace})
+    assert 0 < float(capsys.readouterr().out) < 120
 
 
 def test_options_in_the_readme_exist():
