@@ -2,8 +2,7 @@
 
 The target is every other class (of Fashion-MNIST: T-shirt, pullover, coat, shirt, bag). The similar source is the
 other classes; the different one is handwritten digits, or Fashion-MNIST where the target is something else. Each
-source is trained once, for five times the epochs. Both amounts of data take as many steps: each of the 50 images comes
-30 times an epoch.
+source is trained once, for five times the epochs. Both amounts take as many steps: 50 images come 30 times an epoch.
 
 The baseline of a case trains all layers: with 50 images at a fifth of the source's rate, which of a fifth, 1 and 5
 times was the best on held-out images of the similar case (seeds 100, 101); with 1,500 at the source's own, since a
@@ -56,9 +55,10 @@ results/finetune.
 from functools import partial
 
 from jaxtricks.ablation.cli import Preset, main
-from jaxtricks.tricks import Trick, pretraining
+from jaxtricks.tricks import Trick
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import finetuning as f
+from jaxtricks.tricks import pretraining as p
 
 
 def ladder(source, images):
@@ -87,13 +87,4 @@ PRESETS = {
 }
 
 if __name__ == "__main__":
-    main(
-        "finetune",
-        t.modern,
-        SETTINGS,
-        PRESETS,
-        title="Fine-tuning",
-        mode="add-one",
-        dataset=pretraining.target,
-        begin=pretraining.begin,
-    )
+    main("finetune", t.modern, SETTINGS, PRESETS, title="Fine-tuning", mode="add-one", dataset=p.target, begin=p.begin)
