@@ -2,8 +2,7 @@
 
 The target is every other class (of Fashion-MNIST: T-shirt, pullover, coat, shirt, bag). The similar source is the
 other classes; the different one is handwritten digits, or Fashion-MNIST where the target is something else. Each
-source is trained once, for five times the epochs. Both amounts of data take as many steps: each of the 50 images comes
-30 times an epoch.
+source is trained once, for five times the epochs. Both amounts take as many steps: 50 images come 30 times an epoch.
 
 The baseline of a case trains all layers: with 50 images at a fifth of the source's rate, which of a fifth, 1 and 5
 times was the best on held-out images of the similar case (seeds 100, 101); with 1,500 at the source's own, since a
