@@ -20,6 +20,7 @@ ABLATION = {  # matplotlib's, CSS's and HTML's
     'ablation/report/plots.py: return f\'<svg {box} role="img" aria-label="{html.escape(description)}">{body}\'',
 }
 
+
 def lines(folder):
     """``file: line`` of every line of the sources and templates in which one of the words stands."""
     files = [path for path in sorted((ROOT / folder).rglob("*.*")) if path.suffix in (".py", ".j2", ".css")]
