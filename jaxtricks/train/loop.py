@@ -10,6 +10,7 @@ from jaxtricks._runtime.arrays import to_host
 from jaxtricks._runtime.guard import UNGUARDED, Guard
 from jaxtricks._runtime.signals import Interrupted
 from jaxtricks._runtime.watchdog import LIMIT_FACTOR
+from jaxtricks.checkpoint.remote import folder_of
 from jaxtricks.checkpoint.store import ON_ERROR
 from jaxtricks.data import Dataset, steps_per_epoch
 from jaxtricks.train.logs import Log
@@ -28,7 +29,7 @@ def fit(
     plan: Plan | None = None,
     teacher: Any = None,
     initial: Any = None,
-    folder: str | None = None,
+    folder: str | Path | None = None,
     save_every: int | None = None,
     asynchronous: bool = False,
     on_error: str = "raise",
@@ -103,14 +104,18 @@ def fit(
                 programs[part] = _programs(stages, dataset, part, teachers=teachers, initial=initial, stop=stop)
             # one group of seeds, from the first step or a checkpoint to the last
             session = Session(programs[part], stages, group, active=active, **options)
-            if folder is not None:
-                session.resume(f"{folder}/seed{'-'.join(map(str, group))}")
-            session.compile()
-            for run in session.runs(test=test):
-                runs.append(run)
-                if done is not None:
-                    active.beat("calling done", LIMIT_FACTOR)
-                    done(run)
+            try:
+                if folder is not None:
+                    session.resume(f"{folder}/seed{'-'.join(map(str, group))}")
+                session.compile()
+                for run in session.runs(test=test):
+                    runs.append(run)
+                    if done is not None:
+                        active.beat("calling done", LIMIT_FACTOR)
+                        done(run)
+            except BaseException:
+                session.abandon()
+                raise
         if number := int(to_host(plan.largest(active.received))):  # it came when all was done
             raise Interrupted(number, session.done)
     return runs
@@ -168,7 +173,7 @@ def check_arguments(
             raise TypeError(f"log or done is {function!r}; allowed: functions.")
     if guard is not None and not isinstance(guard, Guard):
         raise TypeError(f"guard is {guard!r}; allowed: a Guard or None.")
-    if folder is not None and "://" not in str(folder):
+    if folder is not None and "://" not in str(folder_of(folder)):
         path = Path(folder).expanduser().absolute()
         file = next((p for p in (path, *path.parents) if p.exists() and not p.is_dir()), None)
         if file is not None:

@@ -280,7 +280,15 @@ def check_states(programs: Sequence[Program]) -> None:
     """
     key = jax.eval_shape(lambda: jax.random.key(0))
     first, *others = [jax.eval_shape(program.fresh, key) for program in programs]
-    for number, state in enumerate(others, 1):
+    start = programs[0].recipe
+    for number, (program, state) in enumerate(zip(programs[1:], others, strict=True), 1):
+        recipe = program.recipe  # the state is made once, by the first recipe
+        for name, value, wanted in (
+            ("init", recipe.init, start.init),
+            ("precision.scale", recipe.precision.scale, start.precision.scale),
+        ):
+            if describe(value) != describe(wanted):
+                raise RecipeError(f"stage {number}: recipe.{name} is {value!r}; allowed: as in stage 0, {wanted!r}.")
         check_alike(f"the state of stage {number} has", state, first)
         if jax.tree.structure(state) != jax.tree.structure(first):
             raise RecipeError(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import jax
@@ -178,11 +178,18 @@ def last_steps(stages: Sequence[tuple[float, Recipe]], dataset: Dataset) -> list
 
     Returns:
       Steps, increasing.
+
+    Raises:
+      ValueError: if the last stage is shorter than half a step.
     """
     recipe = stages[0][1]
     epochs = accumulate(int(epochs) for epochs, _ in stages[:-1])
     per_epoch = steps_per_epoch(len(dataset.train), recipe.batch)
-    return [*(per_epoch * number for number in epochs), total_steps(recipe, dataset)]
+    ends = [*(per_epoch * number for number in epochs), total_steps(recipe, dataset)]
+    for number, (first, last) in enumerate(pairwise(ends), 1):
+        if first >= last:
+            raise ValueError(f"stage {number} has {stages[number][0]!r} epochs, no step; allowed: one step or more.")
+    return ends
 
 
 @contextmanager

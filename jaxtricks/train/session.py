@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from jaxtricks._runtime.guard import Active
 from jaxtricks._runtime.in_flight import InFlight
 from jaxtricks._runtime.signals import Interrupted
 from jaxtricks._runtime.watchdog import LIMIT_FACTOR
-from jaxtricks.checkpoint import Checkpoints
+from jaxtricks.checkpoint import Checkpoints, CheckpointSaveError, CheckpointWarning
 from jaxtricks.data import Feed, identity
 from jaxtricks.fingerprint import describe, fingerprint
 from jaxtricks.train.logs import Log
@@ -35,10 +36,10 @@ class Run:
 
     Fields:
       seed: of initial weights, order and draws.
-      variables: ``(params, stats)``, the averaged ones where the recipe has an EMA.
-      state: the complete state at the end.
-      history: a record for each epoch; its ``corrupt`` counts the unreadable records that this process has met, in this
-        epoch and in those before it since the run was started or resumed.
+      variables: ``(params, stats)`` that are evaluated: the best ones after early stopping, else the averaged ones
+        where the recipe has an EMA, or those that the optimiser names.
+      state: the complete state at the end, whatever was the best.
+      history: a record for each epoch; its ``corrupt`` counts unreadable records since the process started.
       test: metrics on the test set, read once at the end; empty where it was not asked for.
       seconds: of the loop, without compiling.
       step_ms: mean time of a training step, input included, shared evenly where seeds ran together.
@@ -69,9 +70,6 @@ class Session:
       seeds: of the runs.
       save_every, asynchronous, on_error, stop, max_nonfinite_steps, log: as in fit.
       active: the guard of the process; it hears of every step, and tells of signals.
-
-    Attributes:
-      done: steps taken.
     """
 
     def __init__(
@@ -118,6 +116,7 @@ class Session:
             "seeds": list(self.seeds),
             "data": identity(self.dataset),
             "teacher": fingerprint(to_host(teachers[0])) if teachers else None,
+            "initial": None if self.program.initial is None else fingerprint(to_host(self.program.initial)),
             "stop": None if self.stop is None else describe(self.stop),
         }
         if self.checkpoints.latest() is not None:
@@ -125,6 +124,14 @@ class Session:
             tree, meta = self.checkpoints.restore(self._tree(self.state), wanted=self.wanted)
             self.state, self.best = (tree, None) if self.stop is None else (tree["state"], tree["best"])
             self.history, self.done = meta["history"], meta["step"]
+
+    def abandon(self) -> None:
+        """After an error: let a checkpoint that is being written end, and warn if it fails."""
+        if self.checkpoints is not None and jax.process_count() == 1:  # several would wait for each other
+            try:
+                self.checkpoints.close()
+            except CheckpointSaveError as error:
+                warnings.warn(str(error), CheckpointWarning, stacklevel=2)
 
     def compile(self) -> None:
         """Compile the steps of the stages that are not over."""

@@ -1,6 +1,7 @@
 """A run that was stopped goes on as if it had not been, bit for bit; another run's checkpoint is refused by name."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import pytest
@@ -64,6 +65,33 @@ def test_other_labels_and_another_teacher_are_refused_by_name(tmp_path):
     split = replace(source.train, columns={**source.train.columns, "label": source.train["label"][::-1].copy()})
     with pytest.raises(CheckpointMismatchError, match="data is"):
         fit(student, replace(source, train=split), teacher=weights, folder=tmp_path)
+
+
+def test_another_start_is_refused_by_name(tmp_path):
+    student, source = bare(model=linear, epochs=1.0), dataset()
+    first, second = (linear().init(jax.random.key(seed)) for seed in (0, 1))
+    fit(student, source, initial=first, folder=tmp_path)
+    fit(student, source, initial=first, folder=tmp_path)
+    with pytest.raises(CheckpointMismatchError, match="initial is"):
+        fit(student, source, initial=second, folder=tmp_path)
+    with pytest.raises(CheckpointMismatchError, match="initial is"):
+        fit(student, source, folder=tmp_path)
+
+
+def test_a_path_is_no_url(tmp_path):
+    with pytest.raises(ValueError, match="allowed: a path, or a URL as text"):
+        fit(bare(model=linear), dataset(), folder=Path("gs://bucket/run"))
+
+
+def test_an_error_waits_for_the_checkpoint_that_is_being_written(tmp_path):
+    def stop(record):
+        if record["kind"] == "epoch" and record["step"] == 16:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        fit(bare(model=linear, epochs=3.0), dataset(), folder=tmp_path, asynchronous=True, log=[stop])
+    assert not list((tmp_path / "seed0").glob(".saving/*"))
+    assert Checkpoints(tmp_path / "seed0").latest() == 8
 
 
 def linear(**_):

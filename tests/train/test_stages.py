@@ -10,7 +10,7 @@ import optax
 import pytest
 from small import Stopped, recipe, same, stop_at
 
-from jaxtricks import data, optim
+from jaxtricks import data, init, optim
 from jaxtricks.checkpoint import CheckpointMismatchError
 from jaxtricks.data import Feed
 from jaxtricks.models import Model
@@ -142,6 +142,12 @@ def test_states_that_differ_are_refused_before_anything_is_compiled(change, word
         ([(0, MIXED), (4.5, BARE)], ValueError, "stage 0 has 0 epochs"),
         ([(2, MIXED), (float("nan"), BARE)], ValueError, "stage 1 has nan epochs"),
         ([(2, MIXED), (2.5, replace(BARE, batch=16))], ValueError, "recipe.batch is 16; allowed: 32"),
+        ([(1, MIXED), (0.01, BARE)], ValueError, "stage 1 has 0.01 epochs, no step; allowed: one step or more"),
+        (
+            [(2, MIXED), (2, replace(BARE, init=partial(init.zero_last, pattern="kernel")))],
+            RecipeError,
+            r"stage 1: recipe.init is .*; allowed: as in stage 0, None",
+        ),
         ([MIXED, BARE], TypeError, "allowed: a Recipe, or a list of"),
         ("MIXED", TypeError, "allowed: a Recipe, or a list of"),
     ],
