@@ -341,7 +341,7 @@ ROWS = (
     ),
     Row("K2", "early stopping", "train.EarlyStopping"),
     Row("K3", "noise on the classifier", "layers.classifier_noise"),
-    Row("O1", "accuracy, top-k", "metrics.correct, metrics.classification", also=("bag_of_tricks",)),
+    Row("O1", "accuracy, top-k", "metrics.correct", also=("bag_of_tricks",)),
     Row("O2", "average precision of scores", "metrics.average_precision, metrics.mean_average_precision"),
     Row("O3", "intersection over union of pixels", "metrics.intersections_and_unions, metrics.mean_iou"),
     Row(

@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jaxtricks import check
 
@@ -43,31 +42,6 @@ def correct(logits: jax.Array, labels: jax.Array, *, k: int = 1) -> jax.Array:
     true_logit = jnp.take_along_axis(logits, label, axis=1)
     before = (logits > true_logit) | ((logits == true_logit) & (jnp.arange(classes)[None] < label))
     return inside & ~jnp.isnan(logits).any(1) & (before.sum(1) < k)
-
-
-def classification(out: tuple, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    """Loss and accuracy of each example, in the form of a recipe's ``metrics``.
-
-    Args:
-      out: ``(logits[B, C], taps)``.
-      batch: with ``label``, int ``[B]``.
-
-    Returns:
-      ``{"loss": cross-entropy [B], "accuracy": bool [B]}``; a label out of range has loss NaN and is never correct.
-
-    Raises:
-      ValueError: as correct, or if logits are no floating point.
-
-    Example:
-      >>> logits = jnp.array([[2.0, 0.0], [2.0, 0.0]])
-      >>> print(classification((logits, {}), {"label": jnp.array([0, 1])})["accuracy"])
-      [ True False]
-    """
-    (logits, _), labels = out, batch["label"]
-    accuracy = correct(logits, labels)
-    check.floating("logits", logits)
-    loss = optax.softmax_cross_entropy_with_integer_labels(logits.astype(jnp.float32), labels)
-    return {"loss": jnp.where(_is_class(labels, logits.shape[1]), loss, jnp.nan), "accuracy": accuracy}
 
 
 def _is_class(labels: jax.Array, classes: int) -> jax.Array:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtricks import ablation, data, init, metrics, models, preprocess
+from jaxtricks import ablation, data, init, models, preprocess
 from tests.cases.case import Array, Case, Key, Says
 from tests.cases.common import within
 
@@ -23,7 +23,6 @@ AFFINE = preprocess.Affine(Array((3,), uniform, own=True), Array((3,), lambda r,
 WHITENING = preprocess.Whitening(Array((2, 3, 1), uniform, own=True), Array((6, 6), own=True), Array((6, 6), own=True))
 STANDARD = partial(Case, {"stats": AFFINE, "image": Array(("H", "W", 3), uniform, edges=("zeros", "ones", "tiny"))})
 LABEL = Array(("B",), dtypes="iu", classes="C")
-SCORES = Array(("B", "C"), edges=("zeros", "equal", "high", "low", "apart"))
 LOGITS = Array(("B", "C"), dtypes="fiu", edges=("zeros", "equal", "high", "low", "apart"))
 FLAGS = partial(Array, draw=lambda rng, shape: rng.random(shape) < 0.5, dtypes="bfiu")
 PIXELS = Array(("B", "H", "W"), lambda rng, shape: rng.integers(0, 5, shape), dtypes="iu", classes="C")
@@ -136,14 +135,6 @@ CASES = {
         {"scores": Array(("N",), dtypes="fiu", edges=("zeros", "apart")), "positives": FLAGS(("N",))},
         host=True,
         finite=Says("NaN if there is no positive"),
-    ),
-    "metrics.classification": Case(
-        {"logits": SCORES, "label": LABEL},
-        call=lambda logits, label: metrics.classification((logits, {}), {"label": label}),
-        empty="B",
-        nan=Says("never correct"),
-        labels=Says("never correct", never_correct),
-        rows=True,
     ),
     "metrics.correct": Case(
         {"logits": LOGITS, "labels": LABEL},

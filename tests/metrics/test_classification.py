@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
 
-from jaxtricks import metrics
+from jaxtricks import metrics, tasks
 
 
 @pytest.mark.parametrize("k", [1, 2, 5])
@@ -34,10 +34,14 @@ def test_labels_out_of_range_and_not_a_number_are_never_correct():
 
 def test_classification_by_hand():
     logits = jnp.log(jnp.array([[0.25, 0.75], [0.5, 0.5]]))
-    found = metrics.classification((logits, {}), {"label": jnp.array([1, 1])})
-    np.testing.assert_allclose(found["loss"], [-np.log(0.75), -np.log(0.5)], rtol=1e-6)
-    assert found["accuracy"].tolist() == [True, False]
-    assert float(found["loss"].mean()) == pytest.approx(log_loss([1, 1], np.exp(logits), labels=[0, 1]))
+    batch = {"label": jnp.array([1, 1]), "row_valid": jnp.ones(2, bool)}
+    figures = {}
+    for name, metric in tasks.classification(2).metrics.items():
+        part = jax.tree.map(np.asarray, metric.part((logits, {}), batch))
+        figures[name] = metric.compute(metric.update(metric.init(), part))
+    assert figures["loss"] == pytest.approx((-np.log(0.75) - np.log(0.5)) / 2, rel=1e-6)
+    assert figures["loss"] == pytest.approx(log_loss([1, 1], np.exp(logits), labels=[0, 1]))
+    assert figures["accuracy"] == 0.5
 
 
 @pytest.mark.parametrize(
