@@ -78,7 +78,7 @@ run = fit(
     guard=Guard(watchdog=options.watchdog),
     log=[lambda record: say(record["kind"], record["step"])],
 )[0]
-if options.out:
+if options.out and jax.process_index() == 0:
     leaves, _ = jax.tree_util.tree_flatten_with_path(run.state)
     found = {jax.tree_util.keystr(path): digest(leaf) for path, leaf in leaves}
     losses = [[record["step"], record["train_loss"], record["validation_loss"]] for record in run.history]
