@@ -1,10 +1,11 @@
-"""Strict JAX on four forced CPU devices, compiling each program once a machine and user."""
+"""Strict JAX on four forced CPU devices; each program is compiled once a machine and user, and in haste: tests compute little."""
 
 import os
 import tempfile
 from pathlib import Path
 
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4 " + os.environ.get("XLA_FLAGS", "")
+FLAGS = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
+os.environ["XLA_FLAGS"] = f"{FLAGS} {os.environ.get('XLA_FLAGS', '')}"  # of a flag given twice the last one holds
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("NPROC", "8")  # threads: more than four devices can hold while they wait for each other
 
