@@ -1,4 +1,4 @@
-"""Strict JAX on four forced CPU devices; each program is compiled once a machine and user, and in haste: tests compute little."""
+"""Strict JAX on four forced CPU devices; a program is compiled once a machine and user, and in haste."""
 
 import os
 import tempfile

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from jaxtricks import augment, check
-from jaxtricks.keys import named
+from jaxtricks.keys import named, typed
+from tests.cases import CASES, subject
+from tests.cases.case import Key
 
 INT32 = f"{-(2**31)} to {2**31 - 1}, what int32 can hold"
 
@@ -20,6 +22,39 @@ def test_a_name_gives_one_key_and_another_name_another():
         jax.random.key_data(named(key, "a")).tolist()
         == jax.random.key_data(jax.random.fold_in(key, 3904355907)).tolist()
     )
+
+
+def drawing():
+    """The cases of functions that take a key."""
+    for name, case in CASES.items():
+        if not case.host and not case.deep and any(isinstance(leaf, Key) for leaf in subject(name).leaves):
+            yield name
+
+
+@pytest.mark.parametrize("name", list(drawing()))
+def test_a_raw_key_is_as_good_as_a_typed_one(name):
+    case = subject(name)
+    values = case.make(0)
+    raw = [jax.random.key_data(v) if isinstance(leaf, Key) else v for leaf, v in zip(case.leaves, values, strict=True)]
+    jax.eval_shape(case.result, raw)
+
+
+@pytest.mark.parametrize("per", ["sample", "batch"])
+@pytest.mark.parametrize("loop", [False, True])
+def test_each_draws_alike_from_a_raw_key(per, loop):
+    batch = {"image": jnp.zeros((3, 4, 4, 1))}
+    of = augment.each(noise, per=per, loop=loop)
+    np.testing.assert_array_equal(of(jax.random.PRNGKey(3), batch)["image"], of(jax.random.key(3), batch)["image"])
+
+
+def test_keys_of_either_kind_and_nothing_else():
+    keys = jax.random.split(jax.random.key(1), 3)
+    assert typed(keys) is keys
+    assert typed(jax.random.key_data(keys)).shape == (3,)
+    assert jax.random.key_data(typed(jax.random.PRNGKey(5))).tolist() == jax.random.PRNGKey(5).tolist()
+    for wrong in (3, None, jnp.zeros(2), jnp.zeros(3, jnp.uint32)):
+        with pytest.raises(ValueError, match=r"^keys is .*; allowed: keys, as"):
+            typed(wrong)
 
 
 def noise(key, image):

@@ -1,5 +1,7 @@
 """Checks that only augmentations need: images, sizes, ranges, batches."""
 
+from collections.abc import Mapping
+
 import jax.numpy as jnp
 
 from jaxtricks import check
@@ -73,7 +75,9 @@ def interval(name: str, value, low: float, high: float) -> None:
 
 
 def entries(batch, *names: str) -> None:
-    """Raise ValueError unless the batch has all these entries, with one number of rows; images are ``[B, H, W, C]``."""
+    """Raise unless the batch is a dict with all these entries, of one number of rows; images are ``[B, H, W, C]``."""
+    if not isinstance(batch, Mapping):
+        raise TypeError(f"batch is a {type(batch).__name__}; allowed: a dict with {' and '.join(map(repr, names))}.")
     for name in names:
         if name not in batch:
             hint = " Make it from labels first: jax.nn.one_hot(label, classes)." if name == "target" else ""

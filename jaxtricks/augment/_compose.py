@@ -40,7 +40,8 @@ def each(transform: Callable[[jax.Array, jax.Array], jax.Array], *, per: str = "
         rows = image.shape[:1]
         keys = jax.random.split(key, rows) if per == "sample" else key
         if loop:
-            arguments = jnp.broadcast_to(keys, rows), image
+            keys = keys if per == "sample" else jnp.broadcast_to(keys, rows + jnp.shape(keys))  # a raw key has an axis
+            arguments = keys, image
             return {**batch, "image": jax.lax.map(lambda one: transform(*one), arguments)}
         return {**batch, "image": jax.vmap(transform, (0 if per == "sample" else None, 0))(keys, image)}
 

@@ -65,7 +65,7 @@ def rrelu(keys: jax.Array, x: jax.Array, *, lower: float = 1 / 8, upper: float =
     At evaluation use ``rrelu_mean``.
 
     Args:
-      keys: a typed key, or ``[B]`` of them.
+      keys: a key, or ``[B]`` of them.
       x: ``[B, ...]``, any shape with one key; floating point.
       lower: minimum slope.
       upper: greatest slope, lower or more.
@@ -74,7 +74,7 @@ def rrelu(keys: jax.Array, x: jax.Array, *, lower: float = 1 / 8, upper: float =
       The shape and dtype of x.
 
     Raises:
-      ValueError: if keys are no typed keys, or neither one nor as many as the examples; if x is no floating point; if
+      ValueError: if keys are no keys, or neither one nor as many as the examples; if x is no floating point; if
         lower is greater than upper.
 
     Reference:

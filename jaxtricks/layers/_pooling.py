@@ -78,7 +78,7 @@ def stochastic_pool(
     Where no activation is positive, y is 0. At evaluation use ``stochastic_pool_mean``.
 
     Args:
-      keys: a typed key, or ``[B]`` of them.
+      keys: a key, or ``[B]`` of them.
       x: ``[B, H, W, D]``, floating point, usually after a ReLU: what is negative counts as 0.
       window: rows and columns.
       strides: of the window; without padding.
@@ -87,7 +87,7 @@ def stochastic_pool(
       ``[B, H', W', D]``, the dtype of x.
 
     Raises:
-      ValueError: if keys are no typed keys, or neither one nor as many as the examples; if x has another rank or no
+      ValueError: if keys are no keys, or neither one nor as many as the examples; if x has another rank or no
         floating point; if an option is neither one integer nor two, or the window does not fit.
 
     Reference:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxtricks import check
+from jaxtricks.keys import typed
 
 
 def each(draw: Callable[[jax.Array, jax.Array], jax.Array], keys: jax.Array, x: jax.Array) -> jax.Array:
@@ -18,16 +19,16 @@ def each(draw: Callable[[jax.Array, jax.Array], jax.Array], keys: jax.Array, x: 
 
     Args:
       draw: ``(key, x[...]) -> array``, for an array with or without a batch axis.
-      keys: a typed key, or ``[B]`` of them.
+      keys: a key, or ``[B]`` of them.
       x: any shape with one key; ``[B, ...]`` with B.
 
     Returns:
       ``draw(keys, x)`` with one key; else ``draw(keys[i], x[i])`` for every i, stacked.
 
     Raises:
-      ValueError: if keys are no typed keys, or neither one nor as many as the examples.
+      ValueError: if keys are no keys, or neither one nor as many as the examples.
     """
-    _check_keys(keys, x)
+    keys = _checked_keys(keys, x)
     return draw(keys, x) if keys.ndim == 0 else jax.vmap(draw)(keys, x)
 
 
@@ -39,7 +40,7 @@ def dropout(keys: jax.Array, x: jax.Array, *, rate: float) -> jax.Array:
     The mean of y is x: at evaluation there is nothing to do.
 
     Args:
-      keys: a typed key, or ``[B]`` of them.
+      keys: a key, or ``[B]`` of them.
       x: ``[B, ...]``, any shape with one key; floating point.
       rate: probability of dropping an element, 0 to 1; a Python number.
 
@@ -47,7 +48,7 @@ def dropout(keys: jax.Array, x: jax.Array, *, rate: float) -> jax.Array:
       The shape and dtype of x; zeros for rate 1.
 
     Raises:
-      ValueError: if keys are no typed keys, or neither one nor as many as the examples; if x is no floating point; if
+      ValueError: if keys are no keys, or neither one nor as many as the examples; if x is no floating point; if
         rate lies outside 0 to 1.
 
     Reference:
@@ -65,7 +66,7 @@ def dropout_plain(keys: jax.Array, x: jax.Array, *, rate: float) -> jax.Array:
     .. math:: y = x \, m, \quad m \sim \mathrm{Bernoulli}(1 - \mathrm{rate})
 
     Args:
-      keys: a typed key, or ``[B]`` of them.
+      keys: a key, or ``[B]`` of them.
       x: ``[B, ...]``, any shape with one key; floating point.
       rate: probability of dropping an element, 0 to 1.
 
@@ -110,7 +111,7 @@ def stochastic_depth(keys: jax.Array, x: jax.Array, *, rate: float, per: str = "
     paper scales the branch there instead).
 
     Args:
-      keys: a typed key, or ``[B]`` of them.
+      keys: a key, or ``[B]`` of them.
       x: output of the branch, ``[B, ...]``, floating point.
       rate: probability of dropping the branch, 0 to 1; a Python number.
       per: ``"sample"``, the choice of the DropPath of recent recipes, or ``"batch"``, the paper's. The latter draws
@@ -129,7 +130,7 @@ def stochastic_depth(keys: jax.Array, x: jax.Array, *, rate: float, per: str = "
     check.option("per", per, ("sample", "batch"))
     check.floating("x", x)
     check.between("rate", rate, 0.0, 1.0)
-    _check_keys(keys, x)
+    keys = _checked_keys(keys, x)
     several = keys.ndim == 1
 
     def drop(key, x, first):
@@ -151,7 +152,7 @@ def drop_block(keys: jax.Array, x: jax.Array, *, rate: float, block: int) -> jax
     to do.
 
     Args:
-      keys: a typed key, or ``[B]`` of them.
+      keys: a key, or ``[B]`` of them.
       x: ``[B, H, W, D]``, floating point.
       rate: about the share of elements that is dropped, 0 to 1.
       block: b, side of a block, 1 to min(H, W).
@@ -196,7 +197,7 @@ def classifier_noise(keys: jax.Array, logits: jax.Array, *, std: float) -> jax.A
     ``augment.label_noise``.
 
     Args:
-      keys: a typed key, or ``[B]`` of them.
+      keys: a key, or ``[B]`` of them.
       logits: z, ``[B, C]``, any shape with one key; floating point.
       std: standard deviation of the noise, in logits, 0 or more.
 
@@ -204,7 +205,7 @@ def classifier_noise(keys: jax.Array, logits: jax.Array, *, std: float) -> jax.A
       The shape and dtype of the logits.
 
     Raises:
-      ValueError: if keys are no typed keys, or neither one nor as many as the examples; if logits is no floating point;
+      ValueError: if keys are no keys, or neither one nor as many as the examples; if logits is no floating point;
         if std is negative.
     """
     check.floating("logits", logits)
@@ -212,10 +213,10 @@ def classifier_noise(keys: jax.Array, logits: jax.Array, *, std: float) -> jax.A
     return each(lambda key, z: z + std * jax.random.normal(key, z.shape, z.dtype), keys, logits)
 
 
-def _check_keys(keys: jax.Array, x: jax.Array) -> None:
-    """Raise ValueError unless keys is a typed key, or as many of them as x has examples."""
-    if not hasattr(keys, "dtype") or not jnp.issubdtype(keys.dtype, jax.dtypes.prng_key):
-        raise ValueError(f"keys is {keys!r}; allowed: typed keys, as jax.random.key makes them.")
+def _checked_keys(keys: jax.Array, x: jax.Array) -> jax.Array:
+    """One typed key, or as many of them as x has examples; ValueError for anything else."""
+    keys = typed(keys)
     if keys.ndim:
         check.min_rank("x", x, 1)
         check.shape("keys", keys, (x.shape[0],))
+    return keys

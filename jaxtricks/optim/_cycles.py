@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import optax
 
 from jaxtricks import check
-from jaxtricks.optim._schedules import check_run
+from jaxtricks.optim._schedules import check_run, least_steps
 
 
 def restarts(
-    peak: float, *, steps: int, steps_per_epoch: int, begin: int = 0, cycles: int = 3, growth: float = 2.0
+    peak: float, *, steps: int, steps_per_epoch: int | None = None, begin: int = 0, cycles: int = 3, growth: float = 2.0
 ) -> optax.Schedule:
     r"""Cosine decay with warm restarts; the last cycle ends with the run.
 
@@ -21,7 +21,7 @@ def restarts(
     Args:
       peak: the rate at every restart, > 0.
       steps: steps of the run.
-      steps_per_epoch: not used.
+      steps_per_epoch: not used; may be left out.
       begin: step of the run that the schedule counts from.
       cycles: number of cycles, >= 1.
       growth: ratio of the lengths of two cycles, > 0.
@@ -91,7 +91,7 @@ def one_cycle(
     peak: float,
     *,
     steps: int,
-    steps_per_epoch: int,
+    steps_per_epoch: int | None = None,
     rise: float = 0.3,
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
@@ -103,7 +103,7 @@ def one_cycle(
     Args:
       peak: the highest rate, > 0.
       steps: steps of the run.
-      steps_per_epoch: not used.
+      steps_per_epoch: not used; may be left out.
       rise: fraction of the run on the way up, between 0 and 1.
       div_factor: peak divided by the first rate, > 0.
       final_div_factor: first rate divided by the last, > 0.
@@ -121,6 +121,8 @@ def one_cycle(
     check.positive("div_factor", div_factor)
     check.positive("final_div_factor", final_div_factor)
     check.between("rise", rise, 0.0, 1.0)
-    if not 0 < int(rise * steps) < steps:
-        raise ValueError(f"rise is {rise!r}, {int(rise * steps)} of {steps} steps; allowed: 1 to {steps - 1} steps.")
+    fits = lambda length: 0 < int(rise * length) < length  # noqa: E731
+    if not fits(steps):
+        up, hint = int(rise * steps), least_steps(steps, fits)
+        raise ValueError(f"rise is {rise!r}, {up} of {steps} steps up; allowed: 1 step up and 1 down or more.{hint}")
     return optax.cosine_onecycle_schedule(steps, peak, rise, div_factor, final_div_factor)

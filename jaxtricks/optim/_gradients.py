@@ -71,25 +71,32 @@ def sam(value_and_grad: Callable, *, rho: float) -> Callable:
     is the displacement. On several devices with explicit reductions each displaces along its own gradient.
 
     Args:
-      value_and_grad: the function at one point.
+      value_and_grad: the function at one point: ``(params, ...) -> (value, gradients)`` of any further arguments, such
+        as ``jax.value_and_grad(loss)`` with and without ``has_aux``.
       rho: distance, > 0, in the units of the parameters.
 
     Returns:
-      The function that gives the gradient of the neighbour.
+      The function that gives the value, and what comes with it, at one point and the gradient of its neighbour.
 
     Raises:
       ValueError: if rho is not positive.
+
+    Example:
+      >>> sharp = sam(jax.value_and_grad(lambda w, x: jnp.sum(x * w**2)), rho=0.5)
+      >>> value, gradient = sharp(jnp.array([3.0, 4.0]), 1.0)
+      >>> print(value, np.asarray(gradient).round(2))  # the gradient is 2 (w + 0.5 w / 5)
+      25.0 [6.6 8.8]
 
     Reference:
       Foret et al., Sharpness-aware minimization for efficiently improving generalization, arXiv 2010.01412.
     """
     check.positive("rho", rho)
 
-    def sharp(params, stats, batch):
-        value, gradients = value_and_grad(params, stats, batch)
+    def sharp(params, *arguments, **options):
+        value, gradients = value_and_grad(params, *arguments, **options)
         norm = optax.tree.norm(gradients)
         scale = jnp.where(norm == 0, 0, rho / norm)
         there = jax.tree.map(lambda p, g: (p + scale * g).astype(p.dtype), params, gradients)
-        return value, value_and_grad(there, stats, batch)[1]
+        return value, value_and_grad(there, *arguments, **options)[1]
 
     return sharp

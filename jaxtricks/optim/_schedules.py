@@ -1,26 +1,28 @@
 """Schedules of the learning rate over one run, all of one shape.
 
 ``f(peak, *, steps, steps_per_epoch, begin=0) -> schedule``: ``peak`` is the highest rate, ``steps`` the length of the
-entire run, and ``begin`` the step at which the schedule takes over from a warm-up. The schedule it returns counts from
-``begin``: ``schedule(n)`` is the rate of step ``begin + n`` of the run. So a decay "over the run" ends with the run,
-and a boundary "at a quarter of the run" stays where it is, warm-up or not.
+entire run, ``steps_per_epoch`` is needed only by those that count epochs, and ``begin`` is the step at which the
+schedule takes over from a warm-up. The schedule it returns counts from ``begin``: ``schedule(n)`` is the rate of step
+``begin + n`` of the run. So a decay "over the run" ends with the run, and a boundary "at a quarter of the run" stays
+where it is, warm-up or not.
 """
 
 import sys
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import optax
 
 from jaxtricks import check
 
 
-def constant(peak: float, *, steps: int, steps_per_epoch: int, begin: int = 0) -> optax.Schedule:
+def constant(peak: float, *, steps: int, steps_per_epoch: int | None = None, begin: int = 0) -> optax.Schedule:
     """The same rate at every step.
 
     Args:
       peak: the rate, > 0.
       steps: steps of the run; any length gives the same.
-      steps_per_epoch: likewise.
+      steps_per_epoch: not used; may be left out.
       begin: step of the run that the schedule counts from, below ``steps``.
 
     Returns:
@@ -37,7 +39,7 @@ def step_decay(
     peak: float,
     *,
     steps: int,
-    steps_per_epoch: int,
+    steps_per_epoch: int | None = None,
     begin: int = 0,
     fractions: Sequence[float] = (1 / 4, 1 / 2, 3 / 4),
     factor: float = 0.1,
@@ -51,7 +53,7 @@ def step_decay(
     Args:
       peak: the rate before the first point, > 0.
       steps: steps of the run.
-      steps_per_epoch: not used.
+      steps_per_epoch: not used; may be left out.
       begin: step of the run that the schedule counts from, before the first point.
       fractions: the points, increasing, between 0 and 1. Step r is the first with the next rate.
       factor: f > 0.
@@ -64,17 +66,18 @@ def step_decay(
     """
     check_run(peak, steps, steps_per_epoch, begin)
     check.positive("factor", factor)
-    points = [round(fraction * steps) for fraction in fractions]
-    if any(a >= b for a, b in zip([begin, *points], [*points, steps], strict=True)):
+    fits = lambda length: all(a < b for a, b in pairwise([begin, *_points(fractions, length), length]))  # noqa: E731
+    points = _points(fractions, steps)
+    if not fits(steps):
         raise ValueError(
             f"fractions is {tuple(fractions)}, steps {points} of {steps}; "
-            f"allowed: increasing steps after {begin} and before {steps}."
+            f"allowed: increasing steps after {begin} and before {steps}.{least_steps(steps, fits)}"
         )
     return optax.piecewise_constant_schedule(peak, {point - begin: factor for point in points})
 
 
 def polynomial(
-    peak: float, *, steps: int, steps_per_epoch: int, begin: int = 0, power: float = 1.0, end: float = 0.0
+    peak: float, *, steps: int, steps_per_epoch: int | None = None, begin: int = 0, power: float = 1.0, end: float = 0.0
 ) -> optax.Schedule:
     r"""Polynomial decay to the end of the run; a straight line by default.
 
@@ -83,7 +86,7 @@ def polynomial(
     Args:
       peak: the rate at n = 0, > 0.
       steps: steps of the run.
-      steps_per_epoch: not used.
+      steps_per_epoch: not used; may be left out.
       begin: step of the run that the schedule counts from.
       power: p > 0.
       end: e, the fraction of the peak that is left at the end, 0 to 1.
@@ -100,7 +103,9 @@ def polynomial(
     return optax.polynomial_schedule(peak, end * peak, power, steps - begin)
 
 
-def cosine(peak: float, *, steps: int, steps_per_epoch: int, begin: int = 0, end: float = 0.0) -> optax.Schedule:
+def cosine(
+    peak: float, *, steps: int, steps_per_epoch: int | None = None, begin: int = 0, end: float = 0.0
+) -> optax.Schedule:
     r"""Half a cosine wave down to the end of the run.
 
     .. math:: \eta_n = \eta \, [e + (1 - e) \tfrac12 (1 + \cos(\pi n / N))], \quad N = steps - begin
@@ -108,7 +113,7 @@ def cosine(peak: float, *, steps: int, steps_per_epoch: int, begin: int = 0, end
     Args:
       peak: the rate at n = 0, > 0.
       steps: steps of the run.
-      steps_per_epoch: not used.
+      steps_per_epoch: not used; may be left out.
       begin: step of the run that the schedule counts from.
       end: e, the fraction of the peak that is left at the end, 0 to 1.
 
@@ -127,14 +132,14 @@ def cosine(peak: float, *, steps: int, steps_per_epoch: int, begin: int = 0, end
 
 
 def stable_decay(
-    peak: float, *, steps: int, steps_per_epoch: int, begin: int = 0, decay: float = 0.2, end: float = 0.0
+    peak: float, *, steps: int, steps_per_epoch: int | None = None, begin: int = 0, decay: float = 0.2, end: float = 0.0
 ) -> optax.Schedule:
     """The peak for most of the run, then a straight line down: with a warm-up before it, WSD, the trapezoid.
 
     Args:
       peak: the rate of the stable part, > 0.
       steps: steps of the run.
-      steps_per_epoch: not used.
+      steps_per_epoch: not used; may be left out.
       begin: step of the run that the schedule counts from.
       decay: fraction of the entire run that the line takes, above 0; it must fit after ``begin``.
       end: the fraction of the peak that is left at the end, 0 to 1.
@@ -151,9 +156,10 @@ def stable_decay(
     check_run(peak, steps, steps_per_epoch, begin)
     check.between("end", end, 0.0, 1.0)
     check.between("decay", decay, 0.0, 1.0)
-    line = round(decay * steps)
-    if not 0 < line <= steps - begin:
-        raise ValueError(f"decay is {decay!r}, {line} of {steps} steps; allowed: 1 to {steps - begin} steps.")
+    line, fits = round(decay * steps), lambda length: 0 < round(decay * length) <= length - begin
+    if not fits(steps):
+        hint = least_steps(steps, fits)
+        raise ValueError(f"decay is {decay!r}, {line} of {steps} steps; allowed: 1 to {steps - begin} steps.{hint}")
     return optax.linear_schedule(peak, end * peak, line, steps - begin - line)
 
 
@@ -192,11 +198,23 @@ def with_warmup(schedule: Callable[..., optax.Schedule], *, epochs: float) -> Ca
     return warmed
 
 
-def check_run(peak: float, steps: int, steps_per_epoch: int, begin: int = 0) -> None:
+def check_run(peak: float, steps: int, steps_per_epoch: int | None = None, begin: int = 0) -> None:
     """Raise ValueError unless the arguments that every schedule shares are in range."""
     check.positive("peak", peak)
-    for name, value in {"steps": steps, "steps_per_epoch": steps_per_epoch, "begin": begin}.items():
+    per_epoch = {} if steps_per_epoch is None else {"steps_per_epoch": steps_per_epoch}
+    for name, value in {"steps": steps, **per_epoch, "begin": begin}.items():
         check.integer(name, value)
     check.positive("steps", steps)
-    check.positive("steps_per_epoch", steps_per_epoch)
+    for name, value in per_epoch.items():
+        check.positive(name, value)
     check.between("begin", begin, 0, steps - 1)
+
+
+def least_steps(steps: int, fits: Callable[[int], bool]) -> str:
+    """For an error: from which length on a run is long enough, if that is not far away."""
+    least = next((length for length in range(steps + 1, steps + 10_000) if fits(length)), None)
+    return "" if least is None else f" A run of {least} steps or more is long enough."
+
+
+def _points(fractions: Sequence[float], steps: int) -> list[int]:
+    return [round(fraction * steps) for fraction in fractions]

@@ -228,3 +228,9 @@ def test_bad_input_is_named(batch, options, message):
 def test_other_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_pair_is_no_batch():
+    pair = (jnp.ones((2, 4, 4, 1)), jnp.eye(2))
+    with pytest.raises(TypeError, match=r"^batch is a tuple; allowed: a dict with 'image' and 'target'\.$"):
+        augment.mixup(jax.random.key(0), pair)

@@ -130,6 +130,7 @@ CASES = {
         gradient=False,
     ),
     "init.xavier_normal": Case({"key": Key()}, call=lambda key: init.xavier_normal()(key, (3, 4)), gradient=False),
+    "keys.typed": Case({"keys": Key()}, gradient=False),
     "keys.named": Case({"key": Key()}, {"name": "mixup"}, gradient=False, right={"name": ("text",)}),
     "metrics.average_precision": Case(
         {"scores": Array(("N",), dtypes="fiu", edges=("zeros", "apart")), "positives": FLAGS(("N",))},

@@ -89,6 +89,15 @@ def test_sam_of_a_quadratic_by_hand():
     assert (float(loss), stats, float(sums["loss"])) == (6.5, 1, 6.5)
 
 
+def test_sam_takes_what_value_and_grad_takes():
+    w, x = jnp.array([3.0, 4.0]), jnp.array([1.0, 2.0])
+    loss = lambda w, x, *, power: jnp.sum(x * w**power)  # noqa: E731
+    value, gradient = optim.sam(jax.value_and_grad(loss), rho=0.1)(w, x, power=2)
+    first = np.array([6.0, 16.0])
+    assert value == 41
+    np.testing.assert_allclose(gradient, 2 * x * (w + 0.1 * first / np.linalg.norm(first)), rtol=1e-6)
+
+
 def test_sam_is_the_gradient_at_the_neighbour():
     params, batch = params_and_batch()
     (loss, aux), gradients = PLAIN(params, STATS, batch)

@@ -193,3 +193,29 @@ def test_bad_arguments(name, call):
 def test_a_schedule_that_rises_takes_no_warmup(name):
     with pytest.raises(TypeError, match="begin"):
         optim.with_warmup(RISING[name], epochs=1)(0.1, **RUN)
+
+
+NO_EPOCHS = [
+    name for name in ALL if name not in {"exponential", "natural_exponential", "inverse_time", "triangular", "warmed"}
+]
+
+
+@pytest.mark.parametrize("name", NO_EPOCHS)
+def test_what_counts_no_epochs_wants_no_steps_of_one(name):
+    steps = np.arange(120)
+    ours, theirs = (jax.vmap(ALL[name](0.1, **run))(steps) for run in (RUN, {"steps": 120}))
+    np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("call", "least"),
+    [
+        (partial(optim.one_cycle, 0.1), 4),  # int(0.3 * 4) is the first that is 1
+        (partial(optim.step_decay, 0.1), 4),  # 1, 2 and 3
+        (partial(optim.stable_decay, 0.1), 3),  # round(0.2 * 3) is the first that is 1
+    ],
+)
+def test_a_run_that_is_too_short_is_told_the_least_length(call, least):
+    with pytest.raises(ValueError, match=f"A run of {least} steps or more is long enough"):
+        call(steps=1)
+    call(steps=least)

@@ -14,7 +14,9 @@ from jaxtricks.train import fit
 HERE = Path(__file__).parent
 
 
-@pytest.mark.parametrize("kind", ["jit", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("vmap", "shard_map"))])
+@pytest.mark.parametrize(
+    "kind", ["jit", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("vmap", "shard_map"))]
+)
 def test_two_processes_are_one(tmp_path, kind):
     outs, port = [tmp_path / f"{i}.json" for i in (0, 1)], free_port()
     children = [Child(HERE / "two.py", (port, i, kind, out)) for i, out in enumerate(outs)]
