@@ -161,7 +161,8 @@ def color_jitter(
 
     Args:
       key: a typed key.
-      image: ``[H, W, 3]``, uint8 or floats in [0, 1]; ``[H, W, 1]`` if saturation and hue are 0.
+      image: ``[H, W, 3]`` or ``[H, W, 1]``, uint8 or floats in [0, 1]. Saturation and hue leave grey as it is, so that
+        brightness or contrast must vary there.
       brightness: strength, 0 or more.
       contrast: strength, 0 or more.
       saturation: strength, 0 or more.
@@ -184,6 +185,10 @@ def color_jitter(
     adjust = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue)
     ranges = [(max(0.0, 1.0 - s), 1.0 + s) for s in factors.values()] + [(-hue, hue)]
     strengths = (*factors.values(), hue)
+    if image.shape[-1] == 1:
+        if any(strengths) and not brightness and not contrast:
+            raise ValueError(f"image has shape {image.shape}; allowed: 3 channels where only saturation or hue vary.")
+        strengths = (brightness, contrast, 0.0, 0.0)
     # The key of an adjustment is its own: leaving one out does not shift the others.
     amounts = [jax.random.uniform(k, (), image.dtype, low, high) for k, (low, high) in zip(keys, ranges, strict=True)]
     steps = [lambda x, f=f, a=a: f(x, a) for f, a, s in zip(adjust, amounts, strengths, strict=True) if s != 0]

@@ -80,6 +80,8 @@ def _contrast(image, amount):
 
 
 def _saturation(image, amount):
+    if image.shape[-1] == 1:  # grey is as it is, as in torchvision
+        return image
     return _color.adjust_saturation(image, 1 + amount)
 
 

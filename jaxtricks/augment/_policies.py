@@ -31,7 +31,7 @@ def rand_augment(
 
     Args:
       key: a typed key.
-      image: ``[H, W, 3]``, uint8 or floats in [0, 1]; ``[H, W, 1]`` with a table without ``"saturation"``.
+      image: ``[H, W, 3]`` or ``[H, W, 1]``, uint8 or floats in [0, 1]; saturation leaves grey as it is.
       count: operations, 1 or more.
       strength: 0 to 1; the paper's magnitude over 30.
       ops: the table, ``{name: Op}``.
@@ -64,7 +64,7 @@ def trivial_augment(
 
     Args:
       key: a typed key.
-      image: ``[H, W, 3]``, uint8 or floats in [0, 1]; ``[H, W, 1]`` with a table without ``"saturation"``.
+      image: ``[H, W, 3]`` or ``[H, W, 1]``, uint8 or floats in [0, 1]; saturation leaves grey as it is.
       ops: the table, ``{name: Op}``.
       fill: value of what movements bring in from outside, in the units of the image: 0 to 255 for uint8.
       method: of the movements, ``"nearest"`` or ``"bilinear"``.

@@ -18,7 +18,6 @@ KEY = jax.random.key(7)
 RNG = np.random.default_rng(0)
 PCA = augment.fit_color_pca(RNG.random((4, 3, 3, 3)))
 CAM = jnp.linspace(0, 1, 20)[None, :] * jnp.ones((4, 1))
-GREY_OPS = {name: op for name, op in augment.WIDE_OPS.items() if name != "saturation"}
 
 # Random functions of one image, (key, image) -> image, that take one channel as well as three.
 ANY = {
@@ -27,14 +26,14 @@ ANY = {
     "random_resized_crop": partial(augment.random_resized_crop, size=(5, 6)),
     "random_scaled_crop": augment.random_scaled_crop,
     "random_affine": partial(augment.random_affine, angle=30.0, shift=0.1, scale=(0.8, 1.2), slope=0.1),
-    "color_jitter": partial(augment.color_jitter, brightness=0.4, contrast=0.4, saturation=0.0, hue=0.0),
+    "color_jitter": partial(augment.color_jitter, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1),
     "gaussian_noise": partial(augment.gaussian_noise, std=0.1),
     "random_blur": augment.random_blur,
     "random_erasing": partial(augment.random_erasing, probability=1.0),
     "cutout": partial(augment.cutout, size=3),
     "gridmask": augment.gridmask,
-    "rand_augment": partial(augment.rand_augment, ops=GREY_OPS),
-    "trivial_augment": partial(augment.trivial_augment, ops=GREY_OPS),
+    "rand_augment": augment.rand_augment,
+    "trivial_augment": augment.trivial_augment,
     "augmix": augment.augmix,
     "cam_crop": lambda key, image: augment.cam_crop(key, image, CAM, size=5),
 }
@@ -44,7 +43,6 @@ RGB = {
     "random_hsv_power": augment.random_hsv_power,
     "three_augment": augment.three_augment,
     "auto_augment": augment.auto_augment,
-    "rand_augment_rgb": augment.rand_augment,
 }
 # Functions of an image alone, (image) -> image.
 FIXED = {
@@ -73,7 +71,7 @@ FIXED_RGB = {
     "grayscale": augment.grayscale,
     "hsv_power": lambda x: augment.hsv_power(x, jnp.full(2, 0.5), jnp.full(2, 1.2), jnp.full(2, 0.1), 0.1),
 }
-POLICIES = ("rand_augment", "rand_augment_rgb", "trivial_augment", "auto_augment", "augmix")
+POLICIES = ("rand_augment", "trivial_augment", "auto_augment", "augmix")
 LEVELS_OFF = {"autocontrast": 1.01, **dict.fromkeys(POLICIES, 2.01)}  # truncated; rounded after each operation
 MOVES_ANYTHING = {"random_flip", "random_pad_crop", "flip_left_right", "flip_up_down", "pad_crop"}  # of any dtype
 

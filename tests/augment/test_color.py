@@ -165,3 +165,17 @@ def jitter(image=IMAGE, **options):
 def test_bad_input_is_named(call, name):
     with pytest.raises(ValueError, match=f"^{name} "):
         call()
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_grey_is_jittered_by_what_is_not_of_colour(shuffle):
+    options = {"brightness": 0.4, "contrast": 0.3, "shuffle": shuffle}
+    one = augment.color_jitter(KEYS[1], GREY, saturation=0.4, hue=0.1, **options)
+    two = augment.color_jitter(KEYS[1], GREY, saturation=0.0, hue=0.0, **options)
+    np.testing.assert_array_equal(one, two)
+    assert np.abs(one - GREY).max() > 1e-3
+
+
+def test_saturation_leaves_grey_as_it_is_in_a_policy():
+    only = {"saturation": augment.WIDE_OPS["saturation"]}
+    np.testing.assert_array_equal(augment.rand_augment(KEYS[0], GREY, ops=only, strength=1.0), GREY)
