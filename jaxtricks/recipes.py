@@ -145,7 +145,7 @@ def torchvision_v2(recipe: Recipe) -> Recipe:
     images, passes = 4 * recipe.batch, 4 * recipe.epochs
     recipe = composing.exchange(recipe, core=HEAVY_BALL, weight=2e-5, mask=published.not_of_normalisation)
     return replace(
-        t.smoothing(t.tweak(recipe, b=True)),
+        t.smoothing(t.tweak(recipe, b=True), smooth=optax.smooth_labels),
         schedule=optim.cosine,
         warmup=partial(optim.with_warmup, epochs=recipe.epochs * 5 / 600),
         augment=published.views(
@@ -200,7 +200,7 @@ def airbench(recipe: Recipe) -> Recipe:
     core = partial(published.faster_biases, momentum=0.85, times=64)
     recipe = composing.exchange(recipe, core=core, decay=composing.own, weight=0.0153 / 11.5)
     return replace(
-        t.smoothing(recipe, alpha=0.2),
+        t.smoothing(recipe, alpha=0.2, smooth=optax.smooth_labels),
         schedule=partial(published.lopsided, start=0.2, peak_at=0.23, end=0.07),
         augment=augment.chain(crop=crop, flip=published.alternating),
     )

@@ -163,16 +163,20 @@ def stable_decay(
     return optax.linear_schedule(peak, end * peak, line, steps - begin - line)
 
 
-def with_warmup(schedule: Callable[..., optax.Schedule], *, epochs: float) -> Callable[..., optax.Schedule]:
-    r"""Put a linear warm-up from 0 before a schedule; both together take as long as the run did.
+def with_warmup(
+    schedule: Callable[..., optax.Schedule], *, epochs: float, from_zero: bool = True
+) -> Callable[..., optax.Schedule]:
+    r"""Put a linear warm-up before a schedule; both together take as long as the run did.
 
-    .. math:: \eta_t = \eta \, t / W \; (t < W), \quad \eta_t = schedule(t - W) \; (t \ge W)
+    .. math:: \eta_t = \eta \, (t + z) / W \; (t < W), \quad \eta_t = schedule(t - W) \; (t \ge W)
 
-    with W the steps of the warm-up. Step 0 has rate 0 and step W exactly the peak.
+    with W the steps of the warm-up, and z = 0 or 1. From zero, as in optax, step 0 has rate 0, so that it changes
+    nothing, and step W is the first at the peak; else step 0 has a rate, and step W - 1 is the first at the peak.
 
     Args:
       schedule: a function of the shape of this module that takes ``begin``: one that rises by itself does not.
       epochs: length of the warm-up, 0 or more, finite; 0 leaves the schedule as it is.
+      from_zero: whether z is 0; the paper of the reference has 1.
 
     Returns:
       ``(peak, *, steps, steps_per_epoch) -> (t -> rate)``, with t counted from the start of the run.
@@ -181,9 +185,10 @@ def with_warmup(schedule: Callable[..., optax.Schedule], *, epochs: float) -> Ca
       ValueError: if epochs is negative; when called, if the warm-up is shorter than a step or not shorter than the run.
 
     Reference:
-      Goyal et al., Accurate, large minibatch SGD, arXiv 1706.02677.
+      Goyal et al., Accurate, large minibatch SGD, arXiv 1706.02677; z = 1: He et al., Bag of tricks, arXiv 1812.01187.
     """
     check.between("epochs", epochs, 0.0, sys.float_info.max)
+    check.option("from_zero", from_zero, (True, False))
     if epochs == 0:
         return schedule
 
@@ -193,7 +198,8 @@ def with_warmup(schedule: Callable[..., optax.Schedule], *, epochs: float) -> Ca
         if not 0 < warm < steps:
             raise ValueError(f"epochs is {epochs!r}, a warm-up of {warm} steps; allowed: 1 to {steps - 1} of {steps}.")
         main = schedule(peak, steps=steps, steps_per_epoch=steps_per_epoch, begin=warm)
-        return optax.join_schedules([optax.linear_schedule(0.0, peak, warm), main], [warm])
+        first = 0.0 if from_zero else peak / warm
+        return optax.join_schedules([optax.linear_schedule(first, peak + first, warm), main], [warm])
 
     return warmed
 

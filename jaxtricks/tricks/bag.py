@@ -4,9 +4,11 @@ A trick takes a recipe and returns another one, which differs in the parts that 
 ``parts`` and ``conditions`` are within reach here too, so that the table of an experiment needs one name.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+import jax
 import numpy as np
 import optax
 
@@ -97,7 +99,9 @@ def large_batch(recipe: Recipe, *, times: int = 4) -> Recipe:
 
 
 def warm_up(recipe: Recipe, *, share: float = 5 / 120) -> Recipe:
-    """The learning rate rises from 0 over the first part of the run: the paper's 5 of 120 epochs; for high rates.
+    """The learning rate rises over the first part of the run: the paper's 5 of 120 epochs; for high rates.
+
+    As in the paper, the first of m steps has a rate of 1/m of the peak and not of 0, and the m-th has the peak.
 
     Args:
       recipe: any whose schedule takes ``begin``; how long the run is, is read now.
@@ -106,7 +110,7 @@ def warm_up(recipe: Recipe, *, share: float = 5 / 120) -> Recipe:
     Returns:
       The recipe with a warm-up before its schedule.
     """
-    return replace(recipe, warmup=partial(optim.with_warmup, epochs=share * recipe.epochs))
+    return replace(recipe, warmup=partial(optim.with_warmup, epochs=share * recipe.epochs, from_zero=False))
 
 
 def zero_gamma(recipe: Recipe) -> Recipe:
@@ -170,17 +174,19 @@ def cosine(recipe: Recipe) -> Recipe:
     return replace(recipe, schedule=optim.cosine)
 
 
-def smoothing(recipe: Recipe, *, alpha: float = 0.1) -> Recipe:
+def smoothing(recipe: Recipe, *, alpha: float = 0.1, smooth: Callable = losses.smooth_labels_exclusive) -> Recipe:
     """Label smoothing: targets below 1 keep logits from growing without end; helps long runs.
 
     Args:
       recipe: any whose loss reads soft targets.
-      alpha: share of the target that is spread over all classes, 0 to 1.
+      alpha: share of the target that the true class loses, 0 to 1.
+      smooth: ``(targets, alpha=) -> targets``; the paper's gives the share to the other K - 1 classes,
+        ``optax.smooth_labels`` to all of them.
 
     Returns:
-      The recipe with ``optax.smooth_labels`` on its targets.
+      The recipe with ``smooth`` on its targets.
     """
-    return replace(recipe, targets=partial(optax.smooth_labels, alpha=alpha))
+    return replace(recipe, targets=partial(smooth, alpha=alpha))
 
 
 def mixup(recipe: Recipe, *, alpha: float = 0.2) -> Recipe:
@@ -231,7 +237,7 @@ def distillation(recipe: Recipe, *, temperature: float = 20.0) -> Recipe:
 
 
 def standard(*, task, augmented, model, lr, batch, epochs, weight_decay=1e-4) -> Recipe:
-    """The paper's baseline: Xavier, Nesterov, decay on everything, and a rate that falls tenfold three times.
+    """The paper's baseline: uniform Xavier, Nesterov, decay on everything, and a rate that falls tenfold three times.
 
     Args:
       task: what is learnt, such as ``tasks.classification(10)``.
@@ -247,7 +253,7 @@ def standard(*, task, augmented, model, lr, batch, epochs, weight_decay=1e-4) ->
     """
     return Recipe(
         task=task,
-        model=partial(model, kernel_init=init.xavier_normal()),
+        model=partial(model, kernel_init=jax.nn.initializers.glorot_uniform()),
         loss=cross_entropy,
         optimizer=composing.Optimizer(partial(optax.sgd, momentum=0.9, nesterov=True), weight=weight_decay),
         schedule=optim.step_decay,

@@ -58,6 +58,10 @@ def rates(schedule, steps=120):
         (partial(optim.triangular, epochs=4, low=0.5, shrink=0.5), {0: 0.2, 20: 0.4, 40: 0.2, 60: 0.3, 100: 0.25}),
         (optim.one_cycle, {0: 0.016, 18: 0.208, 36: 0.4, 78: (0.4 + 1.6e-6) / 2, 120: 1.6e-6}),
         (optim.with_warmup(optim.cosine, epochs=2), {0: 0.0, 1: 0.02, 10: 0.2, 20: 0.4, 70: 0.2, 120: 0.0}),
+        (
+            optim.with_warmup(optim.cosine, epochs=0.4, from_zero=False),
+            {0: 0.1, 1: 0.2, 3: 0.4, 4: 0.4, 62: 0.2, 120: 0.0},
+        ),
         (optim.with_warmup(optim.step_decay, epochs=2), {10: 0.2, 20: 0.4, 29: 0.4, 30: 0.04, 60: 4e-3, 90: 4e-4}),
         (optim.with_warmup(optim.stable_decay, epochs=0.5), {0: 0.0, 2: 0.16, 5: 0.4, 96: 0.4, 108: 0.2, 120: 0.0}),
         (optim.with_warmup(partial(optim.exponential, factor=0.5), epochs=1), {5: 0.2, 10: 0.4, 20: 0.2}),
@@ -180,6 +184,7 @@ def test_finite_where_a_joined_schedule_does_not_look(name):
         ("div_factor", lambda: optim.one_cycle(0.1, **RUN, div_factor=0.0)),
         ("final_div_factor", lambda: optim.one_cycle(0.1, **RUN, final_div_factor=0.0)),
         ("epochs", lambda: optim.with_warmup(optim.cosine, epochs=-1)),
+        ("from_zero", lambda: optim.with_warmup(optim.cosine, epochs=1, from_zero=None)),
         ("epochs", lambda: optim.with_warmup(optim.cosine, epochs=12)(0.1, **RUN)),
         ("epochs", lambda: optim.with_warmup(optim.cosine, epochs=0.01)(0.1, **RUN)),
     ],
