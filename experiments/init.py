@@ -65,8 +65,7 @@ def trick(initialiser, expected=None, paper=None):
 
 
 def ladder(bare):
-    """Without normalisation the scale of the weights is all there is."""
-    return {
+    return {  # without normalisation the scale of the weights is all there is
         "all zero": trick(initializers.zeros, -1),
         "all 0.01": trick(initializers.constant(0.01), -1),
         "N(0, 0.01)": trick(initializers.normal(0.01), -1 if bare else None),
@@ -80,7 +79,7 @@ def ladder(bare):
     }
 
 
-NORMAL = partial(t.part, kernel_init=init.xavier_normal())  # the baseline of the table; that of the paper is uniform
+NORMAL = partial(t.part, kernel_init=init.xavier_normal())  # which Xavier of the table is measured against
 SETTINGS = {"no norm": Setting(partial(NORMAL, norm=None), ladder(True)), "BN": Setting(NORMAL, ladder(False))}
 PRESETS = {
     "quick": Preset("fashion_mini", "plain_mini", seeds=4, epochs=4, batch=16, lr=0.05, seeds_on="devices"),
