@@ -35,15 +35,15 @@ def conv(
     preferred_element_type: Any = None,
     out_sharding: Any = None,
 ) -> jax.Array:
-    r"""``jax.lax.conv_general_dilated`` with a fast gradient on CPU: for ``nnx.Conv(conv_general_dilated=layers.conv)``.
+    r"""``jax.lax.conv_general_dilated`` with gradients that are fast on CPU, for ``nnx.Conv(conv_general_dilated=)``.
 
     .. math:: y_{b,i,j,d} = \sum_{u,v,c} x_{b,\,s i + u - p,\,s j + v - p,\,c} K_{u,v,c,d}
 
     The numbers are XLA's to rounding, in every derivative, forward and reverse. What differs, on CPU only:
 
     - a kernel of 1 x 1 without padding is one matrix product, forward and in both gradients;
-    - the gradient of a larger kernel is summed over chunks of up to 16 images, one a step of a loop: XLA moves the batch
-      into the channel axis, and what is moved then fits into a cache;
+    - the gradient of the kernel is summed over chunks of up to 16 images, one a step of a loop: the batch becomes the
+      channel axis of a convolution, and what has to be moved for that fits into a cache;
     - both gradients are laid out as the fast convolution wants them. XLA does that by itself in the main program, but
       not in the body of a loop, such as an accumulation over microbatches, where it is some ten times slower.
 
@@ -173,11 +173,11 @@ def _for_input(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array:
 def _for_kernel(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array:
     """The convolution in chunks, whose transpose in the kernel is a sum of those of NHWC with HWIO.
 
-    A chunk takes every n-th image, so that a batch that is spread over devices stays where it is. What is moved is moved
-    in the loop: outside, XLA would compute what leads to x and y in the order of the moved axes.
+    A chunk takes every n-th image, so that a batch that is spread over devices stays where it is. Axes are moved in the
+    loop: outside, XLA would compute what leads to x and y in the order of the moved axes.
     """
     size = chunk_size(x.shape[0])
-    chunks = x.reshape(size, x.shape[0] // size, *x.shape[1:]).swapaxes(0, 1)
+    chunks = x.reshape(size, x.shape[0] // size if size else 1, *x.shape[1:]).swapaxes(0, 1)
 
     @partial(jax.checkpoint, prevent_cse=False)  # or the loop's forward part would keep what it moved
     def of_chunk(part):

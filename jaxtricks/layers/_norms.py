@@ -110,7 +110,7 @@ def _normalised(axis_name: str | None, epsilon: float, x: jax.Array, scale: jax.
 
 @_normalised.defjvp
 def _normalised_jvp(axis_name, epsilon, primals, tangents):
-    r"""The derivative in closed form; written so that the sums of its transpose are those of the gradients of scale and bias.
+    r"""The derivative in closed form; the sums of its transpose are those of the gradients of scale and bias.
 
     .. math:: \dot y = v - \bar v - \hat x \, \overline{\hat x v} + \hat x \dot\gamma + \dot\beta, \quad
         v = \gamma \dot x / \sqrt{\sigma^2 + \epsilon}
