@@ -107,7 +107,7 @@ def test_gradient_by_finite_differences():
 def by_definition(x, scale, bias, groups=1):
     parts = x.reshape(groups, -1, x.shape[-1])
     unit = (parts - parts.mean(1, keepdims=True)) / jnp.sqrt(parts.var(1, keepdims=True) + 1e-5)
-    return (unit * scale + bias).reshape(x.shape)
+    return (unit * scale.reshape(1, 1, -1) + bias.reshape(1, 1, -1)).reshape(x.shape)
 
 
 @pytest.mark.parametrize("groups", [None, 2])
