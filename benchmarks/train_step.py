@@ -6,7 +6,7 @@ Forward, backward, SGD with Nesterov momentum and weight decay, label smoothing,
 PyTorch: channels last, autocast for bfloat16, eager and with ``torch.compile`` where that works (it is said where not);
 the ratio is to the faster of the two. ``--autodiff`` measures the same step with the gradients of convolution and
 normalisation that XLA and JAX derive by themselves. All sides are timed in turns, with a pause in which the threads of
-the side before go to sleep; a ratio is the median over the turns. Processor time is that of the whole process, on a
+the side before go to sleep; a ratio is the median over the turns. Processor time is that of the process, on a
 CPU: on a machine that does other work too it tells more than the time of a clock.
 """
 
@@ -77,7 +77,7 @@ def jax_side(options: Options):
     dataset = data.Dataset("benchmark", split, split, options.classes, shape[1:])
     switches = dict.fromkeys(options.tweaks, True)
     recipe = bag.standard(
-        task=tasks.classification(dataset.classes),
+        task=tasks.classification(options.classes),
         augmented=None,
         model=partial(models.resnet, models.LAYOUTS[options.model], **switches),
         lr=0.1,
@@ -227,6 +227,7 @@ def main(options: Options) -> dict:
     fastest = min(theirs, key=lambda name: ratios[name]["median"], default=None)
     gpu = jax.default_backend() == "gpu"
     peak = peak_flops() if gpu else None
+    mfu = 6 * costs["macs"] * rates["jaxtricks"] / peak if peak else None
     figures = {
         "command": " ".join(["python -m benchmarks.train_step", *sys.argv[1:]]),
         "machine": ablation.machine() | {"system": platform.platform()},
@@ -240,22 +241,22 @@ def main(options: Options) -> dict:
         "forward_macs": costs["macs"],
         **{name: value for name, value in costs.items() if name != "macs"},
         "measured_peak_flops": peak,
-        "mfu": 6 * costs["macs"] * rates["jaxtricks"] / peak if peak else None,
+        "mfu": mfu,
     }
     print(f"{options.model} {options.tweaks} {options.precision} {options.size} px, batch {options.batch}")
     print(f"  {figures['machine']['cpu']}, {len(jax.devices())} x {jax.devices()[0].device_kind}, {peer}")
     print(f"  {'':14s} images/s  processor ms a step   speed of jaxtricks by it   by processor time")
     for name in sides:
-        spread = f"({ratios[name]['least']:.2f} to {ratios[name]['most']:.2f})"
+        spread = f"({ratios[name]['lowest']:.2f} to {ratios[name]['highest']:.2f})"
         print(
             f"  {name:14s} {rates[name]:8.1f}  {processor[name]:19.0f}   "
             f"{ratios[name]['median']:6.2f} {spread:18s}  {work[name]['median']:6.2f}"
         )
     start = f"{costs['start_seconds']:.0f} s, {costs['start_processor_seconds']:.0f} s of processors"
-    beside = f", {plain['start_processor_seconds']:.0f} with autodiff" if options.autodiff else ""
-    print(f"  start and compilation {start}{beside}")
-    if gpu:
-        print(f"  MFU {100 * figures['mfu']:.1f} % of {peak / 1e12:.0f} TFLOP/s measured in a bfloat16 matrix product")
+    plainly = f", {plain['start_processor_seconds']:.0f} with autodiff" if options.autodiff else ""
+    print(f"  start and compilation {start}{plainly}")
+    if peak and mfu:
+        print(f"  MFU {100 * mfu:.1f} % of {peak / 1e12:.0f} TFLOP/s measured in a bfloat16 matrix product")
     if costs["bytes_per_image"]:
         print(f"  {costs['bytes_per_image'] / 1e6:.1f} MB moved an image, as XLA counts")
     write(figures, options.out)
@@ -265,7 +266,7 @@ def main(options: Options) -> dict:
 def _ratio(ours: list[tuple[float, float]], theirs: list[tuple[float, float]], which: int) -> dict[str, float]:
     """How many times as fast the first is, turn by turn."""
     values = [b[which] / a[which] for a, b in zip(ours, theirs, strict=True)]
-    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
+    return {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
 
 
 if __name__ == "__main__":

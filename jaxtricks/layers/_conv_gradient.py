@@ -97,12 +97,11 @@ def conv(
     (top, bottom), (left, right) = padding
     (down, across) = strides
     options = _Options((down, across), ((top, bottom), (left, right)), precision, preferred_element_type)
-    whole = partial(_whole, options)
-    jax.eval_shape(whole, x, kernel)  # its errors are XLA's
+    jax.eval_shape(partial(_by_xla, options), x, kernel)  # its errors are XLA's
     return _conv(options, x, kernel)
 
 
-def _whole(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array:
+def _by_xla(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array:
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -129,8 +128,8 @@ def _product(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array:
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _conv(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array:
     if _is_product(options, kernel):
-        return lax.platform_dependent(x, kernel, cpu=partial(_product, options), default=partial(_whole, options))
-    return _whole(options, x, kernel)
+        return lax.platform_dependent(x, kernel, cpu=partial(_product, options), default=partial(_by_xla, options))
+    return _by_xla(options, x, kernel)
 
 
 def _is_product(options, kernel):
@@ -142,7 +141,7 @@ def _tangent(options: _Options, primals, tangents):
     x, kernel = primals
     y = _conv(options, x, kernel)
     terms = [
-        lax.platform_dependent(*arrays, cpu=partial(fast, options), default=partial(_whole, options))
+        lax.platform_dependent(*arrays, cpu=partial(fast, options), default=partial(_by_xla, options))
         for tangent, arrays, fast in (
             (tangents[0], (tangents[0], kernel), _for_input),
             (tangents[1], (x, tangents[1]), _for_kernel),
