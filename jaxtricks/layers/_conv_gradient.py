@@ -1,5 +1,6 @@
 """The convolution of every model: XLA's, with gradients that a CPU computes fast."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -42,7 +43,7 @@ def conv(
     The numbers are XLA's to rounding, in every derivative, forward and reverse. What differs, on CPU only:
 
     - a kernel of 1 x 1 without padding is one matrix product, forward and in both gradients;
-    - the gradient of the kernel is summed over chunks of up to 16 images, one a step of a loop: the batch becomes the
+    - the gradient of a larger one is summed over chunks of up to 16 images, one a step of a loop: the batch becomes the
       channel axis of a convolution, and what has to be moved for that fits into a cache;
     - both gradients are laid out as the fast convolution wants them. XLA does that by itself in the main program, but
       not in the body of a loop, such as an accumulation over microbatches, where it is some ten times slower.
@@ -114,15 +115,17 @@ def _by_xla(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def _product(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """A convolution of 1x1."""
+    """A convolution of 1x1, as a product of matrices: more axes would be moved before the product of the gradient."""
     down, across = options.strides
-    return lax.dot_general(
-        x[:, ::down, ::across],
+    x = x[:, ::down, ::across]
+    y = lax.dot_general(
+        x.reshape(math.prod(x.shape[:3]), x.shape[3]),
         kernel[0, 0],
-        (((3,), (0,)), ((), ())),
+        (((1,), (0,)), ((), ())),
         precision=options.precision,
         preferred_element_type=options.wide,
     )
+    return y.reshape(*x.shape[:3], y.shape[1])
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -175,13 +178,13 @@ def _for_kernel(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array
     A chunk takes every n-th image, so that a batch that is spread over devices stays where it is. Axes are moved in the
     loop: outside, XLA would compute what leads to x and y in the order of the moved axes.
     """
+    if _is_product(options, kernel):
+        return _product(options, x, kernel)
     size = chunk_size(x.shape[0])
     chunks = x.reshape(size, x.shape[0] // size if size else 1, *x.shape[1:]).swapaxes(0, 1)
 
     @partial(jax.checkpoint, prevent_cse=False)  # or the loop's forward part would keep what it moved
     def of_chunk(part):
-        if _is_product(options, kernel):
-            return _product(options, part, kernel)
         y = lax.conv_general_dilated(
             part.transpose(3, 1, 2, 0),
             kernel.transpose(2, 0, 1, 3),
