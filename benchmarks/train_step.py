@@ -3,8 +3,11 @@
     python -m benchmarks.train_step --model resnet50 --tweaks bcd --precision bfloat16 --size 224 --batch 256
 
 Forward, backward, SGD with Nesterov momentum and weight decay, label smoothing, on uint8 images that lie on the device.
-PyTorch: channels last, autocast for bfloat16, ``torch.compile`` where it works (it is said where not). The two are
-timed in turns, and the ratio is the median over the turns.
+PyTorch: channels last, autocast for bfloat16, eager and with ``torch.compile`` where that works (it is said where not);
+the ratio is to the faster of the two. ``--autodiff`` measures the same step with the gradients of convolution and
+normalisation that XLA and JAX derive by themselves. All sides are timed in turns, with a pause in which the threads of
+the side before go to sleep; a ratio is the median over the turns. Processor time is that of the process, on a
+CPU: on a machine that does other work too it tells more than the time of a clock.
 """
 
 import platform
@@ -21,9 +24,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
+from flax import nnx
 
-from benchmarks._figures import module, write
+from benchmarks._figures import PAUSE, keep_memory, module, write
 from jaxtricks import ablation, data, models, tasks, train
+from jaxtricks.layers import BatchNorm
+from jaxtricks.models import _resnet
 from jaxtricks.train.program import Program
 from jaxtricks.tricks import bag
 
@@ -52,12 +58,17 @@ class Options:
     """Whether PyTorch may use torch.compile."""
     peer: bool = True
     """Whether PyTorch is measured."""
+    autodiff: bool = False
+    """Whether the step is measured with XLA's own gradients too."""
+    parallel: Literal["jit", "shard_map", "pmap"] = "jit"
+    """How the step is spread over the devices."""
     out: Path | None = None
     """A JSON file to write the figures to."""
 
 
 def jax_side(options: Options):
-    """``(run(steps) -> seconds, costs)`` of the jaxtricks step."""
+    """``(run(steps) -> seconds, costs)`` of the jaxtricks step, compiled."""
+    began = time.perf_counter(), time.process_time()
     rng = np.random.default_rng(0)
     shape = (options.batch, options.size, options.size, 3)
     images = rng.integers(0, 256, shape, dtype=np.uint8)
@@ -66,7 +77,7 @@ def jax_side(options: Options):
     dataset = data.Dataset("benchmark", split, split, options.classes, shape[1:])
     switches = dict.fromkeys(options.tweaks, True)
     recipe = bag.standard(
-        task=tasks.classification(dataset.classes),
+        task=tasks.classification(options.classes),
         augmented=None,
         model=partial(models.resnet, models.LAYOUTS[options.model], **switches),
         lr=0.1,
@@ -76,7 +87,7 @@ def jax_side(options: Options):
     recipe = bag.smoothing(recipe)
     if options.precision == "bfloat16":
         recipe = bag.low_precision(recipe)
-    plan = train.Plan()
+    plan = train.Plan(kind=options.parallel)
     program = Program(recipe, dataset, plan)
     state = program.create((0,))
     feed = data.Feed(split, (0,), options.batch)
@@ -96,11 +107,30 @@ def jax_side(options: Options):
     macs = ablation.forward_cost(recipe, dataset)["macs"]
     analysis = program.step.cost_analysis() if hasattr(program.step, "cost_analysis") else {}
     moved = (analysis or {}).get("bytes accessed")
-    return run, {"macs": macs, "bytes_per_image": None if moved is None else moved / options.batch * plan.size}
+    return run, {
+        "macs": macs,
+        "bytes_per_image": None if moved is None else moved / options.batch * plan.size,
+        "start_seconds": time.perf_counter() - began[0],
+        "start_processor_seconds": time.process_time() - began[1],
+    }
 
 
-def torch_side(options: Options) -> tuple[Callable[[int], float], str]:
-    """``(run(steps) -> seconds, what it is)`` of the same step in PyTorch."""
+def autodiff_side(options: Options):
+    """``jax_side`` with the gradients that XLA and JAX derive by themselves."""
+    before = _resnet.convolve, BatchNorm.__call__
+    _resnet.convolve, BatchNorm.__call__ = jax.lax.conv_general_dilated, _plain_norm
+    try:
+        return jax_side(options)
+    finally:
+        _resnet.convolve, BatchNorm.__call__ = before
+
+
+def _plain_norm(self, x, *, train):
+    return nnx.BatchNorm.__call__(self, x, use_running_average=not train).astype(x.dtype)
+
+
+def torch_sides(options: Options) -> tuple[dict[str, Callable[[int], float]], str]:
+    """``({name: run(steps) -> seconds}, what they are)`` of the same step in PyTorch, eager and compiled."""
     torch = module("torch")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     from benchmarks import _torch  # after torch was needed: its classes are torch's
@@ -140,14 +170,23 @@ def torch_side(options: Options) -> tuple[Callable[[int], float], str]:
         return run
 
     name = f"torch {torch.__version__}, channels last"
+    sides = {"torch": stepper(forward)}
     if options.compile:
         try:
             run = stepper(torch.compile(forward))
             run(2)
-            return run, f"{name}, torch.compile"
+            sides["torch.compile"] = run
         except Exception as error:  # no compiler on this machine, or an operation it does not know
             name += f", torch.compile failed ({type(error).__name__})"
-    return stepper(forward), name
+    return sides, name
+
+
+def processor_time(call: Callable[[], float]) -> tuple[float, float]:
+    """Seconds by the clock and of all processors of a call, after a pause."""
+    time.sleep(PAUSE)
+    began = time.process_time()
+    seconds = call()
+    return seconds, time.process_time() - began
 
 
 def peak_flops() -> float:
@@ -166,46 +205,71 @@ def peak_flops() -> float:
 
 def main(options: Options) -> dict:
     """Measure, print, and give back the figures."""
-    ours, costs = jax_side(options)
-    theirs, peer = torch_side(options) if options.peer else (None, "not measured")
-    ours(2)
-    if theirs:
-        theirs(2)
-    rates: dict[str, list[float]] = {"jax": [], "torch": []}
-    for _ in range(options.turns):
-        rates["jax"].append(options.steps * options.batch / ours(options.steps))
-        if theirs:
-            rates["torch"].append(options.steps * options.batch / theirs(options.steps))
-    median = {name: statistics.median(values) for name, values in rates.items() if values}
-    ratios = [a / b for a, b in zip(rates["jax"], rates["torch"], strict=False)]
+    run, costs = jax_side(options)
+    sides = {"jaxtricks": run}
+    if options.autodiff:
+        sides["autodiff"], plain = autodiff_side(options)
+        costs["start_processor_seconds_autodiff"] = plain["start_processor_seconds"]
+    theirs, peer = torch_sides(options) if options.peer else ({}, "not measured")
+    sides |= theirs
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
+    for turn in range(-1, options.turns):
+        for name, run in sides.items():
+            measured = processor_time(partial(run, options.steps if turn >= 0 else 2))
+            if turn >= 0:
+                times[name].append(measured)
+
+    done = options.steps * options.batch
+    rates = {name: done / statistics.median(seconds for seconds, _ in pairs) for name, pairs in times.items()}
+    ratios = {name: _ratio(times["jaxtricks"], pairs, 0) for name, pairs in times.items()}
+    processor = {name: 1e3 * statistics.median(s for _, s in pairs) / options.steps for name, pairs in times.items()}
+    work = {name: _ratio(times["jaxtricks"], pairs, 1) for name, pairs in times.items()}
+    fastest = min(theirs, key=lambda name: ratios[name]["median"], default=None)
     gpu = jax.default_backend() == "gpu"
     peak = peak_flops() if gpu else None
+    mfu = 6 * costs["macs"] * rates["jaxtricks"] / peak if peak else None
     figures = {
         "command": " ".join(["python -m benchmarks.train_step", *sys.argv[1:]]),
         "machine": ablation.machine() | {"system": platform.platform()},
         "peer": peer,
-        "images_per_second": median,
-        "ratio": statistics.median(ratios) if ratios else None,
-        "ratio_range": [min(ratios), max(ratios)] if ratios else None,
+        "images_per_second": rates,
+        "processor_ms_per_step": processor,
+        "ratio": None if fastest is None else ratios[fastest]["median"],
+        "ratio_to": fastest,
+        "ratios": ratios,
+        "processor_ratios": work,
         "forward_macs": costs["macs"],
-        "bytes_per_image": costs["bytes_per_image"],
+        **{name: value for name, value in costs.items() if name != "macs"},
         "measured_peak_flops": peak,
-        "mfu": 6 * costs["macs"] * median["jax"] / peak if peak else None,
+        "mfu": mfu,
     }
     print(f"{options.model} {options.tweaks} {options.precision} {options.size} px, batch {options.batch}")
-    print(f"  {figures['machine']['cpu']}, {len(jax.devices())} x {jax.devices()[0].device_kind}")
-    print(f"  jaxtricks  {median['jax']:10.1f} images/s   (jax {jax.__version__})")
-    if theirs:
-        print(f"  peer       {median['torch']:10.1f} images/s   ({peer})")
-        spread = f"{min(ratios):.2f} to {max(ratios):.2f} over {len(ratios)} turns"
-        print(f"  ratio      {figures['ratio']:10.2f}   ({spread})")
-    if gpu:
-        print(f"  MFU {100 * figures['mfu']:.1f} % of {peak / 1e12:.0f} TFLOP/s measured in a bfloat16 matrix product")
+    print(f"  {figures['machine']['cpu']}, {len(jax.devices())} x {jax.devices()[0].device_kind}, {peer}")
+    print(f"  {'':14s} images/s  processor ms a step   speed of jaxtricks by it   by processor time")
+    for name in sides:
+        spread = f"({ratios[name]['lowest']:.2f} to {ratios[name]['highest']:.2f})"
+        print(
+            f"  {name:14s} {rates[name]:8.1f}  {processor[name]:19.0f}   "
+            f"{ratios[name]['median']:6.2f} {spread:18s}  {work[name]['median']:6.2f}"
+        )
+    start = f"{costs['start_seconds']:.0f} s, {costs['start_processor_seconds']:.0f} s of processors"
+    plainly = f", {plain['start_processor_seconds']:.0f} with autodiff" if options.autodiff else ""
+    print(f"  start and compilation {start}{plainly}")
+    if peak and mfu:
+        print(f"  MFU {100 * mfu:.1f} % of {peak / 1e12:.0f} TFLOP/s measured in a bfloat16 matrix product")
     if costs["bytes_per_image"]:
         print(f"  {costs['bytes_per_image'] / 1e6:.1f} MB moved an image, as XLA counts")
     write(figures, options.out)
     return figures
 
 
+def _ratio(ours: list[tuple[float, float]], theirs: list[tuple[float, float]], which: int) -> dict[str, float]:
+    """How many times as fast the first is, turn by turn."""
+    values = [b[which] / a[which] for a, b in zip(ours, theirs, strict=True)]
+    return {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
+
+
 if __name__ == "__main__":
-    main(tyro.cli(Options, description=__doc__))
+    chosen_options = tyro.cli(Options, description=__doc__)
+    keep_memory()
+    main(chosen_options)

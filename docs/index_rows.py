@@ -137,6 +137,7 @@ ROWS = (
     Row("E4", "Lp, GeM", "layers.lp_pool, layers.GeM"),
     Row("E5", "im2col", "layers.im2col, layers.conv2d_im2col"),
     Row("E6", "separable, asymmetric", "layers.DepthwiseSeparable, layers.Asymmetric, flax.nnx.Conv"),
+    Row("E+", "convolution with fast gradients on CPU", "layers.conv"),
     Row("E7", "deformable convolution", "layers.deform_conv2d"),
     Row("E8", "dense layer as convolution", "layers.dense_to_conv"),
     Row("E9", "output size, receptive field", "analysis.output_size, analysis.receptive_field"),

@@ -10,6 +10,7 @@ from jaxtricks.layers._conv import (
     im2col,
     space_to_depth,
 )
+from jaxtricks.layers._conv_gradient import conv
 from jaxtricks.layers._deform import deform_conv2d
 from jaxtricks.layers._normalize import FeatureNorm, l2_normalize, local_response_norm, standardize_weight
 from jaxtricks.layers._norms import BatchNorm, recalibrate
@@ -43,6 +44,7 @@ __all__ = [
     "Swish",
     "blur_pool",
     "classifier_noise",
+    "conv",
     "conv2d_im2col",
     "deform_conv2d",
     "dense_to_conv",

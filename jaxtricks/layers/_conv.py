@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxtricks import check
+from jaxtricks.layers._conv_gradient import conv as convolve
 
 HE_NORMAL = jax.nn.initializers.he_normal()
 
@@ -203,7 +204,8 @@ class DepthwiseSeparable(nnx.Module):
     ):
         kernel, half = _odd(kernel)
         stride, dilation = check.at_least("stride", stride, minimum=1), check.at_least("dilation", dilation, minimum=1)
-        conv = partial(nnx.Conv, use_bias=use_bias, kernel_init=kernel_init, dtype=dtype, rngs=rngs)
+        options = {"use_bias": use_bias, "kernel_init": kernel_init, "dtype": dtype, "rngs": rngs}
+        conv = partial(nnx.Conv, **options, conv_general_dilated=convolve)
         self.depthwise = conv(
             inputs,
             inputs,
@@ -255,7 +257,8 @@ class Asymmetric(nnx.Module):
     ):
         kernel, half = _odd(kernel)
         stride = check.at_least("stride", stride, minimum=1)
-        conv = partial(nnx.Conv, use_bias=use_bias, kernel_init=kernel_init, dtype=dtype, rngs=rngs)
+        options = {"use_bias": use_bias, "kernel_init": kernel_init, "dtype": dtype, "rngs": rngs}
+        conv = partial(nnx.Conv, **options, conv_general_dilated=convolve)
         self.vertical = conv(inputs, outputs, (kernel, 1), strides=(stride, 1), padding=((half, half), (0, 0)))
         self.horizontal = conv(outputs, outputs, (1, kernel), strides=(1, stride), padding=((0, 0), (half, half)))
 

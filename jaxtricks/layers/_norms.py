@@ -1,6 +1,7 @@
 """Batch normalisation: over all replicas, one, or groups; frozen; recalibrated."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import jax
@@ -85,19 +86,53 @@ class BatchNorm(nnx.BatchNorm):
         check.floating("x", x)
         if train and not x.size:
             raise ValueError(f"x has shape {x.shape}; allowed in training: one element or more.")
-        if train and self.groups is not None:
-            return self._grouped(x, self.groups).astype(x.dtype)
-        return super().__call__(x, use_running_average=not train or self.frozen).astype(x.dtype)
-
-    def _grouped(self, x: jax.Array, groups: int) -> jax.Array:
+        if not train or self.frozen:
+            return super().__call__(x, use_running_average=True).astype(x.dtype)
+        groups = 1 if self.groups is None else self.groups
         if x.shape[0] % groups:
             raise ValueError(f"x has a batch of {x.shape[0]}; allowed: a multiple of groups, {groups}.")
-        parts = x.astype(jnp.float32).reshape(groups, -1, self.num_features)
-        mean, var = parts.mean(1, keepdims=True), parts.var(1, keepdims=True)
+        scale, bias = self.scale[...], self.bias[...]  # pyright: ignore[reportOptionalSubscript]
+        parts = x.astype(jnp.float32).reshape(groups, x.shape[0] // groups, *x.shape[1:])
+        y, mean, var = _normalised(self.axis_name, self.epsilon, parts, scale, bias)
         for running, batch in ((self.mean, mean), (self.var, var)):
-            running[...] = self.momentum * running[...] + (1 - self.momentum) * batch.mean((0, 1))
-        scale, bias = (v[...].reshape(1, 1, -1) for v in (self.scale, self.bias))  # pyright: ignore[reportOptionalSubscript]
-        return ((parts - mean) * jax.lax.rsqrt(var + self.epsilon) * scale + bias).reshape(x.shape)
+            running[...] = self.momentum * running[...] + (1 - self.momentum) * batch.mean(tuple(range(x.ndim)))
+        return y.reshape(x.shape).astype(x.dtype)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _normalised(axis_name: str | None, epsilon: float, x: jax.Array, scale: jax.Array, bias: jax.Array):
+    """``x[G, B, ..., D]``, each group by its own statistics, and these, ``[G, 1, ..., D]``."""
+    mean = _mean(axis_name, x)
+    var = _mean(axis_name, (x - mean) ** 2)
+    scale, bias = _over(scale, x), _over(bias, x)
+    return (x - mean) * (jax.lax.rsqrt(var + epsilon) * scale) + bias, mean, var
+
+
+@_normalised.defjvp
+def _normalised_jvp(axis_name, epsilon, primals, tangents):
+    r"""The derivative in closed form; the sums of its transpose are those of the gradients of scale and bias.
+
+    .. math:: \dot y = v - \bar v - \hat x \, \overline{\hat x v} + \hat x \dot\gamma + \dot\beta, \quad
+        v = \gamma \dot x / \sqrt{\sigma^2 + \epsilon}
+    """
+    x, scale, _ = primals
+    dx, dscale, dbias = tangents
+    y, mean, var = _normalised(axis_name, epsilon, *primals)
+    root = jax.lax.rsqrt(var + epsilon)
+    unit = (x - mean) * root
+    v = dx * (root * _over(scale, x))
+    dy = v - _mean(axis_name, v) - unit * _mean(axis_name, unit * v) + unit * _over(dscale, x) + _over(dbias, x)
+    return (y, mean, var), (dy, _mean(axis_name, dx), 2 * _mean(axis_name, (x - mean) * dx))
+
+
+def _mean(axis_name: str | None, x: jax.Array) -> jax.Array:
+    mean = x.mean(tuple(range(1, x.ndim - 1)), keepdims=True)
+    return mean if axis_name is None else jax.lax.pmean(mean, axis_name)
+
+
+def _over(values: jax.Array, x: jax.Array) -> jax.Array:
+    """``[D]`` with the rank of x."""
+    return values.reshape((1,) * (x.ndim - 1) + values.shape)
 
 
 def recalibrate(

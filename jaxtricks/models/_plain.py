@@ -10,6 +10,7 @@ from flax import nnx
 
 from jaxtricks.keys import named
 from jaxtricks.layers._conv import check_map
+from jaxtricks.layers._conv_gradient import conv
 from jaxtricks.layers._norms import BatchNorm
 from jaxtricks.layers._pooling import global_average_pool
 from jaxtricks.models._functional import Model, functional
@@ -173,7 +174,15 @@ class _Stage(nnx.Module):
     def __init__(self, inputs, outputs, parts, kernel_init, dtype, axis_name, rngs):
         activation, norm, _, after, _, _, kernel = parts
         self.conv = nnx.Conv(
-            inputs, outputs, (3, 3), padding=1, use_bias=norm is None, kernel_init=kernel_init, dtype=dtype, rngs=rngs
+            inputs,
+            outputs,
+            (3, 3),
+            padding=1,
+            use_bias=norm is None,
+            kernel_init=kernel_init,
+            dtype=dtype,
+            conv_general_dilated=conv,
+            rngs=rngs,
         )
         self.kernel = kernel
         self.norm = None if norm is None else norm(outputs, axis_name=axis_name, rngs=rngs)
@@ -189,9 +198,7 @@ class _Stage(nnx.Module):
     def _transformed(self, x):
         """The convolution with its kernel passed through ``self.kernel`` in float32."""
         kernel = self.kernel(self.conv.kernel[...]).astype(x.dtype)
-        y = jax.lax.conv_general_dilated(
-            x, kernel, (1, 1), ((1, 1), (1, 1)), dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
+        y = conv(x, kernel, (1, 1), ((1, 1), (1, 1)))
         return y if self.conv.bias is None else y + self.conv.bias[...].astype(x.dtype).reshape(1, 1, 1, -1)
 
 

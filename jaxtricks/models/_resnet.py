@@ -11,6 +11,7 @@ from flax import nnx
 
 from jaxtricks import check
 from jaxtricks.layers._conv import check_map
+from jaxtricks.layers._conv_gradient import conv as convolve
 from jaxtricks.layers._norms import BatchNorm
 from jaxtricks.layers._stochastic import dropout
 from jaxtricks.models._functional import Model, functional
@@ -109,7 +110,7 @@ def resnet(
         raise ValueError(f"c is True; allowed: only with a stem larger than 3x3; this one is {layout.stem[0]}.")
     if d and not strided:
         raise ValueError("d is True; allowed: only with two or more stages; it changes the shortcuts that halve.")
-    conv = partial(nnx.Conv, use_bias=False, kernel_init=kernel_init, dtype=dtype)
+    conv = partial(nnx.Conv, use_bias=False, kernel_init=kernel_init, dtype=dtype, conv_general_dilated=convolve)
     norm = partial(BatchNorm, frozen=True) if frozen_bn else partial(BatchNorm, axis_name=axis_name)
     return functional(
         partial(_ResNet, layout, classes, channels, b, c, d, dropout_rate, kernel_init, conv, norm, dtype)

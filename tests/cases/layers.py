@@ -47,6 +47,11 @@ CASES = {
     "layers.Swish": module(lambda r: layers.Swish(features=CHANNEL), VECTORS, empty="B"),
     "layers.blur_pool": Case({"x": MAP}, empty="B"),
     "layers.classifier_noise": Case({"logits": FREE}, {"std": 0.1}, empty="BHW"),
+    "layers.conv": Case(
+        {"x": MAP, "kernel": Array((3, 3, "D", 2), free=True, edges=("zeros",))},
+        {"strides": (1, 1), "padding": "SAME"},
+        empty="B",
+    ),
     "layers.conv2d_im2col": Case({"x": MAP, "kernel": Array((3, 3, "D", 2), free=True, edges=("zeros",))}, empty="BD"),
     "layers.deform_conv2d": Case(
         {

@@ -104,6 +104,60 @@ def test_gradient_by_finite_differences():
         )
 
 
+def by_definition(x, scale, bias, groups=1):
+    parts = x.reshape(groups, -1, x.shape[-1])
+    unit = (parts - parts.mean(1, keepdims=True)) / jnp.sqrt(parts.var(1, keepdims=True) + 1e-5)
+    return (unit * scale.reshape(1, 1, -1) + bias.reshape(1, 1, -1)).reshape(x.shape)
+
+
+@pytest.mark.parametrize("groups", [None, 2])
+def test_every_derivative_is_that_of_the_definition(groups):
+    x, weights = jnp.asarray(X[:4, :2]), jnp.asarray(X[4:, :2])
+    parameters = (x, jnp.asarray(SCALE), jnp.asarray(BIAS))
+    graph, _, stats = nnx.split(layers.BatchNorm(3, groups=groups, rngs=nnx.Rngs(0)), nnx.Param, nnx.BatchStat)
+
+    def layer(x, scale, bias):
+        params = nnx.State({"scale": nnx.Param(scale), "bias": nnx.Param(bias)})
+        return nnx.merge(graph, params, jax.tree.map(jnp.copy, stats))(x, train=True)
+
+    def derivatives(function):
+        f = lambda *args: jnp.sum(jnp.sin(function(*args)) * weights)  # noqa: E731
+        gradient = jax.grad(f, (0, 1, 2))
+        along = jax.tree.map(lambda a: a[::-1], parameters)
+        squares = lambda *args: sum(jnp.sum(g**2) for g in gradient(*args))  # noqa: E731
+        return (
+            gradient(*parameters),
+            jax.jvp(f, parameters, along)[1],
+            jax.jvp(gradient, parameters, along)[1],
+            jax.grad(squares, (0, 1, 2))(*parameters),
+        )
+
+    ours = jax.jit(lambda: derivatives(layer))()
+    theirs = jax.jit(lambda: derivatives(partial(by_definition, groups=groups or 1)))()
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * np.abs(b).max())
+
+
+def test_the_gradient_goes_through_the_statistics_of_all_replicas():
+    apply, stats = norm(axis_name="data")
+    weights = jnp.asarray(np.random.default_rng(1).normal(size=X.shape).astype(np.float32))
+
+    @partial(jax.shard_map, mesh=MESH, in_specs=(P("data"), P("data")), out_specs=P("data"))
+    def gradient(x, weights):
+        return jax.grad(lambda x: (apply(stats, x)[0] * weights).sum())(x)
+
+    expected = jax.grad(lambda x: (by_definition(x, SCALE, BIAS) * weights).sum())(X)
+    np.testing.assert_allclose(jax.jit(gradient)(X, weights), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_statistics_have_derivatives_too():
+    apply, stats = norm(momentum=0.0)
+    for name, of in (("mean", jnp.mean), ("var", jnp.var)):
+        ours = jax.grad(lambda x, n=name: (apply(stats, x)[1][n][...] ** 2).sum())(X)
+        theirs = jax.grad(lambda x, f=of: (f(x, axis=(0, 1, 2)) ** 2).sum())(X)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("spread", [False, True])
 def test_jit_takes_the_statistics_of_the_whole_batch_however_it_is_sharded(spread):
     apply, stats = norm()

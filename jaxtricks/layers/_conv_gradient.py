@@ -1,0 +1,206 @@
+"""The convolution of every model: XLA's, with gradients that a CPU computes fast."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+CHUNK = 16  # images in one step of the filter gradient's loop, at most
+NHWC = ("NHWC", "HWIO", "NHWC")
+Pairs = tuple[tuple[int, int], tuple[int, int]]
+
+
+class _Options(NamedTuple):
+    strides: tuple[int, int]
+    padding: Pairs
+    precision: Any
+    wide: Any  # preferred_element_type
+
+
+def conv(
+    x: jax.Array,
+    kernel: jax.Array,
+    strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+    *,
+    lhs_dilation: Sequence[int] | None = None,
+    rhs_dilation: Sequence[int] | None = None,
+    dimension_numbers: Any = NHWC,
+    feature_group_count: int = 1,
+    batch_group_count: int = 1,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    out_sharding: Any = None,
+) -> jax.Array:
+    r"""``jax.lax.conv_general_dilated`` with gradients that are fast on CPU, for ``nnx.Conv(conv_general_dilated=)``.
+
+    .. math:: y_{b,i,j,d} = \sum_{u,v,c} x_{b,\,s i + u - p,\,s j + v - p,\,c} K_{u,v,c,d}
+
+    The numbers are XLA's to rounding, in every derivative, forward and reverse. What differs, on CPU only:
+
+    - a kernel of 1 x 1 without padding is one matrix product, forward and in both gradients;
+    - the gradient of a larger one is summed over chunks of up to 16 images, one a step of a loop: the batch becomes the
+      channel axis of a convolution, and what has to be moved for that fits into a cache;
+    - both gradients are laid out as the fast convolution wants them. XLA does that by itself in the main program, but
+      not in the body of a loop, such as an accumulation over microbatches, where it is some ten times slower.
+
+    On other devices, and for groups, dilations, another rank or another order of axes, it is XLA's own. Under ``vmap``
+    with a kernel an example, such as several seeds at once, larger kernels become XLA's grouped convolution as ever.
+
+    Args:
+      x: ``[B, H, W, C]``, floating point.
+      kernel: K, ``[rows, columns, C, D]``, the dtype of x.
+      strides: s, of rows and columns.
+      padding: p, zeros before and after rows and columns; negative ones crop; or ``"SAME"``, ``"VALID"``.
+      lhs_dilation, rhs_dilation, dimension_numbers, feature_group_count, batch_group_count, precision,
+        preferred_element_type, out_sharding: as of ``jax.lax.conv_general_dilated``.
+
+    Returns:
+      ``[B, H', W', D]``.
+
+    Raises:
+      ValueError, TypeError: as ``jax.lax.conv_general_dilated``.
+
+    Example:
+      >>> x, kernel = jnp.ones((1, 4, 4, 2)), jnp.ones((3, 3, 2, 5))
+      >>> conv(x, kernel, (1, 1), "VALID").shape
+      (1, 2, 2, 5)
+    """
+    plain = (
+        jnp.ndim(x) == jnp.ndim(kernel) == 4
+        and feature_group_count == batch_group_count == 1
+        and all(factor == 1 for dilation in (lhs_dilation, rhs_dilation) for factor in dilation or ())
+        and out_sharding is None
+        and lax.conv_dimension_numbers(x.shape, kernel.shape, dimension_numbers)
+        == lax.conv_dimension_numbers(x.shape, kernel.shape, NHWC)
+    )
+    if not plain:
+        return lax.conv_general_dilated(
+            x,
+            kernel,
+            strides,
+            padding,
+            lhs_dilation,
+            rhs_dilation,
+            dimension_numbers,
+            feature_group_count,
+            batch_group_count,
+            precision,
+            preferred_element_type,
+            out_sharding,
+        )
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
+    (top, bottom), (left, right) = padding
+    (down, across) = strides
+    options = _Options((down, across), ((top, bottom), (left, right)), precision, preferred_element_type)
+    jax.eval_shape(partial(_by_xla, options), x, kernel)  # its errors are XLA's
+    return _conv(options, x, kernel)
+
+
+def _by_xla(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        options.strides,
+        options.padding,
+        dimension_numbers=NHWC,
+        precision=options.precision,
+        preferred_element_type=options.wide,
+    )
+
+
+def _product(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """A convolution of 1x1, as a product of matrices: more axes would be moved before the product of the gradient."""
+    down, across = options.strides
+    x = x[:, ::down, ::across]
+    y = lax.dot_general(
+        x.reshape(math.prod(x.shape[:3]), x.shape[3]),
+        kernel[0, 0],
+        (((1,), (0,)), ((), ())),
+        precision=options.precision,
+        preferred_element_type=options.wide,
+    )
+    return y.reshape(*x.shape[:3], y.shape[1])
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _conv(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    if _is_product(options, kernel):
+        return lax.platform_dependent(x, kernel, cpu=partial(_product, options), default=partial(_by_xla, options))
+    return _by_xla(options, x, kernel)
+
+
+def _is_product(options, kernel):
+    return kernel.shape[:2] == (1, 1) and not any(options.padding[0] + options.padding[1])
+
+
+def _tangent(options: _Options, primals, tangents):
+    """The derivative, in a form whose transpose is fast: reverse mode is JAX's transpose of what stands here."""
+    x, kernel = primals
+    y = _conv(options, x, kernel)
+    terms = [
+        lax.platform_dependent(*arrays, cpu=partial(fast, options), default=partial(_by_xla, options))
+        for tangent, arrays, fast in (
+            (tangents[0], (tangents[0], kernel), _for_input),
+            (tangents[1], (x, tangents[1]), _for_kernel),
+        )
+        if not isinstance(tangent, jax.custom_derivatives.SymbolicZero)
+    ]
+    return y, sum(terms[1:], terms[0]) if terms else jnp.zeros_like(y)
+
+
+_conv.defjvp(_tangent, symbolic_zeros=True)
+
+
+def _for_input(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The convolution, whose transpose in x is one of NHWC with HWIO."""
+    if _is_product(options, kernel):
+        return _product(options, x, kernel)
+    return lax.conv_general_dilated(
+        x,
+        kernel.swapaxes(2, 3),
+        options.strides,
+        options.padding,
+        dimension_numbers=("NHWC", "HWOI", "NHWC"),
+        precision=options.precision,
+        preferred_element_type=options.wide,
+    )
+
+
+def _for_kernel(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The convolution in chunks, whose transpose in the kernel is a sum of those of NHWC with HWIO.
+
+    A chunk takes every n-th image, so that a batch that is spread over devices stays where it is. Axes are moved in the
+    loop: outside, XLA would compute what leads to x and y in the order of the moved axes.
+    """
+    if _is_product(options, kernel):
+        return _product(options, x, kernel)
+    size = chunk_size(x.shape[0])
+    chunks = x.reshape(size, x.shape[0] // size if size else 1, *x.shape[1:]).swapaxes(0, 1)
+
+    @partial(jax.checkpoint, prevent_cse=False)  # or the loop's forward part would keep what it moved
+    def of_chunk(part):
+        y = lax.conv_general_dilated(
+            part.transpose(3, 1, 2, 0),
+            kernel.transpose(2, 0, 1, 3),
+            options.strides,
+            options.padding,
+            dimension_numbers=("CHWN", "IHWO", "HWNC"),
+            precision=options.precision,
+            preferred_element_type=options.wide,
+        )
+        return y.transpose(2, 0, 1, 3)
+
+    y = of_chunk(chunks[0])[None] if len(chunks) == 1 else lax.map(of_chunk, chunks)
+    return y.swapaxes(0, 1).reshape(x.shape[0], *y.shape[2:])
+
+
+def chunk_size(batch: int) -> int:
+    """Images in a chunk: the largest divisor of the batch up to 16, or the batch where that is less than 4."""
+    size = max((n for n in range(1, min(batch, CHUNK) + 1) if batch % n == 0), default=batch)
+    return size if size >= 4 else batch
