@@ -53,6 +53,8 @@ def time_ratios(
         for contrast in contrasts
         if contrast.reference is not None
     ]
-    tried = [(pair, differences) for pair in pairs if (differences := pair.differences(logs))]
+    # Seeds that stepped together were timed together, and count once.
+    tried = [(pair, list(dict.fromkeys(pair.differences(logs)))) for pair in pairs]
+    tried = [(pair, differences) for pair, differences in tried if differences]
     tested = moderated([d for _, d in tried], contrasts=[pair.weights for pair, _ in tried])
     return {pair.name: one for (pair, _), one in zip(tried, tested, strict=True)}

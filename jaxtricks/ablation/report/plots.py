@@ -22,15 +22,14 @@ COLOURS = {
     "muted": "#00000b",
     "line": "#00000c",
     "paper": "#00000d",
-    "agrees": "#00000e",
-    "disagrees": "#00000f",
+    "helps": "#00000e",
+    "hurts": "#00000f",
 }
 INK, MUTED, LINE, PAPER, BLUE, ORANGE = COLOURS.values()
 MARKS: dict[str | None, dict[str, Any]] = {  # distinguished by shape and filling as well as by colour
-    "agrees": {"marker": "o", "color": BLUE, "markerfacecolor": BLUE},
-    "disagrees": {"marker": "D", "color": ORANGE, "markerfacecolor": ORANGE},
-    "higher": {"marker": "^", "color": INK, "markerfacecolor": INK},
-    "lower": {"marker": "v", "color": INK, "markerfacecolor": INK},
+    "helps": {"marker": "o", "color": BLUE, "markerfacecolor": BLUE},
+    "hurts": {"marker": "D", "color": ORANGE, "markerfacecolor": ORANGE},
+    "no effect": {"marker": "s", "color": MUTED, "markerfacecolor": MUTED},
     "not resolved": {"marker": "o", "color": MUTED, "markerfacecolor": PAPER},
     None: {"marker": "s", "color": INK, "markerfacecolor": INK},
 }
@@ -68,10 +67,10 @@ def differences(rows: Sequence[Row], headline: Headline, *, resolvable: float | 
         axes.axvspan(-resolvable, resolvable, color=LINE, alpha=0.35, linewidth=0)
     axes.axvline(0, color=MUTED, linewidth=1)
     for y, row in enumerate(rows):
-        if row.comparison is None:
+        if row.tested is None:
             _note(axes, y, "no pairs" if row.reference is not None else "reference")
         else:
-            _interval(axes, y, row.differences, row.comparison.mean, *_ends(row), row.verdict, limits)
+            _interval(axes, y, row.differences, row.tested.mean, *_ends(row), row.verdict, limits)
     axes.set_xlim(*limits)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _sign(x)))
     axes.set_xlabel(f"Difference in test {headline.words}" + (f", {headline.step}" if headline.step else ""))
@@ -106,17 +105,13 @@ def values(rows: Sequence[Row], headline: Headline, *, connect: bool) -> str:
 
 @matplotlib.rc_context(STYLE)
 def gain_per_cost(rows: Sequence[Row], headline: Headline) -> str:
-    """Mean difference against extra training time, each relative to the row's reference.
+    """Mean difference against extra training time, each relative to the row's reference, with both intervals.
 
     Args:
-      rows: one or more with a comparison; the others are left out.
+      rows: one or more with a test and a time ratio.
       headline: what the rows are compared by.
     """
-    points = [
-        (row, 100 * (row.ratio["time"] - 1), row.comparison.mean)
-        for row in rows
-        if row.comparison is not None and row.ratio["time"] is not None
-    ]
+    points = [(row, 100 * (row.ratio["time"] - 1), row.tested.mean) for row in rows]
     rows, times, gains = zip(*sorted(points, key=lambda point: -point[2]), strict=True)
     figure = Figure(figsize=(WIDTH, max(2.8, 0.22 * len(rows) + 1)), layout="constrained")
     axes = figure.add_subplot()
@@ -137,7 +132,16 @@ def gain_per_cost(rows: Sequence[Row], headline: Headline) -> str:
     bottom, top = axes.get_ylim()
     heights = _spread([(gain - bottom) / (top - bottom) for gain in gains], 0.17 / (figure.get_figheight() - 0.6))
     for row, time, gain, height in zip(rows, times, gains, heights, strict=True):
-        axes.plot(time, gain, markersize=6, zorder=3, **MARKS[row.verdict])
+        mark = MARKS[row.verdict]
+        axes.plot(time, gain, markersize=6, zorder=3, **mark)
+        bar = {"color": mark["color"], "linewidth": 1, "alpha": 0.5, "zorder": 2}
+        ends = [min(max(end, bottom), top) for end in _ends(row)]
+        axes.plot([time, time], ends, **bar)
+        if row.time_low is not None and row.time_low > 0 and math.isfinite(row.time_high):
+            left, right = axes.get_xlim()
+            axes.plot(
+                [min(max(100 * (end - 1), left), right) for end in (row.time_low, row.time_high)], [gain] * 2, **bar
+            )
         place = {"xytext": (1.06, height), "textcoords": "axes fraction", "va": "center", "fontsize": 7.5}
         axes.annotate(_short(row.name), (time, gain), arrowprops=line, **place)
     return _svg(figure, f"Difference in test {headline.words} against extra training time")
@@ -261,7 +265,7 @@ def _note(axes, y, text: str) -> None:
 
 
 def _ends(row: Row) -> tuple[float, float]:
-    return (row.comparison.low, row.comparison.high) if row.comparison else (-math.inf, math.inf)
+    return (row.tested.low, row.tested.high) if row.tested else (-math.inf, math.inf)
 
 
 def _limits(lines, *, min_span: float, through: float | None = None) -> tuple[float, float]:
