@@ -59,7 +59,7 @@ def table(results: Mapping[str, Any]) -> Table:
         title=Text(results["title"]), title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
     for i, column in enumerate(head(headline_of(results))):
-        words = i in (0, 5)
+        words = i in (0, 1, 5)
         lines.add_column(
             column.replace(", ", "\n") if i == 2 else column,
             justify="left" if words else "right",
@@ -67,7 +67,8 @@ def table(results: Mapping[str, Any]) -> Table:
             no_wrap=i > 0,
         )
     for row in summarise(results):
-        cells = _cells(row, len(results["seeds"]))
+        cells = list(_cells(row, len(results["seeds"])))
+        cells[1] = cells[1].replace("disagrees", "✗").replace("agrees", "✓")  # a terminal is narrow
         lines.add_row(*[Text(cell, style=STYLE[row.verdict] if i == 5 else "") for i, cell in enumerate(cells)])
     return lines
 
