@@ -3,7 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+from scipy.sparse.csgraph import connected_components
+
 WHOLE = "the whole stack"
+ENOUGH = 5  # rows of one setting that learn from each other alone
 
 
 class Contrast(NamedTuple):
@@ -107,3 +111,40 @@ def _interaction(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> C
         return _difference(row)
     weights = {row["name"]: 1.0, first["name"]: -1.0, second: -1.0, base: 1.0}
     return Contrast(row["name"], row["name"], "interaction", first["name"], weights, None)
+
+
+def correlation_of(contrasts: Sequence[Mapping[str, float]]) -> np.ndarray:
+    """The correlation between the sample variances of two contrasts: the squared one of the contrasts themselves.
+
+    Arms are taken to be independent and to have one variance.
+
+    Args:
+      contrasts: weights by arm, one or more.
+
+    Returns:
+      ``[R, R]``, with ones on the diagonal.
+    """
+    arms = {arm: place for place, arm in enumerate(dict.fromkeys(arm for weights in contrasts for arm in weights))}
+    matrix = np.zeros((len(contrasts), len(arms)))
+    for row, weights in enumerate(contrasts):
+        for arm, weight in weights.items():
+            matrix[row, arms[arm]] = weight
+    matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
+    return (matrix @ matrix.T) ** 2
+
+
+def groups_of(correlation: np.ndarray) -> list[np.ndarray]:
+    """The rows that learn from each other: those that are linked by shared arms, such as the rows of one setting.
+
+    Groups of fewer than ``ENOUGH`` rows are one group together.
+
+    Args:
+      correlation: from ``correlation_of``.
+
+    Returns:
+      The places of the rows of each group.
+    """
+    count, label = connected_components(correlation > 0, directed=False)
+    groups = [np.flatnonzero(label == i) for i in range(count)]
+    small = [group for group in groups if group.size < ENOUGH]
+    return [group for group in groups if group.size >= ENOUGH] + ([np.concatenate(small)] if small else [])

@@ -24,15 +24,13 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import special
-from scipy.sparse.csgraph import connected_components
 
 from jaxtricks import check
 from jaxtricks.ablation._moments import moments, open_unit, values_of
+from jaxtricks.ablation.contrasts import correlation_of, groups_of
 
 LIMIT = 10.0  # degrees of freedom that the prior counts for at most; chosen by the simulations of tests/ablation
 FEWEST = 3  # variances that a prior is learnt from; two do not tell how much they differ
-
-ENOUGH = 5  # rows of one setting that learn from each other alone
 
 
 class Prior(NamedTuple):
@@ -239,43 +237,6 @@ def squeeze(variances, df, prior_variance, prior_df) -> np.ndarray:
     total = prior_df + df
     weighted = prior_df * prior_variance + df * np.asarray(variances)
     return np.where(total > 0, weighted / np.where(total > 0, total, 1.0), prior_variance)
-
-
-def correlation_of(contrasts: Sequence[Mapping[str, float]]) -> np.ndarray:
-    """The correlation between the sample variances of two contrasts: the squared one of the contrasts themselves.
-
-    Arms are taken to be independent and to have one variance.
-
-    Args:
-      contrasts: weights by arm, one or more.
-
-    Returns:
-      ``[R, R]``, with ones on the diagonal.
-    """
-    arms = {arm: place for place, arm in enumerate(dict.fromkeys(arm for weights in contrasts for arm in weights))}
-    matrix = np.zeros((len(contrasts), len(arms)))
-    for row, weights in enumerate(contrasts):
-        for arm, weight in weights.items():
-            matrix[row, arms[arm]] = weight
-    matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
-    return (matrix @ matrix.T) ** 2
-
-
-def groups_of(correlation: np.ndarray) -> list[np.ndarray]:
-    """The rows that learn from each other: those that are linked by shared arms, such as the rows of one setting.
-
-    Groups of fewer than ``ENOUGH`` rows are one group together.
-
-    Args:
-      correlation: from ``correlation_of``.
-
-    Returns:
-      The places of the rows of each group.
-    """
-    count, label = connected_components(correlation > 0, directed=False)
-    groups = [np.flatnonzero(label == i) for i in range(count)]
-    small = [group for group in groups if group.size < ENOUGH]
-    return [group for group in groups if group.size >= ENOUGH] + ([np.concatenate(small)] if small else [])
 
 
 def trigamma_inverse(value) -> np.ndarray:

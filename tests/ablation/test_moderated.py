@@ -8,12 +8,11 @@ import pytest
 from scipy import special, stats
 
 from jaxtricks.ablation import moderated, paired
+from jaxtricks.ablation.contrasts import correlation_of, groups_of
 from jaxtricks.ablation.moderated import (
     FEWEST,
     LIMIT,
-    correlation_of,
     fit_prior,
-    groups_of,
     moderate,
     squeeze,
     trigamma_inverse,
