@@ -56,11 +56,11 @@ def advise(results: Mapping[str, Any], rows: Sequence[Row]) -> list[Advice]:
       rows: from ``summarise``, of the same results.
 
     Returns:
-      In the order of the rows; nothing for whole stacks and interactions.
+      In the order of the rows; nothing for complete stacks and interactions.
     """
-    by_name, found = {row.name: row for row in rows}, []
+    by_name, advised = {row.name: row for row in rows}, []
     for row in rows:
-        if row.about != "difference":
+        if row.about != "difference" or row.reference is None:
             continue
         reference = by_name[row.reference]
         setting, colon, _ = row.reference.rpartition(": ")
@@ -71,8 +71,8 @@ def advise(results: Mapping[str, Any], rows: Sequence[Row]) -> list[Advice]:
         sign = 1 if added else -1
         advice = Advice(f"{setting}{colon}{(added or removed)[0]}", "undecided", "", row, sign)
         action, why = _action(advice)
-        found.append(advice._replace(action=action, why=why))
-    return found
+        advised.append(advice._replace(action=action, why=why))
+    return advised
 
 
 def _action(advice: Advice) -> tuple[str, str]:
@@ -92,7 +92,7 @@ def _action(advice: Advice) -> tuple[str, str]:
 
 
 def lesson(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
-    """What was learnt, for a reader who is no statistician: one sentence, and one on the whole stack if there is one.
+    """What was learnt, for a reader who is no statistician: a sentence, and one on a complete stack.
 
     Args:
       results: from ``gather``.
@@ -107,12 +107,12 @@ def lesson(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
     parts = [f"adopt {_names(adopted)}"] if adopted else []
     parts += [f"leave out {_names(dropped)}"] if dropped else []
     if open_:
-        known = _names(open_) if len(open_) <= 2 else f"{'the other ' if parts else 'the '}{len(open_)}"
-        parts.append(f"of {known} these runs cannot tell whether {'they help' if len(open_) > 1 else 'it helps'}")
+        named = _names(open_) if len(open_) <= 2 else f"{'the other ' if parts else 'the '}{len(open_)}"
+        parts.append(f"of {named} these runs cannot tell whether {'they help' if len(open_) > 1 else 'it helps'}")
     sentences = [f"{where}: {'; '.join(parts)}." if parts else f"{where}: nothing was compared."]
     values = {row.name: row.mean for row in rows}
     for row in rows:
-        if row.about == "whole stack" and row.tested is not None:
+        if row.about == "complete stack" and row.reference is not None and row.tested is not None:
             words = {"helps": "help", "hurts": "hurt", "no effect": "change nothing to speak of"}
             said = words.get(row.verdict or "", "may help or hurt")
             before, after = headline.value(f"{values[row.reference]:.1f}"), headline.value(f"{row.mean:.1f}")

@@ -1,4 +1,4 @@
-"""What is tested of a table: the difference of a row to its reference, the whole stack, interactions of two tricks."""
+"""What is tested of a table: each row against its reference, the complete stack, interactions of two tricks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
-WHOLE = "the whole stack"
+COMPLETE = "the complete stack"
 ENOUGH = 5  # rows of one setting that learn from each other alone
 
 
@@ -16,7 +16,7 @@ class Contrast(NamedTuple):
     Fields:
       name: of the line in a report.
       arm: the row of the results that it is about.
-      about: "baseline" (nothing is tested), "difference", "whole stack" or "interaction".
+      about: "baseline" (nothing is tested), "difference", "complete stack" or "interaction".
       reference: the row that the arm is compared with, or None.
       weights: of the arms, by the names of their rows; empty for a baseline.
       expected: sign of the improvement that the paper leads to expect, or None.
@@ -45,7 +45,7 @@ class Contrast(NamedTuple):
 
 
 def contrasts_of(rows: Sequence[Mapping[str, Any]], mode: str) -> list[Contrast]:
-    """The contrasts of a table, the whole stack first, then one for each row in order.
+    """The contrasts of a table, the complete stack first, then one for each row in order.
 
     A stack of two rungs or more adds its last rung against its baseline. Pairwise, the row of a pair becomes the 2 x 2
     contrast: what both tricks give together beyond the sum of what they give alone, of which no paper leads to expect a
@@ -66,8 +66,8 @@ def contrasts_of(rows: Sequence[Mapping[str, Any]], mode: str) -> list[Contrast]
         if row["reference"] is not None and row["reference"] not in names - {row["name"]}:
             others = ", ".join(repr(name) for name in names if name != row["name"])
             raise ValueError(f"reference of {row['name']!r} is {row['reference']!r}; allowed: {others}.")
-    whole = _whole_stacks(rows) if mode == "stack" else []
-    return whole + [_interaction(row, rows) if mode == "pairwise" else _difference(row) for row in rows]
+    complete = _complete_stacks(rows) if mode == "stack" else []
+    return complete + [_interaction(row, rows) if mode == "pairwise" else _difference(row) for row in rows]
 
 
 def _difference(row: Mapping[str, Any]) -> Contrast:
@@ -77,7 +77,7 @@ def _difference(row: Mapping[str, Any]) -> Contrast:
     return Contrast(name, name, "difference", reference, {name: 1.0, reference: -1.0}, row["expected"])
 
 
-def _whole_stacks(rows: Sequence[Mapping[str, Any]]) -> list[Contrast]:
+def _complete_stacks(rows: Sequence[Mapping[str, Any]]) -> list[Contrast]:
     """The last rung against its baseline, for each baseline with two rungs or more above it."""
     reference, last, rungs = {row["name"]: row["reference"] for row in rows}, {}, {}
     for name, below in reference.items():
@@ -87,7 +87,7 @@ def _whole_stacks(rows: Sequence[Mapping[str, Any]]) -> list[Contrast]:
         if below is not None:
             last[root], rungs[root] = name, max(height, rungs.get(root, 0))
     return [
-        Contrast(_prefixed(WHOLE, root), top, "whole stack", root, {top: 1.0, root: -1.0}, None)
+        Contrast(_prefixed(COMPLETE, root), top, "complete stack", root, {top: 1.0, root: -1.0}, None)
         for root, top in last.items()
         if rungs[root] > 1
     ]

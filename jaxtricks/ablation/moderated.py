@@ -131,13 +131,13 @@ def moderated(
     mean, sd, _ = map(np.array, zip(*map(moments, rows), strict=True))
     size = np.array([sum(weight**2 for weight in weights.values()) for weights in contrasts])
     sample = np.where(n > 1, sd, 0.0) ** 2 / size
-    own = np.where(sample > 0, n - 1.0, 0.0)
+    sample_df = np.where(sample > 0, n - 1.0, 0.0)
     # Each group of rows is moderated by itself.
-    variances, degrees = np.empty_like(sample), np.empty_like(own)
+    variances, degrees = np.empty_like(sample), np.empty_like(sample_df)
     correlation = correlation_of(contrasts)
     for group in groups_of(correlation):
         within = correlation[np.ix_(group, group)]
-        variances[group], degrees[group] = moderate(sample[group], own[group], correlation=within)
+        variances[group], degrees[group] = moderate(sample[group], sample_df[group], correlation=within)
     # The t-test and its interval.
     sd = np.sqrt(variances * size)
     error = sd / np.sqrt(n)
@@ -145,7 +145,7 @@ def moderated(
     p = 2 * special.stdtr(degrees, -np.abs(mean) / error)
     half = error * special.stdtrit(degrees, (1 + confidence) / 2)
     low, high = (np.where(bounded, np.clip(end, *limits), end) for end in (mean - half, mean + half))
-    borrowed = np.where(bounded, degrees - own, 0.0)
+    borrowed = np.where(bounded, degrees - sample_df, 0.0)
     names = ("n", "mean", "sd", "df", "borrowed", "low", "high", "p")
     columns = zip(*(array.tolist() for array in (n, mean, sd, degrees, borrowed, low, high, p)), strict=True)
     return [Moderated(**dict(zip(names, column, strict=True)), confidence=confidence) for column in columns]
@@ -165,11 +165,11 @@ def moderate(variances, df, *, correlation=None) -> tuple[np.ndarray, np.ndarray
     variances, df = np.asarray(variances, float), np.asarray(df, float)
     prior = fit_prior(variances, df, correlation=correlation)
     scale, weight = prior.scale[..., None], prior.weight[..., None]
-    own = np.where(variances > 0, df, 0.0)
+    sample_df = np.where(variances > 0, df, 0.0)
     # A row that spreads more than the others keeps its own variance, and borrows fewer degrees.
     weight = weight * np.minimum(1.0, scale / np.where(variances > 0, variances, scale))
-    total = weight + own
-    squeezed = squeeze(variances, own, scale, weight)
+    total = weight + sample_df
+    squeezed = squeeze(variances, sample_df, scale, weight)
     return np.where(total > 0, np.maximum(squeezed, variances), np.inf), np.where(total > 0, total, 1.0)
 
 

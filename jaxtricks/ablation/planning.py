@@ -29,10 +29,8 @@ def spread_so_far(
     """
     name, values = headline_of_task(rows[0].recipe.task).name, {}
     for row in rows:
-        found = {seed: cells.of(row).get(row.recipe, seed) for seed in seeds}
-        values[row.name] = {
-            s: c["test"][name] for s, c in found.items() if c and "error" not in c and name in c["test"]
-        }
+        runs = {seed: cells.of(row).get(row.recipe, seed) for seed in seeds}
+        values[row.name] = {s: c["test"][name] for s, c in runs.items() if c and "error" not in c and name in c["test"]}
     samples, links = [], []
     for row in rows:
         if row.reference is not None:

@@ -27,7 +27,7 @@ class Step:
     Fields:
       base: tricks that were chosen before it.
       gains: by trick, what it adds to them on held-out images; None where it does not fit onto them, or a run failed.
-      chosen: the trick with the largest gain of those that were told from zero, or None, which ends the selection.
+      chosen: the trick with the largest gain of those that differ from zero, or None, which ends the selection.
     """
 
     base: tuple[str, ...]
@@ -57,7 +57,7 @@ class Recommendation:
 
 
 def candidates_of(results: Mapping[str, Any]) -> list[str]:
-    """The tricks that were told from zero, to the better, on the held-out images of a finished table.
+    """The tricks that differ from zero, to the better, on the held-out images of a finished table.
 
     At 5 % for each row, without a correction: a wrong candidate costs the time to try it, and the fresh seeds decide.
 
@@ -78,14 +78,14 @@ def candidates_of(results: Mapping[str, Any]) -> list[str]:
     contrasts = [c for c in contrasts_of(results["rows"], results["mode"]) if c.about == "difference"]
     some = [(c, differences) for c in contrasts if (differences := c.differences(values))]
     tested = moderated([d for _, d in some], contrasts=[c.weights for c, _ in some])
-    found = []
+    names = []
     for (contrast, _), one in zip(some, tested, strict=True):
         tricks, others = (set(rows[name]["tricks"]) for name in (contrast.arm, contrast.reference))
         (changed,) = tricks ^ others if len(tricks ^ others) == 1 else (None,)
         gain = headline.direction * one.mean * (1 if changed in tricks else -1)
         if changed is not None and one.p < ALPHA and gain > 0:
-            found.append(changed)
-    return list(dict.fromkeys(found))
+            names.append(changed)
+    return list(dict.fromkeys(names))
 
 
 def recommend(
@@ -104,8 +104,8 @@ def recommend(
     """Choose tricks by greedy forward selection on held-out images, and confirm them with fresh seeds.
 
     Each step trains what was chosen so far with one candidate more, for each candidate, and adds the one with the
-    largest gain among those whose gain is told from zero at 5 %. The selection as a whole is then compared with the
-    baseline once, with seeds that nothing else has: only a gain that is told from zero at 5 % there is recommended.
+    largest gain among those whose gain differs from zero at 5 %. All of the selection is then compared with the
+    baseline once, with seeds that nothing else has: only a gain that differs from zero at 5 % there is recommended.
 
     Args:
       baseline: recipe without any trick.
@@ -146,7 +146,7 @@ def recommend(
         gains = _gains(run(recipes, seeds), rest)
         step = Step(chosen, gains, _best(gains, headline))
         steps.append(step)
-        say(_told(step, headline))
+        say(_reported(step, headline))
         if step.chosen is None:
             break
         chosen = _ordered((*chosen, step.chosen), ladder)
@@ -202,42 +202,42 @@ def _gains(values: Mapping[str, Mapping[int, float]], names: Sequence[str]) -> d
 
 
 def _best(gains: Mapping[str, Moderated | None], headline: Headline) -> str | None:
-    """The name with the largest gain of those told from zero."""
-    told = {n: headline.direction * g.mean for n, g in gains.items() if g is not None and g.p < ALPHA}
-    best = max(told, key=told.__getitem__, default=None)
-    return best if best is not None and told[best] > 0 else None
+    """The name with the largest gain of those that differ from zero."""
+    gaining = {n: headline.direction * g.mean for n, g in gains.items() if g is not None and g.p < ALPHA}
+    best = max(gaining, key=gaining.__getitem__, default=None)
+    return best if best is not None and gaining[best] > 0 else None
 
 
 def _ordered(names: Sequence[str], ladder: Ladder) -> tuple[str, ...]:
     return tuple(name for name in ladder if name in names)
 
 
-def _told(step: Step, headline: Headline) -> str:
+def _reported(step: Step, headline: Headline) -> str:
     base = " + ".join(("baseline", *step.base))
     tried = [f"{name} {_gain(gain, headline)}" for name, gain in step.gains.items()]
-    end = f"{step.chosen} is added" if step.chosen else "none is told from zero, and the selection ends"
+    end = f"{step.chosen} is added" if step.chosen else "none differs from zero, and the selection ends"
     return f"On {base}, held-out {headline.words}: {'; '.join(tried)}: {end}."
 
 
-def sentence(found: Recommendation, headline: Headline) -> str:
+def sentence(choice: Recommendation, headline: Headline) -> str:
     """The recommendation in words.
 
     Args:
-      found: from ``recommend``.
+      choice: from ``recommend``.
       headline: of the task.
 
     Returns:
       One or two sentences.
     """
-    if not found.selected:
-        return "Recommended: the baseline as it is; no trick was told from zero on held-out images."
+    if not choice.selected:
+        return "Recommended: the baseline as it is; no trick differs from zero on held-out images."
 
-    names = ", ".join(found.selected)
+    names = ", ".join(choice.selected)
     gains = [
         f"{name} {headline.words} {_gain(one, headline)}"
-        for name, one in zip(("held-out", "test"), (found.confirmation, found.test), strict=True)
+        for name, one in zip(("held-out", "test"), (choice.confirmation, choice.test), strict=True)
     ]
-    if found.tricks:
+    if choice.tricks:
         return f"Recommended: {names}. With fresh seeds, against the baseline: {', '.join(gains)}."
     return (
         f"Recommended: the baseline as it is. Of {names}, chosen on held-out images, fresh seeds confirm no gain: "

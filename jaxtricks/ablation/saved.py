@@ -25,7 +25,7 @@ BATCH = 256  # images that are predicted at once
 
 
 def train_and_save(
-    found: Recommendation,
+    choice: Recommendation,
     cells: Cells,
     folder: str | Path,
     *,
@@ -37,7 +37,7 @@ def train_and_save(
     """Train the recommended recipe, and leave its weights, its description and its predictions for the test images.
 
     Args:
-      found: from ``recommend``.
+      choice: from ``recommend``.
       cells: as there; its dataset is trained on, and a teacher is kept there.
       folder: made if missing; ``weights.npz``, ``recommendation.json`` and ``predictions.npz`` (``output``, and
         ``label`` where the data has one) are written, by the first process.
@@ -48,7 +48,7 @@ def train_and_save(
     Returns:
       The folder.
     """
-    recipe, log, folder = found.recipe, tuple(log), Path(folder)
+    recipe, log, folder = choice.recipe, tuple(log), Path(folder)
     plan = Plan(kind=plan.kind)
     teacher = None
     if recipe.teacher is not None:
@@ -57,14 +57,15 @@ def train_and_save(
     if jax.process_index() == 0:
         folder.mkdir(parents=True, exist_ok=True)
         trees = dict(zip(("params", "stats"), jax.tree.map(np.asarray, run.variables), strict=True))
-        np.savez(folder / "weights.npz", **flatten_dict(trees, sep="/"))
+        weights: dict[str, Any] = dict(flatten_dict(trees, sep="/"))
+        np.savez(folder / "weights.npz", **weights)
         facts = {
-            "tricks": list(found.tricks),
-            "selected": list(found.selected),
-            "sentence": sentence(found, headline_of_task(recipe.task)),
-            "steps": [asdict(step) for step in found.steps],
-            "confirmation": found.confirmation and asdict(found.confirmation),
-            "test": found.test and asdict(found.test),
+            "tricks": list(choice.tricks),
+            "selected": list(choice.selected),
+            "sentence": sentence(choice, headline_of_task(recipe.task)),
+            "steps": [asdict(step) for step in choice.steps],
+            "confirmation": choice.confirmation and asdict(choice.confirmation),
+            "test": choice.test and asdict(choice.test),
             "seed": seed,
             "recipe": describe(recipe),
         }
@@ -72,9 +73,10 @@ def train_and_save(
         (folder / "recommendation.json").write_text(text + "\n", encoding="utf-8")
         split = cells.dataset.test
         if split.resident:
-            labels = {"label": np.asarray(split["label"])} if "label" in split.columns else {}
-            output = predict(recipe, cells.dataset, run.variables, split["image"])
-            np.savez(folder / "predictions.npz", output=output, **labels)
+            said: dict[str, Any] = {"output": predict(recipe, cells.dataset, run.variables, np.asarray(split["image"]))}
+            if "label" in split.columns:
+                said["label"] = np.asarray(split["label"])
+            np.savez(folder / "predictions.npz", **said)
     return folder
 
 
@@ -102,11 +104,11 @@ def build_recommendation(
     candidates, log = [name for name in candidates_of(results) if name in ladder], tuple(log)
     say(f"Told from zero on held-out images: {', '.join(candidates) or 'no trick'}.")
     running = {"plan": plan, "log": log, "guard": guard}
-    found = recommend(baseline, ladder, cells, candidates=candidates, seeds=results["seeds"], say=say, **running)
-    say(sentence(found, headline_of_task(baseline.task)))
-    folder = train_and_save(found, cells, cells.folder.parent / "recommended", **running)
+    choice = recommend(baseline, ladder, cells, candidates=candidates, seeds=results["seeds"], say=say, **running)
+    say(sentence(choice, headline_of_task(baseline.task)))
+    folder = train_and_save(choice, cells, cells.folder.parent / "recommended", **running)
     say(f"Trained and saved: {folder}")
-    return found
+    return choice
 
 
 def _to_all(log: Sequence[Callable[[dict], None]]) -> Callable[[dict], None]:

@@ -23,8 +23,8 @@ class Row:
 
     Fields:
       name, tricks, reference, paper: as in the results.
-      arm: name of the variant in the results that this row is about; another than ``name`` for the whole stack.
-      about: "baseline", "difference" to the reference, "whole stack" or "interaction".
+      arm: name of the variant in the results that this row is about; another than ``name`` for the complete stack.
+      about: "baseline", "difference" to the reference, "complete stack" or "interaction".
       expected: as in the results: 1 (better), 0 (no effect), -1 (worse), or None.
       sign: expected of the difference: ``expected``, turned round where a lower headline is better.
       seeds: with a result.
@@ -104,7 +104,7 @@ def summarise(results: Mapping[str, Any]) -> list[Row]:
       results: from ``gather``.
 
     Returns:
-      A Row for each row, in the same order, after the whole stack against its baseline, where tricks are stacked.
+      A Row for each row, in the same order, after the complete stack against its baseline, where tricks are stacked.
 
     Raises:
       ValueError: if the mode is unknown, a row's name or a seed within a row occurs twice, a reference is no other
@@ -170,18 +170,18 @@ def test_all(
         contrasts=[contrast.weights for contrast in some],
         limits=(-reach, reach),
     )
-    found = dict(zip([contrast.name for contrast in some], tested, strict=True))
-    plain = {name: paired(differences[name], np.zeros(len(differences[name]))) for name in found}
+    tested_rows = dict(zip([contrast.name for contrast in some], tested, strict=True))
+    plain = {name: paired(differences[name], np.zeros(len(differences[name]))) for name in tested_rows}
 
     def corrected(p_values: Mapping[str, float]) -> dict[str, float]:
         names = [contrast.name for contrast in family]
         return dict(zip(names, holm([p_values.get(name, 1.0) for name in names]).tolist(), strict=True))
 
-    adjusted = corrected({name: one.p for name, one in found.items()})
+    adjusted = corrected({name: one.p for name, one in tested_rows.items()})
     plain_p = corrected({name: one.p for name, one in plain.items()})
-    absent = corrected({} if margin is None else {n: equivalence(one, margin=margin) for n, one in found.items()})
+    absent = corrected({} if margin is None else {n: equivalence(one, margin=margin) for n, one in tested_rows.items()})
     return {
-        name: Test(found.get(name), plain.get(name), tuple(values), adjusted[name], plain_p[name], absent[name])
+        name: Test(tested_rows.get(name), plain.get(name), tuple(values), adjusted[name], plain_p[name], absent[name])
         for name, values in differences.items()
     }
 
@@ -210,7 +210,7 @@ def _means(values: Mapping[str, Mapping[int, float]], headline: Headline) -> dic
 def _row(contrast, entries, headline, planned, cells, mean, test, time, margin, family) -> Row:
     """One line, from its contrast and what was computed of it; time is the logarithm of the time ratio."""
     row, runs = entries[contrast.arm], list(cells.values())
-    own = contrast.arm == contrast.name  # the whole stack has no runs beside those of its last rung
+    is_row = contrast.arm == contrast.name  # the complete stack has no runs beside those of its last rung
     tested = test.tested if test else None
     said = needed = None
     if test:
@@ -223,7 +223,6 @@ def _row(contrast, entries, headline, planned, cells, mean, test, time, margin, 
     ratio, low, high = (
         (None,) * 3 if time is None else (math.exp(x) for x in (time.mean, time.low, _exponent(time.high)))
     )
-    slower = low is not None and low > 1
     return Row(
         name=contrast.name,
         arm=contrast.arm,
@@ -232,10 +231,10 @@ def _row(contrast, entries, headline, planned, cells, mean, test, time, margin, 
         reference=contrast.reference,
         expected=contrast.expected,
         sign=None if contrast.expected is None else headline.direction * contrast.expected,
-        paper=row["paper"] if own else None,
+        paper=row["paper"] if is_row else None,
         seeds=tuple(cells),
-        missing=tuple(seed for seed in planned if seed not in cells) if own else (),
-        failed=tuple((entry["seed"], entry["error"]) for entry in row["failed"]) if own else (),
+        missing=tuple(seed for seed in planned if seed not in cells) if is_row else (),
+        failed=tuple((entry["seed"], entry["error"]) for entry in row["failed"]) if is_row else (),
         values=tuple(float(cell["test"][headline.name]) for cell in runs),
         mean=mean.mean if mean else None,
         low=mean.low if mean else None,
@@ -252,7 +251,9 @@ def _row(contrast, entries, headline, planned, cells, mean, test, time, margin, 
         ratio={"time": ratio} | {part: _ratio(cost.get(part), base.get(part)) for part in parts},
         time_low=low,
         time_high=high,
-        gain=tested.mean / (100 * (ratio - 1)) if tested and slower else None,
+        gain=tested.mean / (100 * (ratio - 1))
+        if tested and ratio is not None and low is not None and low > 1
+        else None,
         seconds=float(np.median([cell["seconds"] for cell in runs])) if runs else None,
         wait=float(np.mean([cell["wait_percent"] for cell in runs])) if runs else None,
         skipped=sum(cell["skipped_steps"] for cell in runs),

@@ -20,10 +20,10 @@ def training_seconds(cell: Mapping[str, Any], row: Mapping[str, Any], images: in
       Steps times the mean time of a step; the seconds of the loop where the results do not name the batch.
     """
     batch, epochs = row["cost"].get("batch"), cell["curve"]["epoch"]
-    own = cell["seconds"]
+    steps = cell["seconds"]
     if batch and epochs and cell["step_ms"]:
-        own = cell["step_ms"] / 1000 * (images // batch) * epochs[-1]
-    return own + (row.get("teacher_seconds") or 0.0)
+        steps = cell["step_ms"] / 1000 * (images // batch) * epochs[-1]
+    return steps + (row.get("teacher_seconds") or 0.0)
 
 
 def time_ratios(

@@ -1,4 +1,4 @@
-"""From a tested difference to what a user is told: helps, hurts, no effect beyond a margin, or not resolved."""
+"""From a tested difference to a verdict: helps, hurts, no effect beyond a margin, or not resolved."""
 
 import numpy as np
 from scipy import special
@@ -110,13 +110,13 @@ def agreement(said: str, expected: int | None) -> str | None:
 def seeds_needed(tested: Moderated, *, margin: float | None, tests: int = 1, power: float = 0.8) -> int | None:
     r"""With how many seeds this row would be resolved, if its difference and its spread are as they look now.
 
-    The smallest number with which the difference is told from zero, or shown to lie within the margin, with the given
+    The smallest number with which the difference is resolved, or shown to lie within the margin, with the given
     power, at alpha / tests as for the first row of Holm's correction. That of the two one-sided tests is bounded by the
     sum of their errors.
 
     Args:
       tested: from ``moderated``.
-      margin: as in ``equivalence``; None: the difference is to be told from zero.
+      margin: as in ``equivalence``; None: the difference is to be resolved.
       tests: number of rows that are tested together, 1 or more.
       power: between 0 and 1.
 
@@ -135,12 +135,12 @@ def seeds_needed(tested: Moderated, *, margin: float | None, tests: int = 1, pow
     n = np.arange(2, MOST_SEEDS + 1)
     df, scale, alpha = n - 1 + tested.borrowed, np.sqrt(n) / tested.sd, (1 - tested.confidence) / tests
     shift = abs(tested.mean)
-    found = _exceeds(special.stdtrit(df, 1 - alpha / 2), df, shift * scale)
+    resolved = _exceeds(special.stdtrit(df, 1 - alpha / 2), df, shift * scale)
     critical = special.stdtrit(df, 1 - alpha)
     absent = np.zeros(n.shape)
     if margin is not None:
         absent = sum(_exceeds(critical, df, (margin + side * shift) * scale) for side in (-1, 1)) - 1
-    enough = n[np.maximum(found, absent) >= power]
+    enough = n[np.maximum(resolved, absent) >= power]
     return int(enough[0]) if enough.size else None
 
 

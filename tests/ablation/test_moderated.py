@@ -35,7 +35,7 @@ SPREADS = {  # standard deviations of R arms or rows; 30-fold is the widest
 
 
 def _contrasts(design, rows):
-    """Of a stack with its whole, and of rows against one baseline; independent rows have an arm each."""
+    """Of a complete stack, and of rows against one baseline; independent rows have an arm each."""
     if design == "stack":
         rungs = [{f"{i + 1}": 1.0, f"{i}": -1.0} for i in range(rows - 1)]
         return [*rungs, {f"{rows - 1}": 1.0, "0": -1.0}]

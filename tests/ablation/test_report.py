@@ -10,7 +10,7 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from jaxtricks.ablation.report import findings, plots, summarise, table, write
+from jaxtricks.ablation.report import findings, summarise, svg, table, write
 
 NASTY = "<script>alert('a')</script> & \"b\" | `c` [bold]d[/bold] *e* $f$ --> _g_"
 
@@ -72,7 +72,7 @@ def test_page_is_complete_and_loads_nothing(results, tmp_path):
     assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
     assert len(page.ids) == len(set(page.ids))
     assert not re.search(r"url\((?!#)|@import|https?://", text)
-    assert not set(plots.COLOURS.values()) & set(re.findall(r"#[0-9a-f]{6}", text))
+    assert not set(svg.COLOURS.values()) & set(re.findall(r"#[0-9a-f]{6}", text))
     for said in ("agrees", "disagrees", "not resolved", "+0.7 points (a paper)", "a CPU", "--seeds 5", "pilot runs"):
         assert said in page.text
 

@@ -8,18 +8,18 @@ import pytest
 from scipy import stats
 
 from jaxtricks.ablation import holm, moderated
-from jaxtricks.ablation.contrasts import WHOLE
+from jaxtricks.ablation.contrasts import COMPLETE
 from jaxtricks.ablation.report.wording import findings
 from jaxtricks.ablation.summary import summarise
 
 
 def test_rows_are_those_of_scipy(results, arms):
-    whole, *rows = summarise(results)
+    complete, *rows = summarise(results)
     assert [row.name for row in rows] == ["baseline", "cosine", "smoothing", "mixup"]
     assert [row.verdict for row in rows] == [None, "helps", "no effect", "hurts"]
     assert [row.agreement for row in rows] == [None, "agrees", "disagrees", "disagrees"]
     assert rows[0].tested is rows[0].comparison is rows[0].adjusted_p is rows[0].gain is None
-    raw = [whole.comparison.p]
+    raw = [complete.comparison.p]
     for row, treated, control in zip(
         rows[1:], (arms.up, arms.level, arms.down), (arms.base, arms.up, arms.level), strict=True
     ):
@@ -32,45 +32,50 @@ def test_rows_are_those_of_scipy(results, arms):
         raw.append(reference.pvalue)
     order = np.argsort(raw)
     by_hand = np.minimum(1, np.maximum.accumulate(np.array(raw)[order] * [4, 3, 2, 1]))
-    np.testing.assert_allclose([[whole, *rows[1:]][i].plain_p for i in order], by_hand, rtol=1e-8)
+    np.testing.assert_allclose([[complete, *rows[1:]][i].plain_p for i in order], by_hand, rtol=1e-8)
 
 
 def test_verdicts_follow_the_moderated_test(results, arms):
-    whole, *rows = summarise(results)
+    complete, *rows = summarise(results)
     links = (("mixup", "baseline"), ("cosine", "baseline"), ("smoothing", "cosine"), ("mixup", "smoothing"))
     pairs = ((arms.down, arms.base), (arms.up, arms.base), (arms.level, arms.up), (arms.down, arms.level))
     contrasts = [{one: 1.0, other: -1.0} for one, other in links]
     wanted = moderated([np.subtract(*pair) for pair in pairs], contrasts=contrasts)
-    for row, tested in zip([whole, *rows[1:]], wanted, strict=True):
+    for row, tested in zip([complete, *rows[1:]], wanted, strict=True):
         np.testing.assert_allclose(
             (row.tested.p, row.tested.low, row.tested.high, row.tested.borrowed),
             (tested.p, tested.low, tested.high, tested.borrowed),
         )
-    adjusted = holm([row.tested.p for row in [whole, *rows[1:]]])
-    np.testing.assert_allclose([row.adjusted_p for row in [whole, *rows[1:]]], adjusted)
+    adjusted = holm([row.tested.p for row in [complete, *rows[1:]]])
+    np.testing.assert_allclose([row.adjusted_p for row in [complete, *rows[1:]]], adjusted)
     means = moderated([arms.base, arms.up, arms.level, arms.down])
     np.testing.assert_allclose([(row.low, row.high) for row in rows], [(mean.low, mean.high) for mean in means])
 
 
 def test_the_whole_stack_is_the_first_row(results, arms):
-    whole = summarise(results)[0]
-    assert (whole.name, whole.arm, whole.about, whole.reference) == (WHOLE, "mixup", "whole stack", "baseline")
-    np.testing.assert_allclose(whole.differences, np.subtract(arms.down, arms.base))
-    assert (whole.verdict, whole.agreement, whole.missing, whole.paper) == ("hurts", None, (), None)
-    assert whole.ratio["time"] == pytest.approx(0.9)
+    complete = summarise(results)[0]
+    assert (complete.name, complete.arm, complete.about, complete.reference) == (
+        COMPLETE,
+        "mixup",
+        "complete stack",
+        "baseline",
+    )
+    np.testing.assert_allclose(complete.differences, np.subtract(arms.down, arms.base))
+    assert (complete.verdict, complete.agreement, complete.missing, complete.paper) == ("hurts", None, (), None)
+    assert complete.ratio["time"] == pytest.approx(0.9)
     assert [row.about for row in summarise(results | {"mode": "add-one"})] == ["baseline"] + 3 * ["difference"]
     results["rows"] = results["rows"][:2]  # one rung is a stack whose row is there already
     assert [row.name for row in summarise(results)] == ["baseline", "cosine"]
 
 
-def test_a_stack_of_each_setting_has_its_whole(results, make_row, arms):
+def test_a_stack_of_each_setting_has_its_complete_row(results, make_row, arms):
     other = [
         make_row("few: baseline", arms.base),
         make_row("few: + a", arms.up, reference="few: baseline"),
         make_row("few: + b", arms.level, reference="few: + a"),
     ]
     results["rows"] += other
-    assert [row.name for row in summarise(results)[:3]] == [WHOLE, f"few: {WHOLE}", "baseline"]
+    assert [row.name for row in summarise(results)[:3]] == [COMPLETE, f"few: {COMPLETE}", "baseline"]
 
 
 def test_a_pair_is_a_contrast_of_four_arms(make_row, make_results):
@@ -201,8 +206,8 @@ def test_the_order_of_cells_does_not_matter(results):
 def test_a_row_that_failed_stays_in_the_family(results, make_row):
     before = summarise(results)[2].adjusted_p
     results["rows"].append(make_row("distillation", {}, reference="mixup", failed=range(5)))
-    whole, *rows = summarise(results)
-    for row in (whole, rows[4]):  # no run of the last rung
+    complete, *rows = summarise(results)
+    for row in (complete, rows[4]):  # no run of the last rung
         assert (row.verdict, row.tested, row.comparison, row.adjusted_p) == ("not resolved", None, None, 1.0)
     assert rows[1].adjusted_p != before
     raw = sorted(row.tested.p for row in rows[1:4])

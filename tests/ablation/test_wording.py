@@ -12,7 +12,7 @@ from jaxtricks.ablation.summary import summarise
 def test_findings_name_what_was_resolved_and_what_was_not(results):
     said = findings(results, summarise(results))
     assert "Of 4 differences, 3 differ from zero" in said
-    assert "Resolved: the whole stack hurts, " in said
+    assert "Resolved: the complete stack hurts, " in said
     assert "cosine helps, +1.08 [+0.94, +1.22] points against baseline, as expected" in said
     assert "against smoothing, where an increase was expected" in said
     assert "No effect beyond \u00b10.5 points: smoothing." in said

@@ -55,7 +55,7 @@ def render(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
     """
     headline = headline_of(results)
     compared = [row for row in rows if row.reference is not None]
-    variants = [row for row in rows if row.arm == row.name]  # the whole stack has no recipe or runs of its own
+    variants = [row for row in rows if row.arm == row.name]  # the complete stack has no recipe or runs of its own
     return TEMPLATES.get_template("page.html.j2").render(
         results=results,
         rows=rows,
@@ -70,7 +70,7 @@ def render(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
         findings=wording.findings(results, rows),
         method=wording.method(results, rows),
         against={row.name: wording.against(row) for row in compared},
-        told={row.name: wording.told(row, results) for row in rows},
+        verdict_words={row.name: wording.verdict_of(row, results) for row in rows},
         margin=wording.margin(results),
         advice=advise(results, rows),
         actions=ACTIONS,

@@ -75,8 +75,8 @@ def findings(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
 def margin(results: Mapping[str, Any]) -> str:
     """What counts as no effect, with its unit, "\u00b10.5 points"; empty where nothing does."""
     headline = headline_of(results)
-    found = margin_of(results.get("margin"), headline)
-    return "" if found is None else headline.difference(f"\u00b1{found:g}")
+    largest = margin_of(results.get("margin"), headline)
+    return "" if largest is None else headline.difference(f"\u00b1{largest:g}")
 
 
 def against(row: Row) -> str:
@@ -86,7 +86,7 @@ def against(row: Row) -> str:
     return f"against {row.reference}"
 
 
-def told(row: Row, results: Mapping[str, Any]) -> str:
+def verdict_of(row: Row, results: Mapping[str, Any]) -> str:
     """The verdict in words, the margin with it; a dash where nothing is compared."""
     return f"no effect beyond {margin(results)}" if row.verdict == "no effect" else row.verdict or DASH
 
@@ -156,20 +156,20 @@ def changes(results: Mapping[str, Any], row: Row) -> list[tuple[str, str, str]]:
     """``(field, before, after)`` for each part of a row's recipe that differs from its reference's.
 
     A field that holds the same kind of JSON on both sides is followed down to the parts that differ. A recipe within a
-    recipe, that of a teacher, is told by where it differs from the row's own.
+    recipe, that of a teacher, is shown by where it differs from the row's own.
     """
     recipes = results["recipe"]
     before, after = recipes.get(row.reference, {}), recipes.get(row.name, {})
-    found = []
+    differing = []
     for field in dict.fromkeys([*before, *after]):
         old, new = _parsed(before.get(field, DASH)), _parsed(after.get(field, DASH))
         if isinstance(new, dict) and not isinstance(old, dict) and {"model", "loss"} <= new.keys() & after.keys():
-            found.append((field, compact(old), "a recipe; below, where it differs from this row's"))
+            differing.append((field, compact(old), "a recipe; below, where it differs from this row's"))
             parts = [_differing(f"{field} / {part}", after, new, part) for part in new if part != field]
-            found += [(path, f"this row: {mine}", theirs) for some in parts for path, mine, theirs in some]
+            differing += [(path, f"this row: {mine}", theirs) for some in parts for path, mine, theirs in some]
         else:
-            found += _differing(field, before, after, field)
-    return found
+            differing += _differing(field, before, after, field)
+    return differing
 
 
 def _differing(path: str, before: Any, after: Any, key: Any) -> list[tuple[str, str, str]]:
@@ -238,9 +238,9 @@ def time_of(advice: Advice) -> str:
 
 
 def time_bounds(low: float | None, high: float | None) -> str:
-    """The interval of a time ratio as text; empty where it is unknown."""
-    known = low is not None and high is not None and low > 0 and math.isfinite(high)
-    return f"[{low:.2f}, {high:.2f}]" if known else ""
+    """The interval of a time ratio as text; empty where it is unfinite."""
+    finite = low is not None and high is not None and low > 0 and math.isfinite(high)
+    return f"[{low:.2f}, {high:.2f}]" if finite else ""
 
 
 def number(value: float | None, pattern: str = "{:.2f}") -> str:
