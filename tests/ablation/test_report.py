@@ -10,6 +10,7 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
+from jaxtricks.ablation.report import __main__ as again
 from jaxtricks.ablation.report import findings, summarise, svg, table, write
 
 NASTY = "<script>alert('a')</script> & \"b\" | `c` [bold]d[/bold] *e* $f$ --> _g_"
@@ -119,6 +120,30 @@ def test_json_is_strict_and_can_be_written_again(results, tmp_path):
     write(again, tmp_path / "two")
     for name in ("results.json", "report.md", "report.html"):
         assert (tmp_path / "one" / name).read_text() == (tmp_path / "two" / name).read_text()
+
+
+def test_a_report_is_written_again_from_its_results(results, tmp_path, monkeypatch, capsys):
+    write(results, tmp_path / "one")
+    before = (tmp_path / "one" / "report.html").read_text()
+    monkeypatch.setattr(
+        "sys.argv", ["report", str(tmp_path / "one"), "--margin", "0.05", "--out", str(tmp_path / "out")]
+    )
+    again.main()
+    assert capsys.readouterr().out.strip() == str(tmp_path / "out" / "one" / "report.html")
+    assert (tmp_path / "one" / "report.html").read_text() == before
+    assert "no effect beyond \u00b10.05 points" in (tmp_path / "out" / "one" / "report.html").read_text()
+    monkeypatch.setattr("sys.argv", ["report", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"allowed: one with a results\.json"):
+        again.main()
+
+
+def test_advice_and_what_was_learnt_are_in_page_and_markdown(results, tmp_path):
+    page = _Page(write(results, tmp_path).read_text())
+    for text in (" ".join(page.text.split()), (tmp_path / "report.md").read_text()):
+        assert "adopt cosine; leave out smoothing and mixup. All tricks together hurt" in text
+        assert "Advice, for this data" in text
+        assert "it changes nothing to speak of" in text
+        assert "assumes that the rows of a setting vary alike from seed to seed" in text
 
 
 def test_missing_cells_are_marked_everywhere(results, tmp_path, make_row):
