@@ -14,7 +14,7 @@ CSS = f"""{report.CSS}
 @media screen and (prefers-color-scheme: dark) {{
   :root {{ {" ".join(f"--{name}: {colour};" for name, colour in DARK.items())} }}
 }}
-a {{ color: var(--agrees); }}
+a {{ color: var(--helps); }}
 nav ul {{ list-style: none; margin: 1.6rem 0 0; padding: 0; display: grid; gap: .35rem; }}
 nav b {{ margin-right: .4rem; }}
 h3 {{ font-size: 1.05rem; margin: 2.2rem 0 .7rem; }}

@@ -2,12 +2,14 @@
 
 from jaxtricks.ablation.cells import TEACHER_SEED, Cells, run_cells
 from jaxtricks.ablation.headline import Headline, common_headline, headline_of, headline_of_task
+from jaxtricks.ablation.moderated import Moderated, moderated
 from jaxtricks.ablation.progress import Display
 from jaxtricks.ablation.provenance import machine
 from jaxtricks.ablation.results import forward_cost, gather
 from jaxtricks.ablation.search import best_rates, rate_trials
-from jaxtricks.ablation.statistics import Comparison, holm, interval, paired, resolvable, verdict
+from jaxtricks.ablation.statistics import Comparison, holm, interval, paired, resolvable
 from jaxtricks.ablation.variants import MODES, Setting, Variant, settings_grid, variants
+from jaxtricks.ablation.verdicts import agreement, equivalence, seeds_needed, verdict
 from jaxtricks.tricks.trick import Ladder, SilentTrickError, Trick, apply, merge
 
 __all__ = [
@@ -18,13 +20,16 @@ __all__ = [
     "Display",
     "Headline",
     "Ladder",
+    "Moderated",
     "Setting",
     "SilentTrickError",
     "Trick",
     "Variant",
+    "agreement",
     "apply",
     "best_rates",
     "common_headline",
+    "equivalence",
     "forward_cost",
     "gather",
     "headline_of",
@@ -33,10 +38,12 @@ __all__ = [
     "interval",
     "machine",
     "merge",
+    "moderated",
     "paired",
     "rate_trials",
     "resolvable",
     "run_cells",
+    "seeds_needed",
     "settings_grid",
     "variants",
     "verdict",

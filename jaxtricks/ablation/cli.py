@@ -45,7 +45,9 @@ from jaxtricks.ablation.options import (  # noqa: F401 - a script finds all name
     task_of,
     under,
 )
+from jaxtricks.ablation.planning import spread_so_far
 from jaxtricks.ablation.progress import jobs, work
+from jaxtricks.ablation.saved import build_recommendation
 from jaxtricks.tricks import bag
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "jaxtricks" / "xla"
@@ -137,7 +139,10 @@ def run(
             f"--seeds is {len(seeds)}; allowed: 1 to {min(search.SEEDS)}; the search of the rates has the next."
         )
     mode = options.mode or mode
+    chosen = {}
     if isinstance(next(iter(ladder.values())), Setting):
+        if options.recommend:
+            raise UsageError("--recommend is for experiments with one setting; allowed: without it.")
         build_rows = partial(ablation.settings_grid, settings=under(ladder, options), mode=mode)
     elif options.under:
         raise UsageError(f"--under is {' '.join(options.under)}; this experiment has one setting only.")
@@ -197,14 +202,16 @@ def run(
         raise UsageError(f"--out is {out}; allowed: a folder that can be made and written to. {error}") from error
     if also is not None and jax.process_index() == 0:
         also(cells.folder.parent)
-    resolvable = ablation.resolvable(len(seeds), preset.sd)
+    assumed = spread_so_far(rows, cells, seeds, assumed=preset.sd, source=preset.sd_from)
+    spread = assumed["value"]
+    resolvable = ablation.resolvable(len(seeds), spread)
     held_out = 0 if source.validation is None else len(source.validation)
     images = f"{len(source.train):,} + {held_out:,} held out, {len(source.test):,} test images"
     say(f"{title}: {len(rows)} rows x {len(seeds)} seeds, {preset.model} on {preset.data}, {images}")
     device = f"{plan.size} x {jax.devices()[0].device_kind}"
     say(f"batch {recipe.batch}, learning rate {recipe.lr:g}, {recipe.epochs:g} epochs, {device}")
     say(f"Smallest effect that {len(seeds)} seeds resolve (80 % power): {headline.difference(f'{resolvable:.1f}')},")
-    say(f"if paired differences spread by {headline.difference(f'{preset.sd:g}')} ({preset.sd_from}).")
+    say(f"if paired differences spread by {headline.difference(f'{spread:.2g}')} ({assumed['from']}).")
 
     # The cells that are missing.
     logs = [train.json_lines(cells.folder.parent / "log.jsonl")]
@@ -229,11 +236,14 @@ def run(
         mode=mode,
         seeds=seeds,
         model=preset.model,
-        sd_assumed={"value": preset.sd, "from": preset.sd_from},
+        sd_assumed=assumed,
         resolvable=resolvable,
+        margin=options.margin,
     )
     if jax.process_index() == 0:
         report.write(results, cells.folder.parent)
         Console().print(report.table(results))
         say(f"{time.perf_counter() - began:.0f} s. Report: {cells.folder.parent / 'report.html'}")
+    if options.recommend:
+        build_recommendation(recipe, chosen, cells, results, log=logs, say=say, **training)
     return results

@@ -71,6 +71,10 @@ class Options:
     """Names of the tricks to use; all of them if it is left out."""
     under: tuple[str, ...] = ()
     """Names of the settings to measure under, where the experiment has several; all of them if it is left out."""
+    margin: float | None = None
+    """The largest difference that counts as no effect, in the unit of the headline; 0.5 points if it is left out."""
+    recommend: bool = False
+    """Then choose a recipe on held-out images, confirm it with fresh seeds, train it, save it in OUT/recommended."""
     out: Path | None = None
     """Folder of cells and report; runs/NAME if it is left out. What is there already is not trained again."""
     parallel: Literal["jit", "pmap", "shard_map"] = "jit"
@@ -99,7 +103,12 @@ def settle(options: Options, presets: Mapping[str, Preset]) -> Preset:
     preset = presets[choice("--preset", options.preset, presets)]
     names = ("data", "model", "seeds", "epochs", "batch")
     changes = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    for option, value in {**changes, "images": options.images or 1, "size": options.size}.items():
+    for option, value in {
+        **changes,
+        "images": options.images or 1,
+        "size": options.size,
+        "margin": options.margin or 1,
+    }.items():
         if not isinstance(value, str) and not 0 < value < float("inf"):
             raise UsageError(f"--{option} is {value}; allowed: greater than 0.")
     settled = replace(preset, **changes)

@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtricks.ablation.cells import Cells
+from jaxtricks.ablation.cells import TEACHER_SEED, Cells
 from jaxtricks.ablation.headline import common_headline
 from jaxtricks.ablation.provenance import code, machine
+from jaxtricks.ablation.timing import training_seconds
 from jaxtricks.ablation.variants import Variant
 from jaxtricks.analysis import count_macs, count_parameters
 from jaxtricks.data import Dataset
@@ -48,6 +49,7 @@ def gather(
     model: str,
     sd_assumed: dict,
     resolvable: float,
+    margin: float | None = None,
 ) -> dict:
     """Every cell there is, as the one dict that the report is made from.
 
@@ -58,6 +60,7 @@ def gather(
       seeds: those that were asked for; a cell that is missing stays missing.
       sd_assumed: ``value`` and ``from`` of the spread of paired differences that was assumed before the run.
       resolvable: the smallest effect that follows from it, in the unit of the headline.
+      margin: the largest difference that counts as no effect, in the same unit; None: 0.5 points for percent.
 
     Returns:
       Plain values, fit for JSON, in the unit of reports. A row's ``data`` is None where it is the experiment's.
@@ -82,6 +85,7 @@ def gather(
                 "reference": variant.reference,
                 "expected": variant.expected,
                 "paper": variant.paper,
+                "teacher_seconds": _teacher_seconds(variant.recipe.teacher, row_cells),
                 "data": None if variant.data is None else {"name": source.name, "train": len(source.train)},
                 "cells": good,
                 "failed": [cell for cell in runs if "error" in cell],
@@ -120,9 +124,18 @@ def gather(
         "batch": first.batch,
         "sd_assumed": sd_assumed,
         "resolvable": resolvable,
+        "margin": margin,
         "rows": rows,
         "recipe": {v.name: {k: _short(value) for k, value in describe(v.recipe).items()} for v in variants},
     }
+
+
+def _teacher_seconds(teacher: Recipe | None, cells: Cells) -> float | None:
+    """What a row pays for its teacher; None without one."""
+    cell = None if teacher is None else cells.get(teacher, TEACHER_SEED)
+    if teacher is None or cell is None or "error" in cell:
+        return None
+    return training_seconds(cell, {"cost": {"batch": teacher.batch}}, len(cells.dataset.train))
 
 
 def _short(value: Any) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import optimize, special
 
 from jaxtricks import check
+from jaxtricks.ablation._moments import moments, open_unit, values_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +59,12 @@ def paired(treated, control, *, confidence: float = 0.95, resamples: int = 10_00
     Raises:
       ValueError: if the shapes differ or are not ``[n]``, a value is not finite, or an option is out of range.
     """
-    treated, control = _values("treated", treated), _values("control", control)
+    treated, control = values_of("treated", treated), values_of("control", control)
     check.rank("treated", treated, 1)
     check.same_shape("control", control, "treated", treated)
     differences = treated - control
     n = differences.size
-    mean, sd, error = _moments(differences)
+    mean, sd, error = moments(differences)
     low, high = interval(differences, confidence=confidence)
     bootstrap_low, bootstrap_high = bootstrap_interval(
         differences, confidence=confidence, resamples=resamples, seed=seed
@@ -97,9 +98,9 @@ def interval(values, *, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarra
     Raises:
       ValueError: if there are no values, one is not finite, or confidence is out of range.
     """
-    values = _values("values", values)
-    _open_unit("confidence", confidence)
-    mean, _, error = _moments(values)
+    values = values_of("values", values)
+    open_unit("confidence", confidence)
+    mean, _, error = moments(values)
     half = error * special.stdtrit(max(values.shape[-1] - 1, 1), (1 + confidence) / 2)
     return mean - half, mean + half
 
@@ -133,11 +134,11 @@ def bootstrap_interval(
     Reference:
       Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 12.
     """
-    values = _values("values", values)
-    _open_unit("confidence", confidence)
+    values = values_of("values", values)
+    open_unit("confidence", confidence)
     check.positive("resamples", resamples)
     n = values.shape[-1]
-    mean, sd, error = _moments(values)
+    mean, sd, error = moments(values)
     bounded = np.isfinite(error)
     standard = (values - mean[..., None]) / np.where(bounded, sd, 1.0)[..., None]  # mean 0, deviation 1
     draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples).T / n
@@ -179,99 +180,48 @@ def holm(p_values) -> np.ndarray:
     return adjusted
 
 
-def resolvable(n: int, sd: float, *, confidence: float = 0.95, power: float = 0.8) -> float:
-    r"""The smallest true mean difference that a paired t-test of n pairs finds with the given power.
+def resolvable(n: int, sd: float, *, borrowed: float = 0.0, confidence: float = 0.95, power: float = 0.8) -> float:
+    r"""The smallest true mean difference that a t-test of n pairs finds with the given power.
 
     The solution :math:`\delta` of
 
-    .. math:: P(|T| > t_{n-1,\,(1 + confidence) / 2}) = power, \quad T \text{ noncentral } t_{n-1}, \;
-        \text{noncentrality } \delta \sqrt n / sd
+    .. math:: P(|T| > t_{\nu,\,(1 + confidence) / 2}) = power, \quad T \text{ noncentral } t_\nu, \;
+        \nu = n - 1 + borrowed, \; \text{noncentrality } \delta \sqrt n / sd
 
     for one test alone; for the first of m tests under Holm's correction, give ``confidence=1 - alpha / m``.
 
     Args:
       n: number of pairs, 0 or more.
       sd: standard deviation of the differences, 0 or more.
+      borrowed: degrees of freedom that a moderated test adds, 0 or more; 0 is the paired t-test.
       confidence: between 0 and 1.
       power: between 1 - confidence and 1.
 
     Returns:
-      The difference, in the unit of sd; inf for n < 2.
+      The difference, in the unit of sd; inf without a degree of freedom.
 
     Raises:
       ValueError: if an argument is out of range.
     """
     check.between("n", n, 0, np.inf)
     check.between("sd", sd, 0.0, np.inf)
-    _open_unit("confidence", confidence)
+    open_unit("confidence", confidence)
     if not 1 - confidence < power < 1:
         raise ValueError(f"power is {power!r}; allowed: between 1 - confidence and 1, exclusive.")
-    if n < 2:
+    check.between("borrowed", borrowed, 0.0, np.inf)
+    degrees = n - 1 + borrowed
+    if n < 1 or degrees <= 0:
         return np.inf
     if sd == 0:
         return 0.0
-    critical = special.stdtrit(n - 1, (1 + confidence) / 2)
+    critical = special.stdtrit(degrees, (1 + confidence) / 2)
 
     def shortfall(noncentrality: float) -> float:
-        """Of power; T squared is noncentral F with 1 and n - 1 degrees of freedom."""
-        return 1 - special.ncfdtr(1, n - 1, noncentrality**2, critical**2) - power
+        """Of power; T squared is noncentral F with 1 and that many degrees of freedom."""
+        return 1 - special.ncfdtr(1, degrees, noncentrality**2, critical**2) - power
 
     high = 1.0
     while shortfall(high) < 0:
         high *= 2
     root = optimize.brentq(shortfall, 0.0, high)
     return float(root * sd / np.sqrt(n))  # pyright: ignore[reportOperatorIssue] - a tuple only with full_output
-
-
-def verdict(comparison: Comparison, expected_sign: int | None, adjusted_p: float) -> str:
-    """Compare a difference with the sign that was expected.
-
-    Resolved means ``adjusted_p < 1 - comparison.confidence``.
-
-    Args:
-      comparison: from ``paired``.
-      expected_sign: of the mean difference: -1, 0 (no effect expected) or 1; None where nothing was expected.
-      adjusted_p: of this comparison, after ``holm``.
-
-    Returns:
-      ``"agrees"``: resolved, with the expected sign. ``"disagrees"``: resolved, with another sign; any resolved effect
-      where none was expected. ``"higher"``, ``"lower"``: resolved, without an expectation. ``"not resolved"``: all
-      else; it does not say that there is no effect.
-
-    Raises:
-      ValueError: if expected_sign is none of -1, 0, 1, None, or adjusted_p lies outside 0 to 1.
-    """
-    check.option("expected_sign", expected_sign, (-1, 0, 1, None))
-    if not 0 <= adjusted_p <= 1:
-        raise ValueError(f"adjusted_p is {adjusted_p!r}; allowed: 0 to 1.")
-    if adjusted_p >= 1 - comparison.confidence:
-        return "not resolved"
-    if expected_sign is None:
-        return "higher" if comparison.mean > 0 else "lower"
-    return "agrees" if np.sign(comparison.mean) == expected_sign else "disagrees"
-
-
-def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, standard deviation and standard error over the last axis; the error is infinite where it is unknown."""
-    n = values.shape[-1]
-    mean = values.mean(-1)
-    if n == 1:
-        return mean, np.full_like(mean, np.inf), np.full_like(mean, np.inf)
-    sd = values.std(-1, ddof=1)
-    sd = np.where(sd > 1e-9 * np.abs(values).max(-1), sd, 0.0)  # less is rounding
-    return mean, sd, np.where(sd > 0, sd, np.inf) / np.sqrt(n)
-
-
-def _values(name: str, values) -> np.ndarray:
-    values = np.asarray(values, float)
-    check.min_rank(name, values, 1)
-    if values.shape[-1] < 1:
-        raise ValueError(f"{name} has shape {values.shape}; allowed: one value or more.")
-    if not np.all(np.isfinite(values)):
-        raise ValueError(f"{name} is {values.tolist()}; allowed: finite values.")
-    return values
-
-
-def _open_unit(name: str, value: float) -> None:
-    if not 0 < value < 1:
-        raise ValueError(f"{name} is {value!r}; allowed: between 0 and 1, exclusive.")

@@ -2,18 +2,19 @@
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jaxtricks import check
 from jaxtricks.losses import _arguments
 
 
 def distillation(student_logits: jax.Array, teacher_logits: jax.Array, *, temperature: float) -> jax.Array:
-    r"""Cross-entropy of the student to the teacher's softened output.
+    r"""Divergence of the student from the teacher's softened output: for a student that learns from a larger network.
 
-    .. math:: T^2 \sum_c -\mathrm{softmax}(t / T)_c \log \mathrm{softmax}(s / T)_c
+    .. math:: T^2 \sum_c p_c (\log p_c - \log \mathrm{softmax}(s / T)_c), \quad p = \mathrm{softmax}(t / T)
 
-    The factor :math:`T^2` keeps the size of the gradient as T grows. Add it to the loss on the labels.
+    It has the gradient of the cross-entropy that the paper writes, and is 0 where the student agrees: at T = 20 and 10
+    classes that cross-entropy is about 921 whatever the student does. The factor :math:`T^2` keeps the size of the
+    gradient as T grows. Add it to the loss on the labels.
 
     Args:
       student_logits: s, ``[..., C]``, floating point.
@@ -22,7 +23,7 @@ def distillation(student_logits: jax.Array, teacher_logits: jax.Array, *, temper
       temperature: T > 0. Bag of Tricks uses 20.
 
     Returns:
-      The loss of each example, ``[...]``, float32 or wider.
+      The loss of each example, ``[...]``, 0 or more but for rounding, float32 or wider.
 
     Raises:
       ValueError: if the shapes differ, a dtype is no floating point, or temperature is not positive.
@@ -30,7 +31,7 @@ def distillation(student_logits: jax.Array, teacher_logits: jax.Array, *, temper
     Example:
       >>> student, teacher = jnp.zeros((1, 2)), jnp.array([[2.0, 0.0]])
       >>> print(np.asarray(distillation(student, teacher, temperature=2.0)).round(3))
-      [2.773]
+      [0.444]
 
     Reference:
       Hinton et al., Distilling the knowledge in a neural network, arXiv 1503.02531.
@@ -38,8 +39,10 @@ def distillation(student_logits: jax.Array, teacher_logits: jax.Array, *, temper
     student = _arguments.scores("student_logits", student_logits)
     teacher = _arguments.like("teacher_logits", teacher_logits, "student_logits", student)
     check.positive("temperature", temperature)
-    soft = jax.nn.softmax(jax.lax.stop_gradient(teacher) / temperature)
-    return temperature**2 * optax.safe_softmax_cross_entropy(student / temperature, soft)
+    wanted = jax.nn.log_softmax(jax.lax.stop_gradient(teacher) / temperature)
+    soft = jnp.exp(wanted)
+    distance = wanted - jax.nn.log_softmax(student / temperature)
+    return temperature**2 * jnp.sum(soft * jnp.where(soft > 0, distance, 0.0), axis=-1)
 
 
 def logit_regression(student: jax.Array, teacher: jax.Array) -> jax.Array:

@@ -107,13 +107,16 @@ def make_results():
 
 @pytest.fixture
 def results():
-    """One row of each verdict."""
-    return _results(
+    """A stack with a rung that helps, one without an effect and one that hurts."""
+    rows = (
         _row("baseline", ARMS.base, expected=0),
         _row("cosine", ARMS.up, reference="baseline", paper="+0.7 points (a paper)"),
         _row("smoothing", ARMS.level, reference="cosine", seconds=12.0),
         _row("mixup", ARMS.down, reference="smoothing", seconds=9.0),
     )
+    for place, row in enumerate(rows):
+        row["tricks"] = [below["name"] for below in rows[1 : place + 1]]
+    return _results(*rows)
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from jaxtricks.ablation.report import findings, plots, summarise, table, write
+from jaxtricks.ablation.report import __main__ as again
+from jaxtricks.ablation.report import findings, summarise, svg, table, write
 
 NASTY = "<script>alert('a')</script> & \"b\" | `c` [bold]d[/bold] *e* $f$ --> _g_"
 
@@ -72,7 +73,7 @@ def test_page_is_complete_and_loads_nothing(results, tmp_path):
     assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
     assert len(page.ids) == len(set(page.ids))
     assert not re.search(r"url\((?!#)|@import|https?://", text)
-    assert not set(plots.COLOURS.values()) & set(re.findall(r"#[0-9a-f]{6}", text))
+    assert not set(svg.COLOURS.values()) & set(re.findall(r"#[0-9a-f]{6}", text))
     for said in ("agrees", "disagrees", "not resolved", "+0.7 points (a paper)", "a CPU", "--seeds 5", "pilot runs"):
         assert said in page.text
 
@@ -93,7 +94,8 @@ def test_everything_is_escaped(results, tmp_path):
     assert f"Learning curves of {NASTY}" in page.labels
     assert page.drawn.count("$x$ <i>y</i>") == 3
     rendered = _Page(MarkdownIt().enable("table").render((tmp_path / "report.md").read_text()))
-    assert not {"script", "em", "strong", "a"} & set(rendered.tags)
+    assert not {"script", "em", "a"} & set(rendered.tags)
+    assert rendered.tags.count("strong") == 1  # what was learnt
     assert rendered.text.count(NASTY) >= 8
 
 
@@ -101,9 +103,9 @@ def test_markdown_tables_keep_their_columns(results, tmp_path):
     write(results, tmp_path)
     text = (tmp_path / "report.md").read_text()
     page = _Page(MarkdownIt().enable("table").render(text))
-    assert page.tags.count("table") == 4  # results, papers, cost, recipes
-    assert page.tags.count("td") == 7 * 4 + 2 * 1 + 9 * 4 + 4 * 3
-    assert "+1.08 [+0.92, +1.24]" in page.text
+    assert page.tags.count("table") == 5  # results, advice, papers, cost, recipes
+    assert page.tags.count("td") == 7 * 5 + 5 * 3 + 2 * 1 + 9 * 4 + 4 * 3
+    assert "+1.08 [+0.94, +1.22]" in page.text
 
 
 def test_json_is_strict_and_can_be_written_again(results, tmp_path):
@@ -112,12 +114,36 @@ def test_json_is_strict_and_can_be_written_again(results, tmp_path):
     write(results, tmp_path / "one")
     text = (tmp_path / "one" / "results.json").read_text()
     again = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-    assert [row["verdict"] for row in again["summary"]] == [None, "agrees", "not resolved", "disagrees"]
-    assert again["summary"][1]["comparison"]["n"] == 5
+    assert [row["verdict"] for row in again["summary"]] == ["hurts", None, "helps", "no effect", "hurts"]
+    assert again["summary"][2]["comparison"]["n"] == 5
     assert again["rows"][0]["cells"][0]["curve"]["train_loss"][0] is None
     write(again, tmp_path / "two")
     for name in ("results.json", "report.md", "report.html"):
         assert (tmp_path / "one" / name).read_text() == (tmp_path / "two" / name).read_text()
+
+
+def test_a_report_is_written_again_from_its_results(results, tmp_path, monkeypatch, capsys):
+    write(results, tmp_path / "one")
+    before = (tmp_path / "one" / "report.html").read_text()
+    monkeypatch.setattr(
+        "sys.argv", ["report", str(tmp_path / "one"), "--margin", "0.05", "--out", str(tmp_path / "out")]
+    )
+    again.main()
+    assert capsys.readouterr().out.strip() == str(tmp_path / "out" / "one" / "report.html")
+    assert (tmp_path / "one" / "report.html").read_text() == before
+    assert "no effect beyond \u00b10.05 points" in (tmp_path / "out" / "one" / "report.html").read_text()
+    monkeypatch.setattr("sys.argv", ["report", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"allowed: one with a results\.json"):
+        again.main()
+
+
+def test_advice_and_what_was_learnt_are_in_page_and_markdown(results, tmp_path):
+    page = _Page(write(results, tmp_path).read_text())
+    for text in (" ".join(page.text.split()), (tmp_path / "report.md").read_text()):
+        assert "adopt cosine; leave out smoothing and mixup. All tricks together hurt" in text
+        assert "Advice, for this data" in text
+        assert "it changes nothing to speak of" in text
+        assert "assumes that the rows of a setting vary alike from seed to seed" in text
 
 
 def test_missing_cells_are_marked_everywhere(results, tmp_path, make_row):
@@ -154,7 +180,7 @@ def test_terminal_table_fits_and_takes_names_as_they_are(results, width):
     console.print(table(results))
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= width
-    for said in ("[bold]mix", "not resolved", "disagrees", "+1.08 [+0.92, +1.24]"):
+    for said in ("[bold]m", "no effect", "+ ✗", "+1.08 [+0.94, +1.22]"):
         assert said in text
 
 
@@ -168,7 +194,8 @@ def test_other_modes(results, mode, tmp_path):
 
 def test_an_error_in_degrees_is_reported_in_degrees(degrees, tmp_path):
     rows = summarise(degrees)
-    assert [row.verdict for row in rows] == [None, "agrees", "disagrees"]
+    assert [row.verdict for row in rows] == [None, "helps", "hurts"]
+    assert [row.agreement for row in rows] == [None, "agrees", "disagrees"]
     assert [row.sign for row in rows[1:]] == [-1, -1]
     assert rows[1].comparison.mean == pytest.approx(-1.06)
     page = _Page(write(degrees, tmp_path).read_text())
@@ -177,7 +204,7 @@ def test_an_error_in_degrees_is_reported_in_degrees(degrees, tmp_path):
     assert not re.search("accuracy|points| %(?= against)", text)
     for words in (
         "A lower error is better.",
-        "smooth targets, \u22121.06 [\u22121.17, \u22120.95]° against baseline, as expected",
+        "smooth targets helps, \u22121.06 [\u22121.17, \u22120.95]° against baseline, as expected",
         "+1.06 [+0.99, +1.13]° against baseline, where a decrease was expected",
         "Test error, °",
         "Difference, °",
@@ -188,8 +215,8 @@ def test_an_error_in_degrees_is_reported_in_degrees(degrees, tmp_path):
     ):
         assert words in text, words
     markdown = (tmp_path / "report.md").read_text()
-    assert "| variant | sign | error, ° | difference \\[95 %\\] |" in markdown
-    assert "| smooth targets | \u2212 | 6.32 | \u22121.06 \\[\u22121.17, \u22120.95\\] |" in markdown
+    assert "| variant | paper | error, ° | difference \\[95 %\\] |" in markdown
+    assert "| smooth targets | \u2212 agrees | 6.32 | \u22121.06 \\[\u22121.17, \u22120.95\\] |" in markdown
     assert "a lower error is better" in markdown
 
 
@@ -208,4 +235,7 @@ def test_nothing_but_a_headline_is_compared(results, tmp_path):
     page = _Page(write(other, tmp_path).read_text())
     assert "accuracy" not in page.text
     assert "Test dice score" in page.text
-    assert [row.verdict for row in summarise(other)] == [row.verdict for row in summarise(results)]
+    for row, same in zip(summarise(other), summarise(results), strict=True):
+        assert row.adjusted_p == same.adjusted_p
+        assert row.verdict == ("not resolved" if same.verdict == "no effect" else same.verdict)  # no margin but points
+    assert "\u00b1" not in page.text

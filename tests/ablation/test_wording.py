@@ -1,20 +1,24 @@
 """What the report says: findings, changes of a recipe, numbers."""
 
 import math
+import re
 
 import pytest
 
-from jaxtricks.ablation.report.wording import about, amount, bounds, changes, findings, p_value, signed
+from jaxtricks.ablation.report.wording import about, amount, bounds, changes, compact, findings, p_value, signed
 from jaxtricks.ablation.summary import summarise
 
 
 def test_findings_name_what_was_resolved_and_what_was_not(results):
     said = findings(results, summarise(results))
-    assert "Of 3 differences, 2 differ from zero" in said
-    assert "cosine, +1.08 [+0.92, +1.24] points against baseline, as expected" in said
+    assert "Of 4 differences, 3 differ from zero" in said
+    assert "Resolved: the complete stack hurts, " in said
+    assert "cosine helps, +1.08 [+0.94, +1.22] points against baseline, as expected" in said
     assert "against smoothing, where an increase was expected" in said
-    assert "Not resolved: smoothing." in said
+    assert "No effect beyond \u00b10.5 points: smoothing." in said
     assert "0.84 points" in said
+    narrow = results | {"margin": 0.05}
+    assert re.search(r"Not resolved: smoothing \(\d+ seeds would do\)\.", findings(narrow, summarise(narrow)))
 
 
 def test_changes_are_followed_into_what_differs(results):
@@ -28,14 +32,39 @@ def test_changes_are_followed_into_what_differs(results):
     recipes["cosine"] = {
         "lr": "0.1",
         "model": '{"resnet": {"stem": "B", "blocks": ["1", "3"]}}',
-        "mix": '{"mixup": "0.2"}',
+        "mix": '{"mixup": {"alpha": "0.2"}}',
     }
-    assert changes(results, summarise(results)[1]) == [
+    assert changes(results, summarise(results)[2]) == [
         ("model / resnet / stem", "A", "B"),
         ("model / resnet / blocks / 1", "2", "3"),
-        ("mix", "None", '{"mixup": "0.2"}'),
+        ("mix", "None", "mixup(alpha=0.2)"),
         ("[", "[", "\u2013"),
     ]
+
+
+def test_a_teacher_is_told_by_where_it_differs(results):
+    own = {"lr": "0.1", "loss": "soft", "model": '{"resnet": {"blocks": ["1", "1"]}}', "teacher": "None"}
+    results["recipe"]["baseline"] = own
+    teacher = '{"lr": "0.1", "loss": "hard", "model": {"resnet": {"blocks": ["1", "2"]}}, "teacher": "None"}'
+    results["recipe"]["cosine"] = own | {"teacher": teacher}
+    assert changes(results, summarise(results)[2]) == [
+        ("teacher", "None", "a recipe; below, where it differs from this row's"),
+        ("teacher / loss", "this row: soft", "hard"),
+        ("teacher / model / resnet / blocks / 1", "this row: 1", "2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({"mixup": {"alpha": "0.2"}}, "mixup(alpha=0.2)"),
+        ({"chain": {"stages": [{"crop": {}}, "flip"]}}, "chain(stages=[crop(), flip])"),
+        ({"a": "1", "b": ["2"]}, "{a: 1, b: [2]}"),
+        ("None", "None"),
+    ],
+)
+def test_a_value_is_written_as_a_call(value, text):
+    assert compact(value) == text
 
 
 def test_what_the_rows_train_on_is_told_where_it_is_their_own(results):

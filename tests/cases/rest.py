@@ -199,7 +199,9 @@ ELSEWHERE = {
             ablation.report.markdown ablation.report.render ablation.report.summarise ablation.report.table
             ablation.report.write""",
         "tests/ablation/test_search.py": "ablation.best_rates ablation.rate_trials",
-        "tests/ablation/test_statistics.py": "ablation.verdict",
+        "tests/ablation/test_moderated.py": "ablation.moderated",
+        "tests/ablation/test_verdicts.py": """ablation.agreement ablation.equivalence ablation.seeds_needed
+            ablation.verdict""",
         "tests/ablation/test_cells.py": "data.identity",
         "tests/ablation/test_tricks.py": "ablation.merge ablation.settings_grid ablation.variants",
         "tests/analysis/test_cost.py": "analysis.count_macs",

@@ -13,6 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from jaxtricks.ablation.advice import Advice, advise, lesson
 from jaxtricks.ablation.headline import Headline, headline_of
 from jaxtricks.ablation.report.html import CSS, render
 from jaxtricks.ablation.report.wording import (
@@ -24,29 +25,25 @@ from jaxtricks.ablation.report.wording import (
     costs,
     difference,
     findings,
+    gain_of,
     made_with,
+    method,
     number,
     p_value,
+    time_of,
 )
 from jaxtricks.ablation.summary import Row, summarise
 
 __all__ = ["CSS", "Row", "findings", "markdown", "render", "summarise", "table", "write"]
 
-STYLE = {
-    "agrees": "bold blue",
-    "disagrees": "bold red",
-    "higher": "bold",
-    "lower": "bold",
-    "not resolved": "dim",
-    None: "",
-}
+STYLE = {"helps": "bold blue", "hurts": "bold red", "no effect": "bold", "not resolved": "dim", None: ""}
 SIGNS = {1: "+", 0: "0", -1: MINUS, None: DASH}
 COSTS = ("variant", "run s", "step ms", "MACs", "step FLOPs", "peak MiB", "parameters", "waiting %", "skipped steps")
 
 
 def head(headline: Headline) -> tuple[str, ...]:
     """The columns of the short table."""
-    return ("variant", "sign", headline.title, "difference [95 %]", "p Holm", "verdict", "time")
+    return ("variant", "paper", headline.title, "difference [95 %]", "p Holm", "verdict", "time")
 
 
 def table(results: Mapping[str, Any]) -> Table:
@@ -62,7 +59,7 @@ def table(results: Mapping[str, Any]) -> Table:
         title=Text(results["title"]), title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
     for i, column in enumerate(head(headline_of(results))):
-        words = i in (0, 5)
+        words = i in (0, 1, 5)
         lines.add_column(
             column.replace(", ", "\n") if i == 2 else column,
             justify="left" if words else "right",
@@ -70,7 +67,8 @@ def table(results: Mapping[str, Any]) -> Table:
             no_wrap=i > 0,
         )
     for row in summarise(results):
-        cells = _cells(row, len(results["seeds"]))
+        cells = list(_cells(row, len(results["seeds"])))
+        cells[1] = cells[1].replace("disagrees", "✗").replace("agrees", "✓")  # a terminal is narrow
         lines.add_row(*[Text(cell, style=STYLE[row.verdict] if i == 5 else "") for i, cell in enumerate(cells)])
     return lines
 
@@ -110,20 +108,25 @@ def markdown(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
     """
     planned, headline = len(results["seeds"]), headline_of(results)
     facts = about(results) | made_with(results)
-    changed = [(row.name, *change) for row in rows if row.reference is not None for change in changes(results, row)]
+    variants = [row for row in rows if row.arm == row.name]
+    changed = [(row.name, *change) for row in variants if row.reference is not None for change in changes(results, row)]
     failed = [(row.name, str(seed), error) for row in rows for seed, error in row.failed]
     papers = [(row.name, row.paper) for row in rows if row.paper]
+    advice = [_advised(one) for one in advise(results, rows)]
     parts = [
         f"# {_escape(results['title'])}",
+        f"**{_escape(lesson(results, rows))}**",
         _escape(findings(results, rows)),
         _grid(head(headline), [_cells(row, planned) for row in rows]),
-        f"Difference{' in ' + headline.step if headline.step else ''}; sign: expected of it"
-        f"{', a lower ' + headline.words + ' is better' if headline.better == 'lower' else ''}. "
-        "Resolved: Holm-corrected p of the paired t-test below 0.05. Time: ratio to the reference.",
+        f"Difference{' in ' + headline.step if headline.step else ''}; paper: the sign that it leads to expect"
+        f"{', a lower ' + headline.words + ' is better' if headline.better == 'lower' else ''}, and whether what was "
+        "resolved agrees. Time: of training, ratio to the reference. " + _escape(method(results, rows)),
+        "## Advice, for this data" if advice else "",
+        _grid(("trick", "advice", "gain [95 %]", "time [95 %]", "why"), advice) if advice else "",
         "## Papers" if papers else "",
         _grid(("variant", "paper"), papers) if papers else "",
         "## Cost",
-        _grid(COSTS, [(row.name, *costs(row)) for row in rows]),
+        _grid(COSTS, [(row.name, *costs(row)) for row in variants]),
         "## What changed in each recipe" if changed else "",
         _grid(("variant", "field", "before", "after"), changed) if changed else "",
         "## Failed runs" if failed else "",
@@ -140,13 +143,18 @@ def _cells(row: Row, planned: int) -> tuple[str, ...]:
     compared = row.reference is not None
     return (
         row.name + (f" ({len(row.seeds)} of {planned} seeds)" if row.missing else ""),
-        SIGNS[row.sign] if compared else DASH,
+        SIGNS[row.sign] + (f" {row.agreement}" if row.agreement else "") if compared else DASH,
         number(row.mean),
         difference(row),
-        p_value(row.adjusted_p if row.comparison else None),
+        p_value(row.adjusted_p if row.tested else None),
         row.verdict or DASH,
         number(row.ratio["time"], TIMES + "{:.2f}"),
     )
+
+
+def _advised(advice: Advice) -> tuple[str, ...]:
+    """A row of the table of advice."""
+    return (advice.trick, advice.action, gain_of(advice), time_of(advice), advice.why)
 
 
 def _grid(heads: Sequence[str], body: Sequence[Sequence[str]]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from jaxtricks.ablation.advice import advise, lesson
 from jaxtricks.ablation.headline import Headline, headline_of
 from jaxtricks.ablation.report import plots, wording
 from jaxtricks.ablation.summary import Row
@@ -26,16 +27,19 @@ TEMPLATES.filters |= {
     "signed": wording.signed,
     "number": wording.number,
     "p_value": wording.p_value,
+    "gain": wording.gain_of,
+    "time": wording.time_of,
+    "time_interval": lambda ends: wording.time_bounds(*ends),
     "interval": lambda ends: wording.bounds(*ends),
     "interval_of_values": lambda ends: wording.bounds(ends[0], ends[1], "{:.2f}".format),
 }
 VERDICTS = {  # class in the style sheet, symbol
-    "agrees": ("agrees", "●"),
-    "disagrees": ("disagrees", "◆"),
-    "higher": ("found", "▲"),
-    "lower": ("found", "▼"),
+    "helps": ("helps", "●"),
+    "hurts": ("hurts", "◆"),
+    "no effect": ("none", "■"),
     "not resolved": ("open", "○"),
 }
+ACTIONS = {"adopt": "helps", "drop": "hurts", "undecided": "open"}
 SIGNS = {1: "increase", 0: "no effect", -1: "decrease", None: wording.DASH}
 
 
@@ -51,35 +55,45 @@ def render(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
     """
     headline = headline_of(results)
     compared = [row for row in rows if row.reference is not None]
+    variants = [row for row in rows if row.arm == row.name]  # the complete stack has no recipe or runs of its own
     return TEMPLATES.get_template("page.html.j2").render(
         results=results,
         rows=rows,
+        variants=variants,
         compared=compared,
         headline=headline,
         planned=len(results["seeds"]),
         verdicts=VERDICTS,
         signs=SIGNS,
         about=list(wording.about(results).values()),
+        lesson=lesson(results, rows),
         findings=wording.findings(results, rows),
+        method=wording.method(results, rows),
+        against={row.name: wording.against(row) for row in compared},
+        verdict_words={row.name: wording.verdict_of(row, results) for row in rows},
+        margin=wording.margin(results),
+        advice=advise(results, rows),
+        actions=ACTIONS,
         facts=wording.made_with(results),
-        costs={row.name: wording.costs(row) for row in rows},
-        changes={row.name: wording.changes(results, row) for row in compared},
-        failures=[failure for row in rows for failure in _failures(row)],
-        figures=_figures(results, rows, compared, headline),
+        costs={row.name: wording.costs(row) for row in variants},
+        changes={row.name: wording.changes(results, row) for row in variants if row.reference is not None},
+        failures=[failure for row in variants for failure in _failures(row)],
+        figures=_figures(results, rows, variants, headline),
         has_band=results["resolvable"] is not None and math.isfinite(results["resolvable"]),
     )
 
 
-def _figures(results, rows: Sequence[Row], compared: Sequence[Row], headline: Headline) -> dict[str, Any]:
+def _figures(results, rows: Sequence[Row], variants: Sequence[Row], headline: Headline) -> dict[str, Any]:
     """The figures as SVG, None where there is nothing to draw; ``curves`` are ``(name, figure)`` by row."""
-    timed = [row for row in rows if row.comparison]
+    timed = [row for row in rows if row.tested and row.ratio["time"] is not None and row.about != "interaction"]
     entries = {row["name"]: row for row in results["rows"]}
     drawn = [row for row in results["rows"] if row["cells"]]
     limits = plots.curve_limits(drawn, headline)
+    compared = any(row.reference is not None for row in rows)
     differences = plots.differences(rows, headline, resolvable=results["resolvable"]) if compared else None
     return {
         "differences": differences and Markup(differences),
-        "values": Markup(plots.values(rows, headline, connect=results["mode"] == "stack")),
+        "values": Markup(plots.values(variants, headline, connect=results["mode"] == "stack")),
         "gain_per_cost": Markup(plots.gain_per_cost(timed, headline)) if timed else None,
         "curves": [
             (row["name"], Markup(plots.curves(row, entries.get(row["reference"]), headline, limits))) for row in drawn

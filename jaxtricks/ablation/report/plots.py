@@ -1,9 +1,6 @@
 """Figures of a report, as SVG text that takes its colours and its font from the page around it."""
 
-import html
-import io
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,42 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from jaxtricks.ablation.headline import Headline
+from jaxtricks.ablation.report.svg import BLUE, INK, LINE, MUTED, ORANGE, PAPER, STYLE, svg_of
 from jaxtricks.ablation.report.wording import MINUS
 from jaxtricks.ablation.summary import Row
 
-# Matplotlib draws with these stand-ins; in the SVG they become variables of the page's style sheet, light and dark.
-COLOURS = {
-    "ink": "#00000a",
-    "muted": "#00000b",
-    "line": "#00000c",
-    "paper": "#00000d",
-    "agrees": "#00000e",
-    "disagrees": "#00000f",
-}
-INK, MUTED, LINE, PAPER, BLUE, ORANGE = COLOURS.values()
 MARKS: dict[str | None, dict[str, Any]] = {  # distinguished by shape and filling as well as by colour
-    "agrees": {"marker": "o", "color": BLUE, "markerfacecolor": BLUE},
-    "disagrees": {"marker": "D", "color": ORANGE, "markerfacecolor": ORANGE},
-    "higher": {"marker": "^", "color": INK, "markerfacecolor": INK},
-    "lower": {"marker": "v", "color": INK, "markerfacecolor": INK},
+    "helps": {"marker": "o", "color": BLUE, "markerfacecolor": BLUE},
+    "hurts": {"marker": "D", "color": ORANGE, "markerfacecolor": ORANGE},
+    "no effect": {"marker": "s", "color": MUTED, "markerfacecolor": MUTED},
     "not resolved": {"marker": "o", "color": MUTED, "markerfacecolor": PAPER},
     None: {"marker": "s", "color": INK, "markerfacecolor": INK},
-}
-STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-    "font.family": "DejaVu Sans",
-    "font.size": 8.5,
-    "text.color": INK,
-    "axes.edgecolor": LINE,
-    "axes.labelcolor": MUTED,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": LINE,
-    "ytick.color": LINE,
-    "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": MUTED,
-    "axes.formatter.useoffset": False,
 }
 WIDTH = 5.6  # inches
 
@@ -68,14 +39,14 @@ def differences(rows: Sequence[Row], headline: Headline, *, resolvable: float | 
         axes.axvspan(-resolvable, resolvable, color=LINE, alpha=0.35, linewidth=0)
     axes.axvline(0, color=MUTED, linewidth=1)
     for y, row in enumerate(rows):
-        if row.comparison is None:
+        if row.tested is None:
             _note(axes, y, "no pairs" if row.reference is not None else "reference")
         else:
-            _interval(axes, y, row.differences, row.comparison.mean, *_ends(row), row.verdict, limits)
+            _interval(axes, y, row.differences, row.tested.mean, *_ends(row), row.verdict, limits)
     axes.set_xlim(*limits)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _sign(x)))
     axes.set_xlabel(f"Difference in test {headline.words}" + (f", {headline.step}" if headline.step else ""))
-    return _svg(figure, f"Mean difference in test {headline.words} and 95 % interval of every variant")
+    return svg_of(figure, f"Mean difference in test {headline.words} and 95 % interval of every variant")
 
 
 @matplotlib.rc_context(STYLE)
@@ -101,21 +72,21 @@ def values(rows: Sequence[Row], headline: Headline, *, connect: bool) -> str:
             _interval(axes, y, row.values, row.mean, row.low, row.high, None, limits)
     axes.set_xlim(*limits)
     axes.set_xlabel(f"Test {headline.title}")
-    return _svg(figure, f"Mean test {headline.words} and 95 % interval of every variant")
+    return svg_of(figure, f"Mean test {headline.words} and 95 % interval of every variant")
 
 
 @matplotlib.rc_context(STYLE)
 def gain_per_cost(rows: Sequence[Row], headline: Headline) -> str:
-    """Mean difference against extra training time, each relative to the row's reference.
+    """Mean difference against extra training time, each relative to the row's reference, with both intervals.
 
     Args:
-      rows: one or more with a comparison; the others are left out.
+      rows: one or more with a test and a time ratio.
       headline: what the rows are compared by.
     """
     points = [
-        (row, 100 * (row.ratio["time"] - 1), row.comparison.mean)
+        (row, 100 * (ratio - 1), row.tested.mean)
         for row in rows
-        if row.comparison is not None and row.ratio["time"] is not None
+        if (ratio := row.ratio["time"]) is not None and row.tested is not None
     ]
     rows, times, gains = zip(*sorted(points, key=lambda point: -point[2]), strict=True)
     figure = Figure(figsize=(WIDTH, max(2.8, 0.22 * len(rows) + 1)), layout="constrained")
@@ -137,10 +108,19 @@ def gain_per_cost(rows: Sequence[Row], headline: Headline) -> str:
     bottom, top = axes.get_ylim()
     heights = _spread([(gain - bottom) / (top - bottom) for gain in gains], 0.17 / (figure.get_figheight() - 0.6))
     for row, time, gain, height in zip(rows, times, gains, heights, strict=True):
-        axes.plot(time, gain, markersize=6, zorder=3, **MARKS[row.verdict])
+        mark = MARKS[row.verdict]
+        axes.plot(time, gain, markersize=6, zorder=3, **mark)
+        bar = {"color": mark["color"], "linewidth": 1, "alpha": 0.5, "zorder": 2}
+        ends = [min(max(end, bottom), top) for end in _ends(row)]
+        axes.plot([time, time], ends, **bar)
+        if row.time_low is not None and row.time_low > 0 and math.isfinite(row.time_high):
+            left, right = axes.get_xlim()
+            axes.plot(
+                [min(max(100 * (end - 1), left), right) for end in (row.time_low, row.time_high)], [gain] * 2, **bar
+            )
         place = {"xytext": (1.06, height), "textcoords": "axes fraction", "va": "center", "fontsize": 7.5}
         axes.annotate(_short(row.name), (time, gain), arrowprops=line, **place)
-    return _svg(figure, f"Difference in test {headline.words} against extra training time")
+    return svg_of(figure, f"Difference in test {headline.words} against extra training time")
 
 
 @matplotlib.rc_context(STYLE)
@@ -168,7 +148,7 @@ def curves(
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.tick_params(labelsize=7.5)
     panels[1].xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    return _svg(figure, f"Learning curves of {row['name']}")
+    return svg_of(figure, f"Learning curves of {row['name']}")
 
 
 def curve_limits(rows: Sequence[Mapping[str, Any]], headline: Headline) -> list[tuple[float, float]]:
@@ -261,7 +241,7 @@ def _note(axes, y, text: str) -> None:
 
 
 def _ends(row: Row) -> tuple[float, float]:
-    return (row.comparison.low, row.comparison.high) if row.comparison else (-math.inf, math.inf)
+    return (row.tested.low, row.tested.high) if row.tested else (-math.inf, math.inf)
 
 
 def _limits(lines, *, min_span: float, through: float | None = None) -> tuple[float, float]:
@@ -279,20 +259,3 @@ def _limits(lines, *, min_span: float, through: float | None = None) -> tuple[fl
     low, high = max(min([low, *ends]), low - span), min(max([high, *ends]), high + span)
     pad = 0.04 * max(high - low, min_span)
     return low - pad, high + pad
-
-
-def _svg(figure: Figure, description: str) -> str:
-    """The figure as an element of a page: colours as variables, ids of its own, no size, metadata or style sheet."""
-    for axes in figure.axes:
-        axes.patch.set_visible(False)
-    buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": description}):
-        metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        figure.savefig(buffer, format="svg", metadata=metadata, transparent=True)
-    svg = buffer.getvalue()
-    box = re.findall(r'viewBox="[^"]*"', svg)[0]
-    body = svg[svg.index("</defs>") + len("</defs>") :]  # behind the style sheet, which would reach all of the page
-    body = re.sub(r'<g id="[^"]*"', "<g", body)
-    for role, colour in COLOURS.items():
-        body = body.replace(colour, f"var(--{role})")
-    return f'<svg {box} role="img" aria-label="{html.escape(description)}">{body}'

@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxtricks.ablation.advice import Advice
 from jaxtricks.ablation.headline import headline_of
 from jaxtricks.ablation.summary import Row
+from jaxtricks.ablation.verdicts import MOST_SEEDS, margin_of
 
 DASH, MINUS, TIMES = "\u2013", "\u2212", "\u00d7"
 
@@ -23,10 +25,11 @@ def findings(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
       One paragraph.
     """
     planned, headline = len(results["seeds"]), headline_of(results)
-    sentences = [f"{_count(len(rows), 'variant')}, {_count(planned, 'seed')} each."]
-    compared = [row for row in rows if row.reference is not None]
-    resolved = [row for row in compared if row.verdict != "not resolved"]
-    unresolved = [row.name for row in compared if row.verdict == "not resolved"]
+    sentences = [f"{_count(len(results['rows']), 'variant')}, {_count(planned, 'seed')} each."]
+    compared = [row for row in rows if row.verdict is not None]
+    resolved = [row for row in compared if row.verdict in ("helps", "hurts")]
+    absent = [row.name for row in compared if row.verdict == "no effect"]
+    unresolved = [row for row in compared if row.verdict == "not resolved"]
     if compared:
         sentences.append(
             f"Of {_count(len(compared), 'difference')}, {len(resolved) or 'none'} differ from zero "
@@ -36,13 +39,15 @@ def findings(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
         sentences.append(f"A lower {headline.words} is better.")
     if resolved:
         effects = [
-            f"{row.name}, {headline.difference(difference(row))} against {row.reference}{_surprise(row)}"
+            f"{row.name} {row.verdict}, {headline.difference(difference(row))} {against(row)}{_surprise(row)}"
             for row in resolved
         ]
         sentences.append(f"Resolved: {'; '.join(effects)}.")
+    if absent:
+        sentences.append(f"No effect beyond {margin(results)}: {'; '.join(absent)}.")
     if unresolved:
         sentences.append(
-            f"Not resolved: {'; '.join(unresolved)}. Such an effect may be absent, "
+            f"Not resolved: {'; '.join(row.name + _seeds(row) for row in unresolved)}. Such an effect may be absent, "
             "or smaller than these runs can show; it is not shown to be zero."
         )
     smallest, assumed = results["resolvable"], results["sd_assumed"]
@@ -65,6 +70,39 @@ def findings(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
     if any(row.missing for row in rows):
         sentences.append("A difference is taken over the seeds that both of its variants finished.")
     return " ".join(sentences)
+
+
+def margin(results: Mapping[str, Any]) -> str:
+    """What counts as no effect, with its unit, "\u00b10.5 points"; empty where nothing does."""
+    headline = headline_of(results)
+    largest = margin_of(results.get("margin"), headline)
+    return "" if largest is None else headline.difference(f"\u00b1{largest:g}")
+
+
+def against(row: Row) -> str:
+    """What a difference is taken to, in words."""
+    if row.about == "interaction":
+        return "beyond the sum of both alone"
+    return f"against {row.reference}"
+
+
+def verdict_of(row: Row, results: Mapping[str, Any]) -> str:
+    """The verdict in words, the margin with it; a dash where nothing is compared."""
+    return f"no effect beyond {margin(results)}" if row.verdict == "no effect" else row.verdict or DASH
+
+
+def method(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
+    """How the differences were tested and what that assumes, in two sentences; one if nothing was borrowed."""
+    tested = [row.tested for row in rows if row.tested is not None]
+    borrowed = max((one.borrowed for one in tested), default=0.0)
+    test = "Verdicts: a t-test of paired differences, corrected by Holm's method over all rows with a reference."
+    if not borrowed:
+        return test
+    return (
+        f"{test} Each row's variance is drawn towards those of the other rows, for up to {borrowed:.1f} degrees of "
+        "freedom more, which assumes that the rows of a setting vary alike from seed to seed, and the less the more "
+        "their variances are seen to differ; a row that varies more than the others keeps its own."
+    )
 
 
 def costs(row: Row) -> tuple[str, ...]:
@@ -117,11 +155,21 @@ def made_with(results: Mapping[str, Any]) -> dict[str, str]:
 def changes(results: Mapping[str, Any], row: Row) -> list[tuple[str, str, str]]:
     """``(field, before, after)`` for each part of a row's recipe that differs from its reference's.
 
-    A field that holds the same kind of JSON on both sides is followed down to the parts that differ.
+    A field that holds the same kind of JSON on both sides is followed down to the parts that differ. A recipe within a
+    recipe, that of a teacher, is shown by where it differs from the row's own.
     """
     recipes = results["recipe"]
     before, after = recipes.get(row.reference, {}), recipes.get(row.name, {})
-    return [change for field in dict.fromkeys([*before, *after]) for change in _differing(field, before, after, field)]
+    differing = []
+    for field in dict.fromkeys([*before, *after]):
+        old, new = _parsed(before.get(field, DASH)), _parsed(after.get(field, DASH))
+        if isinstance(new, dict) and not isinstance(old, dict) and {"model", "loss"} <= new.keys() & after.keys():
+            differing.append((field, compact(old), "a recipe; below, where it differs from this row's"))
+            parts = [_differing(f"{field} / {part}", after, new, part) for part in new if part != field]
+            differing += [(path, f"this row: {mine}", theirs) for some in parts for path, mine, theirs in some]
+        else:
+            differing += _differing(field, before, after, field)
+    return differing
 
 
 def _differing(path: str, before: Any, after: Any, key: Any) -> list[tuple[str, str, str]]:
@@ -134,8 +182,19 @@ def _differing(path: str, before: Any, after: Any, key: Any) -> list[tuple[str, 
         return [
             change for part in dict.fromkeys([*old, *new]) for change in _differing(f"{path} / {part}", old, new, part)
         ]
-    before, after = (side if isinstance(side, str) else json.dumps(side, ensure_ascii=False) for side in (old, new))
-    return [(path, before, after)]
+    return [(path, compact(old), compact(new))]
+
+
+def compact(value: Any) -> str:
+    """A described value as one would write it: ``{"mixup": {"alpha": "0.2"}}`` is ``mixup(alpha=0.2)``."""
+    if isinstance(value, dict) and len(value) == 1 and isinstance(next(iter(value.values())), dict):
+        ((name, arguments),) = value.items()
+        return f"{name}({', '.join(f'{key}={compact(entry)}' for key, entry in arguments.items())})"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {compact(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(compact, value)) + "]"
+    return str(value)
 
 
 def _parsed(value: Any) -> Any:
@@ -160,9 +219,28 @@ def bounds(low: float | None, high: float | None, show=signed) -> str:
 
 def difference(row: Row) -> str:
     """Mean difference and interval of a row as text, a dash where there is none."""
-    if row.comparison is None:
+    if row.tested is None:
         return DASH
-    return f"{signed(row.comparison.mean)} {bounds(row.comparison.low, row.comparison.high)}"
+    return f"{signed(row.tested.mean)} {bounds(row.tested.low, row.tested.high)}"
+
+
+def gain_of(advice: Advice) -> str:
+    """What a trick adds to the headline, and its interval, as text; a dash where there is none."""
+    return DASH if advice.gain is None else f"{signed(advice.gain[0])} {bounds(*advice.gain[1:])}"
+
+
+def time_of(advice: Advice) -> str:
+    """Training time with a trick over that without it, and its interval, as text; a dash where there is none."""
+    if advice.time is None:
+        return DASH
+    ratio, low, high = advice.time
+    return f"{TIMES}{ratio:.2f} {time_bounds(low, high)}".rstrip()
+
+
+def time_bounds(low: float | None, high: float | None) -> str:
+    """The interval of a time ratio as text; empty where it is unfinite."""
+    finite = low is not None and high is not None and low > 0 and math.isfinite(high)
+    return f"[{low:.2f}, {high:.2f}]" if finite else ""
 
 
 def number(value: float | None, pattern: str = "{:.2f}") -> str:
@@ -186,10 +264,17 @@ def amount(value: float | None) -> str:
 
 
 def _surprise(row: Row) -> str:
-    if row.sign is None:
+    if row.agreement is None:
         return ""
-    signs = {1: "an increase", -1: "a decrease", 0: "no effect"}
-    return ", as expected" if row.verdict == "agrees" else f", where {signs[row.sign]} was expected"
+    signs = {1: "an increase", -1: "a decrease", 0: "no effect", None: ""}
+    return ", as expected" if row.agreement == "agrees" else f", where {signs[row.sign]} was expected"
+
+
+def _seeds(row: Row) -> str:
+    """How many seeds would resolve the row."""
+    if row.tested is None or not math.isfinite(row.tested.sd):
+        return ""
+    return f" ({row.needed} seeds would do)" if row.needed else f" (more than {MOST_SEEDS} seeds)"
 
 
 def _count(n: int, noun: str) -> str:

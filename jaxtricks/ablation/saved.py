@@ -1,0 +1,156 @@
+"""The recommended recipe, trained and saved, and what it says of images."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from jaxtricks.ablation.cells import Cells
+from jaxtricks.ablation.headline import headline_of_task
+from jaxtricks.ablation.recommend import FRESH, Recommendation, candidates_of, recommend, sentence
+from jaxtricks.archive import read_npz
+from jaxtricks.data import Dataset
+from jaxtricks.fingerprint import describe
+from jaxtricks.train import Guard, Plan, Recipe, build_model, fit
+from jaxtricks.tricks.trick import Ladder
+
+BATCH = 256  # images that are predicted at once
+
+
+def train_and_save(
+    choice: Recommendation,
+    cells: Cells,
+    folder: str | Path,
+    *,
+    plan: Plan,
+    seed: int = FRESH[0],
+    log: Iterable[Callable[[dict], None]] = (),
+    guard: Guard | None = None,
+) -> Path:
+    """Train the recommended recipe, and leave its weights, its description and its predictions for the test images.
+
+    Args:
+      choice: from ``recommend``.
+      cells: as there; its dataset is trained on, and a teacher is kept there.
+      folder: made if missing; ``weights.npz``, ``recommendation.json`` and ``predictions.npz`` (``output``, and
+        ``label`` where the data has one) are written, by the first process.
+      plan: where the steps run, one seed at a time.
+      seed: of the run.
+      log, guard: as in ``run_cells``.
+
+    Returns:
+      The folder.
+    """
+    recipe, log, folder = choice.recipe, tuple(log), Path(folder)
+    plan = Plan(kind=plan.kind)
+    teacher = None
+    if recipe.teacher is not None:
+        teacher = cells.teacher(recipe.teacher, plan, _to_all(log), test=False, guard=guard)
+    (run,) = fit(recipe, cells.dataset, seeds=(seed,), plan=plan, teacher=teacher, test=False, log=log, guard=guard)
+    if jax.process_index() == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        trees = dict(zip(("params", "stats"), jax.tree.map(np.asarray, run.variables), strict=True))
+        weights: dict[str, Any] = dict(flatten_dict(trees, sep="/"))
+        np.savez(folder / "weights.npz", **weights)
+        facts = {
+            "tricks": list(choice.tricks),
+            "selected": list(choice.selected),
+            "sentence": sentence(choice, headline_of_task(recipe.task)),
+            "steps": [asdict(step) for step in choice.steps],
+            "confirmation": choice.confirmation and asdict(choice.confirmation),
+            "test": choice.test and asdict(choice.test),
+            "seed": seed,
+            "recipe": describe(recipe),
+        }
+        text = json.dumps(facts, indent=1, ensure_ascii=False, default=str)
+        (folder / "recommendation.json").write_text(text + "\n", encoding="utf-8")
+        split = cells.dataset.test
+        if split.resident:
+            said: dict[str, Any] = {"output": predict(recipe, cells.dataset, run.variables, np.asarray(split["image"]))}
+            if "label" in split.columns:
+                said["label"] = np.asarray(split["label"])
+            np.savez(folder / "predictions.npz", **said)
+    return folder
+
+
+def build_recommendation(
+    baseline: Recipe,
+    ladder: Ladder,
+    cells: Cells,
+    results: Mapping[str, Any],
+    *,
+    plan: Plan,
+    log: Iterable[Callable[[dict], None]],
+    guard: Guard | None,
+    say: Callable[[str], None],
+) -> Recommendation:
+    """What ``--recommend`` does behind a finished table: choose, confirm, train and save, beside the report.
+
+    Args:
+      baseline, ladder, cells: as in ``recommend``.
+      results: of the table, from ``gather``.
+      plan, log, guard, say: as in ``recommend``.
+
+    Returns:
+      The Recommendation.
+    """
+    candidates, log = [name for name in candidates_of(results) if name in ladder], tuple(log)
+    say(f"Told from zero on held-out images: {', '.join(candidates) or 'no trick'}.")
+    running = {"plan": plan, "log": log, "guard": guard}
+    choice = recommend(baseline, ladder, cells, candidates=candidates, seeds=results["seeds"], say=say, **running)
+    say(sentence(choice, headline_of_task(baseline.task)))
+    folder = train_and_save(choice, cells, cells.folder.parent / "recommended", **running)
+    say(f"Trained and saved: {folder}")
+    return choice
+
+
+def _to_all(log: Sequence[Callable[[dict], None]]) -> Callable[[dict], None]:
+    def write(record):
+        for one in log:
+            one(record)
+
+    return write
+
+
+def load(folder: str | Path) -> tuple[Any, Any]:
+    """The weights that ``train_and_save`` left, as ``predict`` takes them.
+
+    Args:
+      folder: with ``weights.npz``.
+
+    Returns:
+      ``(params, stats)``.
+    """
+    tree = unflatten_dict(read_npz(Path(folder) / "weights.npz"), sep="/")
+    return tree["params"], tree.get("stats", {})
+
+
+def predict(recipe: Recipe, dataset: Dataset, variables: tuple[Any, Any], images: np.ndarray) -> np.ndarray:
+    """What a trained network says of images.
+
+    Args:
+      recipe: that it was trained by.
+      dataset: that it was trained on, in memory, which its preprocessing was fitted to.
+      variables: ``(params, stats)``, from a Run or ``load``.
+      images: ``[N, H, W, C]`` uint8, as in the dataset.
+
+    Returns:
+      The output, such as logits ``[N, C]``.
+    """
+    model = build_model(recipe, dataset)
+    fitted = recipe.preprocess[0](dataset.train["image"])
+
+    @jax.jit
+    def part(batch):
+        ready = jax.vmap(partial(recipe.preprocess[1], fitted))(batch / jnp.float32(255))
+        return model.apply(*variables, ready, train=False)[0][0]
+
+    parts = [np.asarray(part(images[start : start + BATCH])) for start in range(0, len(images), BATCH)]
+    return np.concatenate(parts)

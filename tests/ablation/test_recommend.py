@@ -1,0 +1,169 @@
+"""A recommendation: greedy selection on held-out values, confirmation with fresh seeds, a network that is saved."""
+
+import json
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import small
+
+from jaxtricks import data, models
+from jaxtricks.ablation import Cells, Trick, apply, headline_of_task
+from jaxtricks.ablation.recommend import FRESH, candidates_of, recommend, sentence
+from jaxtricks.ablation.saved import load, predict, train_and_save
+from jaxtricks.train import Plan
+from jaxtricks.tricks import SilentTrickError
+
+recipe = partial(small.recipe, model=partial(models.perceptron, (), size=16), augment=None, mix=None, ema=None)
+SOURCE = data.fake(train=64, test=16, shape=(4, 4, 1)).hold_out(0.25)
+SEEDS = (0, 1, 2)
+NOISE = {
+    seed: value for seed, value in zip((*SEEDS, *FRESH), (0.1, -0.2, 0.15, 0.05, -0.1, 0.2, -0.05, 0.1), strict=True)
+}
+
+
+def _scaled(factor):
+    return lambda r: replace(r, lr=factor * r.lr)
+
+
+def _only_once(r):
+    if r.epochs != recipe().epochs:
+        raise SilentTrickError("epochs are raised already")
+    return replace(r, epochs=r.epochs + 1)
+
+
+LADDER = {
+    "good": Trick(_scaled(2.0)),
+    "better": Trick(_scaled(3.0)),
+    "bad": Trick(_scaled(5.0)),
+    "lone": Trick(_only_once),
+}
+WORTH = {"good": 2.0, "better": 3.0, "bad": -4.0, "lone": 0.0}
+
+
+def filled(folder, *, worth=WORTH, fresh_worth=None, together=0.0):
+    """Cells of every stack of tricks, in which each adds what it is worth, and good and better share a part of it."""
+    cells, name = Cells(folder, SOURCE), headline_of_task(recipe().task).name
+    for chosen in (
+        (),
+        *[(n,) for n in LADDER],
+        ("good", "better"),
+        ("good", "bad"),
+        ("better", "bad"),
+        ("good", "better", "bad"),
+    ):
+        for seed in (*SEEDS, *FRESH):
+            gains = fresh_worth if seed in FRESH and fresh_worth is not None else worth
+            value = (
+                60
+                + sum(gains[n] for n in chosen)
+                + NOISE[seed] * (1 + len(chosen))
+                - together * ({"good", "better"} <= {*chosen})
+            )
+            figures = {name: value, "loss": 0.1}
+            cells.put(
+                apply(recipe(), chosen, LADDER),
+                seed,
+                {"seed": seed, "tested": True, "validation": figures, "test": figures},
+            )
+    return cells
+
+
+def chosen(cells, candidates=("good", "better", "bad"), **options):
+    return recommend(recipe(), LADDER, cells, candidates=candidates, seeds=SEEDS, plan=Plan(), **options)
+
+
+def test_the_largest_gain_is_added_first_and_what_adds_nothing_is_left(tmp_path):
+    told = []
+    found = chosen(filled(tmp_path), say=told.append)
+    assert [step.chosen for step in found.steps] == ["better", "good", None]
+    assert [set(step.gains) for step in found.steps] == [{"good", "better", "bad"}, {"good", "bad"}, {"bad"}]
+    assert found.tricks == found.selected == ("good", "better")  # in the order of the ladder
+    assert found.recipe.lr == pytest.approx(6 * recipe().lr)
+    assert found.confirmation.n == len(FRESH)
+    assert found.confirmation.mean == pytest.approx(5.0, abs=0.2)
+    assert found.test.mean == pytest.approx(found.confirmation.mean)
+    assert len(told) == 3
+    assert told[0].endswith("better is added.")
+    said = sentence(found, headline_of_task(recipe().task))
+    assert said.startswith("Recommended: good, better. With fresh seeds, against the baseline: held-out accuracy +5.")
+
+
+def test_what_two_tricks_share_is_gained_once(tmp_path):
+    found = chosen(filled(tmp_path, together=2.2))
+    assert [step.chosen for step in found.steps] == ["better", None]
+    assert found.tricks == ("better",)
+
+
+def test_what_fresh_seeds_do_not_confirm_is_not_recommended(tmp_path):
+    luck = filled(tmp_path, fresh_worth=dict.fromkeys(WORTH, 0.0))
+    found = chosen(luck)
+    assert found.selected == ("good", "better")
+    assert found.tricks == ()
+    assert found.recipe.lr == recipe().lr
+    assert "fresh seeds confirm no gain" in sentence(found, headline_of_task(recipe().task))
+
+
+def test_without_a_candidate_it_is_the_baseline(tmp_path):
+    for candidates in ((), ("bad",)):
+        found = chosen(filled(tmp_path), candidates)
+        assert (found.tricks, found.selected, found.confirmation, found.test) == ((), (), None, None)
+        assert "the baseline as it is; no trick" in sentence(found, headline_of_task(recipe().task))
+
+
+def test_a_trick_that_does_not_fit_onto_the_others_is_told(tmp_path):
+    cells = filled(tmp_path, worth=WORTH | {"lone": 9.0})
+    told = []
+    twice = LADDER | {"again": Trick(_only_once)}
+    for seed in (*SEEDS, *FRESH):  # as good as its twin
+        cells.put(apply(recipe(), ("again",), twice), seed, cells.get(apply(recipe(), ("lone",), LADDER), seed))
+    found = recommend(recipe(), twice, cells, candidates=("lone", "again"), seeds=SEEDS, plan=Plan(), say=told.append)
+    assert found.tricks == ("lone",)
+    assert found.steps[1].gains == {"again": None}
+    assert any("again does not fit onto lone" in text for text in told)
+
+
+def test_candidates_are_read_off_the_held_out_images(results):
+    for row, values in zip(
+        results["rows"], ([70, 71, 70.5], [72, 73.1, 72.4], [72.1, 72.9, 72.6], [70, 71, 70.4]), strict=True
+    ):
+        row["cells"] = row["cells"][:3]
+        for cell, value in zip(row["cells"], values, strict=True):
+            cell["validation"] = {"accuracy": value}
+    assert candidates_of(results) == ["cosine"]
+    results["headline"] = results["headline"] | {"better": "lower"}
+    assert candidates_of(results) == ["mixup"]
+    for row in results["rows"]:
+        for cell in row["cells"]:
+            cell["validation"] = {}
+    assert candidates_of(results) == []
+
+
+def test_the_recipe_is_trained_saved_and_predicts(tmp_path):
+    cells = filled(tmp_path)
+    found = chosen(cells)
+    folder = train_and_save(found, cells, tmp_path / "recommended", plan=Plan())
+    facts = json.loads((folder / "recommendation.json").read_text())
+    assert facts["tricks"] == ["good", "better"]
+    assert facts["seed"] == FRESH[0]
+    with np.load(folder / "predictions.npz") as saved:
+        assert saved["output"].shape == (16, SOURCE.classes)
+        np.testing.assert_array_equal(saved["label"], SOURCE.test["label"])
+        again = predict(found.recipe, SOURCE, load(folder), SOURCE.test["image"])
+        np.testing.assert_allclose(again, saved["output"], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"candidates": ("none",)}, "candidates"),
+        ({"fresh": (0, 7)}, "fresh"),
+        ({"fresh": (7,)}, "fresh"),
+    ],
+)
+def test_bad_input_is_named(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        chosen(Cells(tmp_path, SOURCE), **change)
+    with pytest.raises(ValueError, match="validation"):
+        chosen(Cells(tmp_path, data.fake(train=64, test=16, shape=(4, 4, 1))))
