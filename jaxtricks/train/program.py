@@ -32,7 +32,7 @@ class Program:
       teacher: ``(params, stats)`` of recipe.teacher, or None.
       initial: ``(params, stats)`` that every seed starts from, instead of fresh ones and recipe.init, or None.
       stop: names the metric that is watched, or None.
-      share_data_with: the program of another stage of the run, whose arrays of the dataset serve this one too, or None.
+      share_data_with: another program of this dataset and plan, whose arrays of the dataset serve this one, or None.
 
     Raises:
       DataError: if the dataset lacks a column that the task needs, or values are out of its range.
@@ -51,7 +51,7 @@ class Program:
         stop: EarlyStopping | None = None,
         share_data_with: "Program | None" = None,
     ):
-        self.recipe, self.dataset, self.plan, self.initial = recipe, dataset, plan, initial
+        self.recipe, self.dataset, self.plan, self.initial, self.teacher = recipe, dataset, plan, initial, teacher
         check_columns(recipe.task, dataset)
         if stop is not None and stop.metric not in recipe.task.metrics:
             raise ValueError(
@@ -89,6 +89,7 @@ class Program:
         self.constants = plan.put_replicated(constants)
         if share_data_with is not None and "data" in share_data_with.constants:
             self.constants["data"] = share_data_with.constants["data"]
+        self._create = plan.jit_create(self.fresh)
         self.step: Any = None
         self.cost: dict[str, float | None] = {}
         self._evaluate = plan.compile_evaluate(make_evaluate(recipe, self.model))
@@ -97,17 +98,23 @@ class Program:
         )
         self._batches: dict[int, list] = {} if share_data_with is None else share_data_with._batches
 
+    def shares(self, dataset: Dataset, plan: Plan) -> bool:
+        """Whether the data of this program can serve another one of this dataset and plan."""
+        return self.dataset is dataset and self.plan == plan
+
     def create(self, seeds: tuple[int, ...]) -> State:
         """The state of these seeds before the first step."""
-        return self.plan.create(self.fresh, jnp.stack([jax.random.key(seed) for seed in seeds]))
+        return self._create(jnp.stack([jax.random.key(seed) for seed in seeds]))
 
     def fresh(self, key: jax.Array) -> State:
         """The state of one key before the first step; pure."""
         return create_state(self.recipe, self.model, self.tx, key, initial=self.initial)
 
-    def compile(self, state: State, feed: Feed) -> None:
-        """Compile the step for this state and the batches of this feed, unless that was done."""
+    def compile(self, state: State, feed: Feed, *, evaluated: Split | None = None) -> None:
+        """Compile the step for this state and the batches of this feed, and an evaluation, unless that was done."""
         if self.step is None:
+            if evaluated is not None and evaluated.resident:  # a first batch is what compiles it
+                jax.block_until_ready(self._parts(eval_params(state), self._padded(evaluated)[0]))
             batch = self.plan.put_rows(next(iter(feed.steps(0, 1))))
             self.step = self.plan.compile_step(self.prepare, self.update, state, batch, self.constants)
             self.cost = compiled_cost(self.step)
@@ -126,16 +133,19 @@ class Program:
             return [{} for _ in range(seeds)]
         metrics = self.recipe.task.metrics
         variables = eval_params(state) if variables is None else variables
-        constants = {"preprocess": self.constants["preprocess"]}
         totals = [{name: metric.init() for name, metric in metrics.items()} for _ in range(seeds)]
         for batch in self._padded(split):
             before_batch()
-            parts = to_host(self._evaluate(variables, batch, constants))
+            parts = to_host(self._parts(variables, batch))
             for i, total in enumerate(totals):
                 for name, metric in metrics.items():
                     part = jax.tree.map(lambda leaf, i=i: leaf[i], parts[name]) if self.plan.stacked else parts[name]
                     total[name] = metric.update(total[name], part)
         return [{name: float(metric.compute(total[name])) for name, metric in metrics.items()} for total in totals]
+
+    def _parts(self, variables: Any, batch: dict[str, jax.Array]) -> Any:
+        """The sums of the metrics over one padded batch."""
+        return self._evaluate(variables, batch, {"preprocess": self.constants["preprocess"]})
 
     def next_epoch(self, state: State, values: list[float]) -> State:
         """The state with empty sums and the epoch's validation losses."""
@@ -151,7 +161,9 @@ class Program:
         """The padded batches of a split on the devices; those of a resident split stay there."""
         if id(split) in self._batches:
             return self._batches[id(split)]
-        size = -(-min(EVALUATION_BATCH, len(split)) // 64) * 64
+        # one size for all splits, so that one program evaluates them all
+        shortest = min(len(part) for part in (self.dataset.validation, self.dataset.test, split) if part is not None)
+        size = -(-min(EVALUATION_BATCH, shortest) // 64) * 64
         many = self.plan.size * jax.process_count()
         size = -(-size // many) * many
         share = size // jax.process_count()
