@@ -180,9 +180,7 @@ def choices(option: str, values: Sequence[str], allowed: Iterable[str]) -> list[
         pieces = name.replace(",", "").split()
         missing = [value for value in values if value not in names]
         if len(pieces) > 1 and missing and {value.strip(",") for value in missing} <= set(pieces):
-            raise UsageError(
-                f"{option} is {' '.join(values)}; {name!r} is one name. Type it in quotes: {option} {name!r}"
-            )
+            raise UsageError(f"{option} is {' '.join(values)}; allowed: {option} {name!r}, one name, in quotes.")
     return [choice(option, value, names) for value in values]
 
 

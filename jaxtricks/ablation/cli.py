@@ -235,7 +235,8 @@ def run(
             while seeds:
                 display.add(jobs(cells.todo(rows, seeds), costs))
                 ablation.run_cells(rows, cells, seeds=seeds, log=(display.log, *logs), programs=programs, **training)
-                good = sum("error" not in (cells.of(row).get(row.recipe, seed) or {}) for row in rows for seed in seeds)
+                block = [cells.of(row).get(row.recipe, seed) for row in rows for seed in seeds]
+                good = sum(cell is not None and "error" not in cell for cell in block)
                 budget.finished(seeds, pace=display.pace, good=good)
                 seeds = budget.next()
         except (KeyboardInterrupt, train.Interrupted):
