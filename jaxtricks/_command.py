@@ -10,8 +10,9 @@ from typing import Literal
 
 import tyro
 
-LEAST_STEPS = 8  # of the baseline in an epoch, so that a row with four times its batch makes two
-LEAST_UPDATES = 128  # of the baseline in a run, so that a warm-up of 5 epochs in 120 has a step at four times its batch
+FEW = 16  # steps of the baseline in an epoch: with fewer the images are few
+LEAST_STEPS = 8  # in an epoch of few images, so that a row with four times the batch makes two
+LEAST_UPDATES = 128  # in a run on them, so that a warm-up of 5 epochs in 120 has a step at four times the batch
 TABLE = "from jaxtricks.ablation.cli import Preset, main"  # stands in every module that takes these options
 
 
@@ -222,8 +223,11 @@ def fit_to_images(preset: Preset, options: Options, images: int, *, multiple: in
       multiple: the batch must be a multiple of this.
 
     Returns:
-      The preset: the batch halved until an epoch has 8 steps, and epochs until a run has 128.
+      The preset; where an epoch has fewer than 16 steps, with the batch halved until it has 8, and with as many epochs
+      as make 128 steps.
     """
+    if images // preset.batch >= FEW:
+        return preset
     batch = preset.batch
     if options.batch is None:
         while images // batch < LEAST_STEPS and batch % (2 * multiple) == 0:

@@ -170,7 +170,10 @@ def run(
     images = f"{len(source.train):,} + {held_out:,} held out, {len(source.test):,} test images"
     say(f"{title}: {preset.model} on {preset.data}, {images}")
     multiple = 1 if preset.seeds_on == "devices" else plan.size
-    preset = fit_to_images(preset, options, len(source.train), multiple=multiple)
+    usual, preset = preset, fit_to_images(preset, options, len(source.train), multiple=multiple)
+    if preset != usual:
+        of_usual = f"batch {usual.batch} and {usual.epochs:g} epochs"
+        say(f"The images are few: batch {preset.batch} and {preset.epochs:g} epochs instead of {of_usual}.")
     recipe = replace(
         baseline(
             task=task_of(source) if task is None else task(source),

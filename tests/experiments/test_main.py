@@ -100,9 +100,9 @@ def test_what_only_the_table_tells_is_answered_so_too(tmp_path):
         ({"model": "resnet5"}, "--model is 'resnet5'; allowed: 'resnet18'"),
         ({"preset": "quik"}, "Perhaps you meant 'quick'?"),
         ({"batch": 7, "seeds_on": "map"}, "batch is 7; allowed: a multiple of the 4 devices"),
-        ({"model": "resnet20", "images": 256}, "allowed: only with bottleneck blocks"),
+        ({"model": "resnet20", "epochs": None, "batch": None}, "allowed: only with bottleneck blocks"),
         ({"precision": "bfloat16", "only": ("low precision",)}, "would silently do nothing. Use --only to choose"),
-        ({"batch": 32}, "+ large batch: 1000 steps on 54 images, too few"),
+        ({"batch": 32}, "1 steps on 54 images, too few for its schedule; allowed: more --epochs, or"),
         (
             {"only": ("cosine", "B", "C", "D")},
             "--only is cosine B C D; allowed: --only 'B, C, D', one name",
@@ -180,7 +180,7 @@ def test_paired_seeds_share_every_draw_that_a_trick_does_not_touch():
     base = bag.standard(
         task=tasks.classification(10),
         augmented=bag.augmentation(source),
-        model=partial(models.resnet, TINY),
+        model=cli.network("logistic", source),
         lr=0.05,
         batch=64,
         epochs=4,
