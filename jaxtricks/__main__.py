@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,8 +27,9 @@ def write(name: str, file: Path) -> None:
     if not dataset.train.resident:
         raise data.DataError(f"{name} is decoded as it is read; allowed: sets of one size that fit in memory.")
     parts = {"train": dataset.train, "test": dataset.test}
-    arrays = {f"x_{name}": split["image"] for name, split in parts.items()}
-    np.savez_compressed(file, **arrays, **{f"y_{name}": split["label"] for name, split in parts.items()})
+    arrays: dict[str, Any] = {f"x_{name}": split["image"] for name, split in parts.items()}
+    arrays |= {f"y_{name}": split["label"] for name, split in parts.items()}
+    np.savez_compressed(file, **arrays)
     print(f"{file}: {len(dataset.train):,} training and {len(dataset.test):,} test images.")
 
 

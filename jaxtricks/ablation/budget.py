@@ -1,4 +1,4 @@
-"""A budget of minutes: whole blocks, every row with more seeds, until the next one would not fit."""
+"""A budget of minutes: block after block, every row with more seeds, until the next one would not fit."""
 
 import json
 import os

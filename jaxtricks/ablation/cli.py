@@ -107,7 +107,7 @@ def exit_status(name: str) -> Iterator[None]:
     except (KeyboardInterrupt, train.Interrupted) as stopped:
         Console(stderr=True).print("Stopped. The same command goes on with the cells that are missing.")
         sys.stdout.flush()
-        status = stopped.code if isinstance(stopped, train.Interrupted) else 130
+        status = 128 + stopped.signal if isinstance(stopped, train.Interrupted) else 130
         if threading.active_count() > 1:  # one may be in the compiler, which would end only in its own time
             os._exit(status)
         sys.exit(status)

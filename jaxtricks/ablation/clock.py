@@ -24,7 +24,7 @@ class Clock:
         self.now = now
         self.began = self._mark = now() - age
         self.part = "start"
-        self._spent = dict.fromkeys(PARTS, 0.0)
+        self._spent: dict[str, float] = dict.fromkeys(PARTS, 0.0)
 
     @property
     def elapsed(self) -> float:

@@ -217,7 +217,7 @@ class Display:
         self.warned = True
         if (needed := self.clock.elapsed + left) > self.budget.limit:
             self._print(
-                f"{len(self.budget.first())} seeds of every row, the least there are, will end after "
+                f"{len(self.budget.first())} seeds of every row, fewer than which say nothing, will end after "
                 f"{minutes(needed)}, not within {minutes(self.budget.limit)}; they are trained all the same."
             )
 

@@ -106,13 +106,14 @@ def fit(
     with (UNGUARDED if guard is None else guard).activate() as active:
         for part, group in plan.groups(seeds):
             active.beat("making the program", LIMIT_FACTOR)
-            made = (part, stop, *map(id, others))  # the programs hold these objects, so that no other has their ids
-            if made not in programs:
-                shared = next((p for all_of in programs.values() for p in all_of if p.shares(dataset, part)), None)
+            which = (part, stop, *map(id, others))  # the programs hold these objects, so that no other has their ids
+            if which not in programs:
+                others_here = (program for stages_of_it in programs.values() for program in stages_of_it)
+                shared = next((p for p in others_here if p.dataset is dataset and p.plan == part), None)
                 parts = {"teachers": teachers, "initial": initial, "stop": stop, "shared": shared}
-                programs[made] = active.wait_for(partial(_programs, stages, dataset, part, **parts))
+                programs[which] = active.wait_for(partial(_programs, stages, dataset, part, **parts))
             # one group of seeds, from the first step or a checkpoint to the last
-            session = Session(programs[made], stages, group, active=active, **options)
+            session = Session(programs[which], stages, group, active=active, **options)
             try:
                 if folder is not None:
                     session.resume(f"{folder}/seed{'-'.join(map(str, group))}")

@@ -84,23 +84,18 @@ class Program:
         dry_run(recipe, dataset, model, self.tx, halves, constants, **others)
 
         # onto the devices
-        if share_data_with is not None:
-            constants.pop("data", None)
-        self.constants = plan.put_replicated(constants)
-        if share_data_with is not None and "data" in share_data_with.constants:
-            self.constants["data"] = share_data_with.constants["data"]
+        there = {} if share_data_with is None else share_data_with.constants
+        shared = {name: there[name] for name in ("data",) if name in there}
+        self.constants = plan.put_replicated({k: v for k, v in constants.items() if k not in shared}) | shared
         self._create = plan.jit_create(self.fresh)
         self.step: Any = None
         self.cost: dict[str, float | None] = {}
-        self._evaluate = plan.compile_evaluate(make_evaluate(recipe, self.model))
+        evaluate = plan.compile_evaluate(make_evaluate(recipe, self.model))
+        self._parts = lambda variables, batch: evaluate(variables, batch, {"preprocess": self.constants["preprocess"]})
         self._emptied = jax.jit(
             lambda sums, value: (jax.tree.map(jnp.zeros_like, sums), value + 0), out_shardings=plan.state_sharding
         )
         self._batches: dict[int, list] = {} if share_data_with is None else share_data_with._batches
-
-    def shares(self, dataset: Dataset, plan: Plan) -> bool:
-        """Whether the data of this program can serve another one of this dataset and plan."""
-        return self.dataset is dataset and self.plan == plan
 
     def create(self, seeds: tuple[int, ...]) -> State:
         """The state of these seeds before the first step."""
@@ -114,7 +109,7 @@ class Program:
         """Compile the step for this state and the batches of this feed, and an evaluation, unless that was done."""
         if self.step is None:
             if evaluated is not None and evaluated.resident:  # a first batch is what compiles it
-                jax.block_until_ready(self._parts(eval_params(state), self._padded(evaluated)[0]))
+                jax.block_until_ready(self._parts(eval_params(state), next(iter(self._padded(evaluated)))))
             batch = self.plan.put_rows(next(iter(feed.steps(0, 1))))
             self.step = self.plan.compile_step(self.prepare, self.update, state, batch, self.constants)
             self.cost = compiled_cost(self.step)
@@ -142,10 +137,6 @@ class Program:
                     part = jax.tree.map(lambda leaf, i=i: leaf[i], parts[name]) if self.plan.stacked else parts[name]
                     total[name] = metric.update(total[name], part)
         return [{name: float(metric.compute(total[name])) for name, metric in metrics.items()} for total in totals]
-
-    def _parts(self, variables: Any, batch: dict[str, jax.Array]) -> Any:
-        """The sums of the metrics over one padded batch."""
-        return self._evaluate(variables, batch, {"preprocess": self.constants["preprocess"]})
 
     def next_epoch(self, state: State, values: list[float]) -> State:
         """The state with empty sums and the epoch's validation losses."""

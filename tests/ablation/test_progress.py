@@ -69,7 +69,7 @@ def test_blocks_that_will_fit_are_part_of_it(tmp_path):
     run.row("a")
     # 40 of 240 s are over, 90 are left of the first block; another takes 20 s: five fit
     assert run.left()[0] == 190
-    assert "least there are" not in run.text.getvalue()
+    assert "trained all the same" not in run.text.getvalue()
 
 
 def test_a_block_that_does_not_fit_is_announced_once(tmp_path):
@@ -79,7 +79,7 @@ def test_a_block_that_does_not_fit_is_announced_once(tmp_path):
     for step in (50, 60):
         run.log(5, "a", "progress", step=step, epoch=1.0, images_per_second=9.0)
     said = run.text.getvalue()
-    assert said.count("2 seeds of every row, the least there are, will end after 2:10, not within 2:00") == 1
+    assert said.count("2 seeds of every row, fewer than which say nothing, will end after 2:10, not within 2:00") == 1
 
 
 def test_elsewhere_than_in_a_terminal_the_first_line_comes_before_compiling(tmp_path):
