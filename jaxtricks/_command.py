@@ -13,6 +13,7 @@ import tyro
 FEW = 16  # steps of the baseline in an epoch: with fewer the images are few
 LEAST_STEPS = 8  # in an epoch of few images, so that a row with four times the batch makes two
 LEAST_UPDATES = 128  # in a run on them, so that a warm-up of 5 epochs in 120 has a step at four times the batch
+USUAL = ("cifar10", "cifar100", "mnist", "fashion_mnist")  # sets of TensorFlow Datasets that a file is named by
 TABLE = "from jaxtricks.ablation.cli import Preset, main"  # stands in every module that takes these options
 
 
@@ -136,8 +137,7 @@ def check_path(spec: str) -> None:
     if path.exists():
         return
     if path.suffix == ".npz":
-        known = {"cifar10": "cifar10", "cifar100": "cifar100", "mnist": "mnist", "fashion_mnist": "fashion_mnist"}
-        make = f" python -m jaxtricks data {known[path.stem]} {spec} makes it." if path.stem in known else ""
+        make = f" python -m jaxtricks data {path.stem} {spec} makes it." if path.stem in USUAL else ""
         raise UsageError(f"--data is {spec}: no such file.{make}")
     if path.is_absolute() or spec.startswith((".", "~")) or spec.endswith("/") or spec.count("/") > 1:
         raise UsageError(f"--data is {spec}: no such file or folder.")
