@@ -1,6 +1,10 @@
-"""Experiments: one table a file. On a CPU, JAX is given one device a core, which must be said before it is imported."""
+"""Experiments: one table a file. Before JAX is imported, a CPU gets one device a core, and the options are read."""
 
 import os
+import sys
+from pathlib import Path
+
+from jaxtricks import _command
 
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
@@ -8,3 +12,6 @@ if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", "")
         f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={_CORES}".strip()
     )
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings of XLA's own about the machine's features
+
+if sys.argv[:1] == ["-m"]:  # Python is still looking for the module that it is to run
+    _command.read_early(Path(__file__).parent, sys.orig_argv)

@@ -65,7 +65,7 @@ LADDER = {
 MERGED = {"B, C, D": ("ResNet-B", "ResNet-C", "ResNet-D")}
 PRESETS = {
     "quick": Preset(
-        "fashion_mini", "resnet_mini", seeds=2, epochs=7, batch=16, lr=0.05, seeds_on="devices", merge=MERGED
+        "fashion_mini", "resnet_mini", minutes=4, epochs=7, batch=16, lr=0.05, seeds_on="devices", merge=MERGED
     ),
     "full": Preset("fashion_mini", "resnet_mini", seeds=10, epochs=24, batch=16, lr=0.05, seeds_on="devices"),
     "paper": Preset("imagenet2012", "resnet50", seeds=3, epochs=120, batch=256, lr=0.1),

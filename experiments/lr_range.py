@@ -1,9 +1,11 @@
-"""The learning rate range test: the loss of a few steps while the rate rises, and the rates that two rules suggest.
+"""The learning rate range test: the loss of a few steps while the rate rises, and the rate to start from.
 
 It trains the baseline of the experiments on one family (SGD with Nesterov's momentum of 0.9, decay of 1e-4) once, on
-one device, and writes lr_range.png. The rules are fastai's, of the smoothed loss: ``valley``, the middle of its longest
-fall, and ``steepest``. A loss that is not finite, or a smoothed one of four times its minimum, ends the test. The
-command below suggested 0.04 and 0.21; the other experiments on this network use 0.05 to 0.1 at batches of 16 and 32.
+one device, and writes lr_range.png. The rate that it suggests is fastai's ``valley``, the middle of the longest fall of
+the smoothed loss; ``steepest``, where it falls fastest, is shown beside it and often far off, since a few noisy steps
+decide it. A loss that is not finite, or a smoothed one of four times its minimum, ends the test. The command below
+suggested 0.04; the other experiments on this network use 0.05 to 0.1 at batches of 16 and 32. All experiments take
+the rate as ``--lr``.
 
     python -m experiments.lr_range --data fashion_mini --model plain_mini
 """
@@ -23,7 +25,7 @@ from jaxtricks.tricks import bag
 
 @dataclass(frozen=True)
 class Options:
-    """Prints the rates that two rules suggest, and writes lr_range.png."""
+    """Prints the rate to start from, and writes lr_range.png."""
 
     data: str = "fashion_mini"
     """fashion_mini, digits, fake, a TFDS image set, a folder of images, or an .npz file."""
@@ -46,7 +48,7 @@ class Options:
 
 
 def main(options: Options) -> dict[str, float]:
-    """Run the test; returns the suggestions by rule."""
+    """Run the test; returns the rates by rule, the suggestion first."""
     cli.choice("--model", options.model, cli.NETWORKS)
     dataset = data.load(options.data, size=options.size)
     network = cli.network(options.model, dataset)
@@ -62,7 +64,8 @@ def main(options: Options) -> dict[str, float]:
         options.out / "lr_range.png", dpi=150
     )
     print(f"{len(test.rates)} steps, up to a rate of {test.rates[-1]:.2g}; written: {options.out / 'lr_range.png'}")
-    print("\n".join(f"{name}: {rate:.2g}" for name, rate in suggestions.items()))
+    print(f"Suggestion: --lr {suggestions['valley']:.2g} --batch {options.batch}")
+    print(f"(The smoothed loss falls fastest at {suggestions['steepest']:.2g}, by a rule that single steps decide.)")
     return suggestions
 
 

@@ -68,7 +68,15 @@ MEANINGS = {
     ),
     r"settings?": (
         "ablation.Setting: the conditions under which all tricks are measured",
-        ("jaxtricks/ablation/", "jaxtricks/tricks/", "experiments/", "docs/", "README.md", "CONTRIBUTING.md"),
+        (
+            "jaxtricks/ablation/",
+            "jaxtricks/_command.py",
+            "jaxtricks/tricks/",
+            "experiments/",
+            "docs/",
+            "README.md",
+            "CONTRIBUTING.md",
+        ),
     ),
 }
 FILLERS = ("each", "found", "own", "given", "made", "known")  # as variables; augment.each is a function, and stays

@@ -1,12 +1,17 @@
 """What a run may change about its process, and only where it is asked to: signal handlers, a watchdog, a hook."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from jaxtricks._runtime.processes import exit_on_error
-from jaxtricks._runtime.signals import Signals
+from jaxtricks._runtime.signals import Interrupted, Signals
 from jaxtricks._runtime.watchdog import Watchdog
+
+T = TypeVar("T")
+POLL = 0.1  # seconds after which it is seen that a signal has come while a function runs in a thread
 
 
 @dataclass(frozen=True)
@@ -16,10 +21,12 @@ class Active:
     Args:
       signals: None where the guard has no handlers.
       watchdog: None where it has no limit.
+      leave_compiler: as in Guard.
     """
 
     signals: Signals | None
     watchdog: Watchdog | None
+    leave_compiler: bool = False
 
     @property
     def received(self) -> int:
@@ -30,6 +37,32 @@ class Active:
         """Say that the run goes on, what it does next, and how many limits of the watchdog that may take."""
         if self.watchdog is not None:
             self.watchdog.beat(doing, times)
+
+    def wait_for(self, function: Callable[[], T]) -> T:
+        """What a function gives that no signal reaches, such as the compiler; ``Interrupted`` if one comes meanwhile.
+
+        Where signals are to be answered at once, the function runs in a thread, which is left to itself after one.
+        """
+        if not (self.leave_compiler and self.signals is not None and self.signals.listening):
+            return function()
+        results: list[tuple[bool, Any]] = []
+        finished = threading.Event()
+
+        def work():
+            try:
+                results.append((True, function()))
+            except BaseException as error:  # raised again, by the thread that waits
+                results.append((False, error))
+            finished.set()
+
+        threading.Thread(target=work, name="jaxtricks-compiling", daemon=True).start()
+        while not finished.wait(POLL):
+            if self.received:
+                raise Interrupted(self.received, 0)
+        good, result = results[0]
+        if not good:
+            raise result
+        return result
 
 
 @dataclass(frozen=True)
@@ -46,6 +79,8 @@ class Guard:
         are installed.
       watchdog: seconds without a step after which the process ends itself with status 75, greater than 0; compiling,
         saving, restoring and one batch of an evaluation may take ten times as long. None: never.
+      leave_compiler: whether a signal ends the run at once while it compiles, when there is nothing to be saved. It
+        compiles in a thread then, where JAX's context managers have no effect; its configuration has.
       exit_on_error: whether an uncaught error ends the process at once where several processes run together, so that
         the others fail too and do not wait for ever. A single process ends as ever.
 
@@ -62,9 +97,10 @@ class Guard:
     signals: bool = True
     watchdog: float | None = None
     exit_on_error: bool = True
+    leave_compiler: bool = False
 
     def __post_init__(self):
-        for name in ("signals", "exit_on_error"):
+        for name in ("signals", "exit_on_error", "leave_compiler"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; allowed: True or False.")
         if self.watchdog is not None:
@@ -78,7 +114,7 @@ class Guard:
                 stack.enter_context(exit_on_error())
             signals = stack.enter_context(Signals()) if self.signals else None
             watchdog = None if self.watchdog is None else stack.enter_context(Watchdog(self.watchdog))
-            yield Active(signals, watchdog)
+            yield Active(signals, watchdog, self.leave_compiler)
 
 
 # changes nothing: received is 0, and beat does nothing

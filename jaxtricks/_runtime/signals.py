@@ -40,6 +40,11 @@ class Signals:
         self.received = 0
         self._thread: threading.Thread | None = None
 
+    @property
+    def listening(self) -> bool:
+        """Whether signals are received: not outside of the main thread, and not before it is entered."""
+        return self._thread is not None
+
     def __enter__(self) -> "Signals":
         if threading.current_thread() is threading.main_thread():
             read, self._write = os.pipe()

@@ -61,6 +61,7 @@ class Cells:
         self.dataset = dataset
         self.data, self.readers = identity(dataset), readers(dataset)
         self._others: dict[Callable, Cells] = {}
+        self._teachers: dict[Path, Any] = {}
 
     def of(self, variant: Variant) -> "Cells":
         """The cells of a row, which may have data of its own, in the same folder."""
@@ -105,6 +106,11 @@ class Cells:
                 rows[cells.path(recipe, missing[0])] = Todo(number, variant, cells, missing, teacher)
         return list(rows.values())
 
+    def budget(self, variants: Sequence[Variant]) -> Path:
+        """The file of what these rows have cost so far; other recipes, data or code are another file."""
+        names = [self.of(variant).path(variant.recipe, 0).stem for variant in variants]
+        return self.folder / f"{fingerprint(names)}.budget"
+
     def put(self, recipe: Recipe, seed: int, cell: dict) -> None:
         """Write a cell, in the first process only; a reader never sees half of it."""
         if jax.process_index() == 0:
@@ -122,11 +128,16 @@ class Cells:
         test: bool = True,
         guard: Guard | None = None,
     ) -> Any:
-        """``(params, stats)`` of a teacher, trained once and kept in the folder of the cells, by every process."""
+        """``(params, stats)`` of a teacher, trained once and kept in the folder of the cells, by every process.
+
+        The same objects whenever it is asked for, as programs that are kept need it.
+        """
         path = self._weights(recipe)
         if self._has_weights(recipe):
-            tree = unflatten_dict(read_npz(path), sep="/")
-            return tree["params"], tree.get("stats", {})
+            if path not in self._teachers:
+                tree = unflatten_dict(read_npz(path), sep="/")
+                self._teachers[path] = tree["params"], tree.get("stats", {})
+            return self._teachers[path]
         plan = replace(plan, seeds_on="map")
         (run,) = fit(recipe, self.dataset, seeds=(TEACHER_SEED,), plan=plan, log=(log,), test=test, guard=guard)
         variables = to_host(run.variables)
@@ -135,6 +146,7 @@ class Cells:
         np.savez(part, **flat)
         part.replace(path)
         self.put(recipe, TEACHER_SEED, cell_of(run, recipe.task))
+        self._teachers[path] = variables
         return variables
 
     def _weights(self, teacher: Recipe) -> Path:
@@ -154,6 +166,7 @@ def run_cells(
     test: bool = True,
     log: Iterable[Callable[[dict], None]] = (),
     guard: Guard | None = None,
+    programs: dict | None = None,
 ) -> None:
     """Train every cell that is missing; a cell that fails leaves its error, and the others go on.
 
@@ -169,14 +182,14 @@ def run_cells(
       log: as in fit; each record also has ``variant`` and ``rung``, its number from 1. There are three more kinds:
         ``"rung"`` with the seeds that a row is to train, ``"warning"`` with the ``message`` of a RecipeWarning before
         the row is trained, and ``"failed"`` with the seeds that failed and the error.
-      guard: as in fit.
+      guard, programs: as in fit; with programs that are kept a later call, of more seeds, compiles nothing.
     """
     log = tuple(log)
     for row in cells.todo(variants, seeds, test=test):
-        _run_row(row, plan, test, log, guard)
+        _run_row(row, plan, test, log, {"guard": guard, "programs": programs})
 
 
-def _run_row(row: Todo, plan: Plan, test: bool, log: tuple[Callable[[dict], None], ...], guard: Guard | None) -> None:
+def _run_row(row: Todo, plan: Plan, test: bool, log: tuple[Callable[[dict], None], ...], process: dict) -> None:
     """Train the missing cells of one row, its teacher first."""
     recipe, missing, finished = row.variant.recipe, row.seeds, set()
 
@@ -204,13 +217,13 @@ def _run_row(row: Todo, plan: Plan, test: bool, log: tuple[Callable[[dict], None
     if recipe.teacher is not None:
         try:
             teach = lambda record: say({**record, "part": "teacher"})  # noqa: E731
-            teacher = row.cells.teacher(recipe.teacher, plan, teach, test=test, guard=guard)
+            teacher = row.cells.teacher(recipe.teacher, plan, teach, test=test, guard=process["guard"])
         except FAILURES as error:
             fail(error, missing)
             return
     while missing:
         try:
-            options = {"teacher": teacher, "test": test, "log": (say,), "done": keep, "guard": guard}
+            options = {"teacher": teacher, "test": test, "log": (say,), "done": keep, **process}
             fit(recipe, row.cells.dataset, seeds=missing, plan=plan, **options)
             return
         except FAILURES as error:  # of the seeds that stepped together; those after them are still to be trained

@@ -19,7 +19,7 @@ A script needs a baseline, tricks and presets, and calls ``main``:
 import os
 import shlex
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,17 +27,20 @@ from functools import partial
 from pathlib import Path
 
 import jax
-import tyro
 from rich.console import Console
 
 from jaxtricks import ablation, data, train
+from jaxtricks._command import fit_to_images, read
 from jaxtricks.ablation import Cells, Display, Ladder, Setting, common_headline, report, search
+from jaxtricks.ablation.budget import MOST, Budget, block_size
+from jaxtricks.ablation.clock import Clock, minutes, process_age
 from jaxtricks.ablation.options import (  # noqa: F401 - a script finds all names here
     NETWORKS,
     PRECISIONS,
     Options,
     Preset,
     UsageError,
+    check_rows,
     choice,
     choose,
     network,
@@ -83,10 +86,12 @@ def main(
       also: makes what the experiment shows beside the table, into the folder that it gets; or None.
       factors: of each row's own learning rate, which are tried before the rows are compared; none if empty.
     """
-    options = tyro.cli(Options, prog=" ".join(started()), description=sys.modules["__main__"].__doc__)
     with exit_status(name):
+        description = sys.modules["__main__"].__doc__
+        options = read(sys.argv[1:], started=" ".join(started()), description=description)
         parts = {"dataset": dataset, "task": task, "begin": begin, "also": also, "factors": factors}
-        run(name, options, baseline, ladder, presets, title=title, mode=mode, **parts)
+        clock = Clock(age=process_age())
+        run(name, options, baseline, ladder, presets, title=title, mode=mode, clock=clock, **parts)
 
 
 @contextmanager
@@ -103,7 +108,11 @@ def exit_status(name: str) -> Iterator[None]:
         sys.exit(2)
     except (KeyboardInterrupt, train.Interrupted) as stopped:
         Console(stderr=True).print("Stopped. The same command goes on with the cells that are missing.")
-        sys.exit(stopped.code if isinstance(stopped, train.Interrupted) else 130)
+        sys.stdout.flush()
+        status = 128 + stopped.signal if isinstance(stopped, train.Interrupted) else 130
+        if threading.active_count() > 1:  # one may be in the compiler, which would end only in its own time
+            os._exit(status)
+        sys.exit(status)
 
 
 def started() -> list[str]:
@@ -128,16 +137,14 @@ def run(
     begin=None,
     also=None,
     factors=(),
+    clock: Clock | None = None,
 ):
     """What main does once the command line is read; returns the results."""
-    began = time.perf_counter()
+    clock = Clock() if clock is None else clock
     # What was typed is checked before data is read or anything compiles.
     preset = settle(options, presets)
-    seeds = tuple(range(preset.seeds))
-    if factors and set(seeds) & set(search.SEEDS):
-        raise UsageError(
-            f"--seeds is {len(seeds)}; allowed: 1 to {min(search.SEEDS)}; the search of the rates has the next."
-        )
+    if factors and preset.seeds is not None and preset.seeds > MOST:
+        raise UsageError(f"--seeds is {preset.seeds}; allowed: 1 to {MOST}; the search of the rates has the next.")
     mode = options.mode or mode
     chosen = {}
     if isinstance(next(iter(ladder.values())), Setting):
@@ -164,6 +171,14 @@ def run(
     if options.images is not None:
         loaded = loaded.subset(options.images)
     source = (loaded if dataset is None else dataset(loaded)).hold_out(preset.held_out)
+    held_out = 0 if source.validation is None else len(source.validation)
+    images = f"{len(source.train):,} + {held_out:,} held out, {len(source.test):,} test images"
+    say(f"{title}: {preset.model} on {preset.data}, {images}")
+    multiple = 1 if preset.seeds_on == "devices" else plan.size
+    usual, preset = preset, fit_to_images(preset, options, len(source.train), multiple=multiple)
+    if preset != usual:
+        of_usual = f"batch {usual.batch} and {usual.epochs:g} epochs"
+        say(f"The images are few: batch {preset.batch} and {preset.epochs:g} epochs instead of {of_usual}.")
     recipe = replace(
         baseline(
             task=task_of(source) if task is None else task(source),
@@ -183,16 +198,8 @@ def run(
         headline = common_headline([(row.name, row.recipe.task) for row in rows])
     except ValueError as error:
         raise UsageError(f"{error} {hint}") from error
-    costs = {}
-    for row in rows:
-        row_data = row.dataset(source)
-        try:
-            plan.check_batch(row.recipe.batch, bn=row.recipe.bn)
-            data.steps_per_epoch(len(row_data.train), row.recipe.batch)
-            train.build_schedule(row.recipe, row_data)
-            costs[row.name] = work(row.recipe, row_data)
-        except ValueError as error:
-            raise UsageError(f"{row.name}: {error} {hint}" if row.tricks else str(error)) from error
+    forward = check_rows(rows, source, plan, hint=hint)
+    costs = {row.name: work(row.recipe, row.dataset(source), cost=forward[row.name]) for row in rows}
 
     # The folder, and what is going to be done in it.
     out = options.out if options.out is not None else Path("runs") / name
@@ -202,48 +209,80 @@ def run(
         raise UsageError(f"--out is {out}; allowed: a folder that can be made and written to. {error}") from error
     if also is not None and jax.process_index() == 0:
         also(cells.folder.parent)
-    assumed = spread_so_far(rows, cells, seeds, assumed=preset.sd, source=preset.sd_from)
-    spread = assumed["value"]
-    resolvable = ablation.resolvable(len(seeds), spread)
-    held_out = 0 if source.validation is None else len(source.validation)
-    images = f"{len(source.train):,} + {held_out:,} held out, {len(source.test):,} test images"
-    say(f"{title}: {len(rows)} rows x {len(seeds)} seeds, {preset.model} on {preset.data}, {images}")
     device = f"{plan.size} x {jax.devices()[0].device_kind}"
-    say(f"batch {recipe.batch}, learning rate {recipe.lr:g}, {recipe.epochs:g} epochs, {device}")
-    say(f"Smallest effect that {len(seeds)} seeds resolve (80 % power): {headline.difference(f'{resolvable:.1f}')},")
-    say(f"if paired differences spread by {headline.difference(f'{spread:.2g}')} ({assumed['from']}).")
+    say(f"{len(rows)} rows, batch {recipe.batch}, learning rate {recipe.lr:g}, {recipe.epochs:g} epochs, {device}")
 
-    # The cells that are missing.
+    # The cells that are missing, block after block.
     logs = [train.json_lines(cells.folder.parent / "log.jsonl")]
-    training = {"plan": plan, "guard": train.Guard(signals=True, exit_on_error=True)}
+    guard = train.Guard(signals=True, exit_on_error=True, leave_compiler=True)
+    training = {"plan": plan, "guard": guard}
     if factors:
-        rows = search.search_rates(rows, cells, factors=factors, costs=costs, log=logs, console=console, **training)
-    todo = jobs(cells.todo(rows, seeds), costs)
-    kept = sum(len(seeds) - len(cells.of(row).missing(row.recipe, seeds)) for row in rows)
-    if kept:
-        say(f"{kept} cells are there already, in {cells.folder}.")
+        tried = {"factors": factors, "costs": costs, "log": [clock.log, *logs], "console": console}
+        rows = search.search_rates(rows, cells, **tried, **training)
     if options.tensorboard:
         logs.append(train.tensorboard(cells.folder.parent / "tensorboard"))
-    with Display(todo, len(rows), headline=headline, console=console) as display:
-        ablation.run_cells(rows, cells, seeds=seeds, log=(display.log, *logs), **training)
+    budget = Budget(
+        cells.budget(rows),
+        minutes=preset.minutes,
+        most=preset.seeds,
+        block=block_size(preset.seeds_on, plan.size),
+        work=lambda seeds: sum(job.teacher + job.work * job.seeds for job in jobs(cells.todo(rows, seeds), costs)),
+        one=sum(costs.values()),
+        clock=clock,
+    )
+    seeds, programs = budget.first(), {}
+    spread = spread_so_far(rows, cells, seeds, assumed=preset.sd, source=preset.sd_from)
+    words = {"title": title, "command": shlex.join([*started(), *sys.argv[1:]]), "mode": mode, "margin": options.margin}
+    parts = {"spread": spread, "model": preset.model, "budget": budget, "clock": clock, "costs": forward}
+    results = partial(_results, rows, cells, **parts, **words)
+    planned = (
+        f"{len(seeds)} seeds" if preset.minutes is None else f"{preset.minutes:g} min, {len(seeds)} seeds at least"
+    )
+    kept = sum(len(seeds) - len(cells.of(row).missing(row.recipe, seeds)) for row in rows)
+    say(planned + (f"; {kept} cells are there already, in {cells.folder}." if kept else "."))
+    effect = headline.difference(f"{ablation.resolvable(len(seeds), spread['value']):.1f}")
+    differ = headline.difference(f"{spread['value']:.2g}")
+    say(f"Smallest effect that {len(seeds)} seeds resolve (80 % power): {effect},")
+    say(f"if paired differences spread by {differ} ({spread['from']}).")
+    with Display([], len(rows), clock=clock, headline=headline, console=console, budget=budget) as display:
+        try:
+            while seeds:
+                display.add(jobs(cells.todo(rows, seeds), costs))
+                ablation.run_cells(rows, cells, seeds=seeds, log=(display.log, *logs), programs=programs, **training)
+                block = [cells.of(row).get(row.recipe, seed) for row in rows for seed in seeds]
+                good = sum(cell is not None and "error" not in cell for cell in block)
+                budget.finished(seeds, pace=display.pace, good=good)
+                seeds = budget.next()
+        except (KeyboardInterrupt, train.Interrupted):
+            display.stop()
+            Console().print(report.table(results(range(budget.seeds + len(seeds)))))
+            raise
+        finally:
+            if jax.process_index() == 0:
+                budget.save(pace=display.pace)
 
     # The report.
-    results = ablation.gather(
+    clock.turn("report")
+    out = results(range(budget.seeds))
+    if jax.process_index() == 0:
+        report.write(out, cells.folder.parent)
+        Console().print(report.table(out))
+        say(f"{budget.seeds} seeds: {budget.stopped}. Report: {cells.folder.parent / 'report.html'}")
+        spent = ", ".join(f"{part} {minutes(seconds)}" for part, seconds in clock.spent().items())
+        say(f"{minutes(clock.elapsed)}: {spent}.")
+    if options.recommend:
+        build_recommendation(recipe, chosen, cells, out, log=logs, say=say, **training)
+    return out
+
+
+def _results(rows, cells, seeds, *, spread, budget, clock, **words) -> dict:
+    """What was trained, of these seeds."""
+    return ablation.gather(
         rows,
         cells,
-        title=title,
-        command=shlex.join([*started(), *sys.argv[1:]]),
-        mode=mode,
-        seeds=seeds,
-        model=preset.model,
-        sd_assumed=assumed,
-        resolvable=resolvable,
-        margin=options.margin,
+        seeds=tuple(seeds),
+        sd_assumed=spread,
+        resolvable=ablation.resolvable(len(seeds), spread["value"]),
+        budget={**budget.plain(), "seconds": clock.spent()},
+        **words,
     )
-    if jax.process_index() == 0:
-        report.write(results, cells.folder.parent)
-        Console().print(report.table(results))
-        say(f"{time.perf_counter() - began:.0f} s. Report: {cells.folder.parent / 'report.html'}")
-    if options.recommend:
-        build_recommendation(recipe, chosen, cells, results, log=logs, say=say, **training)
-    return results

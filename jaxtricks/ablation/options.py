@@ -1,94 +1,21 @@
-"""What is typed: a preset, the options that change it, and the errors of what cannot be meant."""
+"""What the options stand for: networks, precisions, tasks, the tricks that were asked for; and whether rows can run."""
 
-import difflib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from jaxtricks import data, models, optim, tasks, train
-from jaxtricks.ablation.variants import Setting
+from jaxtricks import data, models, tasks, train
+from jaxtricks._command import Options, Preset, UsageError, choice, choices
+from jaxtricks._command import settle as _settle
+from jaxtricks.ablation.results import forward_cost
+from jaxtricks.ablation.variants import Setting, Variant
 from jaxtricks.tricks.trick import Ladder, Trick
 
 NETWORKS: dict[str, partial[Any]] = {name: partial(models.resnet, layout) for name, layout in models.LAYOUTS.items()}
 NETWORKS |= {name: partial(models.plain, widths) for name, widths in models.WIDTHS.items()}
 NETWORKS |= {"perceptron": partial(models.perceptron, (256,)), "logistic": partial(models.perceptron, ())}
 PRECISIONS = {"float32": train.FLOAT32, "bfloat16": train.BFLOAT16, "float16": train.FLOAT16}
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Where a comparison starts from: values that were chosen on held-out images, or are a paper's.
-
-    Fields:
-      data, model, seeds, epochs, batch: as on the command line.
-      lr: peak learning rate at this batch; another batch on the command line scales it linearly.
-      seeds_on: as on the command line.
-      merge: names of rows that are made of several tricks, with these tricks.
-      held_out: share of the training set that the learning curves are drawn on.
-      sd: standard deviation of the paired differences that the smallest resolvable effect assumes, in the unit of the
-        headline (for percent: points).
-      sd_from: where that number comes from.
-    """
-
-    data: str
-    model: str
-    seeds: int
-    epochs: float
-    batch: int
-    lr: float
-    seeds_on: str = "map"
-    merge: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    held_out: float = 0.125
-    sd: float = 0.9
-    sd_from: str = "the median over the rungs of experiments/results/cifar10-5000, rounded"
-
-
-@dataclass(frozen=True)
-class Options:
-    """Trains every row with several paired seeds, and writes results.json, report.md and report.html."""
-
-    preset: str = "quick"
-    """The values to start from; the other options change them."""
-    mode: Literal["stack", "add-one", "leave-one-out", "pairwise"] | None = None
-    """How the tricks are combined into rows; the experiment's way if it is left out."""
-    data: str | None = None
-    """fashion_mini, digits, fake, a TFDS image set, a folder of images, or an .npz file."""
-    model: str | None = None
-    """A network by name, such as plain_mini, resnet_mini, resnet20, resnet50."""
-    seeds: int | None = None
-    """Number of paired seeds, 1 or more."""
-    epochs: float | None = None
-    """Passes over the training set."""
-    batch: int | None = None
-    """Images in a step of the baseline; the learning rate is scaled with it."""
-    images: int | None = None
-    """Train on this many images only, the same share of each class."""
-    size: int = 224
-    """Height and width that images of varying size are brought to."""
-    only: tuple[str, ...] = ()
-    """Names of the tricks to use; all of them if it is left out."""
-    under: tuple[str, ...] = ()
-    """Names of the settings to measure under, where the experiment has several; all of them if it is left out."""
-    margin: float | None = None
-    """The largest difference that counts as no effect, in the unit of the headline; 0.5 points if it is left out."""
-    recommend: bool = False
-    """Then choose a recipe on held-out images, confirm it with fresh seeds, train it, save it in OUT/recommended."""
-    out: Path | None = None
-    """Folder of cells and report; runs/NAME if it is left out. What is there already is not trained again."""
-    parallel: Literal["jit", "pmap", "shard_map"] = "jit"
-    """How a step is spread over the devices."""
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Of the baseline's computation."""
-    tensorboard: bool = False
-    """Also write TensorBoard events, to OUT/tensorboard."""
-    seeds_on: Literal["map", "vmap", "devices"] | None = None
-    """Seeds one after another, in one vectorised step, or one on each device; the preset's choice if it is left out."""
-
-
-class UsageError(ValueError):
-    """An option that cannot be used; the message is for the person who typed it."""
 
 
 def task_of(dataset: data.Dataset) -> train.Task:
@@ -100,22 +27,9 @@ def task_of(dataset: data.Dataset) -> train.Task:
 
 def settle(options: Options, presets: Mapping[str, Preset]) -> Preset:
     """The preset with what the command line changes; the learning rate follows the batch."""
-    preset = presets[choice("--preset", options.preset, presets)]
-    names = ("data", "model", "seeds", "epochs", "batch")
-    changes = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    for option, value in {
-        **changes,
-        "images": options.images or 1,
-        "size": options.size,
-        "margin": options.margin or 1,
-    }.items():
-        if not isinstance(value, str) and not 0 < value < float("inf"):
-            raise UsageError(f"--{option} is {value}; allowed: greater than 0.")
-    settled = replace(preset, **changes)
-    choice("--model", settled.model, NETWORKS)
-    if options.seeds_on is not None or options.parallel != "jit":
-        settled = replace(settled, seeds_on=options.seeds_on or "map")
-    return replace(settled, lr=optim.scaled_lr(preset.lr, settled.batch, per=preset.batch))
+    preset = _settle(options, presets)
+    choice("--model", preset.model, NETWORKS)
+    return preset
 
 
 def network(name: str, dataset: data.Dataset) -> Callable:
@@ -126,13 +40,13 @@ def network(name: str, dataset: data.Dataset) -> Callable:
 
 def choose(ladder: Ladder, only: tuple[str, ...]) -> dict[str, Trick]:
     """The tricks that were asked for, in the order of the ladder."""
-    wanted = [choice("--only", trick, ladder) for trick in only]
+    wanted = choices("--only", only, ladder)
     return {name: trick for name, trick in ladder.items() if not only or name in wanted}
 
 
 def under(settings: Mapping[str, Setting], options: Options) -> dict[str, Setting]:
     """The settings that were asked for, each with the tricks that were asked for and that it has."""
-    wanted = [choice("--under", name, settings) for name in options.under]
+    wanted = choices("--under", options.under, settings)
     everything = {name: trick for setting in settings.values() for name, trick in setting.ladder.items()}
     only = tuple(choose(everything, options.only)) if options.only else ()
     out = {}
@@ -145,10 +59,24 @@ def under(settings: Mapping[str, Setting], options: Options) -> dict[str, Settin
     return out
 
 
-def choice(option: str, value: str, allowed: Mapping) -> str:
-    """The value, if it is allowed; else an error that names what is near."""
-    if value not in allowed:
-        near = difflib.get_close_matches(value, list(allowed), n=1, cutoff=0.5)
-        hint = f" Perhaps you meant {near[0]!r}?" if near else ""
-        raise UsageError(f"{option} is {value!r}; allowed: {', '.join(allowed)}.{hint}")
-    return value
+def check_rows(rows: Sequence[Variant], source: data.Dataset, plan: train.Plan, *, hint: str) -> dict[str, dict]:
+    """``forward_cost`` of each row by name; UsageError, with the hint where it helps, for a row that cannot be run."""
+    costs, by_model = {}, {}
+    for row in rows:
+        recipe, row_data = row.recipe, row.dataset(source)
+        try:
+            plan.check_batch(recipe.batch, bn=recipe.bn)
+            steps = data.steps_per_epoch(len(row_data.train), recipe.batch)
+            model = (id(recipe.model), recipe.task.outputs, recipe.precision.compute, row_data.shape)
+            if model not in by_model:  # it is counted by tracing, which takes most of a second
+                by_model[model] = forward_cost(recipe, row_data)
+            costs[row.name] = by_model[model]
+        except ValueError as error:
+            raise UsageError(f"{row.name}: {error} {hint}" if row.tricks else str(error)) from error
+        try:
+            train.build_schedule(recipe, row_data)
+        except ValueError as error:
+            short = f"{round(recipe.epochs * steps)} steps on {len(row_data.train)} images, too few for its schedule"
+            more = "allowed: more --epochs, or a smaller --batch"
+            raise UsageError(f"{row.name}: {short}; {more}. {hint}" if row.tricks else f"{short}; {more}.") from error
+    return costs

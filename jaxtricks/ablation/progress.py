@@ -1,14 +1,16 @@
 """How far an ablation is: one line that moves in a terminal, plain lines elsewhere."""
 
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
+from rich.text import Text
 
+from jaxtricks.ablation.budget import Budget
 from jaxtricks.ablation.cells import Todo
+from jaxtricks.ablation.clock import Clock, minutes
 from jaxtricks.ablation.headline import Headline
 from jaxtricks.ablation.results import forward_cost
 from jaxtricks.data import Dataset
@@ -31,9 +33,10 @@ class Job(NamedTuple):
     teacher: float = 0.0
 
 
-def work(recipe: Recipe, dataset: Dataset) -> float:
-    """The size of a run: images that it sees times multiply-accumulates of one."""
-    return recipe.epochs * len(dataset.train) * forward_cost(recipe, dataset)["macs"]
+def work(recipe: Recipe, dataset: Dataset, *, cost: Mapping[str, int] | None = None) -> float:
+    """The size of a run: images that it sees times multiply-accumulates of one, counted unless ``cost`` has them."""
+    cost = forward_cost(recipe, dataset) if cost is None else cost
+    return recipe.epochs * len(dataset.train) * cost["macs"]
 
 
 def jobs(todo: Sequence[Todo], costs: Mapping[str, float]) -> list[Job]:
@@ -49,17 +52,32 @@ def jobs(todo: Sequence[Todo], costs: Mapping[str, float]) -> list[Job]:
     ]
 
 
+class _Compiling(ProgressColumn):
+    """For how long the row in hand has been compiling, since no record comes meanwhile."""
+
+    def __init__(self, display: "Display"):
+        super().__init__()
+        self.display = display
+
+    def render(self, task) -> Text:
+        seconds = self.display.compiling
+        return Text("" if seconds is None else f"{seconds:.0f} s")
+
+
 class Display:
     """Shows rung, seed, epoch, images a second and time left; hand ``log`` to ``run_cells``.
 
-    The time left is the work that is left, in images times multiply-accumulates, at the speed of the work done so far;
-    compiling is part of it. What failed counts as done.
+    The time left is that of steps and evaluations, in proportion to their work in images times multiply-accumulates,
+    and that of compiling, in proportion to the rows that have yet to be compiled, each at the speed so far. With a
+    budget the blocks that will still fit are part of it. What failed counts as done.
 
     Args:
       todo: what is missing, from ``jobs``.
       rungs: number of variants.
+      clock: of the command; one that starts now if None.
       headline: what is shown of the held-out images at the end of a run; nothing if None.
       console: where to; standard error if None.
+      budget: of minutes, or None.
     """
 
     def __init__(
@@ -67,71 +85,141 @@ class Display:
         todo: Sequence[Job],
         rungs: int,
         *,
+        clock: Clock | None = None,
         headline: Headline | None = None,
         console: Console | None = None,
+        budget: Budget | None = None,
     ):
         self.console = console if console is not None else Console(file=sys.stderr)
-        self.work = {job.variant: job.work for job in todo}
-        self.teachers = {job.variant: job.teacher for job in todo}
+        self.clock = Clock() if clock is None else clock
+        self.rungs, self.headline, self.budget = rungs, headline, budget
         self.last: dict[int, dict[str, Any]] = {}
-        self.total = sum(job.teacher + job.work * job.seeds for job in todo)
-        self.rungs, self.headline = rungs, headline
-        self.done = 0.0
-        self.began = time.perf_counter()
+        self.done = self.total = 0.0
+        self.compiled: set[str] = set()
+        self.warned = False
+        self._before = {part: self.clock.seconds(part) for part in ("compile", "train", "evaluate")}
+        self._compiling = 0.0  # seconds, up to the last start of a run
+        self.add(todo)
         self.bar = None
         if self.console.is_terminal:
-            columns = TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.percentage:3.0f} %")
+            bar, share = BarColumn(bar_width=24), TextColumn("{task.percentage:3.0f} %")
+            columns = TextColumn("{task.description}"), _Compiling(self), bar, share
             self.bar = Progress(*columns, console=self.console)
-            self.task = self.bar.add_task("starting", total=self.total or 1.0)
+            self.task = self.bar.add_task("starting", total=1.0)
 
     def __enter__(self) -> "Display":
         if self.bar is not None:
             self.bar.start()
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, kind, error, trace) -> None:
+        if self.bar is not None and kind is None:
+            self.bar.update(self.task, completed=1.0, description=f"all {self.rungs} rows")
+        self.stop()
+
+    def stop(self) -> None:
+        """Leave the last line as it is; what is printed from now on stands below it."""
         if self.bar is not None:
             self.bar.stop()
 
+    def add(self, todo: Sequence[Job]) -> None:
+        """Take more that is to be done, once all before is."""
+        self.work = {job.variant: job.work for job in todo}
+        self.teachers = {job.variant: job.teacher for job in todo}
+        self.total += sum(job.teacher + job.work * job.seeds for job in todo)
+
+    @property
+    def compiling(self) -> float | None:
+        """Seconds that the row in hand has been compiling for; None if it is not."""
+        return self._seconds("compile") - self._compiling if self.clock.part == "compile" else None
+
+    @property
+    def pace(self) -> float:
+        """Seconds of training and evaluation for one unit of work; 0 before the first."""
+        return self._seconds("train", "evaluate") / self.done if self.done else 0.0
+
+    def _seconds(self, *parts: str) -> float:
+        return sum(self.clock.seconds(part) - self._before[part] for part in parts)
+
+    def seconds_left(self, done: float) -> float | None:
+        """How long the cells to do will take once this much work is done; None if nothing is known yet."""
+        if done <= 0 or not self.compiled:
+            return None
+        steps = (self.total - done) * self._seconds("train", "evaluate") / done
+        names = {*self.work, *(f"{name} (its teacher)" for name, work in self.teachers.items() if work)}
+        compiling = len(names - self.compiled) * self._compiling / len(self.compiled) - (self.compiling or 0.0)
+        return steps + max(0.0, compiling)
+
     def _left(self, done: float) -> str:
-        if done <= 0:
+        left = self.seconds_left(done)
+        if left is None:
             return "?"
-        left = (self.total - done) * (time.perf_counter() - self.began) / done
-        return f"{int(left) // 60}:{int(left) % 60:02d}"
+        if self.budget is not None:
+            left += self.budget.seconds_of_more(left, self._seconds("train", "evaluate") / done)
+        return minutes(left)
 
     def log(self, record: dict[str, Any]) -> None:
         """Take a record of ``run_cells``."""
+        self.clock.log(record)
         name, kind = record["variant"], record["kind"]
         teacher = record.get("part") == "teacher"
         cost = (self.teachers if teacher else self.work).get(name, 0.0)
-        head = f"[{record['rung']}/{self.rungs}] {name}" + (" (its teacher)" if teacher else "")
+        name_of_part = f"{name} (its teacher)" if teacher else name
+        head = f"[{record['rung']}/{self.rungs}] {name_of_part}"
         if kind == "failed":
             self.done += self.teachers.pop(name, 0.0) + cost * len(record["seeds"])
+            self.compiled |= {name, f"{name} (its teacher)"}  # or never will be
             self._print(f"{head}  failed: {record['error']}")
         elif kind == "warning":
             self._print(f"{head}  warning: {record['message']}")
         elif kind == "rung" and self.bar is not None:
             self.bar.update(self.task, description=f"{head}  compiling")
-        elif kind == "progress" and self.bar is not None:
-            share = self.done + cost * len(record["seeds"]) * record["step"] / record["steps"]
-            text = (
-                f"{head}  seed {','.join(map(str, record['seeds']))}  "
-                f"epoch {record['epoch']:.1f}/{record['epochs']:g}  "
-                f"{record['images_per_second']:,.0f} img/s  left {self._left(share)}"
-            )
-            self.bar.update(self.task, completed=share, description=text)
+        elif kind == "rung" and name not in self.compiled:
+            self._print(f"{head}  compiling")
+        elif kind == "start":
+            self.compiled.add(name_of_part)
+            self._compiling = self._seconds("compile")
+        elif kind == "progress":
+            done = self.done + cost * len(record["seeds"]) * record["step"] / record["steps"]
+            self._warn(done)
+            if self.bar is not None:
+                text = (
+                    f"{head}  seed {','.join(map(str, record['seeds']))}  "
+                    f"epoch {record['epoch']:.1f}/{record['epochs']:g}  "
+                    f"{record['images_per_second']:,.0f} img/s  left {self._left(done)}"
+                )
+                self.bar.update(self.task, completed=self._share(done), description=text)
         elif kind == "epoch":
             self.last[record["seed"]] = record
         elif kind == "end":
             self.done += cost * len(record["seeds"])
             if teacher:
                 self.teachers.pop(name, None)
+            self._warn(self.done)
             for seed in record["seeds"]:
                 last = self.last[seed]
                 self._print(
                     f"{head}  seed {seed}  {record['epochs']:g} epochs  train loss {last['train_loss']:.3f}"
                     f"{self._held_out(last)}  {last['images_per_second']:,.0f} img/s  left {self._left(self.done)}"
                 )
+
+    def _share(self, done: float) -> float:
+        """Of the time, so that compiling moves the bar too."""
+        left = self.seconds_left(done)
+        spent = self._seconds("compile", "train", "evaluate")
+        return 0.0 if left is None or spent <= 0 else spent / (spent + left)
+
+    def _warn(self, done: float) -> None:
+        """Once, as soon as the speed is known: the seeds that are trained in any case do not fit into the minutes."""
+        left = self.seconds_left(done)
+        if left is None or self.warned or self.budget is None or self.budget.limit is None or self.budget.seeds:
+            return
+        self.warned = True
+        if (needed := self.clock.elapsed + left) > self.budget.limit:
+            self._print(
+                f"{len(self.budget.first())} seeds of every row, fewer than which say nothing, will end after "
+                f"{minutes(needed)}, not within {minutes(self.budget.limit)}; they are trained all the same."
+            )
 
     def _held_out(self, record: Mapping[str, Any]) -> str:
         headline = self.headline

@@ -1,7 +1,7 @@
 """What came out, as plain values: the cells of all rows with what their recipes cost, for the report."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -49,6 +49,8 @@ def gather(
     model: str,
     sd_assumed: dict,
     resolvable: float,
+    budget: dict,
+    costs: Mapping[str, dict[str, int]],
     margin: float | None = None,
 ) -> dict:
     """Every cell there is, as the one dict that the report is made from.
@@ -60,6 +62,8 @@ def gather(
       seeds: those that were asked for; a cell that is missing stays missing.
       sd_assumed: ``value`` and ``from`` of the spread of paired differences that was assumed before the run.
       resolvable: the smallest effect that follows from it, in the unit of the headline.
+      budget: minutes that were asked for, why there are no more seeds, and seconds of each part, for the reader.
+      costs: ``forward_cost`` of each row by name.
       margin: the largest difference that counts as no effect, in the same unit; None: 0.5 points for percent.
 
     Returns:
@@ -76,7 +80,7 @@ def gather(
         source = row_cells.dataset
         runs = [cell for cell in (row_cells.get(variant.recipe, seed) for seed in seeds) if cell is not None]
         good = [cell for cell in runs if "error" not in cell]
-        costs = [cell["cost"] for cell in good]
+        steps = [cell["cost"] for cell in good]
         step_ms = float(np.median([cell["step_ms"] for cell in good])) if good else None
         rows.append(
             {
@@ -90,9 +94,9 @@ def gather(
                 "cells": good,
                 "failed": [cell for cell in runs if "error" in cell],
                 "cost": {
-                    **forward_cost(variant.recipe, source),
-                    "train_flops": costs[0]["train_flops"] if costs else None,
-                    "peak_bytes": costs[0]["peak_bytes"] if costs else None,
+                    **costs[variant.name],
+                    "train_flops": steps[0]["train_flops"] if steps else None,
+                    "peak_bytes": steps[0]["peak_bytes"] if steps else None,
                     "step_ms": step_ms,
                     "batch": variant.recipe.batch,
                     "epoch_seconds": None
@@ -119,6 +123,7 @@ def gather(
         "headline": headline.plain(),
         "mode": mode,
         "seeds": list(seeds),
+        "budget": budget,
         "model": model,
         "epochs": first.epochs,
         "batch": first.batch,

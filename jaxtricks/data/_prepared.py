@@ -107,10 +107,12 @@ def tfds_set(spec: str, *, size: int, data_dir: str | None = None) -> Dataset:
         builder = tfds.builder(spec, data_dir=data_dir, file_format="array_record")
     except tfds.core.DatasetNotFoundError as error:
         raise DataError(
-            f"{spec!r} is no image set known here; allowed: fashion_mini, digits, fake, a folder, an .npz file, "
-            "or the name of a TFDS image set."
+            f"{spec!r} is no file or folder, and is no image set known here; allowed: fashion_mini, digits, fake, a "
+            "folder, an .npz file, or the name of a TFDS image set."
         ) from error
     except Exception as error:  # its readers of metadata raise all sorts on a damaged file
+        if "Parsing builder name string" in str(error):
+            raise DataError(f"{spec}: no such file or folder, and no name of a TFDS image set.") from error
         raise DataError(f"{spec}: TFDS cannot open it: {_first_line(error)}.") from error
     features: Any = builder.info.features  # a FeaturesDict, or None
     if not {"image", "label"} <= set(features or ()):

@@ -1,6 +1,7 @@
 """The only training loop: classification, segmentation, detection, distillation, fine-tuning all go through ``fit``."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def fit(
     test: bool = True,
     max_nonfinite_steps: int = 10,
     guard: Guard | None = None,
+    programs: dict[Any, list[Program]] | None = None,
     log: Iterable[Log] = (),
     done: Callable[[Run], None] | None = None,
 ) -> list[Run]:
@@ -68,6 +70,9 @@ def fit(
         the step in hand, with its state saved, a second one at once, and a signal to one of several processes ends
         all after the same step. With ``Guard(watchdog=seconds)`` a run that stands still ends its process. None:
         nothing.
+      programs: a dict that keeps what is compiled, at first an empty one. A later call with the same dict, and with
+        the same objects as recipe, dataset, teacher and initial, compiles nothing, so that more seeds cost only their
+        steps; the data lie on the devices once for all recipes. None: nothing is kept.
       log: functions that take a record, a dict whose ``kind`` is ``"start"``, ``"progress"``, ``"epoch"``,
         ``"nonfinite"`` or ``"spike"`` (a step that was not applied: seed, step, loss, and index, the rows of its
         batch), ``"interrupted"`` or ``"end"``.
@@ -96,18 +101,23 @@ def fit(
         check_arguments(part, dataset, plan, teacher=variables, folder=folder, guard=guard, done=done, **options)
 
     runs: list[Run] = []
-    programs: dict[Plan, list[Program]] = {}
+    programs = {} if programs is None else programs
+    others = (*(part for _, part in stages), dataset, teacher, initial)
     with (UNGUARDED if guard is None else guard).activate() as active:
         for part, group in plan.groups(seeds):
             active.beat("making the program", LIMIT_FACTOR)
-            if part not in programs:
-                programs[part] = _programs(stages, dataset, part, teachers=teachers, initial=initial, stop=stop)
+            which = (part, stop, *map(id, others))  # the programs hold these objects, so that no other has their ids
+            if which not in programs:
+                others_here = (program for stages_of_it in programs.values() for program in stages_of_it)
+                shared = next((p for p in others_here if p.dataset is dataset and p.plan == part), None)
+                parts = {"teachers": teachers, "initial": initial, "stop": stop, "shared": shared}
+                programs[which] = active.wait_for(partial(_programs, stages, dataset, part, **parts))
             # one group of seeds, from the first step or a checkpoint to the last
-            session = Session(programs[part], stages, group, active=active, **options)
+            session = Session(programs[which], stages, group, active=active, **options)
             try:
                 if folder is not None:
                     session.resume(f"{folder}/seed{'-'.join(map(str, group))}")
-                session.compile()
+                active.wait_for(partial(session.compile, test=test))
                 for run in session.runs(test=test):
                     runs.append(run)
                     if done is not None:
@@ -121,11 +131,11 @@ def fit(
     return runs
 
 
-def _programs(stages, dataset: Dataset, plan: Plan, *, teachers, initial, stop) -> list[Program]:
+def _programs(stages, dataset: Dataset, plan: Plan, *, teachers, initial, stop, shared) -> list[Program]:
     """The program of each stage; they share the data on the devices, and one state fits them all."""
     programs: list[Program] = []
     for (_, recipe), teacher in zip(stages, teachers, strict=True):
-        first = programs[0] if programs else None
+        first = programs[0] if programs else shared
         programs.append(
             Program(recipe, dataset, plan, teacher=teacher, initial=initial, stop=stop, share_data_with=first)
         )

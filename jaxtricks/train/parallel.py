@@ -115,18 +115,17 @@ class Plan:
         """Sharding of the state."""
         return NamedSharding(self.mesh, PartitionSpec(AXIS) if self.seeds_on == "devices" else PartitionSpec())
 
-    def create(self, create: Callable, keys: jax.Array) -> Any:
-        """Run ``key -> state`` (a stack of keys gives a stack of states) so that the result may be donated."""
+    def jit_create(self, create: Callable) -> Callable:
+        """``key -> state`` as a function of a stack of keys, which gives a state that may be donated."""
         function = jax.vmap(create) if self.stacked else create
-        keys = jax.random.key_data(keys if self.stacked else keys[0])
-        # it runs once: on CPU, LLVM's optimisations would take four times as long as they save
+        # it runs once a seed: on CPU, LLVM's optimisations would take four times as long as they save
         options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
         wrapped = jax.jit(
             lambda data: function(jax.random.wrap_key_data(data)),
             out_shardings=self.state_sharding,
             compiler_options=options,
         )
-        return wrapped(np.asarray(keys))
+        return lambda keys: wrapped(np.asarray(jax.random.key_data(keys if self.stacked else keys[0])))
 
     def put_rows(self, batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
         """Host rows of this process as global arrays spread over the devices."""

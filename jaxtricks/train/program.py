@@ -32,7 +32,7 @@ class Program:
       teacher: ``(params, stats)`` of recipe.teacher, or None.
       initial: ``(params, stats)`` that every seed starts from, instead of fresh ones and recipe.init, or None.
       stop: names the metric that is watched, or None.
-      share_data_with: the program of another stage of the run, whose arrays of the dataset serve this one too, or None.
+      share_data_with: another program of this dataset and plan, whose arrays of the dataset serve this one, or None.
 
     Raises:
       DataError: if the dataset lacks a column that the task needs, or values are out of its range.
@@ -51,7 +51,7 @@ class Program:
         stop: EarlyStopping | None = None,
         share_data_with: "Program | None" = None,
     ):
-        self.recipe, self.dataset, self.plan, self.initial = recipe, dataset, plan, initial
+        self.recipe, self.dataset, self.plan, self.initial, self.teacher = recipe, dataset, plan, initial, teacher
         check_columns(recipe.task, dataset)
         if stop is not None and stop.metric not in recipe.task.metrics:
             raise ValueError(
@@ -84,14 +84,14 @@ class Program:
         dry_run(recipe, dataset, model, self.tx, halves, constants, **others)
 
         # onto the devices
-        if share_data_with is not None:
-            constants.pop("data", None)
-        self.constants = plan.put_replicated(constants)
-        if share_data_with is not None and "data" in share_data_with.constants:
-            self.constants["data"] = share_data_with.constants["data"]
+        there = {} if share_data_with is None else share_data_with.constants
+        shared = {name: there[name] for name in ("data",) if name in there}
+        self.constants = plan.put_replicated({k: v for k, v in constants.items() if k not in shared}) | shared
+        self._create = plan.jit_create(self.fresh)
         self.step: Any = None
         self.cost: dict[str, float | None] = {}
-        self._evaluate = plan.compile_evaluate(make_evaluate(recipe, self.model))
+        evaluate = plan.compile_evaluate(make_evaluate(recipe, self.model))
+        self._parts = lambda variables, batch: evaluate(variables, batch, {"preprocess": self.constants["preprocess"]})
         self._emptied = jax.jit(
             lambda sums, value: (jax.tree.map(jnp.zeros_like, sums), value + 0), out_shardings=plan.state_sharding
         )
@@ -99,15 +99,17 @@ class Program:
 
     def create(self, seeds: tuple[int, ...]) -> State:
         """The state of these seeds before the first step."""
-        return self.plan.create(self.fresh, jnp.stack([jax.random.key(seed) for seed in seeds]))
+        return self._create(jnp.stack([jax.random.key(seed) for seed in seeds]))
 
     def fresh(self, key: jax.Array) -> State:
         """The state of one key before the first step; pure."""
         return create_state(self.recipe, self.model, self.tx, key, initial=self.initial)
 
-    def compile(self, state: State, feed: Feed) -> None:
-        """Compile the step for this state and the batches of this feed, unless that was done."""
+    def compile(self, state: State, feed: Feed, *, evaluated: Split | None = None) -> None:
+        """Compile the step for this state and the batches of this feed, and an evaluation, unless that was done."""
         if self.step is None:
+            if evaluated is not None and evaluated.resident:  # a first batch is what compiles it
+                jax.block_until_ready(self._parts(eval_params(state), next(iter(self._padded(evaluated)))))
             batch = self.plan.put_rows(next(iter(feed.steps(0, 1))))
             self.step = self.plan.compile_step(self.prepare, self.update, state, batch, self.constants)
             self.cost = compiled_cost(self.step)
@@ -126,11 +128,10 @@ class Program:
             return [{} for _ in range(seeds)]
         metrics = self.recipe.task.metrics
         variables = eval_params(state) if variables is None else variables
-        constants = {"preprocess": self.constants["preprocess"]}
         totals = [{name: metric.init() for name, metric in metrics.items()} for _ in range(seeds)]
         for batch in self._padded(split):
             before_batch()
-            parts = to_host(self._evaluate(variables, batch, constants))
+            parts = to_host(self._parts(variables, batch))
             for i, total in enumerate(totals):
                 for name, metric in metrics.items():
                     part = jax.tree.map(lambda leaf, i=i: leaf[i], parts[name]) if self.plan.stacked else parts[name]
@@ -151,7 +152,9 @@ class Program:
         """The padded batches of a split on the devices; those of a resident split stay there."""
         if id(split) in self._batches:
             return self._batches[id(split)]
-        size = -(-min(EVALUATION_BATCH, len(split)) // 64) * 64
+        # one size for all splits, so that one program evaluates them all
+        shortest = min(len(part) for part in (self.dataset.validation, self.dataset.test, split) if part is not None)
+        size = -(-min(EVALUATION_BATCH, shortest) // 64) * 64
         many = self.plan.size * jax.process_count()
         size = -(-size // many) * many
         share = size // jax.process_count()

@@ -133,14 +133,14 @@ class Session:
             except CheckpointSaveError as error:
                 warnings.warn(str(error), CheckpointWarning, stacklevel=2)
 
-    def compile(self) -> None:
-        """Compile the steps of the stages that are not over."""
+    def compile(self, *, test: bool) -> None:
+        """Compile the steps of the stages that are not over, and what evaluates them."""
         self._create()
         self.program = self._program_of(self._recorded)
         for end, program in zip(self.ends, self.programs, strict=True):
             if end >= self._recorded:
                 self.active.beat("compiling the step", LIMIT_FACTOR)
-                program.compile(self.state, self.feed)
+                program.compile(self.state, self.feed, evaluated=self.dataset.test if test else self.dataset.validation)
 
     def runs(self, *, test: bool) -> list[Run]:
         """Train to the end, epoch by epoch.

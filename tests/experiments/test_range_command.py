@@ -1,4 +1,4 @@
-"""The range test as a command: its step trains at the rate that it is given, and the plot and both rates come out."""
+"""The range test as a command: its step trains at the rate that it is given; it draws, and suggests one rate."""
 
 from dataclasses import dataclass, replace
 
@@ -68,8 +68,10 @@ def test_the_command_writes_the_plot(tmp_path, capsys):
     found = lr_range.main(options)
     assert (tmp_path / "lr_range.png").stat().st_size > 10_000
     said = capsys.readouterr().out
-    assert f"valley: {found['valley']:.2g}" in said
-    assert f"steepest: {found['steepest']:.2g}" in said
+    assert [line for line in said.splitlines() if "--lr" in line] == [
+        f"Suggestion: --lr {found['valley']:.2g} --batch 16"
+    ]
+    assert f"fastest at {found['steepest']:.2g}" in said
     assert 1e-4 < found["valley"] < found["steepest"] < 10  # for a loss that falls ever faster before it rises
 
 

@@ -16,7 +16,7 @@ FACTORS = (0.02, 1.0)
 def test_rows_are_compared_at_the_rates_that_were_found(tmp_path, monkeypatch):
     monkeypatch.setattr(cli, "CACHE", jax.config.jax_compilation_cache_dir)
     given = {"title": "Test", "mode": "add-one", "factors": FACTORS}
-    options = cli.Options(out=tmp_path, images=100)
+    options = cli.Options(out=tmp_path, images=100, batch=16, epochs=1.0)
     results = cli.run("x", options, bag.standard, LADDER, PRESETS, **given)
     trials = [json.loads(path.read_text()) for path in (tmp_path / "cells").glob("*-seed10?.json")]
     assert all(cell["test"] == {} and not cell["tested"] for cell in trials)

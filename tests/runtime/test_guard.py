@@ -11,6 +11,7 @@ import jax
 import pytest
 
 from jaxtricks._runtime.guard import UNGUARDED, Guard
+from jaxtricks._runtime.signals import Interrupted
 from jaxtricks._runtime.watchdog import STATUS, Watchdog
 
 FULL = Guard(watchdog=60.0)
@@ -215,3 +216,35 @@ def test_a_watchdog_starts_no_thread_until_it_is_entered():
     before = threading.active_count()
     Watchdog(5.0).beat("testing")
     assert threading.active_count() == before
+
+
+def test_a_signal_leaves_the_compiler_behind():
+    """What cannot be interrupted goes on in its thread; here for as long as the test lasts."""
+    compiling, end = threading.Event(), threading.Event()
+
+    def compile_():
+        compiling.set()
+        os.kill(os.getpid(), signal.SIGINT)
+        end.wait(60)
+
+    with Guard(leave_compiler=True).activate() as active:
+        with pytest.raises(Interrupted) as stopped:
+            active.wait_for(compile_)
+        assert not end.is_set()
+        end.set()
+    assert compiling.is_set()
+    assert (stopped.value.signal, stopped.value.code) == (signal.SIGINT, 130)
+
+
+@pytest.mark.parametrize("guard", [UNGUARDED, Guard(), Guard(leave_compiler=True)], ids=["unguarded", "here", "beside"])
+def test_without_a_signal_it_gives_what_the_function_gives(guard):
+    def where():
+        return threading.current_thread() is threading.main_thread()
+
+    def wrong():
+        raise ValueError("of the compiler")
+
+    with guard.activate() as active:
+        assert active.wait_for(where) is not guard.leave_compiler
+        with pytest.raises(ValueError, match="of the compiler"):
+            active.wait_for(wrong)

@@ -129,7 +129,7 @@ def test_states_that_differ_are_refused_before_anything_is_compiled(change, word
         raise AssertionError("compiled")
 
     monkeypatch.setattr(Plan, "compile_step", compiled)
-    monkeypatch.setattr(Plan, "create", compiled)
+    monkeypatch.setattr(Plan, "jit_create", lambda *_: compiled)
     with pytest.raises(RecipeError, match=words):
         fit([(2, MIXED), (2.5, replace(MIXED, **change))], SOURCE, plan=ONE)
 

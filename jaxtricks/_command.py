@@ -1,0 +1,244 @@
+"""What is typed, read without JAX, which takes seconds to import: a preset, options that change it, what is wrong."""
+
+import ast
+import difflib
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+FEW = 16  # steps of the baseline in an epoch: with fewer the images are few
+LEAST_STEPS = 8  # in an epoch of few images, so that a row with four times the batch makes two
+LEAST_UPDATES = 128  # in a run on them, so that a warm-up of 5 epochs in 120 has a step at four times the batch
+USUAL = ("cifar10", "cifar100", "mnist", "fashion_mnist")  # sets of TensorFlow Datasets that a file is named by
+TABLE = "from jaxtricks.ablation.cli import Preset, main"  # stands in every module that takes these options
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Where a comparison starts from: values that were chosen on held-out images, or are a paper's.
+
+    Fields:
+      data, model, epochs, batch: as on the command line.
+      lr: peak learning rate at this batch size; another batch on the command line scales it linearly.
+      seeds, minutes: as on the command line; one of them at least.
+      seeds_on: as on the command line.
+      merge: names of rows that are made of several tricks, with these tricks.
+      held_out: share of the training set that the learning curves are drawn on.
+      sd: standard deviation of the paired differences that the smallest resolvable effect assumes, in the unit of the
+        headline (for percent: points).
+      sd_from: where that number comes from.
+    """
+
+    data: str
+    model: str
+    epochs: float
+    batch: int
+    lr: float
+    seeds: int | None = None
+    minutes: float | None = None
+    seeds_on: str = "map"
+    merge: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    held_out: float = 0.125
+    sd: float = 0.9
+    sd_from: str = "the median over the rungs of experiments/results/cifar10-5000, rounded"
+
+    def __post_init__(self):
+        if self.seeds is None and self.minutes is None:
+            raise ValueError("seeds and minutes are None; allowed: a number for one of them, or for both.")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Trains every row with several paired seeds, and writes results.json, report.md and report.html."""
+
+    preset: str = "quick"
+    """The values to start from; the other options change them."""
+    mode: Literal["stack", "add-one", "leave-one-out", "pairwise"] | None = None
+    """How the tricks are combined into rows; the experiment's way if it is left out."""
+    data: str | None = None
+    """fashion_mini, digits, fake, a TFDS image set, a folder of images, or an .npz file."""
+    model: str | None = None
+    """A network by name, such as plain_mini, resnet_mini, resnet20, resnet50."""
+    minutes: float | None = None
+    """Train every row with one more seed until the next would not fit; two seeds at least. Over all tries together."""
+    seeds: int | None = None
+    """Number of paired seeds, 1 or more, however long they take; with --minutes, the most that are trained."""
+    epochs: float | None = None
+    """Passes over the training set."""
+    batch: int | None = None
+    """Images in a step of the baseline; the learning rate is scaled with it."""
+    lr: float | None = None
+    """Peak learning rate of the baseline, at the batch that is used."""
+    images: int | None = None
+    """Train on this many images only, the same share of each class."""
+    size: int = 224
+    """Height and width that images of varying size are brought to."""
+    only: tuple[str, ...] = ()
+    """Names of the tricks to use; all of them if it is left out."""
+    under: tuple[str, ...] = ()
+    """Names of the settings to measure under, where the experiment has several; all of them if it is left out."""
+    margin: float | None = None
+    """The largest difference that counts as no effect, in the unit of the headline; 0.5 points if it is left out."""
+    recommend: bool = False
+    """Then choose a recipe on held-out images, confirm it with fresh seeds, train it, save it in OUT/recommended."""
+    out: Path | None = None
+    """Folder of cells and report; runs/NAME if it is left out. What is there already is not trained again."""
+    parallel: Literal["jit", "pmap", "shard_map"] = "jit"
+    """How a step is spread over the devices."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the baseline's computation."""
+    tensorboard: bool = False
+    """Also write TensorBoard events, to OUT/tensorboard."""
+    seeds_on: Literal["map", "vmap", "devices"] | None = None
+    """Seeds one after another, in one vectorised step, or one on each device; the preset's choice if it is left out."""
+
+
+class UsageError(ValueError):
+    """An option that cannot be used; the message is for the person who typed it."""
+
+
+def read(arguments: Sequence[str], *, started: str, description: str | None) -> Options:
+    """The options as they were typed; what cannot be read ends the process with a message and status 2.
+
+    Args:
+      arguments: without the program.
+      started: how the program was started, for its help.
+      description: of the program, for its help.
+
+    Raises:
+      UsageError: if a number is out of range, or a file is missing.
+    """
+    options = tyro.cli(Options, args=list(arguments), prog=started, description=description)
+    check(options)
+    return options
+
+
+def check(options: Options) -> None:
+    """UsageError if a number is out of range, or a file is missing.
+
+    Args:
+      options: as they were typed.
+    """
+    for name in ("minutes", "seeds", "epochs", "batch", "lr", "images", "size", "margin"):
+        value = getattr(options, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise UsageError(f"--{name} is {value}; allowed: greater than 0.")
+    if options.data is not None:
+        check_path(options.data)
+
+
+def check_path(spec: str) -> None:
+    """UsageError if these words for a set of images are a path, and there is nothing.
+
+    Args:
+      spec: what was typed; ``name``, ``name/config`` and ``name:version`` may be a set of TFDS.
+    """
+    path = Path(spec).expanduser()
+    if path.exists():
+        return
+    if path.suffix == ".npz":
+        make = f" python -m jaxtricks data {path.stem} {spec} makes it." if path.stem in USUAL else ""
+        raise UsageError(f"--data is {spec}: no such file.{make}")
+    if path.is_absolute() or spec.startswith((".", "~")) or spec.endswith("/") or spec.count("/") > 1:
+        raise UsageError(f"--data is {spec}: no such file or folder.")
+
+
+def read_early(folder: Path, arguments: Sequence[str]) -> None:
+    """Refuse what is typed wrong, and show the help, before the module that is started imports JAX.
+
+    Args:
+      folder: of the modules; those that are no table of this package's are left alone.
+      arguments: of Python: ``... -m PACKAGE.MODULE ...``, as ``sys.orig_argv``.
+    """
+    where = arguments.index("-m") + 1
+    name = arguments[where].rpartition(".")[2]
+    source = folder / f"{name}.py"
+    if not source.is_file() or TABLE not in (text := source.read_text(encoding="utf-8")):
+        return
+    try:
+        description = ast.get_docstring(ast.parse(text))
+        read(arguments[where + 1 :], started=f"python -m {arguments[where]}", description=description)
+    except UsageError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(2)
+    print(f"{name}: starting", file=sys.stderr, flush=True)
+
+
+def choice(option: str, value: str, allowed: Iterable[str]) -> str:
+    """The value, if it is allowed; else an error that names what is near."""
+    names = list(allowed)
+    if value not in names:
+        near = difflib.get_close_matches(value, names, n=1, cutoff=0.5)
+        hint = f" Perhaps you meant {near[0]!r}?" if near else ""
+        raise UsageError(f"{option} is {value!r}; allowed: {', '.join(map(repr, names))}.{hint}")
+    return value
+
+
+def choices(option: str, values: Sequence[str], allowed: Iterable[str]) -> list[str]:
+    """The values, if they are allowed; a name that was typed in pieces, such as ``B C D`` for 'B, C, D', is shown."""
+    names = list(allowed)
+    for name in names:
+        pieces = name.replace(",", "").split()
+        missing = [value for value in values if value not in names]
+        if len(pieces) > 1 and missing and {value.strip(",") for value in missing} <= set(pieces):
+            raise UsageError(f"{option} is {' '.join(values)}; allowed: {option} {name!r}, one name, in quotes.")
+    return [choice(option, value, names) for value in values]
+
+
+def settle(options: Options, presets: Mapping[str, Preset]) -> Preset:
+    """The preset with what the command line changes.
+
+    Seeds that are typed without minutes end the budget of the preset, and minutes without seeds the number of seeds.
+    The learning rate follows the batch, unless it is typed.
+
+    Args:
+      options: as they were read.
+      presets: of the experiment, by name.
+
+    Raises:
+      UsageError: if there is no such preset, a number is out of range, or a file is missing.
+    """
+    check(options)
+    preset = presets[choice("--preset", options.preset, presets)]
+    names = ("data", "model", "epochs", "batch", "seeds_on")
+    changes = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    if options.seeds is not None or options.minutes is not None:
+        changes |= {"seeds": options.seeds, "minutes": options.minutes}
+    batch = changes.get("batch", preset.batch)
+    lr = preset.lr * batch / preset.batch if options.lr is None else options.lr
+    if options.parallel != "jit":  # which the preset's way to run seeds does not fit
+        changes.setdefault("seeds_on", "map")
+    return replace(preset, **changes, lr=lr)
+
+
+def fit_to_images(preset: Preset, options: Options, images: int, *, multiple: int = 1) -> Preset:
+    """The preset with a smaller batch and more epochs where the images are few, so that every row makes some steps.
+
+    What was typed stays as it is. The learning rate follows the batch.
+
+    Args:
+      preset: from ``settle``.
+      options: as they were read.
+      images: of the training set.
+      multiple: the batch must be a multiple of this.
+
+    Returns:
+      The preset; where an epoch has fewer than 16 steps, with the batch halved until it has 8, and with as many epochs
+      as make 128 steps.
+    """
+    if images // preset.batch >= FEW:
+        return preset
+    batch = preset.batch
+    if options.batch is None:
+        while images // batch < LEAST_STEPS and batch % (2 * multiple) == 0:
+            batch //= 2
+    lr = preset.lr * batch / preset.batch if options.lr is None else preset.lr
+    epochs = preset.epochs
+    if options.epochs is None:
+        steps = max(1, images // batch)
+        epochs = max(epochs, -(-LEAST_UPDATES // steps))
+    return replace(preset, batch=batch, lr=lr, epochs=epochs)

@@ -1,0 +1,174 @@
+"""The command with a budget of minutes, on a clock that the test moves and with cells that are not trained."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from jaxtricks import _command, ablation, data, train
+from jaxtricks.ablation import Trick, cli
+from jaxtricks.ablation.clock import Clock
+from jaxtricks.tricks import bag
+
+LADDER = {"fast": Trick(lambda r: replace(r, lr=2 * r.lr))}
+PRESETS = {"quick": cli.Preset("fake", "logistic", minutes=1.0, epochs=1, batch=8, lr=0.05)}
+
+
+class Bench:
+    """A command whose cells take 10 s each and whose rows compile for 5 s."""
+
+    def __init__(self, tmp_path, monkeypatch, make_cell):
+        self.out, self.make_cell, self.now, self.trained = tmp_path, make_cell, 0.0, []
+        self.stop_at = self.fails = None
+        monkeypatch.setattr(ablation, "run_cells", self.run_cells)
+        monkeypatch.setattr(cli.report, "write", lambda results, folder: None)
+
+    def run(self, **typed):
+        self.trained, self.now = [], 0.0
+        options = cli.Options(**({"out": self.out} | typed))
+        clock = Clock(now=lambda: self.now)
+        return cli.run("x", options, bag.standard, LADDER, PRESETS, title="Test", clock=clock)
+
+    def run_cells(self, rows, cells, *, seeds, log, programs, **_):
+        for number, row in enumerate(rows, 1):
+            say = lambda kind, row=row, number=number, **record: [  # noqa: E731
+                write({"kind": kind, "variant": row.name, "rung": number, **record}) for write in log
+            ]
+            missing = cells.of(row).missing(row.recipe, seeds)
+            say("rung", seeds=missing)
+            self.now += 0 if row.name in programs else 5
+            programs[row.name] = True
+            for seed in missing:
+                if (row.name, seed) == self.stop_at:
+                    raise train.Interrupted(2, 0)
+                say("start", seeds=[seed])
+                self.now += 10
+                self.trained.append((row.name, seed))
+                if row.name == self.fails:
+                    cells.put(row.recipe, seed, {"seed": seed, "error": "NonFiniteError: loss"})
+                    say("failed", seeds=[seed], error="NonFiniteError: loss")
+                    continue
+                about = {"step": 1, "seconds": 10.0, "train_loss": 1.0, "images_per_second": 9.0, "epochs": 1.0}
+                say("epoch", seed=seed, **about)
+                say("end", seeds=[seed], **about)
+                cost = {"train_flops": None, "peak_bytes": None}
+                cells.put(row.recipe, seed, {**self.make_cell(seed, 80.0 + seed), "cost": cost})
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch, make_cell):
+    return Bench(tmp_path, monkeypatch, make_cell)
+
+
+def block(*seeds):
+    return [(name, seed) for name in ("baseline", "+ fast") for seed in seeds]
+
+
+def test_whole_blocks_are_trained_and_the_same_command_adds_nothing(bench, capsys):
+    results = bench.run(minutes=1.2)  # 10 s to compile, 40 for two seeds, 20 for one more
+    assert bench.trained == block(0, 1) + block(2)
+    assert results["seeds"] == [0, 1, 2]
+    assert results["budget"] == {
+        "minutes": 1.2,
+        "seeds": 3,
+        "stopped": "one more block would not have fitted into the minutes",
+        "block": 1,
+        "seconds": {"start": 0.0, "compile": 10.0, "train": 60.0, "evaluate": 0.0, "report": 0.0},
+    }
+    said = capsys.readouterr().err
+    assert "1.2 min, 2 seeds at least" in said
+    assert "1:10: start 0:00, compile 0:10, train 1:00, evaluate 0:00, report 0:00." in said
+    assert bench.run(minutes=1.2)["seeds"] == [0, 1, 2]
+    assert bench.trained == []
+    # 50 s are left: 10 to compile, and two blocks
+    assert bench.run(minutes=2.0)["seeds"] == [0, 1, 2, 3, 4]
+    assert bench.trained == block(3) + block(4)
+
+
+def test_the_preset_has_minutes_and_seeds_take_their_place(bench):
+    assert bench.run()["budget"]["minutes"] == 1.0
+    results = bench.run(seeds=4)
+    assert (results["seeds"], results["budget"]["minutes"]) == ([0, 1, 2, 3], None)
+    assert results["budget"]["stopped"] == "as many as were asked for"
+
+
+def test_seeds_on_devices_are_trained_in_blocks_of_all_devices(bench):
+    results = bench.run(seeds_on="devices", minutes=1.2)
+    assert (bench.trained, results["budget"]["block"]) == (block(0, 1, 2, 3), 4)  # the tests have four devices
+
+
+def test_a_row_that_fails_is_tried_with_each_block_and_no_more(bench):
+    bench.fails = "+ fast"
+    results = bench.run(minutes=1.2)
+    assert bench.trained == block(0, 1) + block(2)
+    assert [len(row["failed"]) for row in results["rows"]] == [0, 3]
+    bench.run(minutes=1.2)
+    assert bench.trained == [("+ fast", seed) for seed in (0, 1, 2)]  # once more, as ever
+
+
+def test_stopped_it_shows_the_rows_that_are_finished(bench, capsys):
+    bench.stop_at = ("+ fast", 0)
+    with pytest.raises(train.Interrupted):
+        bench.run()
+    table = capsys.readouterr().out
+    assert "baseline" in table
+    assert "80.50" in table
+    (left,) = (bench.out / "cells").glob("*.budget")
+    assert json.loads(left.read_text())["seconds"] == 30.0
+    bench.stop_at = None
+    bench.run(minutes=2.0)
+    assert bench.trained[:2] == [("+ fast", 0), ("+ fast", 1)]
+
+
+@pytest.mark.parametrize(
+    ("typed", "images", "settled"),
+    [
+        ({}, 3500, (16, 0.05, 7)),
+        ({}, 256, (16, 0.05, 7)),  # 16 steps an epoch are enough
+        ({}, 128, (16, 0.05, 16)),  # 8 steps an epoch, 128 in all
+        ({}, 78, (8, 0.025, 15)),
+        ({}, 9, (1, 0.003125, 15)),
+        ({"batch": 32}, 78, (32, 0.1, 64)),
+        ({"epochs": 2.0}, 78, (8, 0.025, 2.0)),
+        ({"lr": 0.3}, 78, (8, 0.3, 15)),
+        ({"lr": 0.3, "batch": 32, "epochs": 1.0}, 3500, (32, 0.3, 1.0)),
+    ],
+)
+def test_batch_and_epochs_follow_from_the_number_of_images(typed, images, settled):
+    presets = {"quick": cli.Preset("fake", "logistic", minutes=4, epochs=7, batch=16, lr=0.05)}
+    options = cli.Options(**typed)
+    preset = _command.fit_to_images(cli.settle(options, presets), options, images)
+    assert (preset.batch, preset.lr, preset.epochs) == pytest.approx(settled)
+
+
+def test_the_batch_stays_a_multiple_of_the_devices():
+    preset = cli.Preset("fake", "logistic", minutes=4, epochs=7, batch=16, lr=0.05)
+    assert _command.fit_to_images(preset, cli.Options(), 9, multiple=4).batch == 4
+
+
+@pytest.mark.parametrize("images", [30, 90])
+def test_every_rung_fits_few_images(images):
+    from experiments.bag_of_tricks import LADDER, PRESETS
+
+    source = data.fake(train=images, classes=2).hold_out(0.125)
+    preset = _command.fit_to_images(PRESETS["quick"], cli.Options(), len(source.train))
+    values = {"lr": preset.lr, "batch": preset.batch, "epochs": preset.epochs}
+    model = cli.network(preset.model, source)
+    recipe = bag.standard(task=cli.task_of(source), augmented=None, model=model, **values)
+    rows = ablation.variants(recipe, ablation.merge(LADDER, preset.merge))
+    plan = train.Plan(seeds_on="devices")
+    assert len(cli.check_rows(rows, source, plan, hint="")) == len(rows)
+
+
+def test_a_preset_needs_seeds_or_minutes():
+    with pytest.raises(ValueError, match="seeds and minutes are None"):
+        cli.Preset("fake", "logistic", epochs=1, batch=8, lr=0.05)
+
+
+def test_names_of_several_words_are_taken_in_pieces_for_what_they_are():
+    assert _command.choices("--only", ("a", "B, C"), ("a", "B, C")) == ["a", "B, C"]
+    for typed in (("B", "C"), ("B,", "C"), ("a", "C")):
+        with pytest.raises(cli.UsageError, match="allowed: --only 'B, C', one name, in quotes"):
+            _command.choices("--only", typed, ("a", "B, C"))
+    with pytest.raises(cli.UsageError, match="--only is 'D'; allowed: 'a', 'B, C'"):
+        _command.choices("--only", ("D",), ("a", "B, C"))

@@ -1,0 +1,65 @@
+"""Programs that calls of fit share: a second call compiles nothing, and gives what it would have given alone."""
+
+from dataclasses import replace
+from functools import partial
+
+import jax
+import pytest
+from small import bare, dataset, same
+
+from jaxtricks import data, models
+from jaxtricks.train import Plan, fit, program
+
+ONE = Plan(devices=(jax.devices()[0],))
+SOURCE = dataset().hold_out(0.125)
+RECIPE = bare(epochs=0.5, model=partial(models.perceptron, (), size=64))
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """Each step that is compiled, by the learning rate of its recipe."""
+    before, rates = program.Program.compile, []
+
+    def compile_(self, *args, **kwargs):
+        if self.step is None:
+            rates.append(self.recipe.lr)
+        before(self, *args, **kwargs)
+
+    monkeypatch.setattr(program.Program, "compile", compile_)
+    return rates
+
+
+def test_more_seeds_cost_no_compilation_and_are_the_same(compiled):
+    programs = {}
+    first = fit(RECIPE, SOURCE, seeds=(0,), plan=ONE, programs=programs)
+    second = fit(RECIPE, SOURCE, seeds=(1,), plan=ONE, programs=programs)
+    assert compiled == [RECIPE.lr]
+    alone = fit(RECIPE, SOURCE, seeds=(0, 1), plan=ONE)
+    assert compiled == [RECIPE.lr] * 2
+    for one, other in zip((*first, *second), alone, strict=True):
+        same(one.state, other.state)
+        assert one.test == other.test
+
+
+def test_another_recipe_dataset_or_plan_is_another_program_and_the_data_lie_there_once():
+    programs = {}
+    for recipe, source, plan in (
+        (RECIPE, SOURCE, ONE),
+        (replace(RECIPE, lr=0.01), SOURCE, ONE),
+        (RECIPE, dataset(), ONE),
+        (RECIPE, SOURCE, Plan(devices=tuple(jax.devices()[:2]))),
+    ):
+        fit(recipe, source, plan=plan, test=False, programs=programs)
+    (one,), (other,), (elsewhere,), (wide,) = programs.values()
+    assert one.constants["data"] is other.constants["data"]
+    assert one.constants["data"] is not elsewhere.constants["data"]
+    assert one.constants["data"] is not wide.constants["data"]
+
+
+def test_one_program_evaluates_all_splits():
+    source = data.fake(train=300, test=200, shape=(8, 8, 3)).hold_out(0.2)
+    made = program.Program(RECIPE, source, ONE)
+    sizes = {len(batch["row_valid"]) for split in (source.validation, source.test) for batch in made._padded(split)}
+    assert sizes == {64}
+    rows = sum(int(batch["row_valid"].sum()) for batch in made._padded(source.test))
+    assert rows == 200
