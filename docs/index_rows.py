@@ -341,6 +341,33 @@ ROWS = (
     ),
     Row("K2", "early stopping", "train.EarlyStopping"),
     Row("K3", "noise on the classifier", "layers.classifier_noise"),
+    Row("N1", "anchors and points", "detection.anchors, detection.points, detection.fpn_level"),
+    Row(
+        "N1",
+        "boxes as offsets and distances",
+        "detection.encode, detection.decode, detection.encode_distances, detection.decode_distances, "
+        "detection.centerness",
+    ),
+    Row("N1", "formats of boxes", "detection.convert, detection.check_format, detection.clip, detection.area"),
+    Row(
+        "N2",
+        "IoU, GIoU, DIoU, CIoU",
+        "detection.iou, detection.giou, detection.diou, detection.ciou, detection.pairwise",
+    ),
+    Row("N3", "NMS by class, DIoU-NMS, soft-NMS", "detection.nms, detection.soft_nms, detection.Kept"),
+    Row("N3", "box voting, weighted fusion", "detection.vote, detection.weighted_fusion, detection.Fused"),
+    Row(
+        "N4",
+        "matching by IoU, ratio, ATSS, centres",
+        "detection.match_iou, detection.match_ratio, detection.match_atss, detection.match_centers, detection.Match",
+    ),
+    Row("N5", "cuts of boxes", "detection.roi_pool, detection.roi_align, detection.multilevel_roi"),
+    Row(
+        "N6",
+        "heat maps of centres",
+        "detection.heatmap_targets, detection.HeatmapTargets, detection.gaussian_radius, detection.heatmap_focal, "
+        "detection.peaks, detection.Peaks, detection.soft_argmax",
+    ),
     Row("O1", "accuracy, top-k", "metrics.correct", also=("bag_of_tricks",)),
     Row("O2", "average precision of scores", "metrics.average_precision, metrics.mean_average_precision"),
     Row("O3", "intersection over union of pixels", "metrics.intersections_and_unions, metrics.mean_iou"),
