@@ -71,7 +71,7 @@ def points(shape: tuple[int, int], *, stride: float) -> jax.Array:
        [12.  4.]]
 
     Reference:
-      Tian et al., FCOS: fully convolutional one-stage object detection, arXiv 1904.01355.
+      Tian et al., FCOS, arXiv 1904.01355.
     """
     return jnp.asarray(_grid(shape, stride), jnp.float32)
 
@@ -174,7 +174,7 @@ def encode_distances(boxes: jax.Array, points: jax.Array) -> jax.Array:
       [1. 2. 3. 4.]
 
     Reference:
-      Tian et al., FCOS: fully convolutional one-stage object detection, arXiv 1904.01355.
+      Tian et al., FCOS, arXiv 1904.01355.
     """
     boxes = _arguments.boxes("boxes", boxes)
     points = _points(points, boxes.shape[:-1])
@@ -201,7 +201,7 @@ def decode_distances(distances: jax.Array, points: jax.Array) -> jax.Array:
       [0. 0. 4. 6.]
 
     Reference:
-      Tian et al., FCOS: fully convolutional one-stage object detection, arXiv 1904.01355.
+      Tian et al., FCOS, arXiv 1904.01355.
     """
     distances = _arguments.boxes("distances", distances)
     points = _points(points, distances.shape[:-1])
@@ -228,7 +228,7 @@ def centerness(distances: jax.Array) -> jax.Array:
       0.5
 
     Reference:
-      Tian et al., FCOS: fully convolutional one-stage object detection, arXiv 1904.01355.
+      Tian et al., FCOS, arXiv 1904.01355.
     """
     distances = _arguments.boxes("distances", distances)
     near = jnp.minimum(distances[..., :2], distances[..., 2:])

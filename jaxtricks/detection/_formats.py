@@ -39,17 +39,16 @@ def convert(boxes: jax.Array, *, source: str, target: str = "xyxy", size: tuple[
     boxes = _arguments.boxes("boxes", boxes)
     check.option("source", source, FORMATS)
     check.option("target", target, FORMATS)
-    if size is not None:
-        size = _arguments.sizes("size", size)
-    elif source.startswith("rel_") != target.startswith("rel_"):
+    pixels = None if size is None else _arguments.sizes("size", size)
+    if pixels is None and source.startswith("rel_") != target.startswith("rel_"):
         raise ValueError(f"size is None; allowed: (height, width), to convert {source} to {target}.")
-    corners = _corners(boxes, source.removeprefix("rel_"))
+    corners = jnp.stack(_corners(boxes, source.removeprefix("rel_")), -1)
     right = jnp.all(
         _arguments.finite(corners) & (corners[..., 2] >= corners[..., 0]) & (corners[..., 3] >= corners[..., 1])
     )
     checkify.debug_check(right, "boxes are not finite or inverted, or the format is another")
-    if size is not None and source.startswith("rel_") != target.startswith("rel_"):
-        height, width = size
+    if pixels is not None and source.startswith("rel_") != target.startswith("rel_"):
+        height, width = pixels
         factors = jnp.array([width, height, width, height], boxes.dtype)
         factors = factors.reshape((1,) * (boxes.ndim - 1) + (4,))
         corners = corners * factors if source.startswith("rel_") else corners / factors
@@ -85,7 +84,7 @@ def check_format(boxes, *, format: str, size: tuple[int, int] | None = None, val
     check.boolean("valid", valid)
     relative, layout = format.startswith("rel_"), format.removeprefix("rel_")
     height, width = (1, 1) if relative else _arguments.sizes("size", size) if size is not None else (np.inf, np.inf)
-    corners = np.asarray(_corners(boxes, layout))
+    corners = np.stack(_corners(boxes, layout), -1)
     limits = np.array([width, height, width, height])
     within = (corners >= -SLACK * limits) & (corners <= limits * (1 + SLACK)) if np.isfinite(width) else True
     wrong = (
@@ -154,17 +153,15 @@ def area(boxes: jax.Array) -> jax.Array:
     return _overlap.area(_arguments.boxes("boxes", boxes))
 
 
-def _corners(boxes, layout: str):
-    """Corners of boxes in a layout, JAX's or NumPy's."""
-    np_or_jnp = np if isinstance(boxes, np.ndarray) else jnp
+def _corners(boxes, layout: str) -> tuple:
+    """Left, top, right and bottom of boxes in a layout, JAX's or NumPy's."""
     a, b, c, d = (boxes[..., i] for i in range(4))
-    corners = {
+    return {
         "xyxy": (a, b, c, d),
         "xywh": (a, b, a + c, b + d),
         "cxcywh": (a - c / 2, b - d / 2, a + c / 2, b + d / 2),
         "yxyx": (b, a, d, c),
     }[layout]
-    return np_or_jnp.stack(corners, -1)
 
 
 def _from_corners(corners: jax.Array, layout: str) -> jax.Array:

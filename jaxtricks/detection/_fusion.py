@@ -78,12 +78,10 @@ def vote(
         raise ValueError(f"{missing} is None; allowed: both labels and kept_labels, or neither.")
     boxes, scores, usable = _voters(boxes, scores, valid)
     voting = (pairwise(iou)(kept, boxes) >= iou_threshold) & usable[None]
-    if labels is not None:
-        labels, kept_labels = (
-            _arguments.labels("labels", labels, count),
-            _arguments.labels("kept_labels", kept_labels, kept.shape[0]),
-        )
-        voting &= kept_labels[:, None] == labels[None]
+    if labels is not None and kept_labels is not None:
+        groups = _arguments.some_labels("labels", labels, count)
+        kept_groups = _arguments.some_labels("kept_labels", kept_labels, kept.shape[0])
+        voting &= kept_groups[:, None] == groups[None]
     weight = jnp.where(voting, scores[None], 0.0)
     total = weight.sum(-1, keepdims=True)
     return jnp.where(total > 0, ratio(weight @ boxes, jnp.broadcast_to(total, kept.shape)), kept)

@@ -106,7 +106,7 @@ def match_ratio(
 
     Returns:
       Match, of which what is not positive is background. Where several boxes claim an anchor it learns the one whose
-      greatest ratio is least, of equal ones the lower index; YOLOv5 itself counts the anchor once for each.
+      greatest ratio is the smallest, of equal ones the lower index; YOLOv5 itself counts the anchor once for each.
 
     Raises:
       ValueError: if a shape, a dtype or the ratio is wrong.
@@ -129,16 +129,16 @@ def match_ratio(
     if not boxes.shape[0]:
         return _nothing(count)
     worst = jnp.ones((count, boxes.shape[0]))
-    own, near = [], []
+    holds, near = [], []
     for i in range(2):
         side, anchor_side = (jnp.maximum(x[:, i + 2] - x[:, i], 1e-6) for x in (boxes, anchors))
         quotient = side[None] / anchor_side[:, None]
         worst = jnp.maximum(worst, jnp.maximum(quotient, 1 / quotient))
         center, anchor_center = (0.5 * (x[:, i] + x[:, i + 2]) for x in (boxes, anchors))
         cells = (center[None] - anchor_center[:, None]) / strides[:, None]
-        own.append((cells >= -0.5) & (cells < 0.5))
+        holds.append((cells >= -0.5) & (cells < 0.5))
         near.append(jnp.abs(cells) < 1)
-    claims = ((own[0] & near[1]) | (near[0] & own[1])) & (worst < ratio) & there[None]
+    claims = ((holds[0] & near[1]) | (near[0] & holds[1])) & (worst < ratio) & there[None]
     worst = jnp.where(claims, worst, jnp.inf)
     is_positive = claims.any(1)
     return _match(worst.argmin(1), is_positive, ~is_positive)
@@ -229,8 +229,8 @@ def match_centers(
     Args:
       points: ``[P, 2]``, x and y in pixels, floating point.
       boxes: ``[M, 4]``, xyxy in pixels, floating point.
-      ranges: ``[P, 2]``, the least and the greatest distance of the point's level, both inclusive, in pixels, floating
-        point; inf is allowed.
+      ranges: ``[P, 2]``, the smallest and the greatest distance of the point's level, both inclusive, in pixels,
+        floating point; inf is allowed.
       radius: ``[P]``, pixels, floating point: only points that are nearer to a box's centre than this, across and
         down, learn it; FCOS takes 1.5 strides. All inside if None.
       valid: bool ``[M]``, which boxes are there.
@@ -249,7 +249,7 @@ def match_centers(
       [ True False]
 
     Reference:
-      Tian et al., FCOS: fully convolutional one-stage object detection, arXiv 1904.01355.
+      Tian et al., FCOS, arXiv 1904.01355.
     """
     points = _arguments.wide("points", points, rank=2)
     check.shape("points", points, (None, 2))

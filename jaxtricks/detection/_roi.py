@@ -15,7 +15,7 @@ from jaxtricks.detection._anchors import fpn_level
 
 
 def roi_pool(features: jax.Array, boxes: jax.Array, *, size: tuple[int, int], scale: float) -> jax.Array:
-    r"""The greatest feature in each part of a box: the two-stage detector's cut, which rounds twice.
+    r"""The greatest feature in each part of a box: the cut of Fast R-CNN, which rounds twice.
 
     The box is rounded to cells, ``round(b s)``, with its last cell included, and divided into ``size`` parts, of which
     part i of n has the rows :math:`\lfloor i h / n \rfloor` to :math:`\lceil (i + 1) h / n \rceil`.
