@@ -369,8 +369,31 @@ ROWS = (
         "detection.peaks, detection.Peaks, detection.soft_argmax",
     ),
     Row("O1", "accuracy, top-k", "metrics.correct", also=("bag_of_tricks",)),
-    Row("O2", "average precision of scores", "metrics.average_precision, metrics.mean_average_precision"),
-    Row("O3", "intersection over union of pixels", "metrics.intersections_and_unions, metrics.mean_iou"),
+    Row(
+        "O1",
+        "confusion matrix, precision, recall, F1, balanced accuracy",
+        "metrics.confusion_matrix, metrics.precision_recall_f1, metrics.PrecisionRecall, metrics.balanced_accuracy",
+    ),
+    Row(
+        "O1",
+        "calibration error, Brier score",
+        "metrics.calibration_bins, metrics.calibration_error, metrics.brier",
+    ),
+    Row("O1", "ROC-AUC, log loss", "sklearn.metrics.roc_auc_score, sklearn.metrics.log_loss"),
+    Row("O1", "an interval of any figure", "metrics.bootstrap"),
+    Row(
+        "O2",
+        "average precision of scores",
+        "metrics.average_precision, metrics.mean_average_precision, metrics.interpolated_average_precision, "
+        "sklearn.metrics.precision_recall_curve",
+    ),
+    Row("O3", "mean average precision of boxes", "metrics.coco_map, metrics.CocoMap, metrics.voc_map, metrics.VocMap"),
+    Row(
+        "O4",
+        "intersection over union of pixels, Dice, borders",
+        "metrics.intersections_and_unions, metrics.mean_iou, metrics.mean_dice, "
+        "metrics.boundary_intersections_and_unions",
+    ),
     Row(
         "Q1",
         "multiply-accumulates, parameters",

@@ -77,3 +77,10 @@ def sizes(name: str, values, *, count: int = 2) -> tuple[int, ...]:
     if isinstance(values, (str, bytes)) or not hasattr(values, "__len__") or len(values) != count:
         raise ValueError(f"{name} is {values!r}; allowed: {count} integers of 1 or more.")
     return tuple(check.at_least(f"{name}[{i}]", value, minimum=1) for i, value in enumerate(values))
+
+
+def finite_positive(name: str, value) -> None:
+    """Raise ValueError unless ``0 < value < inf``, for Python and NumPy numbers."""
+    check.positive(name, value)
+    if isinstance(value, check.NUMBERS) and value == float("inf"):
+        raise ValueError(f"{name} is {value!r}; allowed: a finite number greater than 0.")

@@ -1,4 +1,4 @@
-"""Objects as peaks of a heat map: its targets, its focal loss, its peaks, and the expected place of one peak.
+"""Objects as peaks of a heat map: its targets and its focal loss.
 
 A cell of the map, row i and column j, stands for the square of ``stride`` pixels from ``(j stride, i stride)`` on.
 """
@@ -28,23 +28,6 @@ class HeatmapTargets(NamedTuple):
     offset: jax.Array
     size: jax.Array
     center: jax.Array
-
-
-class Peaks(NamedTuple):
-    """Peaks by falling score.
-
-    Fields:
-      row, column: int32 ``[K]``, their cells; 0 where not valid.
-      label: int32 ``[K]``; 0 where not valid.
-      score: ``[K]``; 0 where not valid.
-      valid: bool ``[K]``, which of the K places hold a peak.
-    """
-
-    row: jax.Array
-    column: jax.Array
-    label: jax.Array
-    score: jax.Array
-    valid: jax.Array
 
 
 def gaussian_radius(boxes: jax.Array, *, overlap: float = 0.7) -> jax.Array:
@@ -134,7 +117,7 @@ def heatmap_targets(
     count = boxes.shape[0]
     labels = _arguments.some_labels("labels", labels, count)
     height, width = _arguments.sizes("shape", shape)
-    _finite_positive("stride", stride)
+    _arguments.finite_positive("stride", stride)
     classes = check.at_least("classes", classes, minimum=1)
     valid = _arguments.mask("valid", valid, count) & _arguments.finite(boxes)
     is_class = (labels >= 0) & (labels < classes)
@@ -206,86 +189,6 @@ def heatmap_focal(logits: jax.Array, heat: jax.Array, *, gamma: float = 2.0, bet
     return -weight * jnp.exp(gamma * jax.nn.log_sigmoid(-signed)) * jax.nn.log_sigmoid(signed)
 
 
-def peaks(heat: jax.Array, *, window: int = 3, max_output: int = 100, min_score: float = 0.0) -> Peaks:
-    """The peaks of a heat map, by max pooling, which stands for NMS: cells that nothing around them exceeds.
-
-    Args:
-      heat: scores, ``[H, W, C]``, floating point; classes are looked at one by one.
-      window: cells of the pooling's side, an odd integer of 1 or more.
-      max_output: K, an integer of 1 or more.
-      min_score: a peak is greater than this, a number.
-
-    Returns:
-      Peaks. Of equal scores the lower row, then column, then class comes first; of equal neighbours all are peaks. A
-      cell that is not a number is no peak, nor are those around it.
-
-    Raises:
-      ValueError: if a shape, a dtype or an option is wrong.
-
-    Example:
-      >>> heat = jnp.array([[[0.1], [0.9], [0.8], [0.0], [0.3]]])
-      >>> highest = peaks(heat, max_output=3)
-      >>> print(highest.column, highest.valid)
-      [1 4 0] [ True  True False]
-
-    Reference:
-      Zhou et al., Objects as points, arXiv 1904.07850.
-    """
-    heat = lax.stop_gradient(_arguments.wide("heat", heat, rank=3))
-    if 0 in heat.shape:
-        raise ValueError(f"heat has shape {heat.shape}; allowed: no axis of size 0.")
-    window = check.at_least("window", window, minimum=1)
-    if window % 2 == 0:
-        raise ValueError(f"window is {window}; allowed: an odd integer.")
-    max_output = check.at_least("max_output", max_output, minimum=1)
-    check.between("min_score", min_score, -jnp.inf, jnp.inf)
-    raised = jnp.where(jnp.isnan(heat), jnp.inf, heat)
-    pooled = lax.reduce_window(raised, -jnp.inf, lax.max, (window, window, 1), (1, 1, 1), "SAME")
-    is_peak = ((heat == pooled) & (heat > min_score)).ravel()
-    score, flat = lax.top_k(jnp.where(is_peak, heat.ravel(), -jnp.inf), min(max_output, heat.size))
-    missing = max_output - flat.shape[0]
-    score, flat = jnp.pad(score, (0, missing), constant_values=-jnp.inf), jnp.pad(flat, (0, missing))
-    valid = score > -jnp.inf
-    _, width, classes = heat.shape
-    flat = jnp.where(valid, flat, 0).astype(jnp.int32)
-    cell, label = flat // classes, flat % classes
-    return Peaks(cell // width, cell % width, label, jnp.where(valid, score, 0.0), valid)
-
-
-def soft_argmax(logits: jax.Array, *, temperature: float = 1.0) -> jax.Array:
-    r"""The expected place of a map's peak: coordinates of a point from a heat map, with a gradient.
-
-    .. math:: \sum_{ij} (j, i) \, \mathrm{softmax}(z / T)_{ij}
-
-    Args:
-      logits: z, ``[..., H, W]``, floating point.
-      temperature: T, greater than 0; towards 0 it is the place of the highest cell.
-
-    Returns:
-      ``[..., 2]``, x and y in cells, 0 to W - 1 and H - 1, float32 or wider.
-
-    Raises:
-      ValueError: if a shape, a dtype or the temperature is wrong.
-
-    Example:
-      >>> print(soft_argmax(jnp.array([[0.0, 0.0], [9.0, 9.0]])).round(2))
-      [0.5 1. ]
-
-    Reference:
-      Sun et al., Integral human pose regression, arXiv 1711.08229.
-    """
-    check.min_rank("logits", logits, 2)
-    logits = _arguments.wide("logits", logits, rank=jnp.ndim(logits))
-    if 0 in logits.shape[-2:]:
-        raise ValueError(f"logits has shape {logits.shape}; allowed: at least one cell.")
-    _finite_positive("temperature", temperature)
-    height, width = logits.shape[-2:]
-    shares = jax.nn.softmax(logits / temperature, axis=(-2, -1))
-    x = shares.sum(-2) @ jnp.arange(width, dtype=logits.dtype)
-    y = shares.sum(-1) @ jnp.arange(height, dtype=logits.dtype)
-    return jnp.stack([x, y], -1)
-
-
 def _smaller_root(a: float, b: jax.Array, c: jax.Array) -> jax.Array:
     """The smaller root of ``a r^2 + b r + c``, for b < 0, c > 0: in the form that does not cancel."""
     return 2 * c / (-b + jnp.sqrt(jnp.maximum(b**2 - 4 * a * c, 0.0)))
@@ -296,9 +199,3 @@ def _open(name: str, value) -> None:
     check.positive(name, value)
     if isinstance(value, check.NUMBERS) and value == 1:
         raise ValueError(f"{name} is {value!r}; allowed: less than 1.")
-
-
-def _finite_positive(name: str, value) -> None:
-    check.positive(name, value)
-    if isinstance(value, check.NUMBERS) and value == float("inf"):
-        raise ValueError(f"{name} is {value!r}; allowed: a finite number greater than 0.")

@@ -156,7 +156,7 @@ def coco_map(
     few = [tables[0].recall(classes, number) for number in numbers[:2]]
     share = np.bincount(tables[0].object_label, minlength=classes)
     ap_of_class = precision[0].mean(-1)
-    found = share > 0
+    there = share > 0
     limits = None
     if ci is not None:
         weights = draws(seed, count[0], resamples)
@@ -170,7 +170,7 @@ def coco_map(
         ar_some=_mean(few[1]),
         ar_all=_mean(recall[0]),
         **{f"ar_{name}": _mean(recall[i]) for i, name in enumerate(("small", "medium", "large"), 1)},
-        ap_weighted=float(np.average(ap_of_class[found], weights=share[found])) if found.any() else NOTHING,
+        ap_weighted=float(np.average(ap_of_class[there], weights=share[there])) if there.any() else NOTHING,
         by_class=ap_of_class,
         interval=limits,
     )
