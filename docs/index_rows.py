@@ -154,6 +154,7 @@ ROWS = (
         "models.batch_norm, models.stateless_norm",
         also=("init",),
     ),
+    Row("F+", "feature pyramid with a head for boxes", "models.detector", also=("detect",)),
     Row(
         "G",
         "composition",

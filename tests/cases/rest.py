@@ -300,6 +300,7 @@ ELSEWHERE = {
         "tests/ablation/test_tricks.py": "ablation.merge ablation.settings_grid ablation.variants",
         "tests/analysis/test_cost.py": "analysis.count_macs",
         "tests/metrics/test_coco.py": "metrics.bootstrap",
+        "tests/tricks/test_detecting.py": "data.shapes models.detector",
         "tests/data/test_dataset.py": "data.digits data.fashion_mini data.load data.tfds_set",
         "tests/data/test_nearest.py": "data.nearest_source",
         "tests/experiments/test_main.py": "data.fake",
