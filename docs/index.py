@@ -24,6 +24,7 @@ NEW = {  # package -> id of the row that a public name gets which is in none of 
     "augment": "G+",
     "preprocess": "H",
     "optim": "I12",
+    "detection": "N+",
     "metrics": "O1",
 }
 SCHEDULES = ("_schedules", "_cycles", "_decays")  # modules of jaxtricks.optim whose names are of the letter J
@@ -41,7 +42,7 @@ def resolve(name: str) -> object:
     Raises:
       LookupError: if it is not there.
     """
-    full = name if name.split(".")[0] in ("jax", "optax", "flax") else f"jaxtricks.{name}"
+    full = name if name.split(".")[0] in ("jax", "optax", "flax", "sklearn") else f"jaxtricks.{name}"
     parts = full.split(".")
     for cut in range(len(parts) - 1, 0, -1):  # a symbol is no module, though a module may bear its name
         try:

@@ -155,6 +155,7 @@ ROWS = (
         "models.batch_norm, models.stateless_norm",
         also=("init",),
     ),
+    Row("F+", "feature pyramid with a head for boxes", "models.detector", also=("detect",)),
     Row(
         "G",
         "composition",
@@ -342,9 +343,59 @@ ROWS = (
     ),
     Row("K2", "early stopping", "train.EarlyStopping"),
     Row("K3", "noise on the classifier", "layers.classifier_noise"),
+    Row("N1", "anchors and points", "detection.anchors, detection.points, detection.fpn_level"),
+    Row(
+        "N1",
+        "boxes as offsets and distances",
+        "detection.encode, detection.decode, detection.encode_distances, detection.decode_distances, "
+        "detection.centerness",
+    ),
+    Row("N1", "formats of boxes", "detection.convert, detection.check_format, detection.clip, detection.area"),
+    Row(
+        "N2",
+        "IoU, GIoU, DIoU, CIoU",
+        "detection.iou, detection.giou, detection.diou, detection.ciou, detection.pairwise",
+    ),
+    Row("N3", "NMS by class, DIoU-NMS, soft-NMS", "detection.nms, detection.soft_nms, detection.Kept"),
+    Row("N3", "box voting, weighted fusion", "detection.vote, detection.weighted_fusion, detection.Fused"),
+    Row(
+        "N4",
+        "matching by IoU, ratio, ATSS, centres",
+        "detection.match_iou, detection.match_ratio, detection.match_atss, detection.match_centers, detection.Match",
+    ),
+    Row("N5", "cuts of boxes", "detection.roi_pool, detection.roi_align, detection.multilevel_roi"),
+    Row(
+        "N6",
+        "heat maps of centres",
+        "detection.heatmap_targets, detection.HeatmapTargets, detection.gaussian_radius, detection.heatmap_focal, "
+        "detection.peaks, detection.Peaks, detection.soft_argmax",
+    ),
     Row("O1", "accuracy, top-k", "metrics.correct", also=("bag_of_tricks",)),
-    Row("O2", "average precision of scores", "metrics.average_precision, metrics.mean_average_precision"),
-    Row("O3", "intersection over union of pixels", "metrics.intersections_and_unions, metrics.mean_iou"),
+    Row(
+        "O1",
+        "confusion matrix, precision, recall, F1, balanced accuracy",
+        "metrics.confusion_matrix, metrics.precision_recall_f1, metrics.PrecisionRecall, metrics.balanced_accuracy",
+    ),
+    Row(
+        "O1",
+        "calibration error, Brier score",
+        "metrics.calibration_bins, metrics.calibration_error, metrics.brier",
+    ),
+    Row("O1", "ROC-AUC, log loss", "sklearn.metrics.roc_auc_score, sklearn.metrics.log_loss"),
+    Row("O1", "an interval of any figure", "metrics.bootstrap"),
+    Row(
+        "O2",
+        "average precision of scores",
+        "metrics.average_precision, metrics.mean_average_precision, metrics.interpolated_average_precision, "
+        "sklearn.metrics.precision_recall_curve",
+    ),
+    Row("O3", "mean average precision of boxes", "metrics.coco_map, metrics.CocoMap, metrics.voc_map, metrics.VocMap"),
+    Row(
+        "O4",
+        "intersection over union of pixels, Dice, borders",
+        "metrics.intersections_and_unions, metrics.mean_iou, metrics.mean_dice, "
+        "metrics.boundary_intersections_and_unions",
+    ),
     Row(
         "Q1",
         "multiply-accumulates, parameters",

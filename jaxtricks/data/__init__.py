@@ -9,6 +9,7 @@ from jaxtricks.data._identity import identity
 from jaxtricks.data._nearest import nearest_source
 from jaxtricks.data._prepared import tfds_set
 from jaxtricks.data._rows import padded, readable
+from jaxtricks.data._shapes import shapes
 from jaxtricks.data._sources import digits, fake, fashion_mini, folder, load, npz
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "padded",
     "read_npz",
     "readable",
+    "shapes",
     "steps_per_epoch",
     "tfds_set",
 ]

@@ -1,16 +1,14 @@
-"""Losses of boxes by their overlap: 1 minus IoU, GIoU, DIoU, CIoU.
+"""Losses of boxes by their overlap: 1 minus the IoU, GIoU, DIoU, CIoU of ``jaxtricks.detection``.
 
 Boxes are ``[..., 4]``: x1, y1, x2, y2 in pixels. A box with x2 <= x1 or y2 <= y1 has area 0. A ratio whose denominator
 is 0 counts as 0, so that value and gradient are finite for all boxes of finite area; the ranges of the values are those
 of boxes with x1 <= x2 and y1 <= y2. A NaN in a box makes its value NaN.
 """
 
-import math
-
 import jax
-import jax.numpy as jnp
 
-from jaxtricks.losses import _arguments, _safe
+from jaxtricks import detection
+from jaxtricks.losses import _arguments
 
 
 def iou_loss(predicted: jax.Array, target: jax.Array) -> jax.Array:
@@ -38,7 +36,7 @@ def iou_loss(predicted: jax.Array, target: jax.Array) -> jax.Array:
     Reference:
       Yu et al., UnitBox: an advanced object detection network, arXiv 1608.01471, which takes the logarithm instead.
     """
-    return 1.0 - iou(*_boxes("predicted", predicted, "target", target))
+    return 1.0 - detection.iou(*_boxes(predicted, target))
 
 
 def giou_loss(predicted: jax.Array, target: jax.Array) -> jax.Array:
@@ -66,7 +64,7 @@ def giou_loss(predicted: jax.Array, target: jax.Array) -> jax.Array:
     Reference:
       Rezatofighi et al., Generalized intersection over union, arXiv 1902.09630.
     """
-    return 1.0 - giou(*_boxes("predicted", predicted, "target", target))
+    return 1.0 - detection.giou(*_boxes(predicted, target))
 
 
 def diou_loss(predicted: jax.Array, target: jax.Array) -> jax.Array:
@@ -93,7 +91,7 @@ def diou_loss(predicted: jax.Array, target: jax.Array) -> jax.Array:
     Reference:
       Zheng et al., Distance-IoU loss: faster and better learning for bounding box regression, arXiv 1911.08287.
     """
-    return 1.0 - diou(*_boxes("predicted", predicted, "target", target))
+    return 1.0 - detection.diou(*_boxes(predicted, target))
 
 
 def ciou_loss(predicted: jax.Array, target: jax.Array) -> jax.Array:
@@ -123,73 +121,12 @@ def ciou_loss(predicted: jax.Array, target: jax.Array) -> jax.Array:
     Reference:
       Zheng et al., Distance-IoU loss: faster and better learning for bounding box regression, arXiv 1911.08287.
     """
-    return 1.0 - ciou(*_boxes("predicted", predicted, "target", target))
+    return 1.0 - detection.ciou(*_boxes(predicted, target))
 
 
-def iou(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Intersection over union of each pair of boxes, ``[..., 4]``; the measure of `iou_loss`."""
-    a, b = _boxes("a", a, "b", b)
-    return _overlap(a, b)[0]
-
-
-def giou(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Generalised IoU of each pair of boxes, ``[..., 4]``; the measure of `giou_loss`."""
-    a, b = _boxes("a", a, "b", b)
-    overlap, union = _overlap(a, b)
-    around = _area(_around(a, b))
-    return overlap - _safe.ratio(around - union, around)
-
-
-def diou(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Distance IoU of each pair of boxes, ``[..., 4]``; the measure of `diou_loss`."""
-    a, b = _boxes("a", a, "b", b)
-    overlap, _ = _overlap(a, b)
-    between = 0.5 * (a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:])
-    diagonal = _sides(_around(a, b))
-    return overlap - _safe.ratio(jnp.sum(between**2, axis=-1), jnp.sum(diagonal**2, axis=-1))
-
-
-def ciou(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Complete IoU of each pair of boxes, ``[..., 4]``; the measure of `ciou_loss`."""
-    a, b = _boxes("a", a, "b", b)
-    overlap, _ = _overlap(a, b)
-    v = 4.0 / math.pi**2 * (_angle(b) - _angle(a)) ** 2
-    alpha = jax.lax.stop_gradient(_safe.ratio(v, 1.0 - overlap + v))
-    return diou(a, b) - alpha * v
-
-
-def _boxes(a_name: str, a, b_name: str, b) -> tuple[jax.Array, jax.Array]:
-    """Two arrays of boxes of one shape, ``[..., 4]``."""
-    a = _arguments.wide(a_name, a, rank=1)
-    if a.shape[-1] != 4:
-        raise ValueError(f"{a_name} has shape {a.shape}; allowed: (..., 4).")
-    return a, _arguments.like(b_name, b, a_name, a)
-
-
-def _sides(box: jax.Array) -> jax.Array:
-    """Width and height, ``[..., 2]``."""
-    return jnp.maximum(box[..., 2:] - box[..., :2], 0.0)
-
-
-def _area(box: jax.Array) -> jax.Array:
-    return jnp.prod(_sides(box), axis=-1)
-
-
-def _around(a: jax.Array, b: jax.Array) -> jax.Array:
-    """The smallest box around both."""
-    return jnp.concatenate([jnp.minimum(a[..., :2], b[..., :2]), jnp.maximum(a[..., 2:], b[..., 2:])], axis=-1)
-
-
-def _overlap(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Intersection over union, and the union."""
-    shared = jnp.concatenate([jnp.maximum(a[..., :2], b[..., :2]), jnp.minimum(a[..., 2:], b[..., 2:])], axis=-1)
-    intersection = _area(shared)
-    union = _area(a) + _area(b) - intersection
-    return _safe.ratio(intersection, union), union
-
-
-def _angle(box: jax.Array) -> jax.Array:
-    """The arc tangent of width over height."""
-    width, height = _sides(box)[..., 0], _sides(box)[..., 1]
-    there = width**2 + height**2 > jnp.finfo(box.dtype).tiny
-    return jnp.where(there, jnp.arctan2(jnp.where(there, width, 0.0), jnp.where(there, height, 1.0)), 0.0)
+def _boxes(predicted, target) -> tuple[jax.Array, jax.Array]:
+    """Both, checked by the names that they have here."""
+    predicted = _arguments.wide("predicted", predicted, rank=1)
+    if predicted.shape[-1] != 4:
+        raise ValueError(f"predicted has shape {predicted.shape}; allowed: (..., 4).")
+    return predicted, _arguments.like("target", target, "predicted", predicted)

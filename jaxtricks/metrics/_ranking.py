@@ -76,6 +76,60 @@ def mean_average_precision(scores: np.ndarray | jax.Array, targets: np.ndarray |
     return float(np.mean(values)) if values else float("nan")
 
 
+def interpolated_average_precision(
+    recall: np.ndarray | jax.Array, precision: np.ndarray | jax.Array, *, points: int | None = None
+) -> float:
+    r"""Average precision of a curve of which the precision is made monotone: the form of VOC and COCO.
+
+    .. math:: \frac{1}{n} \sum_{i=0}^{n-1} p\left(\frac{i}{n - 1}\right) \text{ or } \int_0^1 p(r) \, dr, \quad
+       p(r) = \max_{R \ge r} P(R)
+
+    and 0 beyond the highest recall. It runs on the host, in float64.
+
+    Args:
+      recall: R, ``[N]``, rising, 0 to 1: of the examples down to each score.
+      precision: P, ``[N]``, 0 to 1.
+      points: n, an integer of 2 or more: 11 in VOC 2007, 101 in COCO; the area if None, as in VOC from 2010 on.
+
+    Returns:
+      0 to 1; NaN if a recall or a precision is NaN.
+
+    Raises:
+      ValueError: on wrong ranks, sizes or dtypes, without an example, if a number lies outside 0 to 1, or if the
+        recall falls.
+
+    Example:
+      >>> recall, precision = np.array([0.5, 0.5, 1.0]), np.array([1.0, 0.5, 2 / 3])
+      >>> round(interpolated_average_precision(recall, precision), 4)  # 1 / 2 + 1 / 2 * 2 / 3
+      0.8333
+      >>> round(interpolated_average_precision(recall, precision, points=11), 4)  # (6 + 5 * 2 / 3) / 11
+      0.8485
+
+    Reference:
+      Everingham et al., The Pascal visual object classes (VOC) challenge, IJCV 2010.
+    """
+    check.rank("recall", recall, 1)
+    check.number("recall", recall)
+    _not_empty("recall", recall)
+    check.same_shape("precision", precision, "recall", recall)
+    check.number("precision", precision)
+    recall, precision = (np.asarray(values, np.float64) for values in (recall, precision))
+    if points is not None:
+        points = check.at_least("points", points, minimum=2)
+    if np.isnan(recall).any() or np.isnan(precision).any():
+        return float("nan")
+    for name, values in (("recall", recall), ("precision", precision)):
+        wrong = values[(values < 0) | (values > 1)]
+        if wrong.size:
+            raise ValueError(f"{name} holds {wrong[0]}; allowed: 0 to 1.")
+    if (np.diff(recall) < 0).any():
+        raise ValueError("recall falls; allowed: by falling score, so that it rises.")
+    monotone = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
+    if points is None:
+        return float((np.diff(recall, prepend=0.0) * monotone[:-1]).sum())
+    return float(monotone[np.searchsorted(recall, np.linspace(0.0, 1.0, points), side="left")].mean())
+
+
 def _not_empty(name: str, array: np.ndarray | jax.Array) -> None:
     if 0 in array.shape:
         raise ValueError(f"{name} has shape {array.shape}; allowed: no axis of size 0.")

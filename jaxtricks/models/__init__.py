@@ -1,5 +1,6 @@
 """Networks as pure functions that return ``(logits, taps)``."""
 
+from jaxtricks.models._detector import detector
 from jaxtricks.models._functional import Model, functional
 from jaxtricks.models._perceptron import perceptron
 from jaxtricks.models._plain import WIDTHS, batch_norm, drawn, fixed, learned, plain, stateless_norm
@@ -11,6 +12,7 @@ __all__ = [
     "Layout",
     "Model",
     "batch_norm",
+    "detector",
     "drawn",
     "fixed",
     "functional",

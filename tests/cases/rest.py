@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtricks import ablation, data, init, models, preprocess
+from jaxtricks import ablation, data, init, metrics, models, preprocess
 from tests.cases.case import Array, Case, Key, Says
-from tests.cases.common import within
+from tests.cases.common import boxes, within
 
 
 def uniform(rng, shape):
@@ -30,6 +30,17 @@ TALLY = Array(("C",), lambda rng, shape: rng.integers(0, 9, shape), dtypes="iuf"
 PARAMS = {"conv": {"kernel": Array((2, 3), own=True), "bias": Array((3,), own=True)}}
 MANY = Array(("B", "N"), uniform, edges=("equal",), dtypes="fiubc", lead=True)
 SAMPLES = Array(("N",), uniform, edges=("equal",), dtypes="fiubc")
+
+
+CHANCES = Array(("B", "C"), lambda rng, shape: rng.dirichlet(np.ones(shape[-1]), size=shape[0]))
+ROWS = Array(("B",), lambda rng, shape: rng.random(shape) < 0.7, dtypes="b")
+DETECTIONS = {
+    "boxes": Array(("B", "N", 4), boxes, dtypes="fiu"),
+    "scores": Array(("B", "N"), uniform, dtypes="fiu", edges=("zeros", "equal")),
+    "labels": Array(("B", "N"), dtypes="iu", classes="C"),
+    "target_boxes": Array(("B", "M", 4), boxes, dtypes="fiu"),
+    "target_labels": Array(("B", "M"), dtypes="iu", classes="C"),
+}
 
 
 def integers(rng, shape):
@@ -61,6 +72,21 @@ def nowhere(clean, hostile, at):
     others = np.arange(len(hostile[0])) != at[0]
     same = all((a[others] == b[others]).all() for a, b in zip(clean, hostile, strict=True))
     return same and (hostile[0] <= clean[0]).all() and (abs(hostile[1] - clean[1]) <= 1).all()
+
+
+def rising(rng, shape):
+    return np.sort(rng.random(shape))
+
+
+def figures(name):
+    """All fields of what a function of detections gives."""
+    return lambda **arguments: tuple(
+        field for field in fields(getattr(metrics, name)(**arguments)) if field is not None
+    )
+
+
+def fields(result):
+    return result if isinstance(result, tuple) else vars(result).values()
 
 
 CASES = {
@@ -137,12 +163,63 @@ CASES = {
         host=True,
         finite=Says("NaN if there is no positive"),
     ),
+    "metrics.balanced_accuracy": Case(
+        {"confusion": Array(("C", "C"), lambda rng, shape: rng.integers(0, 9, shape), dtypes="iuf")},
+        host=True,
+        finite=Says("NaN if no class occurs"),
+    ),
+    "metrics.boundary_intersections_and_unions": Case(
+        {"predicted": PIXELS, "target": PIXELS},
+        {"classes": 5},
+        empty="BHW",
+        labels=Says("has no class"),
+        gradient=False,
+        right={"ignore": (-1, 0)},
+    ),
+    "metrics.brier": Case({"probabilities": CHANCES, "labels": LABEL}, rows=True, empty="B", holds=within(0, 2)),
+    "metrics.calibration_bins": Case(
+        {"probabilities": CHANCES, "labels": LABEL, "valid": ROWS},
+        empty="B",
+        nan=Says("a probability is NaN makes the last confidence NaN"),
+        inf=Says("rows of sum 1"),
+        labels=Says("one out of range is never correct"),
+        gradient=False,
+    ),
+    "metrics.calibration_error": Case(
+        {
+            "count": Array(("N",), lambda rng, shape: rng.integers(5, 9, shape), dtypes="iuf"),
+            "correct": Array(("N",), lambda rng, shape: rng.integers(0, 5, shape), dtypes="iuf"),
+            "confidence": Array(("N",), uniform, dtypes="fiu"),
+        },
+        host=True,
+        finite=Says("NaN without an example"),
+    ),
+    "metrics.coco_map": Case(
+        DETECTIONS,
+        {"classes": 5},
+        call=figures("coco_map"),
+        host=True,
+        empty="BNM",
+        finite=Says("NaN where there is no"),
+    ),
+    "metrics.confusion_matrix": Case(
+        {"predicted": LABEL, "labels": LABEL, "valid": ROWS},
+        {"classes": 5},
+        empty="B",
+        labels=Says("counts nowhere"),
+        gradient=False,
+    ),
     "metrics.correct": Case(
         {"logits": LOGITS, "labels": LABEL},
         empty="B",
         nan=Says("is never\ncorrect"),
         labels=Says("is never\ncorrect", never_correct),
         gradient=False,
+    ),
+    "metrics.interpolated_average_precision": Case(
+        {"recall": Array(("N",), rising, dtypes="fiu"), "precision": Array(("N",), uniform, dtypes="fiu")},
+        host=True,
+        holds=within(0, 1),
     ),
     "metrics.intersections_and_unions": Case(
         {"predicted": PIXELS, "target": PIXELS},
@@ -156,6 +233,26 @@ CASES = {
         {"scores": Array(("N", "C"), dtypes="fiu", edges=("zeros", "apart")), "targets": FLAGS(("N", "C"))},
         host=True,
         finite=Says("NaN if no class has a positive"),
+    ),
+    "metrics.mean_dice": Case(
+        {"intersections": TALLY, "unions": Array(("C",), lambda rng, shape: rng.integers(9, 20, shape), dtypes="iuf")},
+        host=True,
+        finite=Says("NaN if no class has a pixel"),
+    ),
+    "metrics.precision_recall_f1": Case(
+        {"confusion": Array(("C", "C"), lambda rng, shape: rng.integers(0, 9, shape), dtypes="iuf")},
+        {"average": "macro"},
+        host=True,
+        holds=within(0, 1),
+        right={"average": (None,)},
+    ),
+    "metrics.voc_map": Case(
+        DETECTIONS,
+        {"classes": 5},
+        call=figures("voc_map"),
+        host=True,
+        empty="BNM",
+        finite=Says("NaN where there is no"),
     ),
     "metrics.mean_iou": Case(
         {"intersections": TALLY, "unions": Array(("C",), lambda rng, shape: rng.integers(9, 20, shape), dtypes="iuf")},
@@ -205,6 +302,8 @@ ELSEWHERE = {
         "tests/ablation/test_cells.py": "data.identity",
         "tests/ablation/test_tricks.py": "ablation.merge ablation.settings_grid ablation.variants",
         "tests/analysis/test_cost.py": "analysis.count_macs",
+        "tests/metrics/test_coco.py": "metrics.bootstrap",
+        "tests/tricks/test_detecting.py": "data.shapes models.detector",
         "tests/data/test_dataset.py": "data.digits data.fashion_mini data.load data.tfds_set",
         "tests/data/test_nearest.py": "data.nearest_source",
         "tests/experiments/test_main.py": "data.fake",

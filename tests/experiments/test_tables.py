@@ -15,7 +15,7 @@ import pytest
 from jaxtricks import ablation, augment, data, init, tasks, train
 from jaxtricks.ablation import cli
 from jaxtricks.fingerprint import fingerprint
-from jaxtricks.tricks import Setting, augmentation, bag, ordinal, pretraining
+from jaxtricks.tricks import Setting, augmentation, bag, detecting, ordinal, pretraining
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(p.stem for p in (ROOT / "experiments").glob("[a-z]*.py"))
@@ -31,6 +31,7 @@ def with_weights(**given):
 
 
 BASELINES = {
+    "detect": detecting.baseline,
     "ordinal": ordinal.baseline,
     "losses": bag.bare,
     "augment": bag.bare,
@@ -42,9 +43,11 @@ BASELINES = {
 }
 SOURCE = data.fake(train=128, test=16)
 SOURCES = {
+    "detect": data.shapes(data.load("digits").subset(130), images=(16, 4), scale=(1.5, 3.0)),
     "ordinal": data.fake(train=128, test=16, classes=13),
     "augment": augmentation.tinted(data.load("digits").subset(130)),
 }
+NOT_RUN = ("detect",)  # their docstrings say so
 TRACED = {"finetune": "little, similar"}  # the other settings have the same rows from other weights
 SHARED = {"little, different: from scratch", "much, different: from scratch"}  # they know no source
 
@@ -94,8 +97,8 @@ def step_shapes(recipe, source):
     tx = optax.with_extra_args_support(recipe.optimizer(optax.constant_schedule(0.1)))
     prepare, update = train.make_step(recipe, model, tx)
     stats = recipe.preprocess[0](source.train["image"])
-    images, labels = jnp.asarray(source.train["image"]), jnp.asarray(source.train["label"])
-    constants = {"preprocess": stats, "data": {"image": images, "label": labels}}
+    columns = {name: jnp.asarray(source.train[name]) for name in source.train.columns}
+    constants = {"preprocess": stats, "data": columns}
     index = jax.ShapeDtypeStruct((16,), jnp.int32)
 
     def both(key, batch):
@@ -118,13 +121,19 @@ def test_every_row_is_a_change_that_can_be_traced(name):
             assert step_shapes(row.recipe, SOURCES.get(name, SOURCE))[1]["loss"].shape == ()
 
 
-@pytest.mark.parametrize("name", [name for name in TABLES if name != "recipes"])
+@pytest.mark.parametrize("name", [name for name in TABLES if name not in ("recipes", *NOT_RUN)])
 def test_the_docstring_names_command_and_figures(name):
     text = " ".join(TABLES[name].__doc__.split())
     assert f"python -m experiments.{name}" in text
     assert re.search(r"\d paired seeds|\d seeds", text)
     assert "two cores of an" in text
     assert len(re.findall(r"[+-]\d+\.\d\d \[[+-]\d+\.\d\d, [+-]\d+\.\d\d\]", text)) >= 3
+
+
+@pytest.mark.parametrize("name", NOT_RUN)
+def test_an_experiment_that_is_not_run_says_so(name):
+    assert not (RESULTS / name).exists()
+    assert "not run" in TABLES[name].__doc__
 
 
 @pytest.mark.parametrize("name", [name for name in TABLES if (RESULTS / f"{name}/report.md").exists()])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from skimage.draw import rectangle
 
+from jaxtricks import detection as boxes
 from jaxtricks import losses
-from jaxtricks.losses import _boxes as boxes
 
 RNG = np.random.default_rng(9)
 CORNER = RNG.uniform(0, 50, size=(2, 40, 2))

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from sklearn.metrics import confusion_matrix, jaccard_score
+from scipy.ndimage import binary_erosion
+from sklearn.metrics import confusion_matrix, f1_score, jaccard_score
 
 from jaxtricks import metrics
 
@@ -99,3 +100,33 @@ def test_the_mean_is_over_classes_that_are_there_and_exact_for_large_counts():
 def test_wrong_arguments(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_dice_is_the_f1_of_pixels():
+    counts = metrics.intersections_and_unions(PREDICTED, TARGET, classes=C)
+    expected = f1_score(TARGET.ravel(), PREDICTED.ravel(), average="macro")
+    assert metrics.mean_dice(*counts) == pytest.approx(expected)
+    assert metrics.mean_dice(np.array([0, 2]), np.array([0, 4])) == pytest.approx(2 / 3)
+    assert np.isnan(metrics.mean_dice(np.zeros(2), np.zeros(2)))
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_borders_are_the_mask_less_its_erosion(width):
+    shapes = np.zeros((2, 12, 14), np.int32)
+    shapes[0, 2:9, 3:12], shapes[1, :6, 4:] = 1, 2
+    moved = np.roll(shapes, 1, axis=2)
+    ignored = np.where(RNG.random(shapes.shape) < 0.1, 255, shapes)
+    found = metrics.boundary_intersections_and_unions(moved, ignored, classes=3, width=width)
+    for b in range(2):
+        for c in range(3):
+            borders = []
+            for mask in (moved[b] == c, ignored[b] == c):
+                eroded = binary_erosion(mask, np.ones((3, 3)), iterations=width)
+                borders.append(mask & ~eroded & (ignored[b] != 255))
+            assert found[0][b, c] == (borders[0] & borders[1]).sum()
+            assert found[1][b, c] == (borders[0] | borders[1]).sum()
+    every = metrics.intersections_and_unions(moved, shapes, classes=3)
+    near = metrics.boundary_intersections_and_unions(moved, shapes, classes=3, width=1)
+    assert metrics.mean_iou(*near) < metrics.mean_iou(*every)
+    with pytest.raises(ValueError, match="width is 0"):
+        metrics.boundary_intersections_and_unions(moved, shapes, classes=3, width=0)

@@ -1,0 +1,97 @@
+"""A set for detection and segmentation with exact boxes and masks, made of the items of another set."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from jaxtricks.data._columns import DataError, Split
+from jaxtricks.data._dataset import Dataset, from_columns
+
+SEEN = 0.4  # the share of an item's pixels that later items must leave uncovered
+TRIES = 20
+
+
+def shapes(
+    dataset: Dataset,
+    *,
+    images: tuple[int, int] = (2000, 500),
+    size: int = 64,
+    objects: int = 4,
+    scale: tuple[float, float] = (0.6, 1.3),
+    kinds: Sequence[int] | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """Items of a set of small grey images put on canvases, with boxes and masks: detection where no data is at hand.
+
+    A canvas has 1 to ``objects`` items at random places and scales; one may cover another up to 60 %. An item is what
+    is brighter than 15 of 255. The background is noise of up to 40. The same for every machine.
+
+    Args:
+      dataset: with ``image``, uint8 ``[N, H, W, 1]``, and ``label``, both in memory: ``data.load("fashion_mini")``.
+      images: canvases for training and for the test, each 1 or more; the items are those of the same split.
+      size: of the canvas in pixels, both ways.
+      objects: M, the greatest number of items, 1 or more.
+      scale: smallest and greatest factor of an item's size; the greatest item must fit.
+      kinds: for each class of the dataset the class it becomes, 0 to C - 1; the same if None.
+      seed: of the places, an integer of 0 or more.
+
+    Returns:
+      A dataset with ``image``, uint8 ``[N, size, size, 1]``; ``box``, float32 ``[N, M, 4]``, xyxy in pixels around
+      what is seen of an item, ``box_label``, int32 ``[N, M]``, ``box_valid``, bool ``[N, M]``; and ``mask``, uint8
+      ``[N, size, size]``, 0 for the background and 1 + class.
+
+    Raises:
+      DataError: if the dataset has no such columns, or an option is wrong.
+    """
+    if dataset.classes is None or dataset.shape[2:] != (1,):
+        raise DataError(f"{dataset.name} has shape {dataset.shape}; allowed: grey images with a class each.")
+    kinds = tuple(range(dataset.classes)) if kinds is None else tuple(kinds)
+    if len(kinds) != dataset.classes or min(kinds) < 0:
+        raise DataError(f"kinds is {kinds}; allowed: an integer of 0 or more for each of {dataset.classes} classes.")
+    low, high = scale
+    if not 0 < low <= high or round(high * max(dataset.shape[:2])) > size:
+        raise DataError(f"scale is {scale}; allowed: above 0, rising, and items within {size} pixels.")
+    if objects < 1 or min(images) < 1:
+        raise DataError(f"objects is {objects}, images is {images}; allowed: integers of 1 or more.")
+    splits = []
+    for number, (split, count) in enumerate(zip((dataset.train, dataset.test), images, strict=True)):
+        rng = np.random.default_rng((seed, number))
+        rows = [_canvas(rng, split, kinds, size=size, objects=objects, scale=scale) for _ in range(count)]
+        splits.append({name: np.stack([row[name] for row in rows]) for name in rows[0]})
+    return from_columns(f"{dataset.name}, shapes", *splits, classes=max(kinds) + 1)
+
+
+def _canvas(rng: np.random.Generator, split: Split, kinds: tuple[int, ...], *, size, objects, scale) -> dict:
+    image = rng.integers(0, 41, (size, size)).astype(np.uint8)
+    owner = np.zeros((size, size), np.uint8)  # of each pixel: 0, or 1 + the item's number
+    labels, areas = [], []
+    for _ in range(rng.integers(1, objects + 1)):
+        row = rng.integers(len(split))
+        item = _scaled(np.asarray(split["image"][row])[..., 0], rng.uniform(*scale))
+        solid = item > 15
+        height, width = item.shape
+        for _ in range(TRIES):
+            y, x = rng.integers(0, size - height + 1), rng.integers(0, size - width + 1)
+            covered = owner.copy()
+            covered[y : y + height, x : x + width][solid] = len(labels) + 1
+            seen = np.bincount(covered.ravel(), minlength=len(labels) + 2)[1:]
+            if solid.any() and (seen >= SEEN * np.array([*areas, solid.sum()])).all():
+                owner = covered
+                image[y : y + height, x : x + width][solid] = item[solid]
+                labels.append(kinds[int(split["label"][row])])
+                areas.append(int(solid.sum()))
+                break
+    box, label = np.zeros((objects, 4), np.float32), np.zeros(objects, np.int32)
+    mask = np.zeros((size, size), np.uint8)
+    for n, kind in enumerate(labels):
+        rows, columns = np.nonzero(owner == n + 1)
+        box[n] = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+        label[n], mask[owner == n + 1] = kind, kind + 1
+    valid = np.arange(objects) < len(labels)
+    return {"image": image[..., None], "box": box, "box_label": label, "box_valid": valid, "mask": mask}
+
+
+def _scaled(item: np.ndarray, factor: float) -> np.ndarray:
+    height, width = (max(1, round(factor * side)) for side in item.shape)
+    return np.asarray(Image.fromarray(item).resize((width, height), Image.Resampling.BILINEAR))

@@ -1,0 +1,147 @@
+"""The detector: canvases with exact boxes, targets that decode to the truth, a network at its prior, learning."""
+
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxtricks import data, losses, metrics, models, tasks, train
+from jaxtricks.analysis._cost import count_parameters
+from jaxtricks.tricks import detecting as d
+from jaxtricks.tricks import detector
+
+PIXELS = np.random.default_rng(0).integers(16, 256, (40, 8, 8)).astype(np.uint8)
+LABELS = np.arange(40) % 4
+ITEMS = data.from_arrays("items", PIXELS, LABELS, PIXELS[:8], LABELS[:8])
+CANVASES = data.shapes(ITEMS, images=(12, 4), size=32, objects=3, scale=(1.0, 1.5), kinds=(0, 1, 1, 2))
+BODY = partial(models.resnet, models.Layout((1, 1), (8, 8), bottleneck=False, stem=(3, 2), pool=False))
+PLAN = detector.Detector(
+    size=(32, 32), classes=3, taps=("stage1", "stage2"), strides=(2, 4), scales=(3.0,), width=8, depth=1
+)
+
+
+def recipe(**changes):
+    given = {"task": tasks.classification(3), "augmented": None, "model": BODY, "lr": 0.01, "batch": 4, "epochs": 2.0}
+    return (
+        detector.changed(
+            d.baseline(**given),
+            **{field: getattr(PLAN, field) for field in ("size", "taps", "strides", "scales", "width")},
+        )
+        if not changes
+        else detector.changed(recipe(), **changes)
+    )
+
+
+def test_boxes_are_those_of_the_masks():
+    columns = CANVASES.train.columns
+    assert CANVASES.classes == 3
+    assert columns["box_valid"][:, 0].all()
+    assert not columns["box_valid"].all()
+    for image, mask, box, label, valid in zip(
+        *(columns[name] for name in ("image", "mask", "box", "box_label", "box_valid")), strict=True
+    ):
+        assert set(np.unique(mask)) - {0} == {int(k) + 1 for k in label[valid]}
+        assert (image[..., 0][mask > 0] >= 15).all()
+        assert (image[..., 0][mask == 0] <= 40).all()
+        assert not box[~valid].any()
+        for (x0, y0, x1, y1), kind in zip(box[valid].astype(int), label[valid], strict=True):
+            inside = mask[y0:y1, x0:x1] == kind + 1
+            assert inside.any(0)[[0, -1]].all()
+            assert inside.any(1)[[0, -1]].all()
+            assert 0 <= x0 < x1 <= 32
+    again = data.shapes(ITEMS, images=(12, 4), size=32, objects=3, scale=(1.0, 1.5), kinds=(0, 1, 1, 2))
+    np.testing.assert_array_equal(again.train["image"], columns["image"])
+    other = data.shapes(ITEMS, images=(12, 4), size=32, objects=3, scale=(1.0, 1.5), seed=1)
+    assert (other.train["image"] != columns["image"]).any()
+    assert other.classes == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"size": 8}, "scale is"),
+        ({"kinds": (0, 1)}, "kinds is"),
+        ({"objects": 0}, "objects is 0"),
+        ({"images": (0, 1)}, r"images is \(0, 1\)"),
+    ],
+)
+def test_canvases_that_cannot_be(options, words):
+    with pytest.raises(data.DataError, match=words):
+        data.shapes(ITEMS, **options)
+
+
+def batch():
+    return {name: jnp.asarray(column) for name, column in CANVASES.train.columns.items()}
+
+
+@pytest.mark.parametrize("free", [False, True])
+def test_the_truth_of_the_positives_is_a_perfect_prediction(free):
+    """Offsets of the targets and sure scores give a mean average precision of 1, and next to no loss."""
+    plan = replace(PLAN, anchor_free=free, match=d.by_center if free else detector.by_iou)
+    rows = detector.matched(batch(), plan=plan)
+    grid = plan.grid()
+    if free:
+        sides = jnp.concatenate(
+            [grid["point"][None] - rows["box_target"][..., :2], rows["box_target"][..., 2:] - grid["point"][None]], -1
+        )
+        wanted = jnp.log(jnp.expm1(jnp.maximum(sides / grid["stride"][None, :, None], 1e-6)))
+    else:
+        wanted = jax.vmap(plan.encode)(jnp.where(rows["positive"][..., None], rows["box_target"], grid["anchor"][None]))
+    out = ({"score": 20 * (2 * rows["target"] - 1), "box": wanted}, {})
+    assert (rows["positive"].sum(1) >= batch()["box_valid"].sum(1)).mean() > 0.9
+    found = metrics.coco_map(**jax.tree.map(np.asarray, detector.predictions(out, batch(), plan=plan)), classes=3)
+    assert found.ap > 0.95
+    value = detector.loss(None, out, rows, plan=replace(plan, box_loss=partial(d.overlap, loss=losses.giou_loss)))
+    assert float(value.mean()) < 1e-3
+    wrong = ({"score": -out[0]["score"], "box": wanted}, {})
+    assert float(detector.loss(None, wrong, rows, plan=plan).mean()) > 1
+
+
+def test_the_network_starts_at_its_prior_and_has_every_level():
+    network = models.detector(
+        BODY(classes=1, channels=1), taps=("stage1", "stage2"), classes=3, channels=1, width=8, depth=1, anchors=2,
+        centered=True,
+    )  # fmt: skip
+    params, stats = network.init(jax.random.key(0))
+    (out, taps), _ = jax.jit(partial(network.apply, train=False))(params, stats, jnp.ones((2, 32, 32, 1)))
+    cells = 16**2 + 8**2
+    assert out["score"].shape == (2, 2 * cells, 3)
+    assert out["box"].shape == (2, 2 * cells, 4)
+    assert out["center"].shape == (2, 2 * cells)
+    assert abs(float(out["score"].mean()) - np.log(0.01 / 0.99)) < 0.1
+    np.testing.assert_allclose(jax.nn.sigmoid(out["score"]), 0.01, atol=0.01)
+    assert taps["pyramid1"].shape == (2, 16, 16, 8)
+    assert taps["pyramid2"].shape == (2, 8, 8, 8)
+    head = params["head"]
+    assert count_parameters(head["score_tower"]) == 9 * 64 + 16
+    with pytest.raises(ValueError, match=r"taps is .*; allowed: 'stem', 'stage1'"):
+        models.detector(BODY(classes=1), taps=("stage9",), classes=3)
+    with pytest.raises(ValueError, match="width is 12; allowed: a multiple of 8"):
+        models.detector(BODY(classes=1), taps=("stage1",), classes=3, width=12)
+
+
+def test_what_suppresses_and_what_weighs():
+    boxes = jnp.array([[0.0, 0, 4, 4], [0, 0, 4, 3.5], [9, 9, 12, 12]])
+    scores, labels = jnp.array([0.9, 0.8, 0.3]), jnp.array([1, 1, 0])
+    for suppress in (detector.nms, d.soft, partial(d.soft, method="gaussian"), d.by_distance, d.voted):
+        chosen, kept = suppress(boxes, scores, labels)
+        assert chosen.shape == (20, 4)
+        assert kept.valid.sum() == (3 if "soft" in str(suppress) else 2)
+    np.testing.assert_allclose(d.voted(boxes, scores, labels)[0][0], [0, 0, 4, (4 * 0.9 + 3.5 * 0.8) / 1.7], rtol=1e-5)
+    of_score = jnp.array([[5.0], [4], [3], [2], [1], [0.5]])
+    weights = d.mined(of_score, jnp.array([False, False, True, False, False, False]))
+    assert weights[:, 0].tolist() == [1, 1, 1, 1, 0, 0]
+
+
+@pytest.mark.slow
+def test_it_learns():
+    """Two kinds of squares, a bright and a dark one: a mean average precision at .50 of 0.5 or more in a minute."""
+    shades = np.concatenate([np.full((10, 8, 8), 90), np.full((10, 8, 8), 250)]).astype(np.uint8)
+    items = data.from_arrays("squares", shades, np.arange(20) // 10, shades[::5], np.arange(20)[::5] // 10)
+    canvases = data.shapes(items, images=(256, 64), size=32, objects=2, scale=(1.0, 1.5))
+    small = replace(recipe(classes=2), epochs=12.0)
+    (run,) = train.fit(small, canvases, plan=train.Plan(devices=tuple(jax.devices()[:1])))
+    assert run.test["mAP.50"] > 0.5
