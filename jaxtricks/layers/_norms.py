@@ -81,7 +81,7 @@ class BatchNorm(nnx.BatchNorm):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Normalise ``x[B, ..., D]``; the result has its shape and dtype."""
         check.min_rank("x", x, 2)
-        check.shape("x", x, (None,) * (x.ndim - 1) + (self.num_features,))
+        check.shape("x", x, (None,) * (x.ndim - 1) + self.mean.shape)  # fewer than features, if pruned
         check.floating("x", x)
         if train and not x.size:
             raise ValueError(f"x has shape {x.shape}; allowed in training: one element or more.")
@@ -92,7 +92,7 @@ class BatchNorm(nnx.BatchNorm):
     def _grouped(self, x: jax.Array, groups: int) -> jax.Array:
         if x.shape[0] % groups:
             raise ValueError(f"x has a batch of {x.shape[0]}; allowed: a multiple of groups, {groups}.")
-        parts = x.astype(jnp.float32).reshape(groups, -1, self.num_features)
+        parts = x.astype(jnp.float32).reshape(groups, -1, x.shape[-1])
         mean, var = parts.mean(1, keepdims=True), parts.var(1, keepdims=True)
         for running, batch in ((self.mean, mean), (self.var, var)):
             running[...] = self.momentum * running[...] + (1 - self.momentum) * batch.mean((0, 1))

@@ -1,6 +1,7 @@
 """Networks as pure functions that return ``(logits, taps)``."""
 
 from jaxtricks.models._functional import Model, functional
+from jaxtricks.models._lenet import lenet
 from jaxtricks.models._perceptron import perceptron
 from jaxtricks.models._plain import WIDTHS, batch_norm, drawn, fixed, learned, plain, stateless_norm
 from jaxtricks.models._resnet import LAYOUTS, Layout, resnet
@@ -15,6 +16,7 @@ __all__ = [
     "fixed",
     "functional",
     "learned",
+    "lenet",
     "perceptron",
     "plain",
     "resnet",
