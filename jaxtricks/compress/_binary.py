@@ -40,14 +40,10 @@ def straight_through(f: Callable, *, limit: float | None = None) -> Callable:
     if limit is not None:
         check.positive("limit", limit)
 
-    @jax.custom_jvp
     def forward(x):
-        return f(x)
-
-    @forward.defjvp
-    def _(primals, tangents):
-        (x,), (t,) = primals, tangents
-        return forward(x), t if limit is None else jnp.where(jnp.abs(x) <= limit, t, jnp.zeros_like(t))
+        passes = jnp.isfinite(x) if limit is None else jnp.abs(x) <= limit
+        slope_one = jnp.where(passes, x - jax.lax.stop_gradient(x), 0)  # 0, and its gradient is 1
+        return jax.lax.stop_gradient(f(x)) + slope_one
 
     return forward
 

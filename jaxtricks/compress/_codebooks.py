@@ -42,7 +42,7 @@ def kmeans(values: np.ndarray, *, clusters: int, start: str = "linear", steps: i
     Args:
       values: ``[N]``, finite; N is clusters or more.
       clusters: K, 1 or more.
-      start: ``"linear"``, between the least and the greatest, which keeps the few large weights apart; or
+      start: ``"linear"``, between the smallest and the largest, which keeps the few large weights apart; or
         ``"density"``, at quantiles.
       steps: at most.
 

@@ -1,8 +1,8 @@
 """One file for a compressed network: indices packed to the bit or in Huffman's code, checked, without pickle.
 
 The file is ``jtcz`` and a version byte, the length of the header in 4 bytes, the header as JSON, the bytes of each
-entry, and the SHA-256 of all that. An entry is an array as it is, a ``Codebook`` or a ``ProductCode``. Of the forms of a
-codebook the smallest is written: all indices, or, where the first value is 0, the gaps between the others and these.
+entry, and the SHA-256 of all that. An entry is an array as it is, a ``Codebook`` or a ``ProductCode``. Of the forms of
+a codebook the smallest is written: all indices, or, where the first value is 0, the gaps between the others and these.
 """
 
 import hashlib

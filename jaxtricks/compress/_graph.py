@@ -125,8 +125,8 @@ class _Network:
 
     def numbers(self, prefix: str) -> list[str]:
         """The entries of a list of layers, in order."""
-        found = {m[1] for path in self.shapes if (m := re.match(rf"params/{re.escape(prefix)}/(\d+)/", path))}
-        return [f"{prefix}/{n}" for n in sorted(found, key=int)]
+        numbers = {m[1] for path in self.shapes if (m := re.match(rf"params/{re.escape(prefix)}/(\d+)/", path))}
+        return [f"{prefix}/{n}" for n in sorted(numbers, key=int)]
 
     def makes(self, *layers: str) -> tuple[Place, ...]:
         """All leaves of some layers, by their last axes."""

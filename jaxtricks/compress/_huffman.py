@@ -72,7 +72,7 @@ def huffman_bits(symbols: np.ndarray) -> int:
 
 
 def huffman_encode(symbols: np.ndarray, lengths: np.ndarray) -> bytes:
-    """A text as bits, padded with zeros to a whole byte.
+    """A text as bits, padded with zeros to full bytes.
 
     Args:
       symbols: integers of 0 or more.
@@ -140,9 +140,9 @@ def _words_at(bits: np.ndarray, lengths: np.ndarray) -> tuple[list[int], list[in
     for shift in range(width):
         window = 2 * window + padded[shift : shift + bits.size]
     starts = words << (width - lengths[order].astype(np.int64))
-    found = np.searchsorted(starts, window, side="right") - 1
-    used = lengths[order][found].astype(np.int64)
-    return used.tolist(), order[found].tolist(), (window >> (width - used) == words[found]).tolist()
+    entry = np.searchsorted(starts, window, side="right") - 1
+    used = lengths[order][entry].astype(np.int64)
+    return used.tolist(), order[entry].tolist(), (window >> (width - used) == words[entry]).tolist()
 
 
 def _symbols(symbols) -> np.ndarray:

@@ -200,9 +200,9 @@ def gated(params: Tree, graph: Graph, gates: dict[str, jax.Array]) -> Tree:
     """
     factors = {}
     for name, gate in gates.items():
-        made = _made(params, graph, name)
-        normed = {path.rpartition("/")[0] for path, _, _ in made if path.endswith("/scale")}
-        for path, axis, leaf in made:
+        leaves = _made(params, graph, name)
+        normed = {path.rpartition("/")[0] for path, _, _ in leaves if path.endswith("/scale")}
+        for path, axis, leaf in leaves:
             if not normed or path.rpartition("/")[0] in normed:
                 factors[path] = gate.reshape((1,) * axis + (-1,) + (1,) * (leaf.ndim - 1 - axis))
 

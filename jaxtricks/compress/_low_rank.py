@@ -42,7 +42,7 @@ def svd(kernel: jax.Array, *, rank: int) -> Factors:
 
     .. math:: W = U S V^T \approx (U_r \sqrt{S_r}) (\sqrt{S_r} V_r^T)
 
-    The error is the root of the sum of the squared singular values that are left out, the least that is possible
+    The error is the root of the sum of the squared singular values that are left out: no matrix of that rank is nearer
     (Eckart and Young). The kernel of a convolution is taken as ``[h w C, D]``: the first layer is h x w, the second
     1 x 1. There are fewer parameters only below the rank ``m n / (m + n)``.
 

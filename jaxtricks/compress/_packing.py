@@ -96,9 +96,9 @@ def _unhuffman(parts: list[bytes], count: int | None) -> np.ndarray:
 
 def _gaps(jumps: np.ndarray, largest: int) -> np.ndarray:
     """Zeros before each weight; ``largest`` stands for so many zeros and no weight."""
-    whole, rest = np.divmod(jumps, largest)
-    out = np.full(int(whole.sum()) + jumps.size, largest, np.int64)
-    out[np.cumsum(whole + 1) - 1] = rest
+    times, rest = np.divmod(jumps, largest)
+    out = np.full(int(times.sum()) + jumps.size, largest, np.int64)
+    out[np.cumsum(times + 1) - 1] = rest
     return out
 
 

@@ -48,7 +48,7 @@ def cubic(step, *, begin: int, end: int, final: float, initial: float = 0.0):
       ValueError: if an option is out of range.
 
     Example:
-      >>> print(cubic(50, begin=0, end=100, final=0.8).round(3))  # 0.8 (1 - 1/8)
+      >>> print(np.asarray(cubic(50, begin=0, end=100, final=0.8)).round(3))  # 0.8 (1 - 1/8)
       0.7
 
     Reference:
