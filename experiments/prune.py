@@ -12,7 +12,7 @@ Not run yet beyond a small form; the table comes with the long run.
 from functools import partial
 
 from jaxtricks import models, tasks
-from jaxtricks.ablation.compression import Scheme, main
+from jaxtricks.ablation.compression import Scheme, Step, main
 from jaxtricks.tricks import bare, compression, thinning
 
 CRITERIA = {
@@ -30,20 +30,20 @@ EPOCHS = 6.0
 
 def weights(scope, share):
     """Single weights of small magnitude."""
-    return Scheme([(partial(compression.pruned, shares={"conv/kernel": share / 100}, scope=scope), EPOCHS)])
+    return Scheme([Step(partial(compression.pruned, shares={"conv/kernel": share / 100}, scope=scope), EPOCHS)])
 
 
 def filters(criterion, scope, share):
     """The filters that the criterion finds least important."""
     step = partial(thinning.thinned, criterion=criterion, share=share / 100, scope=scope)
-    return Scheme([(step, EPOCHS)])
+    return Scheme([Step(step, EPOCHS)])
 
 
 def rows(dataset):
     model = partial(models.plain, (16, 32, 64))
     task = tasks.classification(dataset.classes)
     recipe = bare(task=task, augmented=None, model=model, lr=0.05, batch=32, epochs=EPOCHS)
-    schemes = {"trained on": Scheme([(compression.fixed, EPOCHS)])}
+    schemes = {"trained on": Scheme([Step(compression.fixed, EPOCHS)])}
     schemes |= {
         f"weights {share} %, {scope}": weights(scope, share) for scope in ("layer", "global") for share in SHARES
     }

@@ -6,6 +6,7 @@ beside the trained network's, and accuracy before and after the last training.
 """
 
 import json
+import re
 import statistics
 import sys
 import time
@@ -36,20 +37,31 @@ REPEATS = 20
 
 
 @dataclass(frozen=True)
+class Step:
+    """One change of a network, and how it is trained on.
+
+    Fields:
+      change: ``(network, batch=, key=) -> Network``.
+      epochs: 0 or more.
+      lr: in the recipe's.
+    """
+
+    change: Callable
+    epochs: float
+    lr: float = 0.1
+
+
+@dataclass(frozen=True)
 class Scheme:
     """A way to make a network smaller.
 
     Fields:
-      steps: ``(network, batch=, key=) -> Network``, each with the epochs for which it is trained on, 0 or more.
-      lr: of these, in the recipe's.
+      steps: one after another.
       huffman: whether the file may have Huffman's code.
-      paper: what it reports, and where, or None.
     """
 
-    steps: Sequence[tuple[Callable, float]]
-    lr: float = 0.1
+    steps: Sequence[Step]
     huffman: bool = True
-    paper: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,24 +121,31 @@ def measure(
       folder: of the files.
 
     Returns:
-      A cell for each scheme.
+      A cell for each scheme, or the words of the error where it is not possible.
     """
     network = compression.begin(recipe, _trained(recipe, dataset, seed, None))
     batch = _batch(recipe, dataset)
     cells = {}
     for name, scheme in schemes.items():
-        smaller, before = network, float("nan")
-        for number, (step, epochs) in enumerate(scheme.steps):
-            smaller = step(smaller, batch=batch, key=named(jax.random.key(seed), f"{name} {number}"))
-            before = _score(smaller, dataset)
-            if epochs:
-                on = replace(smaller.recipe, epochs=epochs, lr=scheme.lr * recipe.lr, warmup=None, init=None)
-                variables = _trained(on, dataset, seed, (smaller.params, smaller.stats))
-                smaller = compression.trained(smaller, variables)
-        path = folder / f"{name.replace(' ', '_').replace('/', '_')}-seed{seed}.jtcz"
-        after = _score(smaller, dataset)
-        cells[name] = Cell(seed=seed, before=before, after=after, **_size(smaller, network, scheme, batch, path))
+        try:
+            cells[name] = _cell(name, scheme, network, batch, dataset, seed, folder)
+        except ValueError as error:  # such as a layer that would be left without a filter; the others go on
+            cells[name] = str(error)
     return cells
+
+
+def _cell(name, scheme, network: Network, batch, dataset: Dataset, seed: int, folder: Path) -> Cell:
+    smaller, before = network, float("nan")
+    for number, step in enumerate(scheme.steps):
+        smaller = step.change(smaller, batch=batch, key=named(jax.random.key(seed), f"{name} {number}"))
+        before = _score(smaller, dataset)
+        if step.epochs:
+            rate = step.lr * network.recipe.lr
+            on = replace(smaller.recipe, epochs=step.epochs, lr=rate, warmup=None, init=None)
+            smaller = compression.trained(smaller, _trained(on, dataset, seed, (smaller.params, smaller.stats)))
+    path = folder / f"{re.sub(r'[^a-zA-Z0-9]+', '_', name)}-seed{seed}.jtcz"
+    after = _score(smaller, dataset)
+    return Cell(seed=seed, before=before, after=after, **_size(smaller, network, scheme, batch, path))
 
 
 def _trained(recipe: Recipe, dataset: Dataset, seed: int, initial):
@@ -194,11 +213,11 @@ def _ratio(run: Callable, these: tuple, others: tuple) -> float:
     return statistics.median(times[0]) / statistics.median(times[1])
 
 
-def table(cells: Mapping[str, Sequence[Cell]], *, plain: int) -> str:
+def table(cells: Mapping[str, Sequence[Any]], *, plain: int) -> str:
     """The cells as text; differences are to the first scheme.
 
     Args:
-      cells: by scheme, one a seed.
+      cells: by scheme, one a seed, or the words of an error.
       plain: bytes of the trained network in float32.
 
     Returns:
@@ -209,7 +228,10 @@ def table(cells: Mapping[str, Sequence[Cell]], *, plain: int) -> str:
     mean = lambda name, key: float(np.mean([getattr(cell, key) for cell in cells[name]]))  # noqa: E731
     head = f"{'':{width}}     bytes  smaller  weights      MACs   time  before   after  difference [95 %]"
     lines = [head]
-    for name in cells:
+    for name, row in cells.items():
+        if errors := [cell for cell in row if isinstance(cell, str)]:
+            lines.append(f"{name:{width}}  not possible: {errors[0]}")
+            continue
         c = paired([cell.after for cell in cells[name]], [cell.after for cell in cells[reference]])
         last = "" if name == reference else f"  {c.mean:+.2f} [{c.low:+.2f}, {c.high:+.2f}]"
         lines.append(
@@ -265,7 +287,8 @@ def run(name: str, rows: Callable, options: Options) -> str:
         cells = {scheme: [by[scheme] for by in by_seed] for scheme in chosen}
         plain = 4 * cells[first][0].parameters
         text += f"\n{network}: {plain:,} bytes in float32\n{table(cells, plain=plain)}\n"
-        results[network] = {scheme: [vars(cell) for cell in row] for scheme, row in cells.items()}
+        plain_values = lambda cell: cell if isinstance(cell, str) else vars(cell)  # noqa: E731
+        results[network] = {scheme: list(map(plain_values, row)) for scheme, row in cells.items()}
         (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(text)
     (folder / f"{name}.txt").write_text(text, encoding="utf-8")

@@ -25,6 +25,7 @@ __all__ = [
     "begin",
     "coded",
     "fixed",
+    "gradually",
     "pruned",
     "quantized",
     "signed",
@@ -122,6 +123,27 @@ def pruned(
     params = jax.tree.map(np.asarray, compress.apply_masks(network.params, masks))
     recipe = composing.around(network.plain, partial(compress.keep_masks, masks=masks))
     return replace(network, recipe=recipe, params=params, pack=_sparse)
+
+
+def gradually(
+    network: Network, *, share: float, begin: float, steps: int, batch: Tree, key: jax.Array, every: int = 50
+) -> Network:
+    """Weights of small magnitude go while the others train, of all kernels together, by the cubic schedule.
+
+    Args:
+      network: whose parameters are arrays.
+      share: of all weights of kernels, that has gone at the end.
+      begin: the share that goes at once.
+      steps: after which the share is reached; less than the training on that follows has.
+      batch, key: not used.
+      every: steps between two prunings.
+
+    Returns:
+      The network, as it is; what trains it on prunes it.
+    """
+    schedule = partial(compress.cubic, begin=0, end=steps, initial=begin, final=share)
+    wrap = partial(compress.prune_gradually, share=schedule, every=every, scope="global")
+    return replace(network, recipe=composing.around(network.plain, wrap), pack=_sparse)
 
 
 def quantized(network: Network, *, bits: Mapping[str, int], batch: Tree, key: jax.Array) -> Network:

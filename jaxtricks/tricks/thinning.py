@@ -34,7 +34,7 @@ def thinned(
       share: of the filters that goes.
       batch: images as the network takes them, with their targets, for criteria by data.
       key: one key.
-      scope: ``layer``, or ``global`` for scores that can be compared.
+      scope: ``layer``, or ``global`` over all groups, the scores of each divided by their L2 norm.
 
     Returns:
       The network of smaller arrays.
@@ -45,6 +45,8 @@ def thinned(
     """
     graph = compress.graph_of(network.params, network.stats)
     scores = criterion(network, graph, batch=batch, key=key)
+    if scope == "global":
+        scores = {name: score / jnp.maximum(jnp.linalg.norm(score), 1e-30) for name, score in scores.items()}
     compress.verify_graph(_model(network, batch).apply, network.params, network.stats, graph, batch["image"][:4])
     keep = compress.filters_to_keep(scores, share=share, scope=scope)
     params, stats = jax.tree.map(np.asarray, compress.shrink(network.params, network.stats, graph, keep))
