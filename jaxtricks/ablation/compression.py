@@ -176,7 +176,7 @@ def _size(network: Network, trained: Network, scheme: Scheme, batch, path: Path)
     if size != path.stat().st_size:
         raise RuntimeError(f"{path} has {path.stat().st_size} bytes, and save counted {size}.")
     tree = compress.load(path)
-    params, stats = compression.unpacked(tree["params"]), compression.unpacked(tree.get("stats", {}))
+    params, stats = network.unpack(tree["params"]), tree.get("stats", {})
     image = batch["image"][:BATCH]
     model, scored = (
         recipe.model(classes=recipe.task.outputs, channels=image.shape[-1])

@@ -11,7 +11,7 @@ import pytest
 from jaxtricks import models, tasks
 from jaxtricks.ablation import cli, compression
 from jaxtricks.ablation.compression import Cell, Scheme, Step
-from jaxtricks.tricks import bag, thinning
+from jaxtricks.tricks import bag, coding, thinning
 from jaxtricks.tricks import compression as c
 
 
@@ -21,13 +21,14 @@ def rows(dataset):
         task=tasks.classification(dataset.classes), augmented=None, model=build, lr=0.1, batch=32, epochs=2
     )
     recipe = replace(recipe, warmup=None)  # ten steps
+    shared = partial(coding.quantized, bits={"hidden/0/kernel": 2})
     half = partial(c.pruned, shares={"hidden/0/kernel": 0.5})
     return {
         "tiny": (
             recipe,
             {
                 "as it is": Scheme([Step(c.fixed, 0)]),
-                "pruned, 2 bits": Scheme([Step(half, 0), Step(partial(c.quantized, bits={"hidden/0/kernel": 2}), 0)]),
+                "pruned, 2 bits": Scheme([Step(half, 0), Step(shared, 0)]),
                 "units": Scheme([Step(partial(thinning.thinned, criterion=thinning.norms, share=0.5), 1.0)]),
                 "all units": Scheme([Step(partial(thinning.thinned, criterion=thinning.norms, share=0.99), 1.0)]),
             },

@@ -11,7 +11,7 @@ import pytest
 
 from jaxtricks import compress, data, models, tasks, train
 from jaxtricks.train.state import create_state
-from jaxtricks.tricks import bag, compression, thinning
+from jaxtricks.tricks import bag, coding, compression, thinning
 
 DATA = data.fake(train=64, test=16)
 KEY = jax.random.key(0)
@@ -68,7 +68,7 @@ def test_pruned_weights_stay_at_0_while_fit_trains_the_others(tmp_path):
 
 def test_shared_values_are_trained_and_zeros_stay(tmp_path):
     pruned = compression.pruned(network(), shares=KERNELS, batch=batch(), key=KEY)
-    smaller = compression.quantized(pruned, bits={"hidden/0/kernel": 3, "head/kernel": 2}, batch=batch(), key=KEY)
+    smaller = coding.quantized(pruned, bits={"hidden/0/kernel": 3, "head/kernel": 2}, batch=batch(), key=KEY)
     assert smaller.params["hidden"]["0"]["kernel"].shape == (9,)
     after = trained_on(smaller)
     values = after.params["hidden"]["0"]["kernel"]
@@ -84,7 +84,7 @@ def test_shared_values_are_trained_and_zeros_stay(tmp_path):
 
 @pytest.mark.parametrize("change", [compress.binary_connect, compress.binary_weights, compress.ternary])
 def test_signs_are_trained_through_and_saved_as_levels(change, tmp_path):
-    smaller = compression.signed(network(), change=change, patterns=("hidden/0/kernel",), batch=batch(), key=KEY)
+    smaller = coding.signed(network(), change=change, patterns=("hidden/0/kernel",), batch=batch(), key=KEY)
     after = smaller
     if change is compress.binary_weights:
         after = trained_on(smaller)
@@ -130,7 +130,7 @@ def test_a_layer_without_a_filter_is_an_error():
 
 def test_a_pattern_that_takes_nothing_is_an_error():
     with pytest.raises(ValueError, match="gamma"):
-        compression.quantized(network(), bits={"gamma": 3}, batch=batch(), key=KEY)
+        coding.quantized(network(), bits={"gamma": 3}, batch=batch(), key=KEY)
 
 
 def test_surgery_on_a_state_begins_the_optimiser_and_the_average_anew():
@@ -150,3 +150,41 @@ def test_surgery_on_a_state_begins_the_optimiser_and_the_average_anew():
     jax.tree.map(np.testing.assert_array_equal, (after.params, after.stats), wanted)
     jax.tree.map(np.testing.assert_array_equal, after.ema, wanted)
     assert jax.tree.map(jnp.shape, after.opt) == jax.tree.map(jnp.shape, tx.init(wanted[0]))
+
+
+RECODED = {
+    "low rank": (partial(coding.low_rank, share=0.5), coding.multiplied),
+    "hashed": (partial(coding.hashed, share=0.25), coding.spread),
+}
+
+
+@pytest.mark.parametrize("name", RECODED)
+def test_kernels_of_fewer_numbers_come_out_of_the_file_and_are_trained(name, tmp_path):
+    encode, decode = RECODED[name]
+    options = {"encode": encode, "decode": decode, "patterns": ("hidden/0/kernel",)}
+    smaller = coding.recoded(network(), **options, batch=batch(), key=KEY)
+    kernel = network().params["hidden"]["0"]["kernel"]
+    numbers = sum(leaf.size for leaf in jax.tree.leaves(smaller.params["hidden"]["0"]["kernel"]))
+    assert 0.2 * kernel.size < numbers <= 0.5 * kernel.size
+    compress.save(tmp_path / "n", smaller.pack(smaller.params))
+    full = smaller.unpack(compress.load(tmp_path / "n"))
+    np.testing.assert_allclose(full["hidden"]["0"]["kernel"], decode(encode(kernel), kernel.shape), atol=1e-6)
+    model = train.build_model(smaller.recipe, DATA)
+    assert jax.tree.structure(model.init(KEY)[0]) == jax.tree.structure(smaller.params)
+    out = model.apply(smaller.params, smaller.stats, batch()["image"], train=False)[0][0]
+    np.testing.assert_allclose(out, logits(smaller.plain, full, smaller.stats), rtol=1e-5, atol=1e-6)
+    gradient = jax.grad(lambda p: (model.apply(p, smaller.stats, batch()["image"], train=True)[0][0] ** 2).sum())(
+        smaller.params
+    )
+    assert all(np.any(leaf) for leaf in jax.tree.leaves(gradient["hidden"]["0"]["kernel"]))
+
+
+def test_vectors_share_values():
+    step = partial(coding.vectors, length=4, clusters=3, patterns=("hidden/0/kernel",))
+    smaller = step(network(), batch=batch(), key=KEY)
+    places = network().params["hidden"]["0"]["kernel"].shape[0] // 4
+    assert smaller.params["hidden"]["0"]["kernel"].shape == (places, 3, 4)
+    code = smaller.pack(smaller.params)["hidden"]["0"]["kernel"]
+    full = network().params | {"hidden": {"0": network().params["hidden"]["0"] | {"kernel": compress.expand(code)}}}
+    out = logits(smaller.recipe, smaller.params, smaller.stats)
+    np.testing.assert_allclose(out, logits(smaller.plain, full, smaller.stats), rtol=1e-5, atol=1e-6)
