@@ -21,7 +21,7 @@ def schemes(shares, share, steps):
     """Deep Compression with the shares of its paper, and with one share by the cubic schedule; and other codes."""
     at_once = Step(partial(c.pruned, shares=shares), 12.0, 0.3)
     gradually = Step(partial(c.gradually, share=share, begin=0.5, steps=steps), 12.0, 0.3)
-    values = {bits: Step(partial(coding.quantized, bits={"kernel$": bits}), 3.0, 0.003) for bits in (4, 5)}
+    values = {bits: Step(partial(coding.quantized, bits={"kernel$": bits}), 3.0, 0.03) for bits in (4, 5)}
     recoded = partial(coding.recoded, patterns=KERNELS)
     rank = partial(recoded, encode=partial(coding.low_rank, share=0.1), decode=coding.multiplied)
     hashed = partial(recoded, encode=partial(coding.hashed, share=0.1), decode=coding.spread)
@@ -50,7 +50,7 @@ def rows(dataset):
     perceptron = recipe(model=partial(models.perceptron, (300, 100), size=side * side))
     lenet = recipe(model=partial(models.lenet, (20, 50, 500), size=side))
     return {
-        "LeNet-300-100": (perceptron, schemes(dense, 0.9, steps)),
+        "LeNet-300-100": (perceptron, schemes(dense, 0.885, steps)),
         "LeNet-5": (lenet, schemes(convolutions, 0.92, steps)),
     }
 

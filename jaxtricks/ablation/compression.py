@@ -78,6 +78,8 @@ class Options:
     """Train on this many images only, the same share of each class."""
     only: tuple[str, ...] = field(default_factory=tuple)
     """Names of the schemes; all of them if it is left out. The first one of the table always runs."""
+    networks: tuple[str, ...] = field(default_factory=tuple)
+    """Names of the networks; all of them if it is left out."""
     on: Literal["test", "held out"] = "test"
     """The images that accuracies are of: choose values on a tenth of the training set that is held out."""
     out: Path | None = None
@@ -270,13 +272,17 @@ def run(name: str, rows: Callable, options: Options) -> str:
         dataset = replace(held, test=held.validation, validation=None)
     networks = rows(dataset)
     for scheme in options.only:
-        cli.choice("--only", scheme, {name for _, schemes in networks.values() for name in schemes})
+        cli.choice("--only", scheme, {name: None for _, schemes in networks.values() for name in schemes})
+    for network in options.networks:
+        cli.choice("--networks", network, networks)
     folder = options.out if options.out is not None else Path("runs") / name
     folder.mkdir(parents=True, exist_ok=True)
     text = f"{options.seeds} paired seeds, {options.data}, accuracies of {options.on} images, "
     text += f"{ablation.machine()['cpu']}\n"
     results = {}
     for network, (recipe, schemes) in networks.items():
+        if options.networks and network not in options.networks:
+            continue
         recipe = recipe if options.epochs is None else replace(recipe, epochs=options.epochs)
         first, *_ = schemes
         chosen = {k: v for k, v in schemes.items() if not options.only or k == first or k in options.only}
