@@ -189,9 +189,12 @@ def product_quantize(kernel: jax.Array, *, length: int, clusters: int, seed: int
     if not np.isfinite(matrix).all():
         raise ValueError("kernel is not finite; allowed: finite numbers.")
     places = matrix.reshape(-1, length, matrix.shape[1]).transpose(0, 2, 1)
-    fits = [KMeans(clusters, n_init=1, random_state=seed).fit(np.asarray(place, np.float64)) for place in places]
-    values = np.stack([fit.cluster_centers_ for fit in fits]).astype(np.float32)
-    indices = np.stack([fit.labels_ for fit in fits]).astype(index_dtype(clusters))
+    centers, labels = [], []
+    for place in places:
+        fit = KMeans(clusters, n_init=1, random_state=seed)  # pyright: ignore[reportArgumentType]
+        labels.append(fit.fit_predict(place.astype(np.float64)))
+        centers.append(fit.cluster_centers_)
+    values, indices = np.stack(centers).astype(np.float32), np.stack(labels).astype(index_dtype(clusters))
     return ProductCode(values, indices)
 
 

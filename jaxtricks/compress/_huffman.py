@@ -15,7 +15,7 @@ class CodeError(ValueError):
     """Bits that are no text of a code, or lengths that are no code."""
 
 
-def huffman_lengths(counts: Sequence[int]) -> np.ndarray:
+def huffman_lengths(counts: Sequence[int] | np.ndarray) -> np.ndarray:
     """The lengths of the code words of a Huffman code; the shortest text that a code by symbol can give.
 
     Args:
@@ -34,12 +34,14 @@ def huffman_lengths(counts: Sequence[int]) -> np.ndarray:
     Reference:
       Huffman, A method for the construction of minimum-redundancy codes, 1952.
     """
-    counts = np.asarray(counts)
-    check.rank("counts", counts, 1)
-    if counts.dtype.kind not in "iu" or not counts.size or counts.min() < 0 or not counts.any():
+    often = np.asarray(counts)
+    check.rank("counts", often, 1)
+    if often.dtype.kind not in "iu" or not often.size or often.min() < 0 or not often.any():
         raise ValueError(f"counts is {counts!r}; allowed: integers of 0 or more, not all of them 0.")
-    lengths = np.zeros(counts.size, np.uint8)
-    heap = [(int(count), symbol, (symbol,)) for symbol, count in enumerate(counts) if count]
+    lengths = np.zeros(often.size, np.uint8)
+    heap: list[tuple[int, int, tuple[int, ...]]] = [
+        (int(count), symbol, (symbol,)) for symbol, count in enumerate(often) if count
+    ]
     if len(heap) == 1:
         lengths[heap[0][1]] = 1
         return lengths

@@ -126,7 +126,7 @@ def prune_gradually(
         masked = _masks.apply_masks(updates, state.masks)
         updates, inside = inner.update(masked, state.inner, params, **extra)
         updates = _held(updates, params, state.masks)
-        after = optax.apply_updates(params, updates)
+        after: Any = optax.apply_updates(params, updates)  # pyright: ignore[reportArgumentType]
 
         def pruned():
             return _masks.share_masks(after, share=share(state.step), scope=scope, patterns=patterns)

@@ -133,11 +133,11 @@ def packed_conv(x: jax.Array, words: jax.Array, scales: jax.Array, *, strides: i
     x = _padded(x, like, strides, padding)
     packed = pack_signs(x)
     down, right = x.shape[1] - height + 1, x.shape[2] - width + 1
-    differing = sum(
-        _popcount(packed[:, i : i + down : strides, j : j + right : strides, None] ^ words[i, j].T[None, None, None])
-        for i in range(height)
-        for j in range(width)
-    )
+    differing = jnp.zeros((), jnp.int32)
+    for i in range(height):
+        for j in range(width):
+            seen = packed[:, i : i + down : strides, j : j + right : strides, None]
+            differing = differing + _popcount(seen ^ words[i, j].T[None, None, None])
     product = (height * width * x.shape[-1] - 2 * differing).astype(x.dtype)
     return _scaled(product, _window_scales(x, like, strides), scales)
 

@@ -192,6 +192,6 @@ def _sparse(params: Tree) -> Tree:
         if leaf.ndim < 2 or leaf.all():
             return leaf
         kept = leaf != 0
-        return {"mask": compress.Codebook(np.float32([0, 1]), kept.astype(np.uint8)), "nonzero": leaf[kept]}
+        return {"mask": compress.Codebook(np.array([0, 1], np.float32), kept.astype(np.uint8)), "nonzero": leaf[kept]}
 
     return one(params)
