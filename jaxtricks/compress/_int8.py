@@ -1,4 +1,7 @@
-"""Eight bits a number: symmetric, one scale for each output of a kernel; after training, or simulated in training."""
+"""Eight bits a number: symmetric, one scale for each output of a kernel; after training, or simulated in training.
+
+Of what cannot be an integer, a NaN becomes 0; the rest is rounded to the nearest.
+"""
 
 from collections.abc import Sequence
 
@@ -45,13 +48,16 @@ def to_int8(x: jax.Array, scale: jax.Array) -> jax.Array:
       int8, -127 to 127.
 
     Raises:
-      ValueError: if the dtype is wrong.
+      ValueError: if the dtype is wrong, or the scale has another shape.
 
     Example:
       >>> print(to_int8(jnp.array([1.0, -0.26, 9.0]), jnp.array([0.05])))
       [ 20  -5 127]
     """
     check.floating("x", x)
+    check.rank("scale", scale, jnp.ndim(x))
+    if any(b not in (1, a) for a, b in zip(jnp.shape(x), jnp.shape(scale), strict=True)):
+        raise ValueError(f"scale has shape {jnp.shape(scale)}; allowed: {jnp.shape(x)}, or 1 along its axes.")
     rounded = jnp.round(jnp.asarray(x, jnp.float32) / scale)
     return jnp.nan_to_num(jnp.clip(rounded, -LARGEST, LARGEST), nan=0.0).astype(jnp.int8)
 

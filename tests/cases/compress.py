@@ -9,13 +9,17 @@ from tests.cases.case import Array, Case, Key, Says
 from tests.cases.common import within
 
 KERNEL = Array((8, "D"), edges=("zeros", "ones", "tiny"))
-FILTERS = Array((2, 2, "K", "D"), edges=("zeros", "ones"))
+FILTERS = Array(("h", "w", "K", "D"), edges=("zeros", "ones"))
 COLUMN = Array(("D",), edges=("zeros", "ones"))
 VECTORS = Array(("B", "D"), edges=("zeros", "ones"), lead=True)
 
 
 def signs(x):
     return np.where(x >= 0, 1.0, -1.0)
+
+
+def rectified(rng, shape):
+    return np.maximum(rng.normal(size=shape), 0)
 
 
 def twn(kernel):
@@ -37,7 +41,11 @@ def turned(matrix):
 
 CASES = {
     "compress.apoz": Case(
-        {"activations": Array(("B", "D"), lambda rng, shape: np.maximum(rng.normal(size=shape), 0), dtypes="fiu")},
+        {
+            "activations": Array(
+                ("B", "D"), lambda rng, shape: np.maximum(rng.normal(size=shape), 0), dtypes="fiu", lead=True
+            )
+        },
         gradient=False,
         nan=Says("The average percentage of zeros"),
         inf=Says("The average percentage of zeros"),
@@ -161,14 +169,14 @@ CASES = {
         invariance=lambda x, scale: {"x": 2 * x, "scale": 2 * scale},
     ),
     "compress.toeplitz_product": Case(
-        {"column": Array((4,)), "row": COLUMN, "x": VECTORS},
+        {"column": Array(("C",)), "row": COLUMN, "x": VECTORS},
         nan=Says("by FFT"),
         inf=Says("by FFT"),
         by_hand=(({"column": [1.0, 2.0], "row": [9.0, 3.0], "x": [[1.0, 1.0]]}, [[4.0, 3.0]]),),
         limit=(
             {},
             lambda column, row, x: [
-                [sum((column[i - j] if i >= j else row[j - i]) * v[j] for j in range(3)) for i in range(4)] for v in x
+                [sum((column[i - j] if i >= j else row[j - i]) * v[j] for j in range(3)) for i in range(5)] for v in x
             ],
         ),
         reference=lambda column, row, x: x @ scipy.linalg.toeplitz(column, row).T,
@@ -178,7 +186,7 @@ CASES = {
             "x": x,
         },
     ),
-    "compress.xnor_conv": Case({"x": Array(("B", 5, 5, "K")), "kernel": FILTERS}, {"padding": 1}),
+    "compress.xnor_conv": Case({"x": Array(("B", "H", "W", "K")), "kernel": FILTERS}, {"padding": 1}),
     "compress.xnor_dense": Case(
         {"x": Array(("B", 8)), "kernel": KERNEL},
         by_hand=(
