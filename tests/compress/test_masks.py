@@ -76,8 +76,8 @@ def test_a_mask_sets_a_nan_to_0_too():
 def test_pruned_weights_stay_at_0_and_the_others_train_as_without_them(tx):
     masks = compress.share_masks(PARAMS, share=0.5)
     held = compress.keep_masks(tx, masks)
-    params, state = compress.apply_masks(PARAMS, masks), held.init(PARAMS)
-    alone, of_alone = params, tx.init(PARAMS)
+    params, state = PARAMS, held.init(PARAMS)  # the first update moves what is pruned to 0
+    alone, of_alone = compress.apply_masks(PARAMS, masks), tx.init(PARAMS)
     step = jax.jit(held.update)
     for n in range(3):
         gradient = jax.tree.map(lambda leaf, n=n: jnp.cos(leaf + n), params)
