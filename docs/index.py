@@ -26,6 +26,7 @@ NEW = {  # package -> id of the row that a public name gets which is in none of 
     "optim": "I12",
     "detection": "N+",
     "metrics": "O1",
+    "compress": "P",
 }
 SCHEDULES = ("_schedules", "_cycles", "_decays")  # modules of jaxtricks.optim whose names are of the letter J
 DASH = "\N{EN DASH}"

@@ -151,7 +151,7 @@ ROWS = (
     Row(
         "F3",
         "a plain network and a perceptron whose parts are arguments",
-        "models.plain, models.WIDTHS, models.perceptron, models.fixed, models.drawn, models.learned, "
+        "models.lenet, models.plain, models.WIDTHS, models.perceptron, models.fixed, models.drawn, models.learned, "
         "models.batch_norm, models.stateless_norm",
         also=("init",),
     ),
@@ -395,6 +395,87 @@ ROWS = (
         "intersection over union of pixels, Dice, borders",
         "metrics.intersections_and_unions, metrics.mean_iou, metrics.mean_dice, "
         "metrics.boundary_intersections_and_unions",
+    ),
+    Row(
+        "P1",
+        "low rank",
+        "compress.svd, compress.Factors",
+        also=("compress",),
+    ),
+    Row(
+        "P1", "Tucker-2, ranks", "compress.tucker2, compress.Tucker, compress.rank_of_energy, compress.ranks_of_budget"
+    ),
+    Row(
+        "P2",
+        "circulant and Toeplitz layers",
+        "compress.circulant_product, compress.circulant, compress.nearest_circulant, compress.toeplitz_product",
+    ),
+    Row(
+        "P3",
+        "pruning of weights",
+        "compress.share_masks, compress.apply_masks, compress.keep_masks, compress.prune_gradually, compress.cubic, "
+        "compress.density, compress.Pruning, tricks.compression.pruned, tricks.compression.gradually",
+        also=("compress", "prune"),
+    ),
+    Row("P3", "pruning by a threshold, N of M", "compress.threshold_masks, compress.n_of_m_mask"),
+    Row(
+        "P4",
+        "pruning of filters",
+        "compress.shrink, compress.mask_filters, compress.filters_to_keep, compress.graph_of, compress.check_graph, "
+        "compress.verify_graph, compress.Graph, compress.Group, compress.GraphError, tricks.thinning.thinned",
+        also=("prune",),
+    ),
+    Row(
+        "P5",
+        "criteria",
+        "compress.filter_norms, compress.norm_scales, compress.apoz, compress.taylor_filters, compress.gated, "
+        "compress.random_filters",
+        also=("prune",),
+    ),
+    Row("P5", "importance of weights, of first and second order", "compress.saliency, compress.hessian_diagonal"),
+    Row(
+        "P7",
+        "shared values, Huffman's code",
+        "compress.quantize, compress.Codebook, compress.kmeans, compress.decode, "
+        "compress.codebook_gradient, compress.huffman_lengths, "
+        "compress.huffman_encode, compress.huffman_decode, compress.huffman_bits, compress.CodeError, "
+        "tricks.coding.quantized",
+        also=("compress",),
+    ),
+    Row(
+        "P8",
+        "product quantisation",
+        "compress.product_quantize, compress.product_decode, compress.ProductCode",
+        also=("compress",),
+    ),
+    Row(
+        "P9", "hashed weights", "compress.hashed_kernel, compress.hash_places, compress.fold_kernel", also=("compress",)
+    ),
+    Row(
+        "P10",
+        "signs, three values",
+        "compress.binary_connect, compress.binary_connect_stochastic, compress.binary_weights, compress.ternary, "
+        "compress.sign, compress.filter_scales, compress.straight_through",
+        also=("binary",),
+    ),
+    Row(
+        "P10",
+        "XNOR, packed",
+        "compress.xnor_dense, compress.xnor_conv, compress.pack_signs, compress.packed_dense, compress.packed_conv",
+    ),
+    Row(
+        "P11",
+        "int8",
+        "compress.to_int8, compress.int8_scale, compress.int8_dense, compress.fake_int8",
+        also=("binary",),
+    ),
+    Row(
+        "P",
+        "a smaller network: its file, and its training",
+        "compress.save, compress.load, compress.expand, compress.FileError, compress.through, "
+        "compress.values_of, compress.from_values, "
+        "tricks.compression.surgery",
+        also=("compress",),
     ),
     Row(
         "Q1",

@@ -54,6 +54,7 @@ MEANINGS = {
             "jaxtricks/layers/",
             "jaxtricks/optim/",
             "jaxtricks/analysis/",
+            "jaxtricks/compress/_graph.py",
             "jaxtricks/augment/_cam.py",
             "jaxtricks/augment/_sizes.py",  # of progressive resizing
             "jaxtricks/data/_nearest.py",

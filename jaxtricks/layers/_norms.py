@@ -82,7 +82,7 @@ class BatchNorm(nnx.BatchNorm):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Normalise ``x[B, ..., D]``; the result has its shape and dtype."""
         check.min_rank("x", x, 2)
-        check.shape("x", x, (None,) * (x.ndim - 1) + (self.num_features,))
+        check.shape("x", x, (None,) * (x.ndim - 1) + self.mean.shape)  # fewer than features, if pruned
         check.floating("x", x)
         if train and not x.size:
             raise ValueError(f"x has shape {x.shape}; allowed in training: one element or more.")

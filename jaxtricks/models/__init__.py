@@ -2,6 +2,7 @@
 
 from jaxtricks.models._detector import detector
 from jaxtricks.models._functional import Model, functional
+from jaxtricks.models._lenet import lenet
 from jaxtricks.models._perceptron import perceptron
 from jaxtricks.models._plain import WIDTHS, batch_norm, drawn, fixed, learned, plain, stateless_norm
 from jaxtricks.models._resnet import LAYOUTS, Layout, resnet
@@ -17,6 +18,7 @@ __all__ = [
     "fixed",
     "functional",
     "learned",
+    "lenet",
     "perceptron",
     "plain",
     "resnet",

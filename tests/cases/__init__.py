@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from tests._api import EXPORTED
-from tests.cases import analysis, augment, detection, layers, losses, optim, rest
+from tests.cases import analysis, augment, compress, detection, layers, losses, optim, rest
 from tests.cases.case import Array, Key, Subject
 from tests.cases.common import boxes
 
@@ -75,9 +75,9 @@ ARGUMENTS = {
 }
 
 CASES = {}
-for table in (losses, layers, augment, optim, analysis, detection, rest):
+for table in (losses, layers, augment, optim, analysis, compress, detection, rest):
     CASES |= table.CASES
-ELSEWHERE, WITHIN = rest.ELSEWHERE, rest.WITHIN
+ELSEWHERE, WITHIN = rest.ELSEWHERE | compress.ELSEWHERE, rest.WITHIN
 
 
 @cache

@@ -1,0 +1,55 @@
+"""What to prune, and by which criterion: weights or filters, at 30 to 90 %.
+
+A network of three convolutions is trained, then pruned at once, and trained on for as many epochs at a tenth of the
+rate. Pruned weights are zeros in arrays of the same size: the file becomes smaller, the time of a batch does not.
+Filters that go make arrays, file and time smaller. Differences are to the network that is trained on as it is.
+
+Not run yet beyond a small form; the table comes with the long run.
+
+    python -m experiments.prune
+"""
+
+from functools import partial
+
+from jaxtricks import models, tasks
+from jaxtricks.ablation.compression import Scheme, Step, main
+from jaxtricks.tricks import bare, compression, thinning
+
+CRITERIA = {
+    "filters, L1": (thinning.norms, "layer"),
+    "filters, L2": (partial(thinning.norms, order=2), "layer"),
+    "filters, BN scale": (thinning.scales, "layer"),
+    "filters, Taylor": (thinning.taylor, "layer"),
+    "filters, Taylor, global": (thinning.taylor, "global"),
+    "filters, APoZ": (partial(thinning.apoz, taps={f"stages/{n}": f"stage{n + 1}" for n in range(3)}), "layer"),
+    "filters, random": (thinning.random, "layer"),
+}
+SHARES = (30, 50, 70, 90)
+EPOCHS = 6.0
+
+
+def weights(scope, share):
+    """Single weights of small magnitude."""
+    return Scheme([Step(partial(compression.pruned, shares={"conv/kernel": share / 100}, scope=scope), EPOCHS)])
+
+
+def filters(criterion, scope, share):
+    """The filters that the criterion finds least important."""
+    step = partial(thinning.thinned, criterion=criterion, share=share / 100, scope=scope)
+    return Scheme([Step(step, EPOCHS)])
+
+
+def rows(dataset):
+    model = partial(models.plain, (16, 32, 64))
+    task = tasks.classification(dataset.classes)
+    recipe = bare(task=task, augmented=None, model=model, lr=0.05, batch=32, epochs=EPOCHS)
+    schemes = {"trained on": Scheme([Step(compression.fixed, EPOCHS)])}
+    schemes |= {
+        f"weights {share} %, {scope}": weights(scope, share) for scope in ("layer", "global") for share in SHARES
+    }
+    schemes |= {f"{name} {share} %": filters(*how, share) for name, how in CRITERIA.items() for share in SHARES}
+    return {"plain": (recipe, schemes)}
+
+
+if __name__ == "__main__":
+    main("prune", rows)

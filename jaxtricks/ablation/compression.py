@@ -1,0 +1,301 @@
+"""Networks made smaller in several ways: the command line of such a table.
+
+Each network is trained once a seed. Every scheme goes on from it: step by step smaller, trained on after each. Its
+row has the bytes of a file that was loaded again and gave the same logits, multiply-accumulates, the time of a batch
+beside the trained network's, and accuracy before and after the last training.
+"""
+
+import json
+import re
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+
+from jaxtricks import ablation, analysis, compress, data, train
+from jaxtricks.ablation import cli, views
+from jaxtricks.ablation.statistics import paired
+from jaxtricks.data import Dataset
+from jaxtricks.keys import named
+from jaxtricks.train import Recipe
+from jaxtricks.tricks import compression
+from jaxtricks.tricks.compression import Network
+
+BATCH = 64  # images of which the time is measured
+IMAGES = 256  # training images that criteria by data see
+REPEATS = 20
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change of a network, and how it is trained on.
+
+    Fields:
+      change: ``(network, batch=, key=) -> Network``.
+      epochs: 0 or more.
+      lr: in the recipe's.
+    """
+
+    change: Callable
+    epochs: float
+    lr: float = 0.1
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A way to make a network smaller.
+
+    Fields:
+      steps: one after another.
+      huffman: whether the file may have Huffman's code.
+    """
+
+    steps: Sequence[Step]
+    huffman: bool = True
+
+
+@dataclass(frozen=True)
+class Options:
+    """Trains every network with several paired seeds, makes it smaller in every way, and prints a table."""
+
+    data: str = "fashion_mini"
+    """fashion_mini, digits, fake, a TFDS image set of one size, or an .npz file."""
+    seeds: int = 4
+    """Number of paired seeds, 1 or more."""
+    epochs: float | None = None
+    """Passes over the training set before anything is made smaller; the experiment's if it is left out."""
+    images: int | None = None
+    """Train on this many images only, the same share of each class."""
+    only: tuple[str, ...] = field(default_factory=tuple)
+    """Names of the schemes; all of them if it is left out. The first one of the table always runs."""
+    networks: tuple[str, ...] = field(default_factory=tuple)
+    """Names of the networks; all of them if it is left out."""
+    on: Literal["test", "held out"] = "test"
+    """The images that accuracies are of: choose values on a tenth of the training set that is held out."""
+    out: Path | None = None
+    """Folder of the table and the files; runs/NAME if it is left out."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one scheme gave with one seed.
+
+    Fields:
+      seed: of the run.
+      bytes: of the file.
+      macs: for one image.
+      parameters: numbers in the arrays of the smaller network.
+      density: share of the weights of kernels that are not 0.
+      time: of a batch, in that of the trained network.
+      before, after: the headline before and after the last training on.
+    """
+
+    seed: int
+    bytes: int
+    macs: int
+    parameters: int
+    density: float
+    time: float
+    before: float
+    after: float
+
+
+def measure(
+    recipe: Recipe, schemes: Mapping[str, Scheme], dataset: Dataset, seed: int, folder: Path
+) -> dict[str, Cell]:
+    """One seed of every scheme, from one trained network.
+
+    Args:
+      recipe: of the first training.
+      schemes: by name.
+      dataset: in memory; its test split is read.
+      seed: of all trainings.
+      folder: of the files.
+
+    Returns:
+      A cell for each scheme, or the words of the error where it is not possible.
+    """
+    network = compression.begin(recipe, _trained(recipe, dataset, seed, None))
+    batch = _batch(recipe, dataset)
+    cells = {}
+    for name, scheme in schemes.items():
+        try:
+            cells[name] = _cell(name, scheme, network, batch, dataset, seed, folder)
+        except ValueError as error:  # such as a layer that would be left without a filter; the others go on
+            cells[name] = str(error)
+    return cells
+
+
+def _cell(name, scheme, network: Network, batch, dataset: Dataset, seed: int, folder: Path) -> Cell:
+    smaller, before = network, float("nan")
+    for number, step in enumerate(scheme.steps):
+        smaller = step.change(smaller, batch=batch, key=named(jax.random.key(seed), f"{name} {number}"))
+        before = _score(smaller, dataset)
+        if step.epochs:
+            rate = step.lr * network.recipe.lr
+            on = replace(smaller.recipe, epochs=step.epochs, lr=rate, warmup=None, init=None)
+            smaller = compression.trained(smaller, _trained(on, dataset, seed, (smaller.params, smaller.stats)))
+    path = folder / f"{re.sub(r'[^a-zA-Z0-9]+', '_', name)}-seed{seed}.jtcz"
+    after = _score(smaller, dataset)
+    return Cell(seed=seed, before=before, after=after, **_size(smaller, network, scheme, batch, path))
+
+
+def _trained(recipe: Recipe, dataset: Dataset, seed: int, initial):
+    guard = train.Guard(signals=True, exit_on_error=True)
+    plan = train.Plan(devices=tuple(jax.devices()[:1]))
+    (run,) = train.fit(recipe, dataset, seeds=(seed,), plan=plan, initial=initial, test=False, guard=guard)
+    return run.variables
+
+
+def _score(network: Network, dataset: Dataset) -> float:
+    run: Any = SimpleNamespace(variables=(network.params, network.stats))
+    return views.score(network.recipe, dataset, run, views.itself)
+
+
+def _batch(recipe: Recipe, dataset: Dataset) -> dict[str, jax.Array]:
+    """Training images as the network takes them, and their targets."""
+    rows = np.arange(min(IMAGES, len(dataset.train)))
+    batch = dataset.train.take(rows).read(rows)
+    stats = recipe.preprocess[0](dataset.train["image"])
+    images = jax.vmap(partial(recipe.preprocess[1], stats))(batch["image"] / np.float32(255))
+    encoded = recipe.task.encode({name: jnp.asarray(value) for name, value in batch.items()})
+    return {name: value for name, value in {**encoded, "image": images}.items() if value.shape[:1] == (len(rows),)}
+
+
+def _size(network: Network, trained: Network, scheme: Scheme, batch, path: Path) -> dict[str, Any]:
+    """Bytes, counts and time of the network that the file holds; RuntimeError if it is not the one that was scored."""
+    size = compress.save(path, _without_empty(network.pack(network.params), network.stats), huffman=scheme.huffman)
+    if size != path.stat().st_size:
+        raise RuntimeError(f"{path} has {path.stat().st_size} bytes, and save counted {size}.")
+    tree = compress.load(path)
+    params, stats = network.unpack(tree["params"]), tree.get("stats", {})
+    image = batch["image"][:BATCH]
+    model, scored = (
+        recipe.model(classes=recipe.task.outputs, channels=image.shape[-1])
+        for recipe in (network.plain, network.recipe)
+    )
+    run = jax.jit(lambda params, stats, image: model.apply(params, stats, image, train=False)[0][0])
+    logits = scored.apply(network.params, network.stats, image, train=False)[0][0]
+    if not np.allclose(run(params, stats, image), logits, rtol=1e-4, atol=1e-4):
+        raise RuntimeError(f"the network of {path} has other logits than the one that was saved.")
+    kernels = [leaf for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
+    return {
+        "bytes": size,
+        "macs": analysis.count_macs(lambda image: model.apply(params, stats, image, train=False), image[:1]),
+        "parameters": analysis.count_parameters(params),
+        "density": sum(int(np.count_nonzero(leaf)) for leaf in kernels) / sum(leaf.size for leaf in kernels),
+        "time": _ratio(run, (params, stats, image), (trained.params, trained.stats, image)),
+    }
+
+
+def _without_empty(params, stats):
+    return {"params": params, **({"stats": stats} if jax.tree.leaves(stats) else {})}
+
+
+def _ratio(run: Callable, these: tuple, others: tuple) -> float:
+    """The median time of one call in that of another; they take turns."""
+    times: tuple[list[float], list[float]] = ([], [])
+    arguments = [jax.tree.map(jnp.asarray, part) for part in (these, others)]
+    for turn in range(REPEATS + 2):
+        for seconds, part in zip(times, arguments, strict=True):
+            began = time.perf_counter()
+            jax.block_until_ready(run(*part))
+            if turn > 1:
+                seconds.append(time.perf_counter() - began)
+    return statistics.median(times[0]) / statistics.median(times[1])
+
+
+def table(cells: Mapping[str, Sequence[Any]], *, plain: int) -> str:
+    """The cells as text; differences are to the first scheme.
+
+    Args:
+      cells: by scheme, one a seed, or the words of an error.
+      plain: bytes of the trained network in float32.
+
+    Returns:
+      Lines.
+    """
+    reference, *_ = cells
+    width = max(map(len, cells))
+    mean = lambda name, key: float(np.mean([getattr(cell, key) for cell in cells[name]]))  # noqa: E731
+    head = f"{'':{width}}     bytes  smaller  weights      MACs   time  before   after  difference [95 %]"
+    lines = [head]
+    for name, row in cells.items():
+        if errors := [cell for cell in row if isinstance(cell, str)]:
+            lines.append(f"{name:{width}}  not possible: {errors[0]}")
+            continue
+        c = paired([cell.after for cell in cells[name]], [cell.after for cell in cells[reference]])
+        last = "" if name == reference else f"  {c.mean:+.2f} [{c.low:+.2f}, {c.high:+.2f}]"
+        lines.append(
+            f"{name:{width}} {mean(name, 'bytes'):9,.0f} {plain / mean(name, 'bytes'):7.1f}x "
+            f"{100 * mean(name, 'density'):6.1f} % {mean(name, 'macs'):9,.0f} {mean(name, 'time'):5.2f}x "
+            f"{mean(name, 'before'):7.2f} {mean(name, 'after'):7.2f}{last}"
+        )
+    return "\n".join(lines)
+
+
+def main(name: str, rows: Callable[[Dataset], Mapping[str, tuple[Recipe, Mapping[str, Scheme]]]]) -> None:
+    """Train, make smaller, measure and print, as the command line says; exit status 2 for what was typed wrong.
+
+    Args:
+      name: of the experiment.
+      rows: makes for the data, by name of a network, its recipe and the schemes by name; the first one of them, such
+        as ``compression.fixed`` for as many epochs, is what the others are compared with.
+    """
+    options = tyro.cli(Options, prog=" ".join(cli.started()), description=sys.modules["__main__"].__doc__)
+    with cli.exit_status(name):
+        run(name, rows, options)
+
+
+def run(name: str, rows: Callable, options: Options) -> str:
+    """What main does once the command line is read; returns the text."""
+    for option, value in {"seeds": options.seeds, "images": options.images or 1, "epochs": options.epochs or 1}.items():
+        if not 0 < value < float("inf"):
+            raise cli.UsageError(f"--{option} is {value}; allowed: greater than 0.")
+    dataset = data.load(options.data)
+    if options.images is not None:
+        dataset = dataset.subset(options.images)
+    if not dataset.train.resident:
+        raise cli.UsageError(f"--data is {options.data}, which is decoded as it is read; allowed: images in memory.")
+    if options.on == "held out":
+        held = dataset.hold_out(0.1)
+        dataset = replace(held, test=held.validation, validation=None)
+    networks = rows(dataset)
+    for scheme in options.only:
+        cli.choice("--only", scheme, {name: None for _, schemes in networks.values() for name in schemes})
+    for network in options.networks:
+        cli.choice("--networks", network, networks)
+    folder = options.out if options.out is not None else Path("runs") / name
+    folder.mkdir(parents=True, exist_ok=True)
+    text = f"{options.seeds} paired seeds, {options.data}, accuracies of {options.on} images, "
+    text += f"{ablation.machine()['cpu']}\n"
+    results = {}
+    for network, (recipe, schemes) in networks.items():
+        if options.networks and network not in options.networks:
+            continue
+        recipe = recipe if options.epochs is None else replace(recipe, epochs=options.epochs)
+        first, *_ = schemes
+        chosen = {k: v for k, v in schemes.items() if not options.only or k == first or k in options.only}
+        (folder / network).mkdir(exist_ok=True)
+        by_seed = [
+            measure(recipe, chosen, dataset, seed=seed, folder=folder / network) for seed in range(options.seeds)
+        ]
+        cells = {scheme: [by[scheme] for by in by_seed] for scheme in chosen}
+        plain = 4 * cells[first][0].parameters
+        text += f"\n{network}: {plain:,} bytes in float32\n{table(cells, plain=plain)}\n"
+        plain_values = lambda cell: cell if isinstance(cell, str) else vars(cell)  # noqa: E731
+        results[network] = {scheme: list(map(plain_values, row)) for scheme, row in cells.items()}
+        (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    sys.stdout.write(text)
+    (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+    return text

@@ -1,0 +1,197 @@
+"""Trained networks made smaller, step by step, each of which may be trained on: here by pruning.
+
+A step takes a ``Network`` and gives a ``Network`` whose recipe trains what is left. ``coding`` has the steps that
+share values, ``thinning`` those that take filters out. ``ablation.compression`` measures schemes of such steps;
+``surgery`` does the same to the state of a run.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial, reduce
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxtricks import compress
+from jaxtricks.train import Recipe
+from jaxtricks.train.state import State, average_of
+from jaxtricks.tricks import composing
+
+__all__ = [
+    "Network",
+    "begin",
+    "fixed",
+    "gradually",
+    "itself",
+    "pruned",
+    "surgery",
+    "trained",
+    "unpacked",
+]
+
+Tree = Any
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trained network on its way to a smaller one.
+
+    Fields:
+      recipe: trains it on; its model takes ``params``.
+      params, stats: its variables.
+      plain: the recipe of the first training, whose model takes what ``unpack`` gives.
+      pack: ``params -> tree for compress.save``.
+      unpack: ``tree of compress.load -> params`` of the plain model.
+    """
+
+    recipe: Recipe
+    params: Tree
+    stats: Tree
+    plain: Recipe
+    pack: Callable
+    unpack: Callable
+
+
+def begin(recipe: Recipe, variables: tuple[Tree, Tree]) -> Network:
+    """A trained network as it is.
+
+    Args:
+      recipe: that trained it.
+      variables: ``(params, stats)``, of a run.
+
+    Returns:
+      The network; its file holds every number.
+    """
+    params, stats = jax.tree.map(np.asarray, variables)
+    return Network(recipe, params, stats, recipe, itself, unpacked)
+
+
+def itself(tree):
+    """The tree."""
+    return tree
+
+
+def trained(network: Network, variables: tuple[Tree, Tree]) -> Network:
+    """The network after it was trained on.
+
+    Args:
+      network: whose recipe was trained.
+      variables: ``(params, stats)``, of the run.
+
+    Returns:
+      The network with these.
+    """
+    params, stats = jax.tree.map(np.asarray, variables)
+    return replace(network, params=params, stats=stats)
+
+
+def fixed(network: Network, *, batch: Tree, key: jax.Array) -> Network:
+    """The network as it is: the control, which is trained on as long as the others.
+
+    Args:
+      network: any.
+      batch, key: not used.
+
+    Returns:
+      The network.
+    """
+    return network
+
+
+def pruned(
+    network: Network, *, shares: Mapping[str, float], batch: Tree, key: jax.Array, scope: str = "layer"
+) -> Network:
+    """Weights of small magnitude go, and stay at 0.
+
+    Args:
+      network: whose parameters are arrays.
+      shares: by pattern of the leaves, the share that goes, of all its weights, those of an earlier step included.
+      batch, key: not used.
+      scope: ``layer``, or ``global`` over all leaves of a pattern.
+
+    Returns:
+      The network, whose file has zeros in a sparse form.
+    """
+    masks = [
+        compress.share_masks(network.params, share=share, scope=scope, patterns=(pattern,))
+        for pattern, share in shares.items()
+    ]
+    masks = reduce(partial(jax.tree.map, jnp.logical_and), masks)
+    params = jax.tree.map(np.asarray, compress.apply_masks(network.params, masks))
+    recipe = composing.around(network.plain, partial(compress.keep_masks, masks=masks))
+    return replace(network, recipe=recipe, params=params, pack=_sparse)
+
+
+def gradually(
+    network: Network, *, share: float, begin: float, steps: int, batch: Tree, key: jax.Array, every: int = 50
+) -> Network:
+    """Weights of small magnitude go while the others train, of all kernels together, by the cubic schedule.
+
+    Args:
+      network: whose parameters are arrays.
+      share: of all weights of kernels, that has gone at the end.
+      begin: the share that goes at once.
+      steps: after which the share is reached; less than the training on that follows has.
+      batch, key: not used.
+      every: steps between two prunings.
+
+    Returns:
+      The network, as it is; what trains it on prunes it.
+    """
+    schedule = partial(compress.cubic, begin=0, end=steps, initial=begin, final=share)
+    wrap = partial(compress.prune_gradually, share=schedule, every=every, scope="global")
+    return replace(network, recipe=composing.around(network.plain, wrap), pack=_sparse)
+
+
+def surgery(state: State, change: Callable, *, tx: optax.GradientTransformation) -> State:
+    """The state of a run with other weights, and an optimiser that begins anew: its moments were of other arrays.
+
+    Args:
+      state: between two runs.
+      change: ``(params, stats) -> (params, stats)``.
+      tx: the optimiser from here on.
+
+    Returns:
+      The state; steps and key go on, and an average begins with the new weights.
+    """
+    params, stats = change(state.params, state.stats)
+    average = None if state.ema is None else average_of(params, stats)
+    return state._replace(params=params, stats=stats, opt=tx.init(params), ema=average)
+
+
+def unpacked(tree: Tree) -> Tree:
+    """The parameters that the plain model takes, of what ``Network.pack`` gave.
+
+    Args:
+      tree: of ``compress.load``.
+
+    Returns:
+      Nested dicts of arrays.
+    """
+    if isinstance(tree, dict) and set(tree) == {"mask", "nonzero"}:
+        kernel = np.zeros(tree["mask"].indices.shape, tree["nonzero"].dtype)
+        kernel[tree["mask"].indices == 1] = tree["nonzero"]
+        return kernel
+    if isinstance(tree, dict) and set(tree) == {"levels", "indices"}:
+        index = tree["indices"].indices
+        return np.take_along_axis(tree["levels"], index.reshape(-1, index.shape[-1]), axis=0).reshape(index.shape)
+    if isinstance(tree, dict):
+        return {key: unpacked(leaf) for key, leaf in tree.items()}
+    return compress.expand(tree)
+
+
+def _sparse(params: Tree) -> Tree:
+    """Kernels with zeros as a mask and what it keeps."""
+
+    def one(leaf):
+        if isinstance(leaf, dict):
+            return {key: one(value) for key, value in leaf.items()}
+        if leaf.ndim < 2 or leaf.all():
+            return leaf
+        kept = leaf != 0
+        return {"mask": compress.Codebook(np.array([0, 1], np.float32), kept.astype(np.uint8)), "nonzero": leaf[kept]}
+
+    return one(params)

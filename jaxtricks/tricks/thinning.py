@@ -1,0 +1,145 @@
+"""Filters that go from a trained network, a step of ``compression``, and the criteria by which they are chosen."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxtricks import compress
+from jaxtricks.tricks.compression import Network
+
+__all__ = ["apoz", "norms", "random", "resized", "scales", "taylor", "thinned"]
+
+Tree = Any
+
+
+def thinned(
+    network: Network,
+    *,
+    criterion: Callable,
+    share: float,
+    batch: Tree,
+    key: jax.Array,
+    scope: str = "layer",
+) -> Network:
+    """Filters go, so that arrays, file and time become smaller.
+
+    Args:
+      network: whose parameters are arrays, of the networks that ``compress.graph_of`` knows.
+      criterion: ``(network, graph, batch=, key=) -> scores by group``, such as ``norms``.
+      share: of the filters that goes.
+      batch: images as the network takes them, with their targets, for criteria by data.
+      key: one key.
+      scope: ``layer``, or ``global`` over all groups, the scores of each divided by their L2 norm.
+
+    Returns:
+      The network of smaller arrays.
+
+    Raises:
+      compress.GraphError: if the network is not known, or its smaller form computes something else.
+      ValueError: if a layer would be left without a filter.
+    """
+    graph = compress.graph_of(network.params, network.stats)
+    scores = criterion(network, graph, batch=batch, key=key)
+    if scope == "global":
+        scores = {name: score / jnp.maximum(jnp.linalg.norm(score), 1e-30) for name, score in scores.items()}
+    compress.verify_graph(_model(network, batch).apply, network.params, network.stats, graph, batch["image"][:4])
+    keep = compress.filters_to_keep(scores, share=share, scope=scope)
+    params, stats = jax.tree.map(np.asarray, compress.shrink(network.params, network.stats, graph, keep))
+    model = partial(resized, network.plain.model, params=params, stats=stats)
+    return replace(network, recipe=replace(network.plain, model=model), params=params, stats=stats)
+
+
+def norms(network: Network, graph: compress.Graph, *, batch: Tree, key: jax.Array, order: int = 1):
+    """The criterion of the norms of filters.
+
+    Args:
+      network, graph: as ``thinned`` calls it.
+      batch, key: not used.
+      order: 1 or 2.
+
+    Returns:
+      Scores by group.
+    """
+    return compress.filter_norms(network.params, graph, order=order)
+
+
+def scales(network: Network, graph: compress.Graph, *, batch: Tree, key: jax.Array):
+    """The criterion of network slimming.
+
+    Args:
+      network, graph: as ``thinned`` calls it.
+      batch, key: not used.
+
+    Returns:
+      Scores by group.
+    """
+    return compress.norm_scales(network.params, graph)
+
+
+def random(network: Network, graph: compress.Graph, *, batch: Tree, key: jax.Array):
+    """No criterion: the control.
+
+    Args:
+      network, graph, key: as ``thinned`` calls it.
+      batch: not used.
+
+    Returns:
+      Scores by group.
+    """
+    return compress.random_filters(key, network.params, graph)
+
+
+def taylor(network: Network, graph: compress.Graph, *, batch: Tree, key: jax.Array):
+    """The criterion of what the loss changes by.
+
+    Args:
+      network, graph, batch: as ``thinned`` calls it.
+      key: not used.
+
+    Returns:
+      Scores by group.
+    """
+    model = _model(network, batch)
+
+    def loss(params, batch):
+        return network.plain.loss(params, model.apply(params, network.stats, batch["image"], train=False)[0], batch)
+
+    return compress.taylor_filters(loss, network.params, graph, batch)
+
+
+def apoz(network: Network, graph: compress.Graph, *, batch: Tree, key: jax.Array, taps: Mapping[str, str]):
+    """The criterion of how often a channel is 0 after ReLU.
+
+    Args:
+      network, graph, batch: as ``thinned`` calls it.
+      key: not used.
+      taps: the tap of each group.
+
+    Returns:
+      Scores by group.
+    """
+    values = _model(network, batch).apply(network.params, network.stats, batch["image"], train=False)[0][1]
+    return {name: -compress.apoz(values[taps[name]]) for name in graph.groups}
+
+
+def resized(build: Callable, *, params: Tree, stats: Tree, **arguments: Any):
+    """The network with arrays of other sizes; it begins with these.
+
+    Args:
+      build: ``(**arguments) -> Model``.
+      params, stats: smaller ones than the network's own.
+      **arguments: that a recipe's model is called with.
+
+    Returns:
+      The Model.
+    """
+    return build(**arguments)._replace(init=lambda key: jax.tree.map(jnp.asarray, (params, stats)))
+
+
+def _model(network: Network, batch: Tree):
+    return network.plain.model(classes=network.plain.task.outputs, channels=batch["image"].shape[-1])

@@ -1,0 +1,223 @@
+"""Filters that go: a network without them computes what it does with them at 0, or its graph is an error."""
+
+from functools import cache, partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxtricks import compress, models
+
+IMAGE = np.random.default_rng(0).normal(size=(2, 16, 16, 1)).astype(np.float32)
+BASIC = models.Layout((2, 1), (4, 6), bottleneck=False, stem=(3, 1), pool=False)
+BOTTLENECK = models.Layout((2, 1), (4, 6), bottleneck=True, stem=(5, 2), pool=True)
+NETWORKS = {
+    "perceptron": lambda: models.perceptron((6, 5), size=256, classes=3),
+    "lenet": lambda: models.lenet((3, 4, 6), classes=3, size=16),
+    "plain": lambda: models.plain((4, 6), classes=3, channels=1),
+    "plain without norm": lambda: models.plain((4, 6), classes=3, channels=1, norm=None),
+    "basic blocks": lambda: models.resnet(BASIC, classes=3, channels=1),
+    "bottlenecks, b, c, d": lambda: models.resnet(BOTTLENECK, classes=3, channels=1, b=True, c=True, d=True),
+}
+
+
+@cache
+def network(name):
+    """The network and variables in which every channel matters: scales, biases and statistics are drawn."""
+    model = NETWORKS[name]()
+    params, stats = model.init(jax.random.key(0))
+    rng = np.random.default_rng(1)
+    both = jax.tree.map(lambda x: x + rng.uniform(0.1, 0.3, x.shape).astype(np.float32), {"p": params, "s": stats})
+    return model, both["p"], both["s"], compress.graph_of(params, stats)
+
+
+def logits(model, params, stats):
+    return np.asarray(model.apply(params, stats, IMAGE, train=False)[0][0])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_smaller_network_computes_what_the_masked_one_does(name):
+    """And not what the whole one does; every parameter that goes is counted."""
+    model, params, stats, graph = network(name)
+    scores = compress.random_filters(jax.random.key(3), params, graph)
+    keep = compress.filters_to_keep(scores, share=0.4)
+    masked = compress.mask_filters(params, stats, graph, keep)
+    small = compress.shrink(params, stats, graph, keep)
+    wanted = logits(model, *masked)
+    np.testing.assert_allclose(logits(model, *small), wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
+    assert np.abs(wanted - logits(model, params, stats)).max() > 1e-3
+    assert jax.tree.map(jnp.shape, masked) == jax.tree.map(jnp.shape, (params, stats))
+    count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))  # noqa: E731
+    assert count(small) < 0.75 * count((params, stats))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_graph_is_verified(name):
+    model, params, stats, graph = network(name)
+    compress.verify_graph(model.apply, params, stats, graph, IMAGE)
+
+
+def test_who_feeds_whom_in_a_residual_network():
+    """By hand: the stem and the first stage share their channels; the second stage's shortcut begins others."""
+    *_, graph = network("basic blocks")
+    assert list(graph.groups) == ["stage1/0/inner/0", "stage1/1/inner/0", "stage2/0/inner/0", "stem/0", "stage2/0"]
+    kernels = [path for path, _ in graph.groups["stem/0"].makes if path.endswith("kernel")]
+    heads = ["stem/0/conv", "stage1/0/last_conv", "stage1/1/last_conv"]
+    assert kernels == [f"params/{layer}/kernel" for layer in heads]
+    feeds = ["stage1/0/inner/0/conv", "stage1/1/inner/0/conv", "stage2/0/inner/0/conv", "stage2/0/shortcut/conv"]
+    assert [path for path, _ in graph.groups["stem/0"].feeds] == [f"params/{layer}/kernel" for layer in feeds]
+    assert graph.groups["stage2/0"].feeds == (("params/head/kernel", 0),)
+
+
+def test_by_hand_a_dense_unit_goes():
+    params = {
+        "hidden": {"0": {"kernel": jnp.float32([[1, 2, 3]]), "bias": jnp.float32([4, 5, 6])}},
+        "head": {"kernel": jnp.float32([[1], [2], [3]]), "bias": jnp.float32([0])},
+    }
+    graph = compress.graph_of(params, {})
+    small, _ = compress.shrink(params, {}, graph, {"hidden/0": np.array([True, False, True])})
+    assert small["hidden"]["0"]["kernel"].tolist() == [[1, 3]]
+    assert small["hidden"]["0"]["bias"].tolist() == [4, 6]
+    assert small["head"]["kernel"].tolist() == [[1], [3]]
+
+
+def with_group(graph, name, **changes):
+    return graph._replace(groups=graph.groups | {name: graph.groups[name]._replace(**changes)})
+
+
+def test_layers_joined_wrongly_are_an_error_though_their_sizes_agree():
+    model, params, stats, graph = network("basic blocks")
+    a, b = graph.groups["stage1/0/inner/0"], graph.groups["stage1/1/inner/0"]
+    wrong = graph._replace(
+        groups=graph.groups
+        | {"stage1/0/inner/0": a._replace(feeds=b.feeds), "stage1/1/inner/0": b._replace(feeds=a.feeds)}
+    )
+    compress.check_graph(wrong, params, stats)  # sizes say nothing
+    with pytest.raises(compress.GraphError, match="joins the wrong layers"):
+        compress.verify_graph(model.apply, params, stats, wrong, IMAGE)
+
+
+def test_an_activation_that_does_not_map_0_to_0_is_found():
+    model = models.perceptron((6,), size=256, classes=3, activation=jax.nn.sigmoid)
+    params, stats = model.init(jax.random.key(0))
+    with pytest.raises(compress.GraphError, match="does not map 0 to 0"):
+        compress.verify_graph(model.apply, params, stats, compress.graph_of(params, stats), IMAGE)
+
+
+def test_an_unknown_join_is_an_error():
+    """A part that is no part of the networks here; a layer normalisation, which mixes channels."""
+    _, params, stats, _ = network("basic blocks")
+    more = params | {"gate": {"kernel": jnp.ones((4, 4))}}
+    with pytest.raises(compress.GraphError, match="params/gate/kernel"):
+        compress.graph_of(more, stats)
+    less = {name: part for name, part in params.items() if name != "head"}
+    with pytest.raises(compress.GraphError, match="no leaf params/head/kernel"):
+        compress.graph_of(less, stats)
+    from flax import nnx
+
+    norm = partial(models.stateless_norm, module=nnx.LayerNorm)
+    params, stats = models.plain((4, 6), classes=3, norm=norm).init(jax.random.key(0))
+    with pytest.raises(compress.GraphError, match="norm/inner"):
+        compress.graph_of(params, stats)
+
+
+def test_a_graph_that_does_not_fit_is_an_error():
+    _, params, stats, graph = network("plain")
+    stage = graph.groups["stages/0"]
+    cases = {
+        "in group stages/0 and in": with_group(graph, "stages/0", feeds=(*stage.feeds, stage.feeds[0])),
+        "is in no group": with_group(graph, "stages/0", makes=stage.makes[:-1]),
+        "makes or feeds nothing": with_group(graph, "stages/0", feeds=()),
+        "names axis 9": with_group(graph, "stages/0", feeds=((stage.feeds[0][0], 9),)),
+        "names axis 0 of params/no": with_group(graph, "stages/0", makes=(("params/no", 0),)),
+        "has 6 channels": with_group(graph, "stages/0", makes=(*stage.makes, ("params/stages/1/norm/bias", 0))),
+    }
+    for words, wrong in cases.items():
+        with pytest.raises(compress.GraphError, match=words):
+            compress.check_graph(wrong, params, stats)
+
+
+def test_which_filters_stay():
+    scores = {"a": np.array([3.0, 1, 2, 4]), "b": np.array([10.0, 20])}
+    keep = compress.filters_to_keep(scores, share=0.5)
+    assert [keep["a"].tolist(), keep["b"].tolist()] == [[True, False, False, True], [False, True]]
+    keep = compress.filters_to_keep(scores, share=0.5, scope="global")
+    assert [keep["a"].tolist(), keep["b"].tolist()] == [[False, False, False, True], [True, True]]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: compress.filters_to_keep({"a": np.arange(4.0)}, share=1.0), "share is 1.0"),
+        (lambda: compress.filters_to_keep({"a": np.arange(1.0)}, share=0.9), "scores of a|leaves a without a filter"),
+        (lambda: compress.filters_to_keep({"a": np.ones(2), "b": np.zeros(1)}, share=0.4, scope="global"), "leaves b"),
+        (lambda: compress.filters_to_keep({"a": np.array([np.nan, 1])}, share=0.5), "NaN"),
+        (lambda: compress.shrink(*network("plain")[1:], {"stages/0": np.zeros(4, bool)}), "without a filter"),
+        (lambda: compress.shrink(*network("plain")[1:], {"stages/0": np.ones(3, bool)}), "has shape"),
+        (lambda: compress.shrink(*network("plain")[1:], {"stages/9": np.ones(4, bool)}), "allowed: 'stages/0'"),
+        (lambda: compress.shrink(*network("plain")[1:], {"stages/0": np.ones(4)}), "bool"),
+        (lambda: compress.norm_scales(network("lenet")[1], network("lenet")[3]), "without normalisation"),
+        (lambda: compress.filter_norms(network("lenet")[1], network("lenet")[3], order=3), "order is 3"),
+        (lambda: compress.saliency({"w": jnp.ones(2)}, {}), "gradient is"),
+        (lambda: compress.hessian_diagonal(jax.random.key(0), jnp.sum, jnp.ones(2), samples=0), "samples is 0"),
+    ],
+)
+def test_wrong_arguments(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def test_norms_and_scales_by_numpy():
+    _, params, _, graph = network("basic blocks")
+    kernels = [params["stem"]["0"]["conv"], *(params["stage1"][n]["last_conv"] for n in "01")]
+    stream = np.concatenate([np.asarray(layer["kernel"]).reshape(-1, 4) for layer in kernels])
+    for order in (1, 2):
+        scores = compress.filter_norms(params, graph, order=order)
+        np.testing.assert_allclose(scores["stem/0"], np.linalg.norm(stream, order, axis=0), rtol=1e-5)
+    norms = [params["stem"]["0"]["bn"], *(params["stage1"][n]["last_bn"] for n in "01")]
+    wanted = sum(np.abs(np.asarray(norm["scale"])) for norm in norms)
+    np.testing.assert_allclose(compress.norm_scales(params, graph)["stem/0"], wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["plain", "lenet"])
+def test_taylor_scores_are_finite_differences_by_a_gate(name):
+    """The mean magnitude of what each image's loss changes by; and behind ReLU the gradient times the activation."""
+    model, params, stats, graph = network(name)
+    labels = np.array([0, 2])
+
+    @jax.jit
+    def loss(params, batch):
+        out = model.apply(params, stats, batch["image"], train=False)[0][0]
+        return -jnp.take_along_axis(jax.nn.log_softmax(out), batch["label"][:, None], 1)[:, 0]
+
+    batch = {"image": IMAGE, "label": labels}
+    scores = compress.taylor_filters(loss, params, graph, batch)
+    ones = {group: jnp.ones_like(score) for group, score in scores.items()}
+    for group, at in ((name, 1) for name in graph.groups):
+        step = 1e-2
+        moved = [
+            loss(compress.gated(params, graph, ones | {group: ones[group].at[at].add(d)}), batch) for d in (step, -step)
+        ]
+        wanted = np.abs((moved[0] - moved[1]) / (2 * step)).mean()
+        np.testing.assert_allclose(scores[group][at], wanted, rtol=2e-2, atol=2e-4)
+
+
+def test_saliencies_of_first_and_second_order_of_a_quadratic():
+    """L = (3 x^2 + y^2) / 2: at (2, 4), x is worth 6 and y is worth 8, exactly, by the second order at the minimum."""
+    params = {"x": jnp.float32(2), "y": jnp.float32(4)}
+    h = {"x": 3.0, "y": 1.0}
+    loss = lambda p: 0.5 * (3 * p["x"] ** 2 + p["y"] ** 2)  # noqa: E731
+    diagonal = compress.hessian_diagonal(jax.random.key(0), loss, params, samples=1)
+    assert jax.tree.map(float, diagonal) == h
+    first = compress.saliency(params, jax.grad(loss)(params))
+    assert jax.tree.map(float, first) == {"x": 12.0, "y": 16.0}
+    second = compress.saliency(params, params, hessian=diagonal)
+    assert jax.tree.map(float, second) == {"x": 6.0, "y": 8.0}
+
+
+def test_the_diagonal_of_a_full_hessian_in_the_mean():
+    matrix = np.float32([[3, 1, 0], [1, 2, -1], [0, -1, 4]])
+    loss = lambda x: 0.5 * x @ matrix @ x  # noqa: E731
+    found = compress.hessian_diagonal(jax.random.key(1), loss, jnp.ones(3), samples=2000)
+    np.testing.assert_allclose(found, np.diag(matrix), atol=0.15)
