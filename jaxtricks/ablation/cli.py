@@ -183,7 +183,7 @@ def run(
         row_data = row.dataset(source)
         try:
             plan.check_batch(row.recipe.batch, bn=row.recipe.bn)
-            data.steps_per_epoch(len(row_data.train), row.recipe.batch)
+            train.epoch_steps(row.recipe, row_data)
             train.build_schedule(row.recipe, row_data)
             costs[row.name] = work(row.recipe, row_data)
         except ValueError as error:

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from jaxtricks.ablation.cells import Todo
 from jaxtricks.ablation.headline import Headline
 from jaxtricks.ablation.results import forward_cost
-from jaxtricks.data import Dataset
+from jaxtricks.data import Dataset, epoch_rows
 from jaxtricks.train import Recipe
 
 
@@ -33,7 +33,8 @@ class Job(NamedTuple):
 
 def work(recipe: Recipe, dataset: Dataset) -> float:
     """The size of a run: images that it sees times multiply-accumulates of one."""
-    return recipe.epochs * len(dataset.train) * forward_cost(recipe, dataset)["macs"]
+    rows = epoch_rows(dataset.train, sampler=recipe.sampler)
+    return recipe.epochs * rows * forward_cost(recipe, dataset)["macs"]
 
 
 def jobs(todo: Sequence[Todo], costs: Mapping[str, float]) -> list[Job]:
