@@ -224,6 +224,14 @@ class Read:
         return LABELS[index]
 
 
+def test_the_order_of_an_epoch_is_a_permutation_without_a_sampler():
+    np.testing.assert_array_equal(data.epoch_order(split(), 3, 1), data.epoch_permutation(3, 1, N))
+    assert data.epoch_rows(split()) == N
+    assert data.epoch_rows(split(), sampler=data.over_sample) == 160
+    with pytest.raises(DataError, match="there is no column 'weight'"):
+        data.epoch_order(split(), 3, 1, sampler=data.over_sample, by="weight")
+
+
 def test_cao_s_long_tails_have_the_published_sizes():
     sizes = {(5000, 10, 100): 12406, (500, 100, 100): 10847, (5000, 10, 50): 13996, (5000, 10, 10): 20431}
     for (largest, classes, factor), total in sizes.items():
