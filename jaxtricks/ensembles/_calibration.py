@@ -20,8 +20,8 @@ def temperature(logits: jax.Array, labels: jax.Array) -> jax.Array:
       labels: y, ``[N]``, integers in 0 to C - 1; a row whose label is out of range is left out.
 
     Returns:
-      T, a scalar, float32 or wider, 0.001 to 1000; the lowest where all are right, the highest where the logits say
-      nothing or the wrong thing. NaN if a logit is NaN or infinite, or no row is left.
+      T, a scalar, float32 or wider, 0.001 to 1000; the lowest where all are right or every logit is equal, the highest
+      where logits are no better than chance. NaN if a logit is NaN or infinite, or no row is left.
 
     Raises:
       ValueError: if a shape or a dtype is wrong.
