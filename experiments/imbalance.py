@@ -53,7 +53,7 @@ ALL = {
 SETTINGS = {"factor 100": i.setting(100, ALL), "factor 50": i.setting(50, FEW), "factor 10": i.setting(10, FEW)}
 PRESETS = {
     "quick": Preset("fashion_mini", "plain_mini", seeds=4, epochs=20, batch=16, lr=0.05, seeds_on="devices"),
-    "full": Preset("cifar10", "resnet32", seeds=5, epochs=200, batch=128, lr=0.1, seeds_on="devices"),
+    "full": Preset("cifar10", "resnet20", seeds=5, epochs=200, batch=128, lr=0.1, seeds_on="devices"),
 }
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def remix(
     Args:
       key: a typed key.
       batch: ``image [B, H, W, C]``, uint8 or floats, and ``target [B, K]``, floats, one-hot or softer; others stay.
-      counts: n, ``[K]``, training images of each class, greater than 0; that of a soft target is the mean.
+      counts: n, ``[K]``, training images of each class, greater than 0, finite; that of a soft target is the mean.
       alpha: greater than 0, of ``w ~ Beta(alpha, alpha)``, one for all examples.
       ratio: greater than 0; the paper's kappa.
       threshold: 0 to 1; the paper's tau. 0 is mixup.
@@ -129,7 +129,7 @@ def remix(
     other = jnp.roll(size, 1)
     lean = jnp.where((size >= ratio * other) & (weight < threshold), 0.0, weight)
     lean = jnp.where((other >= ratio * size) & (1 - weight < threshold), 1.0, lean)
-    lean = lean.astype(target.dtype)[:, None]
+    lean = jnp.where(jnp.isnan(size) | jnp.isnan(other), jnp.nan, lean).astype(target.dtype)[:, None]
     return {**mixed, "target": lean * target + (1 - lean) * jnp.roll(target, 1, axis=0)}
 
 

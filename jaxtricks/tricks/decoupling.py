@@ -131,13 +131,8 @@ def scaled(recipe: Recipe, *, share: float = 0.8) -> Recipe:
 
     Reference: Kang et al., arXiv 1910.09217.
     """
-    return _second_part(
-        set_fields(recipe, model=partial(with_scales, recipe.model)),
-        share=share,
-        pattern="^scales$",
-        reset=False,
-        hold=True,
-    )
+    recipe = set_fields(recipe, model=partial(with_scales, recipe.model))
+    return _second_part(recipe, share=share, pattern="^scales$", reset=False, hold=True)
 
 
 def with_tau(build: Callable, *, tau: float, **arguments: Any):

@@ -117,9 +117,7 @@ def counts_of(recipe: Recipe) -> np.ndarray:
       TypeError: if the task is another.
     """
     if not isinstance(recipe.task, LongTailed):
-        raise TypeError(
-            f"recipe.task is {type(recipe.task).__name__}; allowed: imbalance.LongTailed, of imbalance.task."
-        )
+        raise TypeError(f"recipe.task is a {type(recipe.task).__name__}; allowed: a LongTailed, of imbalance.task.")
     return np.array(recipe.task.counts)
 
 
@@ -209,9 +207,7 @@ def deferral(recipe: Recipe, *, share: float) -> int:
     """
     at = round(share * recipe.epochs)
     if not 0 < at < recipe.epochs:
-        raise ValueError(
-            f"share is {share} of {recipe.epochs:g} epochs; allowed: one epoch before it and one after it."
-        )
+        raise ValueError(f"share is {share} of {recipe.epochs:g} epochs; allowed: an epoch before it, and one after.")
     return at
 
 
