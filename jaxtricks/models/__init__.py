@@ -1,6 +1,7 @@
 """Networks as pure functions that return ``(logits, taps)``."""
 
 from jaxtricks.models._functional import Model, functional
+from jaxtricks.models._fusion import fuse_taps, hyper_columns
 from jaxtricks.models._perceptron import perceptron
 from jaxtricks.models._plain import WIDTHS, batch_norm, drawn, fixed, learned, plain, stateless_norm
 from jaxtricks.models._resnet import LAYOUTS, Layout, resnet
@@ -14,6 +15,8 @@ __all__ = [
     "drawn",
     "fixed",
     "functional",
+    "fuse_taps",
+    "hyper_columns",
     "learned",
     "perceptron",
     "plain",

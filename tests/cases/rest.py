@@ -215,6 +215,7 @@ ELSEWHERE = {
         "tests/faults/test_r20_sources.py": "archive.open_npz archive.read_npz data.npz data.read_npz",
         "tests/models/test_plain.py": """models.batch_norm models.drawn models.fixed models.learned
             models.stateless_norm""",
+        "tests/models/test_fusion.py": "models.fuse_taps models.hyper_columns",
         "tests/models/test_pretrained.py": "init.from_pretrained init.load_pretrained init.save_pretrained",
         "tests/models/test_resnet.py": "models.functional",
         "tests/optim/test_paths.py": "optim.decay_mask optim.layer_rates optim.leaf_table optim.path_mask",

@@ -1,0 +1,55 @@
+"""Several networks as one: ways to combine them, and ways to come by them, at the price of one training or of four."""
+
+from functools import partial
+
+from jaxtricks import losses, models
+from jaxtricks.ablation import members as m
+from jaxtricks.tricks import bag as t
+from jaxtricks.tricks import objectives as o
+from jaxtricks.tricks.trick import set_fields
+
+FUSED = partial(models.fuse_taps, partial(models.plain, (8, 16, 32)), taps=("stage1", "stage2"))
+LOSSES = (
+    t.part,
+    t.smoothing,
+    partial(o.objective, how=o.on_targets, loss=losses.softmax_focal),
+    partial(o.objective, how=o.on_classes, loss=losses.asymmetric),
+)
+NETWORKS = (
+    t.part,
+    partial(set_fields, model=partial(models.plain, (12, 24, 24))),
+    partial(set_fields, model=partial(models.plain, (8, 16, 16, 32))),
+    partial(set_fields, model=FUSED),
+)
+GROUPS = {  # members; trainings of one network, forward passes of one
+    "seeds": (partial(m.independent, members=4), 4, 4),
+    "losses": (partial(m.independent, members=4, change=LOSSES), 4, 4),
+    "networks": (partial(m.independent, members=4, change=NETWORKS), 4, 4),
+    "snapshots": (partial(m.snapshots, members=4), 1, 4),
+    "short cycles": (partial(m.snapshots, members=4, first=0.7), 1, 4),
+    "fused taps": (partial(m.independent, members=1, change=(partial(set_fields, model=FUSED),)), 1, 1),
+}
+WAYS = {
+    "one network": ("seeds", m.single),
+    "seeds: average": ("seeds", m.average),
+    "seeds: average of logs": ("seeds", m.geometric),
+    "seeds: weighted": ("seeds", m.weighted),
+    "seeds: average, calibrated": ("seeds", m.calibrated),
+    "seeds: plurality": ("seeds", m.plurality),
+    "seeds: majority or nothing": ("seeds", m.majority),
+    "seeds: Borda": ("seeds", m.borda),
+    "seeds: stacked": ("seeds", m.stacked),
+    "seeds: features, SVM": ("seeds", partial(m.joined, kind="svm")),
+    "seeds: features, logistic": ("seeds", partial(m.joined, kind="logistic")),
+    "losses: average": ("losses", m.average),
+    "losses: features, SVM": ("losses", partial(m.joined, kind="svm")),
+    "networks: average": ("networks", m.average),
+    "networks: weighted": ("networks", m.weighted),
+    "snapshots: average": ("snapshots", m.average),
+    "snapshots: last": ("snapshots", m.last),
+    "short cycles: average": ("short cycles", m.average),
+    "fused taps: one network": ("fused taps", m.single),
+}
+
+if __name__ == "__main__":
+    m.main("ensembles", t.modern, "plain_mini", GROUPS, WAYS)
