@@ -1,4 +1,4 @@
-"""Predictions of a long-tailed training set, balanced afterwards by the shares that the test classes are known to have."""
+"""Networks of a long-tailed training set, whose predictions are balanced by the known shares of the test classes."""
 
 from functools import partial
 

@@ -20,6 +20,7 @@ from jaxtricks import ablation, data, ensembles, optim, train
 from jaxtricks.ablation import cli, statistics
 from jaxtricks.data import Dataset, Split
 from jaxtricks.train import Recipe
+from jaxtricks.tricks import warm_up
 from jaxtricks.tricks.trick import set_fields
 
 HELD_OUT = 0.125
@@ -46,7 +47,7 @@ Way = Callable[[Predictions, Predictions], Any]  # (held-out, test) -> probabili
 
 @dataclass(frozen=True)
 class Options:
-    """Trains the members of every group with several paired seeds, and prints what each way to combine them measures."""
+    """Trains the members of every group with several paired seeds, and prints what ways to combine them measure."""
 
     data: str = "fashion_mini"
     """fashion_mini, digits, fake, a TFDS image set of one size, or an .npz file."""
@@ -90,6 +91,7 @@ def balanced_parts(recipe: Recipe, dataset: Dataset, seed: int, *, members: int)
     """Members that are trained on balanced parts of an unbalanced set, each for as many steps as one on all of it."""
     rows = ensembles.easy_ensemble(seed, np.asarray(dataset.train["label"]), members=members)
     longer = replace(recipe, epochs=recipe.epochs * len(dataset.train) / rows.shape[1])
+    longer = longer if recipe.warmup is None else warm_up(longer)
     parts = [replace(dataset, train=dataset.train.take(row)) for row in rows]
     return [(longer, fitted(longer, part, members * seed + m)) for m, part in enumerate(parts)]
 
