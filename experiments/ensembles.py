@@ -6,6 +6,7 @@ from jaxtricks import losses, models
 from jaxtricks.ablation import members as m
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import objectives as o
+from jaxtricks.tricks import teams
 from jaxtricks.tricks.trick import set_fields
 
 FUSED = partial(models.fuse_taps, partial(models.plain, (8, 16, 32)), taps=("stage1", "stage2"))
@@ -27,6 +28,7 @@ GROUPS = {  # members; trainings of one network, forward passes of one
     "networks": (partial(m.independent, members=4, change=NETWORKS), 4, 4),
     "snapshots": (partial(m.snapshots, members=4), 1, 4),
     "short cycles": (partial(m.snapshots, members=4, first=0.7), 1, 4),
+    "distilled": (partial(teams.distilled, members=4), 5, 1),
     "fused taps": (partial(m.independent, members=1, change=(partial(set_fields, model=FUSED),)), 1, 1),
 }
 WAYS = {
@@ -48,6 +50,7 @@ WAYS = {
     "snapshots: average": ("snapshots", m.average),
     "snapshots: last": ("snapshots", m.last),
     "short cycles: average": ("short cycles", m.average),
+    "distilled: one network": ("distilled", m.single),
     "fused taps: one network": ("fused taps", m.single),
 }
 

@@ -255,7 +255,8 @@ def table(rows: Mapping[str, Mapping[str, Sequence[float]]], groups, ways) -> st
             c = statistics.paired(row["accuracy"], rows[reference]["accuracy"])
             line += f"  {c.mean:+.2f} [{c.low:+.2f}, {c.high:+.2f}]"
         one = ways[name][1] in (single, last)
-        line += f"  x {1 if ways[name][1] is single else trained:g}, x {1 if one else passes:g}"
+        alone = ways[name][1] is single and trained == passes  # of several members, of which the others are not needed
+        line += f"  x {1 if alone else trained:g}, x {1 if one else passes:g}"
         line += "" if one or np.isnan(row["alike"]).all() else f"  {np.mean(row['alike']):.2f}"
         covered = np.mean(row["coverage"])
         lines.append(line + (f"  of {covered:.1f} %" if covered < 100 else ""))

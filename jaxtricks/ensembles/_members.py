@@ -81,8 +81,8 @@ def side_by_side(build: Callable, *, members: int, **arguments: Any) -> Any:
 
     .. math:: \log \tfrac1M \sum_m \mathrm{softmax}(x_m)
 
-    It can teach (``Recipe.teacher``), or be trained: each member starts from its own key. Then let the loss be a mean
-    over the tap ``members``, so that each learns by itself.
+    It can teach (``Recipe.teacher``), or be trained: each member starts from its own key. Then let the loss be a sum
+    over the tap ``members``, so that each learns by itself (``tricks.teams``).
 
     Args:
       build: ``(**arguments) -> Model``, of a classifier.
