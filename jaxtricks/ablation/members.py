@@ -31,13 +31,13 @@ class Predictions(NamedTuple):
 
     Fields:
       logits: ``[M, N, C]``.
-      features: ``[M, N, D]``.
+      features: ``[N, D]`` of each member.
       labels: ``[N]``.
       trained: training images of each class, ``[C]``.
     """
 
     logits: np.ndarray
-    features: np.ndarray
+    features: tuple[np.ndarray, ...]
     labels: np.ndarray
     trained: np.ndarray
 
@@ -77,14 +77,14 @@ def snapshots(recipe: Recipe, dataset: Dataset, seed: int, *, members: int, firs
     fast geometric ensembling. The momentum starts anew with each.
     """
     shares = [1 / members] * members if first is None else [first, *[(1 - first) / (members - 1)] * (members - 1)]
-    found, variables = [], None
+    parts, variables = [], None
     for number, share in enumerate(shares):
         part = replace(recipe, epochs=share * recipe.epochs, warmup=recipe.warmup if number == 0 else None)
         if first is not None and number:
             part = set_fields(part, schedule=partial(optim.triangular, epochs=part.epochs, low=0.05))
         variables = fitted(part, dataset, seed, initial=variables)
-        found.append((part, variables))
-    return found
+        parts.append((part, variables))
+    return parts
 
 
 def balanced_parts(recipe: Recipe, dataset: Dataset, seed: int, *, members: int):
@@ -206,7 +206,7 @@ def predictions(members: Sequence[tuple[Recipe, Any]], dataset: Dataset, split: 
     images, labels = (np.asarray(split[name]) for name in ("image", "label"))
     logits, features = zip(*(_outputs(part, dataset, variables, images) for part, variables in members), strict=True)
     trained = data.class_counts(np.asarray(dataset.train["label"]), dataset.classes or 0)
-    return Predictions(np.stack(logits), np.stack(features), labels, trained)
+    return Predictions(np.stack(logits), features, labels, trained)
 
 
 def _outputs(recipe: Recipe, dataset: Dataset, variables: Any, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from jaxtricks.data._ahead import FeedError
 from jaxtricks.data._archive import read_npz
+from jaxtricks.data._batches import batch_composition, bounded_batches, deferred
 from jaxtricks.data._columns import Column, DataError, Records, Split
 from jaxtricks.data._dataset import Dataset, class_counts, from_arrays, from_columns
 from jaxtricks.data._feed import Feed
@@ -12,10 +13,7 @@ from jaxtricks.data._order import Sampler, epoch_order, epoch_permutation, epoch
 from jaxtricks.data._prepared import tfds_set
 from jaxtricks.data._rows import padded, readable
 from jaxtricks.data._sampling import (
-    batch_composition,
-    bounded_batches,
     class_balanced,
-    deferred,
     label_shuffle,
     over_sample,
     progressive,

@@ -122,8 +122,8 @@ def fit_linear(
       [0 0 1 1]
 
     Reference:
-      Wolpert, Stacked generalization, Neural Networks 1992; Sharif Razavian et al., CNN features off-the-shelf,
-      arXiv 1403.6382.
+      Wolpert, Stacked generalization, Neural Networks 1992; Donahue et al., DeCAF: a deep convolutional
+      activation feature for generic visual recognition, arXiv 1310.1531.
     """
     check.option("kind", kind, ("logistic", "svm"))
     check.positive("strength", strength)

@@ -71,7 +71,9 @@ def said(rows, sharp=(1.0, 1.0, 1.0)):
     """Three members, of which the last knows nothing."""
     right = np.eye(4)[LABELS[rows]] * np.array([2.0, 2.0, 0.0])[:, None, None]
     logits = (right + RNG.normal(size=(3, len(LABELS[rows]), 4))) * np.array(sharp)[:, None, None]
-    return Predictions(logits.astype(np.float32), logits.astype(np.float32), LABELS[rows], np.array([40, 30, 20, 10]))
+    return Predictions(
+        logits.astype(np.float32), tuple(logits.astype(np.float32)), LABELS[rows], np.array([40, 30, 20, 10])
+    )
 
 
 HELD, TEST = said(slice(0, 150)), said(slice(150, None))
@@ -125,6 +127,6 @@ def test_predictions_of_a_network_are_those_of_its_evaluation(monkeypatch):
     ready = RECIPE.preprocess[1](stats, np.float32(SOURCE.test["image"][3] / np.float32(255)))
     (logits, taps), _ = model.apply(*variables, ready[None], train=False)
     np.testing.assert_allclose(found.logits[0, 3], logits[0], rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(found.features[0, 3], taps["features"][0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.features[0][3], taps["features"][0], rtol=1e-4, atol=1e-5)
     assert found.trained.tolist() == [32] * 10
     np.testing.assert_allclose(softmax(found.logits, -1).sum(-1), 1, rtol=1e-5)
