@@ -105,9 +105,7 @@ def fitted(recipe: Recipe, dataset: Dataset, seed: int, *, initial: Any = None) 
 # --- ways: (held-out predictions, test predictions) -> what is predicted ----------------------------------------------
 
 
-def probabilities(logits: np.ndarray) -> jax.Array:
-    """The softmax of all members."""
-    return jax.nn.softmax(jnp.asarray(logits))
+probabilities = jax.jit(jax.nn.softmax)
 
 
 def single(held: Predictions, test: Predictions):
@@ -132,13 +130,13 @@ def geometric(held: Predictions, test: Predictions):
 
 def weighted(held: Predictions, test: Predictions):
     """The mean probability under the weights of smallest held-out log loss."""
-    weights = ensembles.fit_weights(probabilities(held.logits), held.labels)
+    weights = ensembles.fit_weights(probabilities(held.logits), jnp.asarray(held.labels))
     return ensembles.average(probabilities(test.logits), weights=weights)
 
 
 def calibrated(held: Predictions, test: Predictions):
     """The mean probability after a temperature for each member."""
-    sharp = np.stack([np.asarray(ensembles.temperature(logits, held.labels)) for logits in held.logits])
+    sharp = np.stack([np.asarray(ensembles.temperature(jnp.asarray(x), jnp.asarray(held.labels))) for x in held.logits])
     return ensembles.average(probabilities(test.logits / sharp[:, None, None]))
 
 
@@ -229,14 +227,16 @@ def measure(recipe: Recipe, dataset: Dataset, groups, ways, seeds: Sequence[int]
     for seed in seeds:
         for group, (members_of, _, _) in groups.items():
             members = members_of(recipe, dataset, seed)
-            held, test = (predictions(members, dataset, split) for split in (dataset.validation, dataset.test))
+            held, test = (
+                predictions(members, dataset, split) for split in (dataset.validation or dataset.test, dataset.test)
+            )
             right = jnp.asarray(test.logits.argmax(-1) == test.labels[None])
             pairs = np.asarray(ensembles.error_correlation(right))[np.triu_indices(len(members), 1)]
             for name, (of, way) in ways.items():
                 if of == group:
                     said = np.asarray(way(held, test))
                     said = said.argmax(-1) if said.ndim == 2 else said
-                    covered, accuracy = ensembles.coverage(said, test.labels)
+                    covered, accuracy = ensembles.coverage(jnp.asarray(said), jnp.asarray(test.labels))
                     alike = float(pairs.mean()) if len(pairs) else np.nan
                     values = (100 * float(accuracy), 100 * float(covered), alike)
                     for column, value in zip(rows[name].values(), values, strict=True):

@@ -8,6 +8,7 @@ device mixes a part of its own.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxtricks import check
 from jaxtricks.augment import _checks
@@ -81,7 +82,7 @@ def remix(
     key: jax.Array,
     batch: Batch,
     *,
-    counts: jax.Array,
+    counts: jax.Array | np.ndarray,
     alpha: float = 1.0,
     ratio: float = 3.0,
     threshold: float = 0.5,

@@ -5,7 +5,7 @@ has one length, which the docstring states. Every image of a class comes as ofte
 an epoch, and with ``bounded_batches`` in all epochs so far.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -215,7 +215,7 @@ def _by_share(seed, epoch, labels, rows, share) -> np.ndarray:
     return _drawn(rng, members, _systematic(rng, length_of(labels, rows) * shares / shares.sum()))
 
 
-def _drawn(rng: np.random.Generator, members: list[np.ndarray], quotas: Sequence[int]) -> np.ndarray:
+def _drawn(rng: np.random.Generator, members: list[np.ndarray], quotas: Iterable[int]) -> np.ndarray:
     """So many rows of each class, as permutations of it one after another; all of them shuffled."""
     parts = []
     for rows, quota in zip(members, quotas, strict=True):

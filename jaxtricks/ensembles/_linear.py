@@ -139,7 +139,10 @@ def fit_linear(
         raise ValueError("parts hold a NaN or an infinity; allowed: finite numbers.")
     mean, deviation = features.mean(0), features.std(0)
     scale = 1 / np.where(deviation > 0, deviation, 1)
-    model = LogisticRegression(C=strength, max_iter=1000) if kind == "logistic" else LinearSVC(C=strength, dual=False)
+    if kind == "logistic":
+        model = LogisticRegression(C=strength, max_iter=1000)
+    else:
+        model = LinearSVC(C=strength, dual=False)  # pyright: ignore[reportArgumentType]
     model.fit((features - mean) * scale, labels)
     coefficients, intercept = model.coef_, model.intercept_
     if len(present) == 2:  # scikit-learn keeps one row, the second class's
@@ -169,13 +172,10 @@ def linear_scores(linear: Linear, parts: Sequence[jax.Array]) -> jax.Array:
       >>> print(linear_scores(linear, [jnp.array([3.0])]))
       [ 1.  -0.5]
     """
-    features = _side_by_side(parts)
+    features = jnp.asarray(_side_by_side(parts))
     check.shape("parts", features, (*features.shape[:-1], linear.mean.shape[0]))
-    prepared = (features - linear.mean) * linear.scale if features.ndim == 1 else None
-    if prepared is None:
-        shape = (1,) * (features.ndim - 1) + linear.mean.shape
-        prepared = (features - linear.mean.reshape(shape)) * linear.scale.reshape(shape)
-    scores = prepared @ linear.kernel
+    mean, scale = (jnp.broadcast_to(part, features.shape) for part in (linear.mean, linear.scale))
+    scores = (features - mean) * scale @ linear.kernel
     return scores + jnp.broadcast_to(linear.bias, scores.shape)
 
 

@@ -175,7 +175,7 @@ def remixed(recipe: Recipe, *, alpha: float = 1.0) -> Recipe:
     Returns:
       The recipe with ``augment.remix``.
     """
-    return replace(recipe, mix=partial(augment.remix, counts=np.float32(counts_of(recipe)), alpha=alpha))
+    return replace(recipe, mix=partial(augment.remix, counts=counts_of(recipe).astype(np.float32), alpha=alpha))
 
 
 def focal_by_counts(recipe: Recipe, *, scheme: Callable) -> Recipe:

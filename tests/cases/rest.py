@@ -207,7 +207,7 @@ ELSEWHERE = {
         "tests/data/test_sampling.py": """data.batch_composition data.bounded_batches data.class_balanced data.deferred
             data.epoch_order data.epoch_rows data.label_shuffle data.long_tail data.long_tail_counts data.over_sample
             data.progressive data.repeat_factor data.square_root""",
-        "tests/ensembles/test_members.py": """ensembles.easy_ensemble ensembles.fit_linear ensembles.linear_scores
+        "tests/ensembles/test_stacking.py": """ensembles.easy_ensemble ensembles.fit_linear ensembles.linear_scores
             ensembles.out_of_fold ensembles.side_by_side ensembles.stack_members""",
         "tests/experiments/test_main.py": "data.fake",
         "tests/faults/test_r12_corrupt.py": "data.folder data.padded data.readable",
