@@ -1,4 +1,13 @@
-"""Networks of a long-tailed training set, whose predictions are balanced by the known shares of the test classes."""
+"""Networks of a long-tailed training set, whose predictions are balanced by the known shares of the test classes.
+
+The tail is that of ``imbalance`` at a factor of 100; test classes are of one size, which the first rows may know. The
+rows of a wrong prior take the training shares the other way round, and show what that costs. The last rows have members
+trained on balanced parts of the data (easy ensemble). Columns as in ``ensembles``.
+
+Not measured yet; the command below has been started with a few epochs only, to see that every row runs.
+
+    python -m experiments.balance
+"""
 
 from functools import partial
 
