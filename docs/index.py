@@ -19,6 +19,7 @@ BEGIN, END = "<!-- index -->", "<!-- /index -->"
 NEW = {  # package -> id of the row that a public name gets which is in none of ROWS
     "losses": "A+",
     "init": "B+",
+    "ensembles": "M+",
     "layers": "E+",
     "models": "F+",
     "augment": "G+",

@@ -147,6 +147,7 @@ ROWS = (
         "layers.blur_pool, layers.SqueezeExcite, layers.EfficientChannelAttention, layers.space_to_depth",
     ),
     Row("F1", "ResNet 18 to 152, CIFAR sizes; B, C, D", "models.resnet, models.LAYOUTS, models.Layout"),
+    Row("F3", "several layers before the classifier, or for each pixel", "models.fuse_taps, models.hyper_columns"),
     Row("F2", "a Flax module as pure functions", "models.functional, models.Model", also=("bag_of_tricks",)),
     Row(
         "F3",
@@ -214,6 +215,7 @@ ROWS = (
         "augment.random_erasing, augment.erase_box, augment.cutout, augment.gridmask, augment.mask_grid",
     ),
     Row("G8", "mixup", "augment.mixup, augment.mix_pairs"),
+    Row("G8", "mixup for classes of unequal size", "augment.remix"),
     Row("G8", "CutMix", "augment.cutmix, augment.cut_pairs"),
     Row("G8", "mosaic, copy-paste", "augment.mosaic, augment.mosaic_at, augment.copy_paste, augment.paste_instances"),
     Row("G9", "many sizes", "augment.multi_scale, augment.pick_size, augment.progressive_size"),
@@ -370,6 +372,37 @@ ROWS = (
         "detection.heatmap_targets, detection.HeatmapTargets, detection.gaussian_radius, detection.heatmap_focal, "
         "detection.peaks, detection.Peaks, detection.soft_argmax",
     ),
+    Row(
+        "L1",
+        "sampling of unequal classes",
+        "data.class_balanced, data.square_root, data.progressive, data.over_sample, data.bounded_batches, "
+        "data.repeat_factor, data.batch_composition",
+    ),
+    Row("L1", "deferred: re-sampling, re-weighting", "data.deferred, tricks.reweighting.deferred_weights"),
+    Row("L1", "long tails made of balanced sets", "data.long_tail, data.long_tail_counts"),
+    Row(
+        "L1",
+        "features, then the classifier: cRT, scales, tau-normalisation",
+        "tricks.decoupling.retrained, tricks.decoupling.scaled, tricks.decoupling.tau_normalised",
+    ),
+    Row("L2", "label shuffling", "data.label_shuffle"),
+    Row("L3", "balanced parts", "ensembles.easy_ensemble"),
+    Row(
+        "L4",
+        "predictions balanced by a known prior",
+        "ensembles.balance_predictions, ensembles.sinkhorn, ensembles.prior_correction",
+    ),
+    Row("M1", "means", "ensembles.average, ensembles.geometric, ensembles.fit_weights"),
+    Row("M1", "votes", "ensembles.plurality, ensembles.majority, ensembles.coverage, ensembles.borda"),
+    Row(
+        "M2",
+        "stacking; features of several networks",
+        "ensembles.fit_linear, ensembles.linear_scores, ensembles.out_of_fold, ensembles.Fold, ensembles.LeakError, "
+        "ensembles.Linear",
+    ),
+    Row("M3", "networks side by side as one, such as a teacher", "ensembles.side_by_side, ensembles.stack_members"),
+    Row("M+", "temperature before averaging", "ensembles.temperature"),
+    Row("M+", "diversity of members", "ensembles.disagreement, ensembles.q_statistic, ensembles.error_correlation"),
     Row("O1", "accuracy, top-k", "metrics.correct", also=("bag_of_tricks",)),
     Row(
         "O1",

@@ -12,7 +12,7 @@ import pytest
 from tests.cases import CASES, ELSEWHERE, WITHIN, subject
 
 ROOT = Path(__file__).parent
-FAMILIES = ("augment", "compress", "detection", "init", "layers", "losses", "metrics", "optim", "preprocess")
+FAMILIES = "augment compress detection ensembles init layers losses metrics optim preprocess".split()
 PUBLIC = [f"{family}.{name}" for family in FAMILIES for name in importlib.import_module(f"jaxtricks.{family}").__all__]
 FILES = [path for path in sorted(ROOT.rglob("test_*.py")) if path.name != "test_four_files.py"]
 TESTS = "\n".join(path.read_text(encoding="utf-8") for path in FILES)

@@ -19,9 +19,9 @@ KEYED = ("key", "keys")
 def test_the_walk_finds_the_library():
     """One public name of every package and module at the top, whether or not it has an ``__init__.py``."""
     names = """ablation.paired analysis.count_macs archive.read_npz augment.mixup check.positive checkpoint.Checkpoints
-        compress.svd data.load detection.nms fingerprint.fingerprint init.zero_gamma keys.named layers.BatchNorm losses.distillation
-        metrics.correct models.resnet optim.cosine opt_states.Rejects preprocess.zca recipes.Card tasks.classification
-        train.fit tricks.apply""".split()
+        compress.svd data.load detection.nms ensembles.average fingerprint.fingerprint init.zero_gamma keys.named
+        layers.BatchNorm losses.distillation metrics.correct models.resnet optim.cosine opt_states.Rejects
+        preprocess.zca recipes.Card tasks.classification train.fit tricks.apply""".split()
     assert len(FUNCTIONS) > 60
     assert not [name for name in names if f"jaxtricks.{name}" not in EXPORTED]
     top = Path(jaxtricks.__file__).parent

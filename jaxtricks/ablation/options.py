@@ -66,7 +66,7 @@ def check_rows(rows: Sequence[Variant], source: data.Dataset, plan: train.Plan, 
         recipe, row_data = row.recipe, row.dataset(source)
         try:
             plan.check_batch(recipe.batch, bn=recipe.bn)
-            steps = data.steps_per_epoch(len(row_data.train), recipe.batch)
+            steps = train.epoch_steps(recipe, row_data)
             model = (id(recipe.model), recipe.task.outputs, recipe.precision.compute, row_data.shape)
             if model not in by_model:  # it is counted by tracing, which takes most of a second
                 by_model[model] = forward_cost(recipe, row_data)

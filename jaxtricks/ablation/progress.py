@@ -13,7 +13,7 @@ from jaxtricks.ablation.cells import Todo
 from jaxtricks.ablation.clock import Clock, minutes
 from jaxtricks.ablation.headline import Headline
 from jaxtricks.ablation.results import forward_cost
-from jaxtricks.data import Dataset
+from jaxtricks.data import Dataset, epoch_rows
 from jaxtricks.train import Recipe
 
 
@@ -36,7 +36,7 @@ class Job(NamedTuple):
 def work(recipe: Recipe, dataset: Dataset, *, cost: Mapping[str, int] | None = None) -> float:
     """The size of a run: images that it sees times multiply-accumulates of one, counted unless ``cost`` has them."""
     cost = forward_cost(recipe, dataset) if cost is None else cost
-    return recipe.epochs * len(dataset.train) * cost["macs"]
+    return recipe.epochs * epoch_rows(dataset.train, sampler=recipe.sampler) * cost["macs"]
 
 
 def jobs(todo: Sequence[Todo], costs: Mapping[str, float]) -> list[Job]:

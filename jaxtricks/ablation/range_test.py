@@ -18,7 +18,7 @@ def step_at_rate(recipe: train.Recipe, dataset: data.Dataset, *, seed: int) -> t
     if recipe.teacher is not None:
         raise ValueError("recipe.teacher is a Recipe; allowed: None, for a range test trains no teacher.")
     model = train.build_model(recipe, dataset)
-    feed = data.Feed(dataset.train, (seed,), recipe.batch)
+    feed = data.Feed(dataset.train, (seed,), recipe.batch, sampler=recipe.sampler)
     constants = jax.tree.map(jnp.asarray, train.build_constants(recipe, dataset))
 
     @jax.jit

@@ -18,7 +18,7 @@ from jaxtricks.ablation.variants import Variant
 from jaxtricks.analysis import count_macs, count_parameters
 from jaxtricks.data import Dataset
 from jaxtricks.fingerprint import describe
-from jaxtricks.train import Recipe, build_model
+from jaxtricks.train import Recipe, build_model, epoch_steps
 
 
 def forward_cost(recipe: Recipe, dataset: Dataset) -> dict[str, int]:
@@ -99,9 +99,7 @@ def gather(
                     "peak_bytes": steps[0]["peak_bytes"] if steps else None,
                     "step_ms": step_ms,
                     "batch": variant.recipe.batch,
-                    "epoch_seconds": None
-                    if step_ms is None
-                    else step_ms * (len(source.train) // variant.recipe.batch) / 1000,
+                    "epoch_seconds": None if step_ms is None else step_ms * epoch_steps(variant.recipe, source) / 1000,
                 },
             }
         )

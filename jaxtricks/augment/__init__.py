@@ -58,7 +58,7 @@ from jaxtricks.augment._matrix import (
     shearing,
     translation,
 )
-from jaxtricks.augment._mix import cut_pairs, cutmix, mix_pairs, mixup
+from jaxtricks.augment._mix import cut_pairs, cutmix, mix_pairs, mixup, remix
 from jaxtricks.augment._noise import fixed_label_noise, gaussian_blur, gaussian_noise, label_noise, random_blur
 from jaxtricks.augment._operations import MIX_OPS, RAND_OPS, WIDE_OPS, Op, apply_op
 from jaxtricks.augment._pil_ops import adjust_sharpness, autocontrast, equalize, grayscale, invert, posterize, solarize
@@ -157,6 +157,7 @@ __all__ = [
     "random_pad_crop",
     "random_resized_crop",
     "random_scaled_crop",
+    "remix",
     "repeat_batch",
     "resized_crop",
     "rgb_to_hsv",

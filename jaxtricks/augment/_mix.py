@@ -8,6 +8,7 @@ device mixes a part of its own.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxtricks import check
 from jaxtricks.augment import _checks
@@ -75,6 +76,62 @@ def mixup(key: jax.Array, batch: Batch, *, alpha: float = 0.2, per: str = "batch
     _check_soft(batch)
     shape = batch["image"].shape[:1] if per == "sample" else ()
     return mix_pairs(batch, jax.random.beta(key, alpha, alpha, shape))
+
+
+def remix(
+    key: jax.Array,
+    batch: Batch,
+    *,
+    counts: jax.Array | np.ndarray,
+    alpha: float = 1.0,
+    ratio: float = 3.0,
+    threshold: float = 0.5,
+) -> Batch:
+    """Mixup for classes of unequal size: the label leans to the rarer class where sizes differ much.
+
+    The images are those of ``mixup``. With class sizes n of an example and its partner and its weight w, the label is
+    the partner's alone where ``n_i / n_j >= ratio`` and ``w < threshold``, the example's alone where
+    ``n_j / n_i >= ratio`` and ``1 - w < threshold``, and mixed by w elsewhere.
+
+    Args:
+      key: a typed key.
+      batch: ``image [B, H, W, C]``, uint8 or floats, and ``target [B, K]``, floats, one-hot or softer; others stay.
+      counts: n, ``[K]``, training images of each class, greater than 0, finite; that of a soft target is the mean.
+      alpha: greater than 0, of ``w ~ Beta(alpha, alpha)``, one for all examples.
+      ratio: greater than 0; the paper's kappa.
+      threshold: 0 to 1; the paper's tau. 0 is mixup.
+
+    Returns:
+      The batch with new images and targets.
+
+    Raises:
+      ValueError: if an entry is missing (one-hot comes first), has a wrong shape or dtype, an option is wrong, or
+        mix_pairs refuses the batch.
+
+    Example:
+      >>> batch = {"image": jnp.zeros((2, 1, 1, 1)), "target": jnp.eye(2)}
+      >>> mixed = remix(jax.random.key(1), batch, counts=jnp.array([90, 10]), threshold=1.0)
+      >>> print(mixed["target"][:, 1])  # the rare class takes both
+      [1. 1.]
+
+    Reference:
+      Chou et al., Remix: rebalanced mixup, arXiv 2007.03943.
+    """
+    check.positive("alpha", alpha)
+    check.positive("ratio", ratio)
+    check.between("threshold", threshold, 0.0, 1.0)
+    _check_soft(batch)
+    target = batch["target"]
+    check.shape("counts", counts, target.shape[1:])
+    check.number("counts", counts)
+    weight = jax.random.beta(key, alpha, alpha, ())
+    mixed = mix_pairs(batch, weight)
+    size = target @ jnp.asarray(counts, target.dtype)
+    other = jnp.roll(size, 1)
+    lean = jnp.where((size >= ratio * other) & (weight < threshold), 0.0, weight)
+    lean = jnp.where((other >= ratio * size) & (1 - weight < threshold), 1.0, lean)
+    lean = jnp.where(jnp.isnan(size) | jnp.isnan(other), jnp.nan, lean).astype(target.dtype)[:, None]
+    return {**mixed, "target": lean * target + (1 - lean) * jnp.roll(target, 1, axis=0)}
 
 
 def cut_pairs(batch: Batch, boxes: jax.Array, *, swap: bool = False) -> Batch:

@@ -1,14 +1,25 @@
-"""Image sets, the order of their rows, and the feed of batches."""
+"""Image sets, the order of their rows, samplers of classes of unequal size, and the feed of batches."""
 
 from jaxtricks.data._ahead import FeedError
 from jaxtricks.data._archive import read_npz
+from jaxtricks.data._batches import batch_composition, bounded_batches, deferred
 from jaxtricks.data._columns import Column, DataError, Records, Split
 from jaxtricks.data._dataset import Dataset, class_counts, from_arrays, from_columns
-from jaxtricks.data._feed import Feed, epoch_permutation, steps_per_epoch
+from jaxtricks.data._feed import Feed
 from jaxtricks.data._identity import identity
+from jaxtricks.data._long_tail import long_tail, long_tail_counts
 from jaxtricks.data._nearest import nearest_source
+from jaxtricks.data._order import Sampler, epoch_order, epoch_permutation, epoch_rows, steps_per_epoch
 from jaxtricks.data._prepared import tfds_set
 from jaxtricks.data._rows import padded, readable
+from jaxtricks.data._sampling import (
+    class_balanced,
+    label_shuffle,
+    over_sample,
+    progressive,
+    repeat_factor,
+    square_root,
+)
 from jaxtricks.data._shapes import shapes
 from jaxtricks.data._sources import digits, fake, fashion_mini, folder, load, npz
 
@@ -19,23 +30,37 @@ __all__ = [
     "Feed",
     "FeedError",
     "Records",
+    "Sampler",
     "Split",
+    "batch_composition",
+    "bounded_batches",
+    "class_balanced",
     "class_counts",
+    "deferred",
     "digits",
+    "epoch_order",
     "epoch_permutation",
+    "epoch_rows",
     "fake",
     "fashion_mini",
     "folder",
     "from_arrays",
     "from_columns",
     "identity",
+    "label_shuffle",
     "load",
+    "long_tail",
+    "long_tail_counts",
     "nearest_source",
     "npz",
+    "over_sample",
     "padded",
+    "progressive",
     "read_npz",
     "readable",
+    "repeat_factor",
     "shapes",
+    "square_root",
     "steps_per_epoch",
     "tfds_set",
 ]

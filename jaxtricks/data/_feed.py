@@ -2,52 +2,21 @@
 
 import time
 from collections.abc import Generator, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
 from jaxtricks.data._ahead import read_ahead
 from jaxtricks.data._columns import DataError, Split, dtype_of
+from jaxtricks.data._order import Sampler, epoch_order, epoch_rows, steps_per_epoch
 from jaxtricks.data._rows import CORRUPT_SHARE, allowed_corrupt, check_corrupt, read_rows, say_rows, stacked
-
-
-def epoch_permutation(seed: int, epoch: int, size: int) -> np.ndarray:
-    """The order of an epoch: a permutation that depends on nothing but its arguments.
-
-    Args:
-      seed: of the run, 0 or more.
-      epoch: from 0.
-      size: images in the split.
-
-    Returns:
-      int64 ``[size]``.
-    """
-    return np.random.default_rng((seed, epoch)).permutation(size)
-
-
-def steps_per_epoch(size: int, batch: int) -> int:
-    """Full batches in an epoch; the rows left over are drawn in other epochs.
-
-    Args:
-      size: images in the split.
-      batch: images in a step.
-
-    Returns:
-      ``size // batch``.
-
-    Raises:
-      ValueError: if not even one batch is full, or batch is no integer of 1 or more.
-    """
-    if not isinstance(batch, (int, np.integer)) or not 1 <= batch <= size:
-        raise ValueError(f"batch is {batch}; allowed: 1 to the {size} training images.")
-    return size // batch
 
 
 class Feed:
     """Batches of consecutive steps, on the host. A split of arrays gives row numbers; records are read ahead.
 
     The rows of a step are a pure function of seed and step: with n steps an epoch they are
-    ``epoch_permutation(seed, step // n)[(step % n) * batch:][:batch]``, so that to resume takes one integer. Every
+    ``epoch_order(split, seed, step // n)[(step % n) * batch:][:batch]``, so that to resume takes one integer. Every
     batch has ``index``, rows of the training split, and ``epoch``, int32 ``[batch]``; those of a split that is not
     resident also have its columns.
 
@@ -67,6 +36,7 @@ class Feed:
       workers: threads that decode, 1 or more.
       timeout: seconds without a batch after which the feed gives up, greater than 0.
       corrupt_share: part of the split that may be unreadable, 0 to less than 1; each process counts what it met.
+      sampler: ``(seed, epoch, labels) -> rows``, what an epoch reads, of one length; None for a permutation.
     """
 
     def __init__(
@@ -81,15 +51,17 @@ class Feed:
         workers: int = 4,
         timeout: float = 300.0,
         corrupt_share: float = CORRUPT_SHARE,
+        sampler: Sampler | None = None,
     ):
         self.split, self.seeds, self.batch, self.stacked = split, tuple(seeds), batch, stacked
         self.part, self.ahead, self.workers, self.timeout = part, ahead, workers, timeout
         self.corrupt_share, self._allowed = corrupt_share, allowed_corrupt(corrupt_share, len(split))
-        self.steps_per_epoch = steps_per_epoch(len(split), batch)
+        self._order = lru_cache(2 * len(self.seeds))(partial(epoch_order, split, sampler=sampler))
+        self.rows = epoch_rows(split, sampler=sampler)
+        self.steps_per_epoch = steps_per_epoch(self.rows, batch)
         self.waited = 0.0
         self.corrupt: dict[int, str] = {}
         self._known: dict[int, str] = {}  # what any worker met, so that it is read once; no batch depends on it
-        self._order = lru_cache(2 * len(self.seeds))(epoch_permutation)
 
     def _places(self, step: int) -> np.ndarray:
         """The places in the order of the epoch that this process reads."""
@@ -98,7 +70,13 @@ class Feed:
         return step % self.steps_per_epoch * self.batch + process * share + np.arange(share)
 
     def _orders(self, step: int) -> list[np.ndarray]:
-        return [self._order(seed, step // self.steps_per_epoch, len(self.split)) for seed in self.seeds]
+        epoch = step // self.steps_per_epoch
+        orders = [self._order(seed, epoch) for seed in self.seeds]
+        for order in orders:
+            if len(order) != self.rows:
+                rows = f"{len(order)} rows in epoch {epoch}"
+                raise ValueError(f"sampler gives {rows}; allowed: {self.rows}, as in epoch 0.")
+        return orders
 
     def _rows(self, step: int) -> list[np.ndarray]:
         return [drawn[self._places(step)] for drawn in self._orders(step)]

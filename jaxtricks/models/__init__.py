@@ -2,6 +2,7 @@
 
 from jaxtricks.models._detector import detector
 from jaxtricks.models._functional import Model, functional
+from jaxtricks.models._fusion import fuse_taps, hyper_columns
 from jaxtricks.models._lenet import lenet
 from jaxtricks.models._perceptron import perceptron
 from jaxtricks.models._plain import WIDTHS, batch_norm, drawn, fixed, learned, plain, stateless_norm
@@ -17,6 +18,8 @@ __all__ = [
     "drawn",
     "fixed",
     "functional",
+    "fuse_taps",
+    "hyper_columns",
     "learned",
     "lenet",
     "perceptron",

@@ -9,7 +9,7 @@ from jaxtricks.train.metrics import Metric, collected, mean_of
 from jaxtricks.train.parallel import Plan, initialize_distributed
 from jaxtricks.train.precision import BFLOAT16, FLOAT16, FLOAT32, LossScale, Precision
 from jaxtricks.train.program import build_constants, build_model, build_schedule
-from jaxtricks.train.recipe import Recipe, RecipeError, total_steps
+from jaxtricks.train.recipe import Recipe, RecipeError, epoch_steps, total_steps
 from jaxtricks.train.session import Run
 from jaxtricks.train.state import State, create_state, eval_params
 from jaxtricks.train.step import make_evaluate, make_step
@@ -39,6 +39,7 @@ __all__ = [
     "build_schedule",
     "collected",
     "create_state",
+    "epoch_steps",
     "eval_params",
     "fit",
     "initialize_distributed",

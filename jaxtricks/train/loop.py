@@ -13,11 +13,11 @@ from jaxtricks._runtime.signals import Interrupted
 from jaxtricks._runtime.watchdog import LIMIT_FACTOR
 from jaxtricks.checkpoint.remote import folder_of
 from jaxtricks.checkpoint.store import ON_ERROR
-from jaxtricks.data import Dataset, steps_per_epoch
+from jaxtricks.data import Dataset
 from jaxtricks.train.logs import Log
 from jaxtricks.train.parallel import Plan
 from jaxtricks.train.program import Program, check_states
-from jaxtricks.train.recipe import Recipe, Stages, stages_of
+from jaxtricks.train.recipe import Recipe, Stages, epoch_steps, stages_of
 from jaxtricks.train.session import Run, Session
 from jaxtricks.train.stop import EarlyStopping
 
@@ -195,7 +195,7 @@ def check_arguments(
     if (recipe.teacher is None) != (teacher is None):
         raise ValueError("teacher and recipe.teacher go together; allowed: both or neither.")
     plan.check_batch(recipe.batch, bn=recipe.bn)
-    steps_per_epoch(len(dataset.train), recipe.batch)
+    epoch_steps(recipe, dataset)
 
 
 def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:

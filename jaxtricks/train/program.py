@@ -11,10 +11,10 @@ import numpy as np
 import optax
 
 from jaxtricks._runtime.arrays import to_host
-from jaxtricks.data import Dataset, Feed, Split, padded, readable, steps_per_epoch
+from jaxtricks.data import Dataset, Feed, Split, padded, readable
 from jaxtricks.fingerprint import describe
 from jaxtricks.train.parallel import Plan, compiled_cost
-from jaxtricks.train.recipe import Recipe, RecipeError, check_alike, total_steps
+from jaxtricks.train.recipe import Recipe, RecipeError, check_alike, epoch_steps, total_steps
 from jaxtricks.train.state import State, create_state, eval_params
 from jaxtricks.train.step import dry_run, make_evaluate, make_step
 from jaxtricks.train.stop import EarlyStopping
@@ -197,7 +197,7 @@ def build_schedule(recipe: Recipe, dataset: Dataset) -> Callable:
     """The learning rate of each step: the recipe's schedule, behind its warm-up if it has one.
 
     Args:
-      recipe: gives ``schedule``, ``warmup``, ``lr``, ``epochs`` and ``batch``.
+      recipe: gives ``schedule``, ``warmup``, ``lr``, ``epochs``, ``sampler`` and ``batch``.
       dataset: gives the size of the training set.
 
     Returns:
@@ -208,7 +208,7 @@ def build_schedule(recipe: Recipe, dataset: Dataset) -> Callable:
     """
     with _built("warmup"):
         schedule = recipe.schedule if recipe.warmup is None else recipe.warmup(recipe.schedule)
-    per_epoch = steps_per_epoch(len(dataset.train), recipe.batch)
+    per_epoch = epoch_steps(recipe, dataset)
     with _built("schedule"):
         rate = schedule(recipe.lr, steps=total_steps(recipe, dataset), steps_per_epoch=per_epoch)
         number = jax.eval_shape(rate, jax.ShapeDtypeStruct((), jnp.int32))

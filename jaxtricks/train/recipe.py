@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxtricks.data import Dataset, steps_per_epoch
+from jaxtricks.data import Dataset, Sampler, epoch_permutation, epoch_rows, steps_per_epoch
 from jaxtricks.train.precision import FLOAT32, SCALES, Precision
 from jaxtricks.train.task import Task
 
@@ -34,7 +34,9 @@ class Recipe:
       warmup: what puts a warm-up before the schedule, ``schedule -> schedule``, or None.
       lr: peak learning rate at this batch size.
       batch: images in a step, over all devices.
-      epochs: passes over the training set; a fraction is allowed.
+      epochs: passes over the training set, or over the rows that ``sampler`` draws; a fraction is allowed.
+      sampler: ``(seed, epoch, labels) -> rows`` that an epoch reads, in order, such as ``data.class_balanced``; every
+        epoch has one length. None for a permutation of all rows.
       preprocess: ``(fit(images) -> stats, apply(stats, image) -> image)``; fitted on training images, applied to
         every image, in training after ``augment``.
       augment: ``(key, batch) -> batch`` on images in [0, 1], in training only.
@@ -57,6 +59,7 @@ class Recipe:
     lr: float
     batch: int
     epochs: float
+    sampler: Sampler | None = None
     preprocess: tuple[Callable, Callable]
     augment: Callable | None = None
     targets: Callable | None = None
@@ -76,7 +79,7 @@ class Recipe:
                 raise TypeError(f"recipe.{name} is {getattr(self, name)!r}; allowed: a function.")
         if not isinstance(self.task, Task):
             raise TypeError(f"recipe.task is {self.task!r}; allowed: a Task.")
-        for name in ("warmup", "augment", "targets", "mix", "init"):
+        for name in ("warmup", "sampler", "augment", "targets", "mix", "init"):
             value = getattr(self, name)
             if value is not None and not callable(value):
                 raise TypeError(f"recipe.{name} is {value!r}; allowed: a function or None.")
@@ -156,6 +159,44 @@ def stages_of(recipe: Recipe | Stages) -> tuple[tuple[float, Recipe], ...]:
     return tuple((epochs, replace(part, epochs=total)) for epochs, part in recipe)
 
 
+def epoch_steps(recipe: Recipe, dataset: Dataset) -> int:
+    """Full batches in an epoch, whose rows are those of the training set, or of the recipe's sampler.
+
+    Args:
+      recipe: gives ``sampler`` and ``batch``.
+      dataset: gives the training set.
+
+    Returns:
+      An integer, 1 or more.
+
+    Raises:
+      RecipeError: if the sampler raises, or gives anything but rows of the training set.
+      ValueError: if not even one batch is full.
+    """
+    with about("sampler"):
+        rows = epoch_rows(dataset.train, sampler=recipe.sampler)
+    return steps_per_epoch(rows, recipe.batch)
+
+
+def sampler_of(stages: Sequence[tuple[float, Recipe]]) -> Sampler | None:
+    """The sampler of a run: that of the stage that an epoch is in.
+
+    Args:
+      stages: ``(epochs, recipe)`` of each.
+
+    Returns:
+      ``(seed, epoch, labels) -> rows``, or None where no stage has a sampler.
+    """
+    samplers = [recipe.sampler for _, recipe in stages]
+    ends = list(accumulate(int(epochs) for epochs, _ in stages[:-1]))
+
+    def of_stage(seed, epoch, labels):
+        sampler = samplers[sum(epoch >= end for end in ends)]
+        return epoch_permutation(seed, epoch, len(labels)) if sampler is None else sampler(seed, epoch, labels)
+
+    return None if all(sampler is None for sampler in samplers) else of_stage
+
+
 def total_steps(recipe: Recipe, dataset: Dataset) -> int:
     """Steps of a complete run.
 
@@ -166,7 +207,7 @@ def total_steps(recipe: Recipe, dataset: Dataset) -> int:
     Returns:
       An integer, 1 or more.
     """
-    return max(1, round(recipe.epochs * steps_per_epoch(len(dataset.train), recipe.batch)))
+    return max(1, round(recipe.epochs * epoch_steps(recipe, dataset)))
 
 
 def last_steps(stages: Sequence[tuple[float, Recipe]], dataset: Dataset) -> list[int]:
@@ -180,11 +221,14 @@ def last_steps(stages: Sequence[tuple[float, Recipe]], dataset: Dataset) -> list
       Steps, increasing.
 
     Raises:
-      ValueError: if the last stage is shorter than half a step.
+      ValueError: if the last stage is shorter than half a step, or the samplers' epochs differ in length.
     """
     recipe = stages[0][1]
+    rows = [epoch_rows(dataset.train, sampler=part.sampler) for _, part in stages]
+    if len(set(rows)) > 1:
+        raise ValueError(f"recipe.sampler of the stages gives {rows} rows an epoch; allowed: one number.")
     epochs = accumulate(int(epochs) for epochs, _ in stages[:-1])
-    per_epoch = steps_per_epoch(len(dataset.train), recipe.batch)
+    per_epoch = steps_per_epoch(rows[0], recipe.batch)
     ends = [*(per_epoch * number for number in epochs), total_steps(recipe, dataset)]
     for number, (first, last) in enumerate(pairwise(ends), 1):
         if first >= last:

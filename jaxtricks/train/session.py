@@ -22,7 +22,7 @@ from jaxtricks.fingerprint import describe, fingerprint
 from jaxtricks.train.logs import Log
 from jaxtricks.train.parallel import AHEAD
 from jaxtricks.train.program import Program
-from jaxtricks.train.recipe import Recipe, last_steps
+from jaxtricks.train.recipe import Recipe, last_steps, sampler_of
 from jaxtricks.train.state import State, eval_params
 from jaxtricks.train.stop import EarlyStopping
 
@@ -93,8 +93,8 @@ class Session:
         self.seeds, self.save_every, self.max_nonfinite_steps = seeds, save_every, max_nonfinite_steps
         self.saving = {"asynchronous": asynchronous, "on_error": on_error}
         self.log, self.active = log, active
-        part = (jax.process_index(), jax.process_count())
-        self.feed = Feed(self.dataset.train, seeds, self.recipe.batch, stacked=self.plan.stacked, part=part)
+        share = {"stacked": self.plan.stacked, "part": (jax.process_index(), jax.process_count())}
+        self.feed = Feed(self.dataset.train, seeds, self.recipe.batch, sampler=sampler_of(stages), **share)
         self.common = {"seeds": list(seeds), "epochs": self.recipe.epochs, "steps": self.ends[-1]}
         self.done, self.history = 0, []
         self.trained, self.taken = 0.0, 0

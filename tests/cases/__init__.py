@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from tests._api import EXPORTED
-from tests.cases import analysis, augment, compress, detection, layers, losses, optim, rest
+from tests.cases import analysis, augment, compress, detection, ensembles, layers, losses, optim, rest
 from tests.cases.case import Array, Key, Subject
 from tests.cases.common import boxes
 
@@ -75,7 +75,7 @@ ARGUMENTS = {
 }
 
 CASES = {}
-for table in (losses, layers, augment, optim, analysis, compress, detection, rest):
+for table in (losses, layers, augment, optim, analysis, compress, detection, ensembles, rest):
     CASES |= table.CASES
 ELSEWHERE, WITHIN = rest.ELSEWHERE | compress.ELSEWHERE, rest.WITHIN
 

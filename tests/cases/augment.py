@@ -154,6 +154,7 @@ CASES = {
     "augment.mirroring": Case(options={"size": (7, 9)}),
     "augment.mix_pairs": Image({"batch": SOFT, "weight": NUMBER}, empty="C"),
     "augment.mixup": Draw({"batch": SOFT}, empty="C"),
+    "augment.remix": Draw({"batch": SOFT, "counts": Array(("C",), uniform)}, inf=Says("greater than 0, finite")),
     "augment.mosaic": Labels({"batch": BOXED}, empty="N"),
     "augment.mosaic_at": Labels({"batch": BOXED, "center": CENTER}, empty="N"),
     "augment.move_boxes": Case({"boxes": BOXES, "matrix": MATRIX}, empty="N"),

@@ -306,12 +306,18 @@ ELSEWHERE = {
         "tests/tricks/test_detecting.py": "data.shapes models.detector",
         "tests/data/test_dataset.py": "data.digits data.fashion_mini data.load data.tfds_set",
         "tests/data/test_nearest.py": "data.nearest_source",
+        "tests/data/test_sampling.py": """data.batch_composition data.bounded_batches data.class_balanced data.deferred
+            data.epoch_order data.epoch_rows data.label_shuffle data.long_tail data.long_tail_counts data.over_sample
+            data.progressive data.repeat_factor data.square_root""",
+        "tests/ensembles/test_stacking.py": """ensembles.easy_ensemble ensembles.fit_linear ensembles.linear_scores
+            ensembles.out_of_fold ensembles.side_by_side ensembles.stack_members""",
         "tests/experiments/test_main.py": "data.fake",
         "tests/faults/test_r12_corrupt.py": "data.folder data.padded data.readable",
         "tests/faults/test_r17_configurations.py": "train.fit tasks.classification",
         "tests/faults/test_r20_sources.py": "archive.open_npz archive.read_npz data.npz data.read_npz",
         "tests/models/test_plain.py": """models.batch_norm models.drawn models.fixed models.learned
             models.stateless_norm""",
+        "tests/models/test_fusion.py": "models.fuse_taps models.hyper_columns",
         "tests/models/test_pretrained.py": "init.from_pretrained init.load_pretrained init.save_pretrained",
         "tests/models/test_resnet.py": "models.functional",
         "tests/optim/test_paths.py": "optim.decay_mask optim.layer_rates optim.leaf_table optim.path_mask",
@@ -326,5 +332,5 @@ ELSEWHERE = {
 # What fit and the ablation call with what they have checked (row 17).
 WITHIN = """ablation.apply ablation.common_headline ablation.forward_cost ablation.gather ablation.headline_of
     ablation.headline_of_task ablation.run_cells train.build_constants train.build_model
-    train.build_schedule train.create_state train.eval_params train.make_evaluate train.make_step
+    train.build_schedule train.create_state train.epoch_steps train.eval_params train.make_evaluate train.make_step
     train.total_steps""".split()

@@ -15,7 +15,7 @@ import pytest
 from jaxtricks import ablation, augment, data, init, tasks, train
 from jaxtricks.ablation import cli
 from jaxtricks.fingerprint import fingerprint
-from jaxtricks.tricks import Setting, augmentation, bag, detecting, ordinal, pretraining
+from jaxtricks.tricks import Setting, augmentation, bag, detecting, imbalance, ordinal, pretraining
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(p.stem for p in (ROOT / "experiments").glob("[a-z]*.py"))
@@ -30,6 +30,11 @@ def with_weights(**given):
     return replace(recipe, model=partial(pretraining.network, recipe.model, weights="untrained"))
 
 
+def tailed(**given):
+    """The baseline of imbalance, whose task knows the classes."""
+    return imbalance.begin(bag.modern(**given), SOURCE, TAILED)
+
+
 BASELINES = {
     "detect": detecting.baseline,
     "ordinal": ordinal.baseline,
@@ -37,11 +42,13 @@ BASELINES = {
     "augment": bag.bare,
     "recipes": bag.standard,
     "finetune": with_weights,
+    "imbalance": tailed,
     "optimizers": bag.bare,
     "regularizers": bag.bare,
     "schedules": MODULES["schedules"].constant,
 }
 SOURCE = data.fake(train=128, test=16)
+TAILED = data.fake(train=2000, test=16)  # of a factor of 100, the last class keeps an image
 SOURCES = {
     "detect": data.shapes(data.load("digits").subset(130), images=(16, 4), scale=(1.5, 3.0)),
     "ordinal": data.fake(train=128, test=16, classes=13),
