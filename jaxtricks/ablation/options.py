@@ -5,15 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from jaxtricks import data, models, optim, tasks, train
 from jaxtricks.ablation.variants import Setting
 from jaxtricks.tricks.trick import Ladder, Trick
 
-NETWORKS: dict[str, partial[Any]] = {name: partial(models.resnet, layout) for name, layout in models.LAYOUTS.items()}
-NETWORKS |= {name: partial(models.plain, widths) for name, widths in models.WIDTHS.items()}
-NETWORKS |= {"perceptron": partial(models.perceptron, (256,)), "logistic": partial(models.perceptron, ())}
+NETWORKS = models.NETWORKS
 PRECISIONS = {"float32": train.FLOAT32, "bfloat16": train.BFLOAT16, "float16": train.FLOAT16}
 
 

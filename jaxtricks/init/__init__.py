@@ -1,5 +1,6 @@
 """Initial weights: initialisers of a kernel, changes to an entire tree of parameters, and weights from a file."""
 
+from jaxtricks.init import names
 from jaxtricks.init._changes import fixup, forget_bias, lsuv, zero_gamma, zero_last
 from jaxtricks.init._kernels import dirac, he_normal, patch_whitening, xavier_normal
 from jaxtricks.init._pretrained import PretrainedMismatchError, from_pretrained, load_pretrained, save_pretrained
@@ -13,6 +14,7 @@ __all__ = [
     "he_normal",
     "load_pretrained",
     "lsuv",
+    "names",
     "patch_whitening",
     "save_pretrained",
     "xavier_normal",
