@@ -43,8 +43,8 @@ def airbench(
     """Keller Jordan's eight-layer network for images of 28x28 to 32x32, made to learn in a few epochs.
 
     Its first layer whitens patches of 2x2: start it with ``init.patch_whitening``; its kernel gets no gradient, its
-    bias does. gamma of every normalisation stays 1. Its recipe trains biases of the normalisations at 64 times the rate:
-    ``optim.layer_rates``.
+    bias does. gamma of every normalisation stays 1. Its recipe trains the normalisations' biases at 64 times the
+    rate: ``optim.layer_rates``.
 
     Args:
       widths: channels of the blocks of two 3x3 convolutions; ``AIRBENCH94`` is the published one. The first convolution

@@ -13,14 +13,11 @@ from jaxtricks import check
 from jaxtricks.keys import named
 from jaxtricks.layers._conv import check_map
 from jaxtricks.layers._stochastic import dropout, stochastic_depth
+from jaxtricks.models._functional import TooSmallError
 from jaxtricks.models._plain import batch_norm
 
 HE_NORMAL = jax.nn.initializers.variance_scaling(2.0, "fan_out", "normal")  # torchvision's
 Keys = jax.Array | None
-
-
-class TooSmallError(ValueError):
-    """A window does not fit into a map: the image is too small for the network's strides."""
 
 
 class Parts(NamedTuple):
