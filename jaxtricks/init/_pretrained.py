@@ -33,8 +33,8 @@ def load_pretrained(
 ) -> tuple[Tree, Tree]:
     """Parameters and batch statistics of a network from a file with torchvision's or timm's names.
 
-    ``init.names`` has those of each family. Without it they are a residual network's: both call a tensor
-    ``layer1.0.conv2.weight``, ``layer2.0.downsample.0.weight``, ``bn1.running_var``, ``fc.bias``; timm's networks of
+    ``init.densenet_names`` and its kin have those of each family. Without they are a residual network's: both call a
+    tensor ``layer1.0.conv2.weight``, ``layer2.0.downsample.0.weight``, ``bn1.running_var``, ``fc.bias``; timm's networks of
     type D ``conv1.0.weight`` and ``layer2.0.downsample.1.weight``. Kernels are transposed from
     ``[out, in, height, width]`` and ``[out, in]``; ``num_batches_tracked``, which nothing here needs, is passed over.
     Every other tensor and every leaf must find its partner, of the same shape. Files never run code: a pickle is
@@ -51,7 +51,7 @@ def load_pretrained(
       path: a ``.safetensors`` file (extra ``weights``) or an ``.npz`` file, with numbers of 16 to 64 bits.
       skip: regular expressions, searched in the paths of the leaves (``head/kernel``, ``stage1/0/last_bn/mean``); what
         they take keeps its value, whatever the file holds for it: ``("^head/",)`` for another number of classes.
-      names: ``paths of all leaves -> {path: name in the file}``, such as ``init.names.densenet``; None for a
+      names: ``paths of all leaves -> {path: name in the file}``, such as ``init.densenet_names``; None for a
         ``models.resnet``.
 
     Returns:

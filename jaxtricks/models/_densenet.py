@@ -121,11 +121,11 @@ class _DenseNet(nnx.Module):
         self.parts, self.layout, self.channels, self.rate = parts, layout, channels, dropout_rate
         kernel, stride = layout.stem
         inputs = layout.width
+        conv = partial(parts.conv, channels, inputs, (kernel, kernel), strides=stride, padding=(kernel - 1) // 2)
         if layout.pool:
             self.stem = ConvNorm(parts, channels, inputs, kernel, stride=stride, rngs=rngs)
         else:  # the first layer of the first block normalises
-            bare = parts._replace(norm=None)
-            self.stem = ConvNorm(bare, channels, inputs, kernel, stride=stride, linear=True, rngs=rngs)
+            self.stem = conv(use_bias=parts.norm is None, rngs=rngs)
         transitions = []
         for number, count in enumerate(layout.blocks, 1):
             layers = [_Layer(parts, inputs + i * layout.growth, layout, rngs) for i in range(count)]
@@ -141,7 +141,7 @@ class _DenseNet(nnx.Module):
     def __call__(self, image, *, train, key=None):
         x = nets.begin(image, self.channels, self.parts.dtype)
         taps = {}
-        x = taps["stem"] = self.stem(x, train)
+        x = taps["stem"] = self.stem(x, train) if self.layout.pool else self.stem(x)
         if self.layout.pool:
             x = nets.max_pool(x, 3, 2, padding=1)
         for number in range(1, len(self.layout.blocks) + 1):

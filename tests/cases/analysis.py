@@ -22,6 +22,11 @@ CURVE = {
 }
 
 CASES = {
+    "analysis.conv_cost": Case(
+        {}, {"inputs": 4, "outputs": 6, "kernel": (3, 3), "size": (5, 7), "groups": 2, "bias": True}, host=True
+    ),
+    "analysis.dense_cost": Case({}, {"inputs": 4, "outputs": 6, "bias": False}, host=True),
+    "analysis.norm_cost": Case({}, {"features": 4, "size": (5, 7)}, host=True),
     "analysis.count_parameters": Case({"params": {"kernel": LEAF, "bias": LEAF}}, host=True),
     "analysis.gradient_rank": Case(
         {"gradient": Array(("D", "C"), edges=("zeros", "equal", "high", "tiny", "one row zero"))},

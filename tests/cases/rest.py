@@ -202,6 +202,7 @@ ELSEWHERE = {
         "tests/ablation/test_cells.py": "data.identity",
         "tests/ablation/test_tricks.py": "ablation.merge ablation.settings_grid ablation.variants",
         "tests/analysis/test_cost.py": "analysis.count_macs",
+        "tests/analysis/test_count.py": "analysis.count analysis.receptive_fields",
         "tests/data/test_dataset.py": "data.digits data.fashion_mini data.load data.tfds_set",
         "tests/data/test_nearest.py": "data.nearest_source",
         "tests/experiments/test_main.py": "data.fake",
@@ -212,6 +213,9 @@ ELSEWHERE = {
             models.stateless_norm""",
         "tests/models/test_pretrained.py": "init.from_pretrained init.load_pretrained init.save_pretrained",
         "tests/models/test_resnet.py": "models.functional",
+        "tests/models/test_families.py": """init.grown models.airbench models.cspnet models.densenet models.googlenet
+            models.highway models.inception_v3 models.lenet5 models.merge_branches models.mobilenet models.nin
+            models.preact models.repvgg models.squeezenet models.stacked models.vovnet""",
         "tests/optim/test_paths.py": "optim.decay_mask optim.layer_rates optim.leaf_table optim.path_mask",
         "tests/test_init.py": "init.zero_gamma init.zero_last",
         "tests/test_keys_and_check.py": """check.between check.boolean check.floating check.integer check.min_rank

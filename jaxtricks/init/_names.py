@@ -11,26 +11,7 @@ from string import ascii_lowercase
 
 from jaxtricks.init._pretrained import LEAVES
 
-__all__ = [
-    "alexnet",
-    "cspnet",
-    "densenet",
-    "googlenet",
-    "inception_v3",
-    "mobilenet_v1",
-    "mobilenet_v2",
-    "preact",
-    "repvgg",
-    "squeezenet",
-    "vgg",
-    "vovnet",
-]
-
 Rule = tuple[str, Callable[..., str]]
-
-
-def __dir__() -> list[str]:
-    return __all__
 
 
 @dataclass(frozen=True)
@@ -85,8 +66,8 @@ def _stacked(hidden: tuple[int, ...]) -> Callable:
     return rules
 
 
-alexnet = Names(_stacked((1, 4, 6)))
-vgg = Names(_stacked((0, 3, 6)))
+alexnet_names = Names(_stacked((1, 4, 6)))
+vgg_names = Names(_stacked((0, 3, 6)))
 
 
 def _googlenet(paths):
@@ -110,7 +91,7 @@ def _googlenet(paths):
     yield r"head", lambda: "fc"
 
 
-googlenet = Names(_googlenet)
+googlenet_names = Names(_googlenet)
 
 STEM = ("1a_3x3", "2a_3x3", "2b_3x3", "3b_1x1", "4a_3x3")
 HALVING = (("branch3x3",), ("branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"))
@@ -155,7 +136,7 @@ def _inception_v3(paths):
     yield r"head", lambda: "fc"
 
 
-inception_v3 = Names(_inception_v3)
+inception_v3_names = Names(_inception_v3)
 
 
 def _densenet(paths):
@@ -172,7 +153,7 @@ def _densenet(paths):
     yield r"head", lambda: "classifier"
 
 
-densenet = Names(_densenet)
+densenet_names = Names(_densenet)
 
 
 def _squeezenet(paths):
@@ -186,7 +167,7 @@ def _squeezenet(paths):
     yield r"head/conv", lambda: "classifier.1"
 
 
-squeezenet = Names(_squeezenet)
+squeezenet_names = Names(_squeezenet)
 
 
 def _mobilenet_v1(paths):
@@ -200,7 +181,7 @@ def _mobilenet_v1(paths):
     yield r"head", lambda: "classifier"
 
 
-mobilenet_v1 = Names(_mobilenet_v1)
+mobilenet_v1_names = Names(_mobilenet_v1)
 
 
 def _mobilenet_v2(paths):
@@ -220,7 +201,7 @@ def _mobilenet_v2(paths):
     yield r"head", lambda: "classifier.1"
 
 
-mobilenet_v2 = Names(_mobilenet_v2)
+mobilenet_v2_names = Names(_mobilenet_v2)
 
 
 def _cspnet(paths):
@@ -238,7 +219,7 @@ def _cspnet(paths):
     yield r"head", lambda: "head.fc"
 
 
-cspnet = Names(_cspnet)
+cspnet_names = Names(_cspnet)
 
 
 def _vovnet(paths):
@@ -252,7 +233,7 @@ def _vovnet(paths):
     yield r"head", lambda: "head.fc"
 
 
-vovnet = Names(_vovnet)
+vovnet_names = Names(_vovnet)
 
 
 def _repvgg(paths):
@@ -266,7 +247,7 @@ def _repvgg(paths):
     yield r"head", lambda: "head.fc"
 
 
-repvgg = Names(_repvgg)
+repvgg_names = Names(_repvgg)
 
 
 def _preact(paths):
@@ -278,4 +259,4 @@ def _preact(paths):
     yield r"head", lambda: "head.fc"
 
 
-preact = Names(_preact)
+preact_names = Names(_preact)
