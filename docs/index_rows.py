@@ -411,13 +411,26 @@ ROWS = (
         "analysis.count, analysis.Count, analysis.LayerCost, analysis.conv_cost, analysis.dense_cost, "
         "analysis.norm_cost, analysis.Cost",
     ),
-    Row("Q2", "receptive field of every tap, by formula", "analysis.receptive_fields"),
+    Row(
+        "Q2",
+        "receptive field of every tap, by formula and, effective, by gradient",
+        "analysis.receptive_fields, analysis.effective_field",
+    ),
+    Row("Q3", "Grad-CAM, Grad-CAM++ over any tap", "analysis.grad_cam, analysis.grad_cam_plus_plus"),
+    Row("Q4", "learning curves: rates, overfit, underfit", "analysis.diagnose, analysis.Finding"),
     Row(
         "Q5",
         "learning rate finder: J3 as a command, with a plot",
         "analysis.lr_range_test, analysis.RangeTest",
         also=("lr_range",),
     ),
+    Row(
+        "Q6",
+        "latency, throughput, use of the machine",
+        "analysis.latency, analysis.throughput, analysis.utilization, analysis.Latency, analysis.Throughput",
+    ),
+    Row("Q8", "gradients by layer, and an alarm", "analysis.gradient_norms, analysis.gradient_alarm"),
+    Row("Q9", "dead units, sparsity, concentration of responses", "analysis.unit_activity, analysis.Activity"),
     Row("R", "stages over one state", "train.fit (a list of epochs and recipes)"),
     Row(
         "R",

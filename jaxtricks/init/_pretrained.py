@@ -34,8 +34,8 @@ def load_pretrained(
     """Parameters and batch statistics of a network from a file with torchvision's or timm's names.
 
     ``init.densenet_names`` and its kin have those of each family. Without they are a residual network's: both call a
-    tensor ``layer1.0.conv2.weight``, ``layer2.0.downsample.0.weight``, ``bn1.running_var``, ``fc.bias``; timm's networks of
-    type D ``conv1.0.weight`` and ``layer2.0.downsample.1.weight``. Kernels are transposed from
+    tensor ``layer1.0.conv2.weight``, ``layer2.0.downsample.0.weight``, ``bn1.running_var``, ``fc.bias``; timm's of type
+    D ``conv1.0.weight`` and ``layer2.0.downsample.1.weight``. Kernels are transposed from
     ``[out, in, height, width]`` and ``[out, in]``; ``num_batches_tracked``, which nothing here needs, is passed over.
     Every other tensor and every leaf must find its partner, of the same shape. Files never run code: a pickle is
     refused, and no tensor is read before its shape is known to be that of its leaf.

@@ -203,6 +203,9 @@ ELSEWHERE = {
         "tests/ablation/test_tricks.py": "ablation.merge ablation.settings_grid ablation.variants",
         "tests/analysis/test_cost.py": "analysis.count_macs",
         "tests/analysis/test_count.py": "analysis.count analysis.receptive_fields",
+        "tests/analysis/test_look.py": """analysis.diagnose analysis.effective_field analysis.grad_cam
+            analysis.grad_cam_plus_plus analysis.gradient_alarm analysis.gradient_norms analysis.latency
+            analysis.throughput""",
         "tests/data/test_dataset.py": "data.digits data.fashion_mini data.load data.tfds_set",
         "tests/data/test_nearest.py": "data.nearest_source",
         "tests/experiments/test_main.py": "data.fake",
