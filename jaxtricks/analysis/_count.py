@@ -64,7 +64,7 @@ class Count(NamedTuple):
     def table(self) -> str:
         """The layers as text, one a line, and the sums below."""
         head = ("layer", "kind", "output", "parameters", "MACs", "FLOPs", "bytes")
-        rows = [head]
+        rows: list[tuple[str, ...]] = [head]
         for layer in self.layers:
             shape = "x".join(map(str, layer.output))
             rows.append((layer.name, layer.kind, shape, *(f"{number:,}" for number in layer[3:])))
@@ -113,16 +113,17 @@ def count(apply: Callable, params: Any, stats: Any, image: Any, *, train: bool =
     traced = walk(partial(apply, train=train), params, stats, image)
     leaves = [*jax.tree.leaves_with_path((params, stats)), *[(None, leaf) for leaf in jax.tree.leaves(image)]]
     labels: dict[Any, str] = {}
-    parameters: Counter[str] = Counter()
+    trained: Counter[str] = Counter()
     for value, (path, leaf) in zip(traced.inputs, leaves, strict=True):
         if path is None:
             continue
         name = jax.tree_util.keystr(path[1:-1], simple=True, separator="/")
         labels[value] = name
-        parameters[name] += leaf.size if path[0].idx == 0 else 0  # of statistics none is trained
-    layers = _by_layer(traced, labels, parameters)
-    sums = (sum(getattr(layer, field) for layer in layers) for field in ("parameters", "macs", "flops", "bytes"))
-    return Count(tuple(layers), *sums, _peak(traced))
+        trained[name] += leaf.size if path[0].idx == 0 else 0  # of statistics none is trained
+    layers = _by_layer(traced, labels, trained)
+    fields = ("parameters", "macs", "flops", "bytes")
+    parameters, macs, flops, size = (sum(getattr(layer, field) for layer in layers) for field in fields)
+    return Count(tuple(layers), parameters, macs, flops, size, _peak(traced))
 
 
 def _by_layer(traced: Walk, labels: dict, parameters: Counter) -> list[LayerCost]:

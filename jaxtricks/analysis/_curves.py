@@ -68,15 +68,15 @@ def diagnose(
       Karpathy, CS231n: Neural networks part 3, babysitting the learning process.
     """
     loss = np.asarray(train_loss, float)
-    scores = [np.asarray(score, float) for score in (train_score, validation_score)]
+    train, validation = (np.asarray(score, float) for score in (train_score, validation_score))
     if loss.ndim != 1 or len(loss) < 4:
         raise ValueError(f"train_loss has shape {loss.shape}; allowed: four numbers or more.")
-    if len(scores[0]) != len(scores[1]) or not all(np.isfinite(score).all() for score in scores):
-        raise ValueError(f"validation_score has {len(scores[1])} entries; allowed: {len(scores[0])}, all finite.")
+    if len(train) != len(validation) or not np.isfinite([train, validation]).all():
+        raise ValueError(f"validation_score has {len(validation)} entries; allowed: {len(train)}, all finite.")
     if not chance < best:
         raise ValueError(f"best is {best!r}; allowed: greater than chance, {chance!r}.")
     check.between("gap", gap, 0.0, 1.0)
-    return [*_rate(loss), *(_capacity(*scores, chance, best, gap) if len(scores[0]) else ())]
+    return [*_rate(loss), *(_capacity(train, validation, chance, best, gap) if len(train) else ())]
 
 
 def _rate(loss: np.ndarray):

@@ -49,7 +49,7 @@ def receptive_fields(apply: Callable, params: Any, stats: Any, image: Any) -> di
       Araujo et al., Computing receptive fields of convolutional neural networks, Distill, 2019.
     """
     check.rank("image", image, 4)
-    everything = tuple(ReceptiveField(image.shape[axis], 0, 0) for axis in AXES)
+    everything = (ReceptiveField(image.shape[1], 0, 0), ReceptiveField(image.shape[2], 0, 0))
     traced = walk(partial(apply, train=False), params, stats, image)
     fields: dict[Any, Pair] = {traced.inputs[-1]: (ReceptiveField(1, 1, 0), ReceptiveField(1, 1, 0))}
     for step in traced.steps:

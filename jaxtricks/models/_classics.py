@@ -199,8 +199,9 @@ class _Stacked(nnx.Module):
         ):
             convs = []
             for i, (width, split) in enumerate(zip(widths, groups, strict=True)):
-                first = {"stride": stride, "padding": padding} if number == 1 and i == 0 else {}
-                convs.append(ConvNorm(parts, inputs, width, kernel, groups=split, bias=True, rngs=rngs, **first))
+                step, pad = (stride, padding) if number == 1 and i == 0 else (1, None)
+                conv = partial(ConvNorm, parts, inputs, width, kernel, groups=split, bias=True)
+                convs.append(conv(stride=step, padding=pad, rngs=rngs))
                 inputs = width
             setattr(self, f"stage{number}", nnx.List(convs))
         inputs *= layout.grid**2

@@ -141,7 +141,7 @@ class _DenseNet(nnx.Module):
     def __call__(self, image, *, train, key=None):
         x = nets.begin(image, self.channels, self.parts.dtype)
         taps = {}
-        x = taps["stem"] = self.stem(x, train) if self.layout.pool else self.stem(x)
+        x = taps["stem"] = self.stem(x, train) if isinstance(self.stem, ConvNorm) else self.stem(x)
         if self.layout.pool:
             x = nets.max_pool(x, 3, 2, padding=1)
         for number in range(1, len(self.layout.blocks) + 1):

@@ -116,7 +116,7 @@ class ConvNorm(nnx.Module):
         )
         self.bn = None if parts.norm is None else parts.norm(outputs, rngs=rngs)
         self.act = (lambda x: x) if linear else parts.act
-        self.span = tuple(dilation * (side - 1) + 1 - 2 * pad for side, pad in ((rows, above), (columns, left)))
+        self.span = (dilation * (rows - 1) + 1 - 2 * above, dilation * (columns - 1) + 1 - 2 * left)
 
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         fits(x, self.span)
@@ -187,13 +187,6 @@ def global_average(x: jax.Array) -> jax.Array:
     return x.mean((1, 2), dtype=jnp.float32)
 
 
-def own_key(key: Keys, name: str) -> Keys:
-    """The key, or the keys of all examples, of one named layer."""
-    if key is None:
-        return None
-    return named(key, name) if key.ndim == 0 else jax.vmap(lambda k: named(k, name))(key)
-
-
 def dropped(key: Keys, name: str, x: jax.Array, rate: float, train: bool) -> jax.Array:
     """Dropout in training, with the key of the layer of this name."""
     if not (train and rate):
@@ -208,12 +201,12 @@ def branch_dropped(key: Keys, name: str, x: jax.Array, rate: float, train: bool)
     return stochastic_depth(_needed(key, name), x, rate=rate)
 
 
-def _needed(key, name):
+def _needed(key: Keys, name: str) -> jax.Array:
     if key is None:
         raise ValueError(
             "key is None; allowed: a key, or one for each image, when a rate of dropping is > 0 in training."
         )
-    return own_key(key, name)
+    return named(key, name) if key.ndim == 0 else jax.vmap(lambda k: named(k, name))(key)
 
 
 def divisible(value: float, divisor: int = 8) -> int:
@@ -232,7 +225,7 @@ def logits_of(head: Callable, features: jax.Array) -> jax.Array:
     return head(features).astype(jnp.float32)
 
 
-def positive_widths(name: str, widths: Sequence[int]) -> None:
+def positive_widths(name: str, widths: Sequence[Any]) -> None:
     """Raise ValueError unless there are some, all integers of 1 or more."""
     flat = [w for row in widths for w in (row if isinstance(row, tuple) else (row,))]
     if not flat or any(isinstance(w, bool) or int(w) != w or w < 1 for w in flat):

@@ -143,8 +143,8 @@ class _Block(nnx.Module):
         layer = partial(ConvNorm, parts, inputs, outputs, linear=True, rngs=rngs)
         self.conv3 = layer(3, stride=stride)
         self.conv1 = None if parts.norm is None else layer(1, stride=stride)
-        passes = parts.norm is not None and inputs == outputs and stride == 1
-        self.identity = parts.norm(outputs, rngs=rngs) if passes else None
+        passes = inputs == outputs and stride == 1
+        self.identity = parts.norm(outputs, rngs=rngs) if passes and parts.norm else None
         self.act = parts.act
 
     def __call__(self, x, train):

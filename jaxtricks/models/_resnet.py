@@ -201,7 +201,7 @@ class _Block(nnx.Module):
             rngs=rngs,
         )
         self.last_bn = None if parts.norm is None else parts.norm(outputs, rngs=rngs)
-        if switches.zero_gamma:
+        if switches.zero_gamma and self.last_bn is not None:
             self.last_bn.scale[...] = jnp.zeros_like(self.last_bn.scale[...])
         self.gate = None if switches.attention is None else switches.attention(outputs, rngs=rngs)
         self.pool = stride if switches.d and stride > 1 else 1

@@ -38,11 +38,11 @@ class VovLayout(NamedTuple):
     effective: bool = False
 
 
-WIDE = {"inner": (128, 160, 192, 224), "widths": (256, 512, 768, 1024)}
+VOVNET39 = VovLayout((1, 1, 2, 2), (128, 160, 192, 224), (256, 512, 768, 1024))
 VOV_LAYOUTS = {
-    "vovnet39": VovLayout((1, 1, 2, 2), **WIDE),
-    "vovnet57": VovLayout((1, 1, 4, 3), **WIDE),
-    "ese_vovnet39": VovLayout((1, 1, 2, 2), **WIDE, effective=True),
+    "vovnet39": VOVNET39,
+    "vovnet57": VOVNET39._replace(blocks=(1, 1, 4, 3)),
+    "ese_vovnet39": VOVNET39._replace(effective=True),
     "vovnet_mini": VovLayout((1, 1), (8, 12), (24, 32), layers=3, stem=(8, 8, 16), strides=(1, 1, 1)),
 }
 
