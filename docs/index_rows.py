@@ -410,11 +410,13 @@ ROWS = (
         "costs by layer, operations, bytes; formulas with and without bias",
         "analysis.count, analysis.Count, analysis.LayerCost, analysis.conv_cost, analysis.dense_cost, "
         "analysis.norm_cost, analysis.Cost",
+        also=("inspect",),
     ),
     Row(
         "Q2",
         "receptive field of every tap, by formula and, effective, by gradient",
         "analysis.receptive_fields, analysis.effective_field",
+        also=("inspect",),
     ),
     Row("Q3", "Grad-CAM, Grad-CAM++ over any tap", "analysis.grad_cam, analysis.grad_cam_plus_plus"),
     Row("Q4", "learning curves: rates, overfit, underfit", "analysis.diagnose, analysis.Finding"),
@@ -429,8 +431,18 @@ ROWS = (
         "latency, throughput, use of the machine",
         "analysis.latency, analysis.throughput, analysis.utilization, analysis.Latency, analysis.Throughput",
     ),
-    Row("Q8", "gradients by layer, and an alarm", "analysis.gradient_norms, analysis.gradient_alarm"),
-    Row("Q9", "dead units, sparsity, concentration of responses", "analysis.unit_activity, analysis.Activity"),
+    Row(
+        "Q8",
+        "gradients by layer, and an alarm",
+        "analysis.gradient_norms, analysis.gradient_alarm",
+        also=("inspect",),
+    ),
+    Row(
+        "Q9",
+        "dead units, sparsity, concentration of responses",
+        "analysis.unit_activity, analysis.Activity",
+        also=("inspect",),
+    ),
     Row("R", "stages over one state", "train.fit (a list of epochs and recipes)"),
     Row(
         "R",
