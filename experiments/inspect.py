@@ -44,8 +44,7 @@ def main(options: Options) -> Path:
     """Inspect the network; returns the page that was written."""
     cli.choice("--model", options.model, cli.NETWORKS)
     dataset = data.load(options.data, size=options.size)
-    cli.task_of(dataset)  # data without classes are refused
-    model = cli.network(options.model, dataset)(classes=dataset.classes, channels=dataset.shape[-1])
+    model = cli.network(options.model, dataset)(classes=cli.task_of(dataset).outputs, channels=dataset.shape[-1])
     shapes = jax.eval_shape(model.init, jax.random.key(options.seed))
     one = jax.ShapeDtypeStruct((1, *dataset.shape), jnp.float32)
     cost = analysis.count(model.apply, *shapes, one)

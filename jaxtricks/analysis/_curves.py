@@ -87,18 +87,18 @@ def _rate(loss: np.ndarray):
         yield Finding("rate too high", f"the loss {where}", "Divide the learning rate by ten; add warm-up or clipping.")
         return
     fall, half = begin - end, loss[len(loss) // 2]
-    told = f"the loss goes {begin:.3g}, {half:.3g} (half-way), {end:.3g}"
+    seen = f"the loss goes {begin:.3g}, {half:.3g} (half-way), {end:.3g}"
     if fall > 0:
         late = (half - end) / fall
         line = np.linspace(begin, end, len(loss))
         if late > 0.4 and fall < 0.5 * begin and np.abs(loss - line).max() < 0.1 * fall:
             yield Finding(
-                "rate too low", f"{told}: a straight line", "Multiply the learning rate by three, or train longer."
+                "rate too low", f"{seen}: a straight line", "Multiply the learning rate by three, or train longer."
             )
         early = (begin - loss[-(-len(loss) // 10)]) / fall
         if early > 0.5 and late < 0.02 and end > 0.2 * begin:
             yield Finding(
-                "rate too high later", f"{told}: flat", "Lower the rate where the curve is flat: steps or a cosine."
+                "rate too high later", f"{seen}: flat", "Lower the rate where the curve is flat: steps or a cosine."
             )
         jump = np.abs(np.diff(loss) - np.diff(line)).mean() if len(loss) > 8 else 0.0
         if jump > 0.25 * fall:
@@ -108,9 +108,9 @@ def _rate(loss: np.ndarray):
 
 
 def _capacity(train, validation, chance, best, gap):
-    told = f"{train[-1]:.2f} in training, {validation[-1]:.2f} in validation"
+    seen = f"{train[-1]:.2f} in training, {validation[-1]:.2f} in validation"
     share = (train[-1] - validation[-1]) / (best - chance)
     if share > gap:
-        yield Finding("overfit", told, OVERFIT)
+        yield Finding("overfit", seen, OVERFIT)
     elif max(train[-1], validation[-1]) - chance < 0.5 * (best - chance):
-        yield Finding("underfit", told, UNDERFIT)
+        yield Finding("underfit", seen, UNDERFIT)

@@ -109,12 +109,12 @@ def gradient_alarm(norms: Mapping[str, Any], *, ratio: float = 1e3) -> str | Non
         raise ValueError(f"ratio is {ratio!r}; allowed: greater than 1.")
     (first, *_, last), values = norms, [float(value) for value in norms.values()]
     begin, end = values[0], values[-1]
-    told = f"{begin:.1e} in {first}, {end:.1e} in {last}"
+    seen = f"{begin:.1e} in {first}, {end:.1e} in {last}"
     broken = [name for name, value in zip(norms, values, strict=True) if not value < float("inf")]
     if broken:
         return f"The gradient is not finite in {broken[0]}."
     if begin * ratio <= end:
-        return f"Gradients vanish with depth: {told}. Try batch normalisation, shortcuts, ReLU, He's initialisation."
+        return f"Gradients vanish with depth: {seen}. Try batch normalisation, shortcuts, ReLU, He's initialisation."
     if begin >= ratio * end:
-        return f"Gradients explode with depth: {told}. Try clipping, normalisation, a smaller initial variance."
+        return f"Gradients explode with depth: {seen}. Try clipping, normalisation, a smaller initial variance."
     return None
