@@ -88,8 +88,11 @@ ROWS = (
     Row("B7", "forget-gate bias", "init.forget_bias"),
     Row(
         "B8",
-        "weights of torchvision's and timm's ResNets",
-        "init.load_pretrained, init.from_pretrained, init.save_pretrained, init.PretrainedMismatchError",
+        "weights of torchvision's and timm's networks",
+        "init.load_pretrained, init.from_pretrained, init.save_pretrained, init.PretrainedMismatchError, "
+        "init.alexnet_names, init.cspnet_names, init.densenet_names, init.googlenet_names, init.inception_v3_names, "
+        "init.mobilenet_v1_names, init.mobilenet_v2_names, init.preact_names, init.repvgg_names, "
+        "init.squeezenet_names, init.vgg_names, init.vovnet_names",
         also=("finetune",),
     ),
     Row(
@@ -146,7 +149,11 @@ ROWS = (
         "BlurPool, squeeze-excite, ECA, space to depth",
         "layers.blur_pool, layers.SqueezeExcite, layers.EfficientChannelAttention, layers.space_to_depth",
     ),
-    Row("F1", "ResNet 18 to 152, CIFAR sizes; B, C, D", "models.resnet, models.LAYOUTS, models.Layout"),
+    Row(
+        "F1",
+        "ResNet 18 to 152, CIFAR sizes; B, C, D; ResNeXt, wide; attention, blur, dilation, stochastic depth",
+        "models.resnet, models.LAYOUTS, models.Layout",
+    ),
     Row("F3", "several layers before the classifier, or for each pixel", "models.fuse_taps, models.hyper_columns"),
     Row("F2", "a Flax module as pure functions", "models.functional, models.Model", also=("bag_of_tricks",)),
     Row(
@@ -157,6 +164,54 @@ ROWS = (
         also=("init",),
     ),
     Row("F+", "feature pyramid with a head for boxes", "models.detector", also=("detect",)),
+    Row("F4", "LeNet-5: 61,706 parameters", "models.lenet5"),
+    Row(
+        "F4",
+        "AlexNet: 61.1 M parameters, 0.71 G multiply-accumulates; VGG 11 to 19, with and without BN: 132.9 M, 7.6 G "
+        "(11), 138.4 M, 15.5 G (16); a deep one from a shallow one",
+        "models.stacked, models.CONV_LAYOUTS, models.ConvLayout, init.grown",
+    ),
+    Row("F4", "network in network: 0.97 M", "models.nin, models.NIN_CIFAR, models.NIN_MINI"),
+    Row(
+        "F4",
+        "GoogLeNet: 7.0 M, 1.6 G (without BN, kernels of 5x5)",
+        "models.googlenet, models.INCEPTION_LAYOUTS, models.InceptionLayout",
+    ),
+    Row(
+        "F4",
+        "Inception-v3: 23.8 M, 5.7 G; auxiliary classifier 3.3 M",
+        "models.inception_v3, models.INCEPTION_V3_LAYOUTS, models.InceptionV3Layout",
+    ),
+    Row("F4", "highway network", "models.highway, models.HIGHWAY_MINI"),
+    Row(
+        "F4",
+        "DenseNet-121, 169, 201: 8.0 M, 2.8 G; 14.1 M, 3.4 G; 20.0 M, 4.3 G",
+        "models.densenet, models.DENSE_LAYOUTS, models.DenseLayout",
+    ),
+    Row("F4", "SqueezeNet 1.1: 1.24 M, 0.35 G", "models.squeezenet, models.SQUEEZENET, models.SQUEEZENET_MINI"),
+    Row(
+        "F4",
+        "MobileNet v1, v2: 4.2 M, 0.57 G; 3.5 M, 0.30 G",
+        "models.mobilenet, models.MOBILE_LAYOUTS, models.MobileLayout",
+    ),
+    Row("F4", "CSP-ResNet-50: 21.6 M, 3.5 G", "models.cspnet, models.CSP_LAYOUTS, models.CspLayout"),
+    Row(
+        "F4",
+        "VoVNet-39: 22.6 M, 7.1 G; version 2: 24.6 M",
+        "models.vovnet, models.VOV_LAYOUTS, models.VovLayout",
+    ),
+    Row(
+        "F4",
+        "RepVGG-A0: 9.1 M, 1.5 G; as one branch 8.3 M, 1.4 G",
+        "models.repvgg, models.merge_branches, models.REP_LAYOUTS, models.RepLayout",
+    ),
+    Row(
+        "F4",
+        "pre-activation ResNet-50: 25.5 M, 4.1 G; WRN-28-10: 36.5 M, 5.2 G (32x32)",
+        "models.preact, models.PREACT_LAYOUTS, models.PreactLayout",
+    ),
+    Row("F4", "airbench94: 1.97 M", "models.airbench, models.AIRBENCH94"),
+    Row("F4", "all networks by the names of --model", "models.NETWORKS"),
     Row(
         "G",
         "composition",
@@ -517,10 +572,42 @@ ROWS = (
         also=("bag_of_tricks",),
     ),
     Row(
+        "Q1",
+        "costs by layer, operations, bytes; formulas with and without bias",
+        "analysis.count, analysis.Count, analysis.LayerCost, analysis.conv_cost, analysis.dense_cost, "
+        "analysis.norm_cost, analysis.Cost",
+        also=("inspect",),
+    ),
+    Row(
+        "Q2",
+        "receptive field of every tap, by formula and, effective, by gradient",
+        "analysis.receptive_fields, analysis.effective_field",
+        also=("inspect",),
+    ),
+    Row("Q3", "Grad-CAM, Grad-CAM++ over any tap", "analysis.grad_cam, analysis.grad_cam_plus_plus"),
+    Row("Q4", "learning curves: rates, overfit, underfit", "analysis.diagnose, analysis.Finding"),
+    Row(
         "Q5",
         "learning rate finder: J3 as a command, with a plot",
         "analysis.lr_range_test, analysis.RangeTest",
         also=("lr_range",),
+    ),
+    Row(
+        "Q6",
+        "latency, throughput, use of the machine",
+        "analysis.latency, analysis.throughput, analysis.utilization, analysis.Latency, analysis.Throughput",
+    ),
+    Row(
+        "Q8",
+        "gradients by layer, and an alarm",
+        "analysis.gradient_norms, analysis.gradient_alarm",
+        also=("inspect",),
+    ),
+    Row(
+        "Q9",
+        "dead units, sparsity, concentration of responses",
+        "analysis.unit_activity, analysis.Activity",
+        also=("inspect",),
     ),
     Row("R", "stages over one state", "train.fit (a list of epochs and recipes)"),
     Row(

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from jaxtricks import data, models, tasks, train
 from jaxtricks._command import Options, Preset, UsageError, choice, choices
@@ -12,9 +11,7 @@ from jaxtricks.ablation.results import forward_cost
 from jaxtricks.ablation.variants import Setting, Variant
 from jaxtricks.tricks.trick import Ladder, Trick
 
-NETWORKS: dict[str, partial[Any]] = {name: partial(models.resnet, layout) for name, layout in models.LAYOUTS.items()}
-NETWORKS |= {name: partial(models.plain, widths) for name, widths in models.WIDTHS.items()}
-NETWORKS |= {"perceptron": partial(models.perceptron, (256,)), "logistic": partial(models.perceptron, ())}
+NETWORKS = models.NETWORKS
 PRECISIONS = {"float32": train.FLOAT32, "bfloat16": train.BFLOAT16, "float16": train.FLOAT16}
 
 

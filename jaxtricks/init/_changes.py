@@ -57,6 +57,43 @@ def zero_last(params: Tree, pattern: str) -> Tree:
     return _change(params, pattern, lambda path, leaf: jnp.zeros_like(leaf))
 
 
+def grown(params: Tree, trained: Tree) -> Tree:
+    """Start a deep network from a trained shallow one, as the first deep VGGs did: what both have is taken over.
+
+    Args:
+      params: nested dicts of arrays: fresh weights of the deep network.
+      trained: those of the shallow one.
+
+    Returns:
+      ``params``, with the leaves of ``trained`` that stand at the same path and have the same shape and dtype.
+
+    Raises:
+      ValueError: if there is no such leaf, or all are: nothing would be taken over, or nothing would be new.
+
+    Example:
+      >>> from jaxtricks import init
+      >>> shallow, deep = {"a": jnp.ones(2)}, {"a": jnp.zeros(2), "b": jnp.zeros(3)}
+      >>> init.grown(deep, shallow)
+      {'a': Array([1., 1.], dtype=float32), 'b': Array([0., 0., 0.], dtype=float32)}
+
+    Reference:
+      Simonyan and Zisserman, Very deep convolutional networks, arXiv 1409.1556, section 3.1.
+    """
+    old = {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(trained)}
+
+    def shared(path, leaf):
+        other = old.get(jax.tree_util.keystr(path))
+        return other is not None and (other.shape, other.dtype) == (leaf.shape, leaf.dtype)
+
+    taken = [shared(path, leaf) for path, leaf in jax.tree.leaves_with_path(params)]
+    if not any(taken) or all(taken):
+        raise ValueError(
+            f"trained shares {sum(taken)} of {len(taken)} leaves with params; allowed: some of them, and not all."
+        )
+    take = lambda path, leaf: old[jax.tree_util.keystr(path)] if shared(path, leaf) else leaf  # noqa: E731
+    return jax.tree.map_with_path(take, params)
+
+
 def forget_bias(params: Tree, *, value: float = 1.0) -> Tree:
     """Set the bias of the forget gates of every LSTM, so that it remembers at first.
 

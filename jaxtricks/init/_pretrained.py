@@ -17,9 +17,11 @@ Tree = dict[str, Any]
 
 LISTED = 20  # mismatches that an error spells out; it counts them all
 FLOATS = {"F64", "F32", "F16", "BF16", "float64", "float32", "float16"}
+GATE = {"squeeze": "fc1", "excite": "fc2"}
 LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
-TO_OURS = {4: (2, 3, 1, 0), 2: (1, 0)}  # OIHW to HWIO, [out, in] to [in, out]
-TO_TORCH = {4: (3, 2, 0, 1), 2: (1, 0)}
+TO_OURS = {4: (2, 3, 1, 0), 3: (2, 1, 0), 2: (1, 0)}  # OIHW to HWIO, OIW to WIO, [out, in] to [in, out]
+TO_TORCH = {4: (3, 2, 0, 1), 3: (2, 1, 0), 2: (1, 0)}
+Names = Callable[[Iterable[str]], dict[str, str]]
 
 
 class PretrainedMismatchError(ValueError):
@@ -27,12 +29,13 @@ class PretrainedMismatchError(ValueError):
 
 
 def load_pretrained(
-    variables: tuple[Tree, Tree], path: str | os.PathLike, *, skip: Sequence[str] = ()
+    variables: tuple[Tree, Tree], path: str | os.PathLike, *, skip: Sequence[str] = (), names: Names | None = None
 ) -> tuple[Tree, Tree]:
-    """Parameters and batch statistics of a residual network from a file with torchvision's or timm's names.
+    """Parameters and batch statistics of a network from a file with torchvision's or timm's names.
 
-    Both call a tensor ``layer1.0.conv2.weight``, ``layer2.0.downsample.0.weight``, ``bn1.running_var``, ``fc.bias``;
-    timm's networks of type D ``conv1.0.weight`` and ``layer2.0.downsample.1.weight``. Kernels are transposed from
+    ``init.densenet_names`` and its kin have those of each family. Without they are a residual network's: both call a
+    tensor ``layer1.0.conv2.weight``, ``layer2.0.downsample.0.weight``, ``bn1.running_var``, ``fc.bias``; timm's of type
+    D ``conv1.0.weight`` and ``layer2.0.downsample.1.weight``. Kernels are transposed from
     ``[out, in, height, width]`` and ``[out, in]``; ``num_batches_tracked``, which nothing here needs, is passed over.
     Every other tensor and every leaf must find its partner, of the same shape. Files never run code: a pickle is
     refused, and no tensor is read before its shape is known to be that of its leaf.
@@ -43,11 +46,13 @@ def load_pretrained(
     ``resnet34`` none. Nor does it say how images were scaled: see the page of the weights.
 
     Args:
-      variables: ``(params, stats)`` of a ``models.resnet``, as ``model.init(key)`` gives them; their shapes, from
+      variables: ``(params, stats)`` of a model, as ``model.init(key)`` gives them; their shapes, from
         ``jax.eval_shape``, are enough where nothing is skipped.
       path: a ``.safetensors`` file (extra ``weights``) or an ``.npz`` file, with numbers of 16 to 64 bits.
       skip: regular expressions, searched in the paths of the leaves (``head/kernel``, ``stage1/0/last_bn/mean``); what
         they take keeps its value, whatever the file holds for it: ``("^head/",)`` for another number of classes.
+      names: ``paths of all leaves -> {path: name in the file}``, such as ``init.densenet_names``; None for a
+        ``models.resnet``.
 
     Returns:
       ``(params, stats)`` in the structure and dtypes of ``variables``: what ``train.fit`` takes as ``initial``.
@@ -65,8 +70,9 @@ def load_pretrained(
     leaves = {_path(keys): leaf for tree in variables for keys, leaf in jax.tree.leaves_with_path(tree)}
     kept = _kept(leaves, skip)
     with opened(path) as (headers, read):
-        names = torch_names(leaves, pooled=any(name.endswith(".downsample.2.weight") for name in headers))
-        wrong = list(_mismatches(leaves, kept, names, headers))
+        pooled = any(name.endswith(".downsample.2.weight") for name in headers)
+        called = torch_names(leaves, pooled=pooled) if names is None else names(leaves)
+        wrong = list(_mismatches(leaves, kept, called, headers))
         if wrong:
             more = [f"and {len(wrong) - LISTED} more."] if len(wrong) > LISTED else []
             count = f"{len(wrong)} place{'s' * (len(wrong) > 1)}"
@@ -76,29 +82,32 @@ def load_pretrained(
         def load(keys, leaf):
             if _path(keys) in kept:
                 return leaf
-            array = read(names[_path(keys)])
+            array = read(called[_path(keys)])
+            array = array.reshape(array.shape[: len(leaf.shape)])  # a dense layer may be a 1x1 convolution there
             return jnp.asarray(array.transpose(TO_OURS.get(array.ndim, range(array.ndim))), leaf.dtype)
 
         params, stats = (jax.tree.map_with_path(load, tree) for tree in variables)
     return params, stats
 
 
-def from_pretrained(build: Callable, path: str | os.PathLike, *, skip: Sequence[str] = (), **options: Any) -> Any:
+def from_pretrained(
+    build: Callable, path: str | os.PathLike, *, skip: Sequence[str] = (), names: Names | None = None, **options: Any
+) -> Any:
     """A network whose fresh weights are those of a file: a recipe's ``model`` for fine-tuning.
 
     ``replace(recipe, model=partial(init.from_pretrained, recipe.model, "resnet50.npz", skip=("^head/",)))`` starts each
     seed from the file, with a head of its own. A recipe's description holds the path, not what the file holds.
 
     Args:
-      build: ``(**options) -> Model`` of a residual network.
-      path, skip: as for ``load_pretrained``; what skip takes is drawn afresh.
+      build: ``(**options) -> Model``.
+      path, skip, names: as for ``load_pretrained``; what skip takes is drawn afresh.
       options: for build.
 
     Returns:
       The Model that build gives, with another ``init``; errors of ``load_pretrained`` are raised there.
     """
     model = build(**options)
-    return model._replace(init=lambda key: load_pretrained(model.init(key), path, skip=skip))
+    return model._replace(init=lambda key: load_pretrained(model.init(key), path, skip=skip, names=names))
 
 
 def save_pretrained(variables: tuple[Tree, Tree], path: str | os.PathLike, *, pooled: bool = False) -> None:
@@ -156,6 +165,8 @@ def torch_names(paths: Iterable[str], *, pooled: bool) -> dict[str, str]:
             r"stage(\d+)/(\d+)/shortcut/(conv|bn)",
             lambda s, b, kind: f"layer{s}.{b}.downsample.{pooled + (kind == 'bn')}",
         ),
+        (r"stage(\d+)/(\d+)/gate/(squeeze|excite)", lambda s, b, kind: f"layer{s}.{b}.se.{GATE[kind]}"),
+        (r"stage(\d+)/(\d+)/gate/conv", lambda s, b: f"layer{s}.{b}.se.conv"),
         (r"head", lambda: "fc"),
     )
     names = {}
@@ -193,7 +204,7 @@ def _mismatches(leaves: Tree, kept: set[str], names: dict[str, str], headers: di
         wanted = tuple(shape[axis] for axis in TO_TORCH.get(len(shape), range(len(shape))))
         if name not in headers:
             yield f"{name}, for {path}: missing."
-        elif headers[name].shape != wanted:
+        elif headers[name].shape not in (wanted, (*wanted, 1, 1) if len(wanted) == 2 else wanted):
             yield f"{name}, for {path}: shape {headers[name].shape}; allowed: {wanted}."
         elif headers[name].dtype not in FLOATS:
             yield f"{name}, for {path}: dtype {headers[name].dtype}; allowed: {', '.join(sorted(FLOATS))}."

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxtricks import check
+from jaxtricks.layers._conv_gradient import conv as convolve
 from jaxtricks.models._functional import Model, functional
 
 HEAD = jax.nn.initializers.normal(0.01)
@@ -92,7 +93,17 @@ class _Tower(nnx.Module):
     """3x3 convolutions with group normalisation and ReLU."""
 
     def __init__(self, width, depth, dtype, rngs):
-        conv = partial(nnx.Conv, width, width, (3, 3), padding=1, use_bias=False, kernel_init=HEAD, dtype=dtype)
+        conv = partial(
+            nnx.Conv,
+            width,
+            width,
+            (3, 3),
+            padding=1,
+            use_bias=False,
+            kernel_init=HEAD,
+            dtype=dtype,
+            conv_general_dilated=convolve,
+        )
         self.convs = nnx.List([conv(rngs=rngs) for _ in range(depth)])
         self.norms = nnx.List([nnx.GroupNorm(width, num_groups=8, rngs=rngs) for _ in range(depth)])
 
@@ -104,7 +115,7 @@ class _Tower(nnx.Module):
 
 class _Head(nnx.Module):
     def __init__(self, inputs, classes, width, depth, anchors, centered, prior, dtype, rngs):
-        conv = partial(nnx.Conv, dtype=dtype, rngs=rngs)
+        conv = partial(nnx.Conv, dtype=dtype, rngs=rngs, conv_general_dilated=convolve)
         self.lateral = nnx.List([conv(n, width, (1, 1)) for n in inputs])
         self.smooth = nnx.List([conv(width, width, (3, 3), padding=1) for _ in inputs])
         self.score_tower = _Tower(width, depth, dtype, rngs)

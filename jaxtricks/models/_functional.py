@@ -7,6 +7,11 @@ import jax
 from flax import nnx
 
 Tree = dict[str, Any]
+LARGEST = 1024  # pixels, where the search for the smallest image ends
+
+
+class TooSmallError(ValueError):
+    """A window does not fit into a map: the image is too small for the network's strides."""
 
 
 class Model(NamedTuple):
@@ -31,7 +36,7 @@ def functional(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
 
     Args:
       build: ``rngs -> module``; the module is called as ``module(image, train=bool, key=key)`` and returns
-        ``(logits, taps)``.
+        ``(logits, taps)``. Where it raises TooSmallError, the error says which image would do.
 
     Returns:
       The two pure functions.
@@ -51,11 +56,40 @@ def functional(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
         return _plain(params), _plain(stats)
 
     def apply(params: Tree, stats: Tree, image: jax.Array, *, train: bool, key: jax.Array | None = None):
-        module = nnx.merge(graph, _filled(params_shape, params), _filled(stats_shape, stats))
-        logits, taps = module(image, train=train, key=key)
+        def call(image, train=train, key=key):
+            module = nnx.merge(graph, _filled(params_shape, params), _filled(stats_shape, stats))
+            return module(image, train=train, key=key), module
+
+        try:
+            (logits, taps), module = call(image)
+        except TooSmallError:
+            side = _smallest(lambda x: call(x, train=False, key=None)[0], image)
+            fitting = f"{side} x {side} pixels or more" if side else f"an image that fits {LARGEST} x {LARGEST} windows"
+            raise ValueError(f"image has shape {image.shape}; allowed: {fitting}.") from None
         return (logits, taps), _plain(nnx.state(module, nnx.BatchStat))
 
     return Model(init, apply)
+
+
+def _smallest(call: Callable, image: Any) -> int:
+    """Rows and columns of the smallest square image whose maps hold every window; 0 if there is none."""
+
+    def fits(side):
+        try:
+            jax.eval_shape(call, jax.ShapeDtypeStruct((1, side, side, image.shape[-1]), image.dtype))
+        except TooSmallError:
+            return False
+        return True
+
+    low, high = 0, 1
+    while not fits(high):
+        low, high = high, 2 * high
+        if high > LARGEST:
+            return 0
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return high
 
 
 def _plain(state: nnx.State) -> Tree:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxtricks.layers._conv import check_map
+from jaxtricks.layers._conv_gradient import conv
 from jaxtricks.models._functional import Model, functional
 
 HE_NORMAL = jax.nn.initializers.variance_scaling(2.0, "fan_in", "normal")
@@ -61,7 +62,8 @@ class _LeNet(nnx.Module):
         options = {"kernel_init": kernel_init, "dtype": dtype, "rngs": rngs}
         first, second, units = widths
         layers = ((channels, first), (first, second))
-        self.convs = nnx.List([nnx.Conv(i, o, (5, 5), padding="VALID", **options) for i, o in layers])
+        layer = partial(nnx.Conv, kernel_size=(5, 5), padding="VALID", conv_general_dilated=conv, **options)
+        self.convs = nnx.List([layer(i, o) for i, o in layers])
         left = ((size - 4) // 2 - 4) // 2
         self.hidden = nnx.List([nnx.Linear(left * left * second, units, **options)])
         self.head = nnx.Linear(units, classes, **options)

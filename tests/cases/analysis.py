@@ -22,6 +22,11 @@ CURVE = {
 }
 
 CASES = {
+    "analysis.conv_cost": Case(
+        {}, {"inputs": 4, "outputs": 6, "kernel": (3, 3), "size": (5, 7), "groups": 2, "bias": True}, host=True
+    ),
+    "analysis.dense_cost": Case({}, {"inputs": 4, "outputs": 6, "bias": False}, host=True),
+    "analysis.norm_cost": Case({}, {"features": 4, "size": (5, 7)}, host=True),
     "analysis.count_parameters": Case({"params": {"kernel": LEAF, "bias": LEAF}}, host=True),
     "analysis.gradient_rank": Case(
         {"gradient": Array(("D", "C"), edges=("zeros", "equal", "high", "tiny", "one row zero"))},
@@ -42,6 +47,12 @@ CASES = {
         {}, WINDOW, call=lambda **window: analysis.receptive_field([Window(**window)] * 2), host=True
     ),
     "analysis.steepest": Case(CURVE, host=True),
+    "analysis.unit_activity": Case(
+        {"activation": Array(("B", "N", "D"), edges=("zeros", "equal", "high", "low", "tiny"))},
+        gradient=False,
+        holds=lambda shares: all((0 <= share).all() and (share <= 1).all() for share in shares),
+    ),
+    "analysis.utilization": Case(options={"macs": 9, "seconds": 1.0, "peak": 1e9}, host=True),
     "analysis.valley": Case(CURVE, host=True),
     "analysis.variance_by_depth": Case(
         {"key": Key()},

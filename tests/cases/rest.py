@@ -304,6 +304,10 @@ ELSEWHERE = {
         "tests/analysis/test_cost.py": "analysis.count_macs",
         "tests/metrics/test_coco.py": "metrics.bootstrap",
         "tests/tricks/test_detecting.py": "data.shapes models.detector",
+        "tests/analysis/test_count.py": "analysis.count analysis.receptive_fields",
+        "tests/analysis/test_look.py": """analysis.diagnose analysis.effective_field analysis.grad_cam
+            analysis.grad_cam_plus_plus analysis.gradient_alarm analysis.gradient_norms analysis.latency
+            analysis.throughput""",
         "tests/data/test_dataset.py": "data.digits data.fashion_mini data.load data.tfds_set",
         "tests/data/test_nearest.py": "data.nearest_source",
         "tests/data/test_sampling.py": """data.batch_composition data.bounded_batches data.class_balanced data.deferred
@@ -320,6 +324,9 @@ ELSEWHERE = {
         "tests/models/test_fusion.py": "models.fuse_taps models.hyper_columns",
         "tests/models/test_pretrained.py": "init.from_pretrained init.load_pretrained init.save_pretrained",
         "tests/models/test_resnet.py": "models.functional",
+        "tests/models/test_families.py": """init.grown models.airbench models.cspnet models.densenet models.googlenet
+            models.highway models.inception_v3 models.lenet5 models.merge_branches models.mobilenet models.nin
+            models.preact models.repvgg models.squeezenet models.stacked models.vovnet""",
         "tests/optim/test_paths.py": "optim.decay_mask optim.layer_rates optim.leaf_table optim.path_mask",
         "tests/test_init.py": "init.zero_gamma init.zero_last",
         "tests/test_keys_and_check.py": """check.between check.boolean check.floating check.integer check.min_rank
