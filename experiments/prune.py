@@ -34,7 +34,7 @@ def weights(scope, share):
 
 
 def filters(criterion, scope, share):
-    """The filters that the criterion finds least important."""
+    """The filters of smallest importance by the criterion."""
     step = partial(thinning.thinned, criterion=criterion, share=share / 100, scope=scope)
     return Scheme([Step(step, EPOCHS)])
 

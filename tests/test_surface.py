@@ -158,7 +158,7 @@ def test_an_extra_that_a_message_names_exists():
 def test_the_script_of_the_readme_is_what_ci_runs():
     """In an empty folder, with the installed wheel; CI extracts it with the command that stands there."""
     ci = (ROOT / ".ci/run").read_text("utf-8")
-    (command,) = re.findall(r"(?m)^(sed .*README\.md.*) >.*mine\.py", ci)
+    (command,) = re.findall(r"(?m)^ *(sed .*README\.md.*) >.*mine\.py", ci)
     script = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     readme = (ROOT / "README.md").read_text("utf-8")
     assert f"<!-- own trick -->\n```python\n{script}```" in readme

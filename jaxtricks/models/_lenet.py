@@ -74,8 +74,8 @@ class _LeNet(nnx.Module):
         if image.shape[1:3] != (self.size, self.size):
             raise ValueError(f"image has shape {image.shape}; allowed: {self.size} x {self.size} pixels.")
         x, taps = image.astype(self.dtype), {}
-        for number, conv in enumerate(self.convs, 1):
-            x = taps[f"conv{number}"] = jax.nn.relu(conv(x))
+        for number, layer in enumerate(self.convs, 1):
+            x = taps[f"conv{number}"] = jax.nn.relu(layer(x))
             x = nnx.max_pool(x, (2, 2), strides=(2, 2))
         x = jax.nn.relu(self.hidden[0](x.reshape(x.shape[0], -1)))
         taps["features"] = x

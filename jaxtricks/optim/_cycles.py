@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxtricks import check
-from jaxtricks.optim._schedules import check_run, least_steps
+from jaxtricks.optim._schedules import check_run, long_enough
 
 
 def restarts(
@@ -123,6 +123,6 @@ def one_cycle(
     check.between("rise", rise, 0.0, 1.0)
     fits = lambda length: 0 < int(rise * length) < length  # noqa: E731
     if not fits(steps):
-        up, hint = int(rise * steps), least_steps(steps, fits)
+        up, hint = int(rise * steps), long_enough(steps, fits)
         raise ValueError(f"rise is {rise!r}, {up} of {steps} steps up; allowed: 1 step up and 1 down or more.{hint}")
     return optax.cosine_onecycle_schedule(steps, peak, rise, div_factor, final_div_factor)

@@ -71,7 +71,7 @@ def step_decay(
     if not fits(steps):
         raise ValueError(
             f"fractions is {tuple(fractions)}, steps {points} of {steps}; "
-            f"allowed: increasing steps after {begin} and before {steps}.{least_steps(steps, fits)}"
+            f"allowed: increasing steps after {begin} and before {steps}.{long_enough(steps, fits)}"
         )
     return optax.piecewise_constant_schedule(peak, {point - begin: factor for point in points})
 
@@ -158,7 +158,7 @@ def stable_decay(
     check.between("decay", decay, 0.0, 1.0)
     line, fits = round(decay * steps), lambda length: 0 < round(decay * length) <= length - begin
     if not fits(steps):
-        hint = least_steps(steps, fits)
+        hint = long_enough(steps, fits)
         raise ValueError(f"decay is {decay!r}, {line} of {steps} steps; allowed: 1 to {steps - begin} steps.{hint}")
     return optax.linear_schedule(peak, end * peak, line, steps - begin - line)
 
@@ -216,10 +216,10 @@ def check_run(peak: float, steps: int, steps_per_epoch: int | None = None, begin
     check.between("begin", begin, 0, steps - 1)
 
 
-def least_steps(steps: int, fits: Callable[[int], bool]) -> str:
+def long_enough(steps: int, fits: Callable[[int], bool]) -> str:
     """For an error: from which length on a run is long enough, if that is not far away."""
-    least = next((length for length in range(steps + 1, steps + 10_000) if fits(length)), None)
-    return "" if least is None else f" A run of {least} steps or more is long enough."
+    shortest = next((length for length in range(steps + 1, steps + 10_000) if fits(length)), None)
+    return "" if shortest is None else f" A run of {shortest} steps or more is long enough."
 
 
 def _points(fractions: Sequence[float], steps: int) -> list[int]:
