@@ -73,7 +73,7 @@ def test_the_table_by_hand():
     [
         ({"seeds": 0}, "--seeds is 0"),
         ({"epochs": float("inf")}, "--epochs is inf"),
-        ({"data": "digits", "networks": ("LeNet",)}, "--networks is 'LeNet'; allowed: tiny"),
+        ({"data": "digits", "networks": ("LeNet",)}, "--networks is 'LeNet'; allowed: 'tiny'"),
         ({"data": "digits", "only": ("unit",)}, "Perhaps you meant 'units'"),
     ],
 )
