@@ -5,7 +5,7 @@ filter (BWN), or three values (ternary); or kernels of int8. Of BNN the activati
 them. The classifier and the scales of BN stay as they are. On AlexNet XNOR-Net's paper has 56.6 % without, 56.8 with
 BWN, 35.4 with BinaryConnect, 27.9 with BNN and 44.2 with XNOR. Differences are to the baseline.
 
-Not run yet beyond a small form; the table comes with the long run.
+Not run: only its first row was trained, in a small form. The table comes with the long run.
 
     python -m experiments.binary
 """

@@ -1,9 +1,22 @@
-"""How small LeNet-300-100 and LeNet-5 can be made without a loss of accuracy: Deep Compression, and others.
+r"""How small LeNet-300-100 and LeNet-5 can be made without a loss of accuracy: Deep Compression, and others.
 
 Deep Compression on MNIST: LeNet-300-100 1,070 kB to 27 kB (40 times; 32 without Huffman), error 1.64 to 1.58 %; LeNet-5
 1,720 kB to 44 kB (39 times), 0.80 to 0.74 %.
 
-    python -m experiments.compress
+Here on Fashion-MNIST, which is harder. Share, rates and bits of "pruned gradually, 5 bits" were chosen on 3,000 held-out
+images with seed 0; where one leaves more weights than the paper, it is for that. The first row is trained on for as
+many epochs at the same rate. Bytes are those of files that were loaded again and gave the same logits. Zeros save no
+time: the arrays are as large as they were.
+
+Measured with the command below, 4 paired seeds, 30,000 training and 10,000 test images of Fashion-MNIST, on two cores
+of an AMD EPYC (jax 0.10.2) that other jobs shared. The other rows and LeNet-5 are not run yet.
+
+    python -m experiments.compress --data fashion_mnist.npz --images 30000 --networks LeNet-300-100 \
+        --only "pruned gradually, 5 bits"
+
+                                  bytes  smaller  weights  before   after  difference [95 %]
+    trained on                1,066,797     1.0x  100.0 %   88.80   88.66
+    pruned gradually, 5 bits     34,048    31.3x   11.5 %   88.27   88.22  -0.44 [-0.84, -0.05]
 """
 
 from functools import partial

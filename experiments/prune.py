@@ -4,7 +4,7 @@ A network of three convolutions is trained, then pruned at once, and trained on 
 rate. Pruned weights are zeros in arrays of the same size: the file becomes smaller, the time of a batch does not.
 Filters that go make arrays, file and time smaller. Differences are to the network that is trained on as it is.
 
-Not run yet beyond a small form; the table comes with the long run.
+Not run: the table comes with the long run.
 
     python -m experiments.prune
 """
@@ -34,7 +34,7 @@ def weights(scope, share):
 
 
 def filters(criterion, scope, share):
-    """The filters of smallest importance by the criterion."""
+    """The filters that the criterion ranks lowest."""
     step = partial(thinning.thinned, criterion=criterion, share=share / 100, scope=scope)
     return Scheme([Step(step, EPOCHS)])
 

@@ -228,8 +228,7 @@ def table(cells: Mapping[str, Sequence[Any]], *, plain: int) -> str:
     reference, *_ = cells
     width = max(map(len, cells))
     mean = lambda name, key: float(np.mean([getattr(cell, key) for cell in cells[name]]))  # noqa: E731
-    head = f"{'':{width}}     bytes  smaller  weights      MACs   time  before   after  difference [95 %]"
-    lines = [head]
+    lines = [f"{'':{width}}     bytes  smaller  weights      MACs   time  before   after  difference [95 %]"]
     for name, row in cells.items():
         if errors := [cell for cell in row if isinstance(cell, str)]:
             lines.append(f"{name:{width}}  not possible: {errors[0]}")

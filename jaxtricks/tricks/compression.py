@@ -70,7 +70,14 @@ def begin(recipe: Recipe, variables: tuple[Tree, Tree]) -> Network:
 
 
 def itself(tree):
-    """The tree."""
+    """The tree, as the ``pack`` of a network whose file holds its parameters.
+
+    Args:
+      tree: of parameters.
+
+    Returns:
+      It.
+    """
     return tree
 
 
