@@ -12,14 +12,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
-import optax
 import tyro
 from rich.console import Console
 
-from jaxtricks import analysis, data
-from jaxtricks.ablation import cli
+from jaxtricks import data
+from jaxtricks.ablation import cli, inspection
 
 
 @dataclass(frozen=True)
@@ -44,41 +41,16 @@ def main(options: Options) -> Path:
     """Inspect the network; returns the page that was written."""
     cli.choice("--model", options.model, cli.NETWORKS)
     dataset = data.load(options.data, size=options.size)
-    model = cli.network(options.model, dataset)(classes=cli.task_of(dataset).outputs, channels=dataset.shape[-1])
-    shapes = jax.eval_shape(model.init, jax.random.key(options.seed))
-    one = jax.ShapeDtypeStruct((1, *dataset.shape), jnp.float32)
-    cost = analysis.count(model.apply, *shapes, one)
-    fields = analysis.receptive_fields(model.apply, *shapes, one)
-    print(cost.table())
-
-    image = jnp.asarray(dataset.train["image"][: options.images]) / 255
-    labels = jnp.asarray(dataset.train["label"][: options.images])
-    image = (image - image.mean((0, 1, 2), keepdims=True)) / image.std((0, 1, 2), keepdims=True)
-    params, stats = jax.jit(model.init)(jax.random.key(options.seed))
-
-    @jax.jit
-    def look(params):
-        def loss(params):
-            (logits, taps), _ = model.apply(params, stats, image, train=True, key=jax.random.key(1))
-            return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean(), taps
-
-        gradients, taps = jax.grad(loss, has_aux=True)(params)
-        return analysis.gradient_norms(gradients), {name: analysis.unit_activity(tap) for name, tap in taps.items()}
-
-    norms, activity = look(params)
-    norms = {layer.name: norms[layer.name] for layer in cost.layers if layer.name in norms}  # as they run
-    sees = [f"{name}: {rows.size} x {columns.size}, every {rows.stride}" for name, (rows, columns) in fields.items()]
-    does = [f"{name}: {float(a.dead):.0%} dead, {float(a.sparsity):.0%} zeros" for name, a in activity.items()]
-    falls = [f"{name}: {float(norm):.2e}" for name, norm in norms.items()]
-    alarm = analysis.gradient_alarm(norms) if len(norms) > 1 else None
-    falls.append(alarm or "Neither vanishes nor explodes.")
-    parts = {"Costs": [cost.table()], "Receptive fields, in pixels": sees, "Responses": does, "Gradients, RMS": falls}
-    body = "".join(f"<h2>{name}</h2><pre>{html.escape(chr(10).join(text))}</pre>" for name, text in parts.items())
+    build = cli.network(options.model, dataset)
+    model = build(classes=cli.task_of(dataset).outputs, channels=dataset.shape[-1])
+    parts = inspection.inspected(model, dataset, images=options.images, seed=options.seed)
+    text = {name: html.escape("\n".join(lines)) for name, lines in parts.items()}
+    title = html.escape(f"{options.model} on {options.data}")
+    body = "".join(f"<h2>{name}</h2><pre>{lines}</pre>" for name, lines in text.items())
     options.out.mkdir(parents=True, exist_ok=True)
     page = options.out / "inspect.html"
-    title = html.escape(f"{options.model} on {options.data}")
     page.write_text(f'<!doctype html><meta charset="utf-8"><title>{title}</title><h1>{title}</h1>{body}', "utf-8")
-    print(f"{alarm or ''}\nwritten: {page}".strip())
+    print(*parts["Costs"], f"written: {page}", sep="\n")
     return page
 
 

@@ -86,8 +86,8 @@ def googlenet(
       axis_name: mesh axis over which batch statistics are averaged, inside shard_map and pmap.
 
     Returns:
-      The model. Taps: ``stem``, ``stage1``, ... ``[B, H, W, D]``, ``features`` ``[B, D]``, and ``auxiliary1``, ...
-      ``[B, C]``, logits that a loss may add with a weight of 0.3 (where nothing uses them, they cost nothing).
+      The model. Taps: ``stem``, ``stage1``, ... ``[B, H, W, D]``, ``features`` ``[B, D]``, and, in training,
+      ``auxiliary1``, ... ``[B, C]``, logits that a loss may add with a weight of 0.3.
 
     Raises:
       ValueError: if a width, a rate or ``classes`` is out of range; when called, if the image is too small.
@@ -186,7 +186,7 @@ class _GoogLeNet(nnx.Module):
             for block in getattr(self, f"stage{place}"):
                 number += 1
                 x = block(x, train)
-                if number in self.layout.auxiliary:
+                if train and number in self.layout.auxiliary:
                     name = f"auxiliary{1 + self.layout.auxiliary.index(number)}"
                     taps[name] = auxiliary.pop(0)(x, train, key, name)
             taps[f"stage{place}"] = x

@@ -70,8 +70,8 @@ def inception_v3(
       axis_name: mesh axis over which batch statistics are averaged, inside shard_map and pmap.
 
     Returns:
-      The model. Taps: ``stem``, ``stage1``, ``stage2``, ``stage3`` ``[B, H, W, D]``, ``features`` ``[B, D]``, and
-      ``auxiliary1`` ``[B, C]`` if the layout has it: logits that a loss may add with a weight of 0.4.
+      The model. Taps: ``stem``, ``stage1``, ``stage2``, ``stage3`` ``[B, H, W, D]``, ``features`` ``[B, D]``, and,
+      in training, ``auxiliary1`` ``[B, C]`` if the layout has it: logits that a loss may add with a weight of 0.4.
 
     Raises:
       ValueError: if a width, a rate or ``classes`` is out of range; when called, if the image is too small.
@@ -227,7 +227,7 @@ class _InceptionV3(nnx.Module):
         taps["stem"] = x
         for number in (1, 2, 3):
             x = taps[f"stage{number}"] = nets.through(x, getattr(self, f"stage{number}"), train)
-            if number == 2 and self.auxiliary is not None:
+            if train and number == 2 and self.auxiliary is not None:
                 taps["auxiliary1"] = self.auxiliary(x, train)
         features = taps["features"] = nets.global_average(x)
         return nets.logits_of(self.head, nets.dropped(key, "head", features, self.rate, train)), taps

@@ -23,7 +23,7 @@ PUBLISHED = {
     "alexnet": (61_100_840, 0.714e9, 224, 1000),
     "vgg11": (132_863_336, 7.609e9, 224, 1000),
     "vgg16_bn": (138_365_992, 15.470e9, 224, 1000),
-    "googlenet_torchvision": (13_004_888, None, 224, 1000),
+    "googlenet_torchvision": (13_004_888, 1.498e9, 224, 1000),
     "inception_v3": (27_161_264 - 3_326_696, 5.713e9, 299, 1000),  # without the auxiliary classifier
     "squeezenet": (1_235_496, 0.349e9, 224, 1000),
     "mobilenet_v2": (3_504_872, 0.301e9, 224, 1000),
@@ -213,7 +213,7 @@ def test_logits_are_theirs(name, tmp_path):
     logits = jax.jit(lambda x: model.apply(params, stats, x, train=False)[0][0])(golden.photographs(name))
     expected = np.array(STORED[name]["logits"])
     assert np.abs(logits - expected).max() <= golden.NEAR * np.abs(expected).max()
-    assert np.abs(expected[0] - expected[1]).max() > 1e-2 * np.abs(expected).max()  # the images matter
+    assert np.abs(expected[0] - expected[1]).max() > 2 * golden.NEAR * np.abs(expected).max()  # the images matter
 
 
 SMALL = {  # name: size of the image, of classes; every family, as the command line has it
