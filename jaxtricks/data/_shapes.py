@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from jaxtricks.data._columns import DataError, Split
+from jaxtricks.data._columns import DataError
 from jaxtricks.data._dataset import Dataset, from_columns
 
 SEEN = 0.4  # the share of an item's pixels that later items must leave uncovered
@@ -57,18 +57,21 @@ def shapes(
     splits = []
     for number, (split, count) in enumerate(zip((dataset.train, dataset.test), images, strict=True)):
         rng = np.random.default_rng((seed, number))
-        rows = [_canvas(rng, split, kinds, size=size, objects=objects, scale=scale) for _ in range(count)]
+        columns = {name: split[name] for name in ("image", "label")}
+        if not all(isinstance(column, np.ndarray) for column in columns.values()):
+            raise DataError(f"{dataset.name} is decoded when it is read; allowed: images in memory.")
+        rows = [_canvas(rng, columns, kinds, size=size, objects=objects, scale=scale) for _ in range(count)]
         splits.append({name: np.stack([row[name] for row in rows]) for name in rows[0]})
     return from_columns(f"{dataset.name}, shapes", *splits, classes=max(kinds) + 1)
 
 
-def _canvas(rng: np.random.Generator, split: Split, kinds: tuple[int, ...], *, size, objects, scale) -> dict:
+def _canvas(rng: np.random.Generator, items: dict, kinds: tuple[int, ...], *, size, objects, scale) -> dict:
     image = rng.integers(0, 41, (size, size)).astype(np.uint8)
     owner = np.zeros((size, size), np.uint8)  # of each pixel: 0, or 1 + the item's number
     labels, areas = [], []
     for _ in range(rng.integers(1, objects + 1)):
-        row = rng.integers(len(split))
-        item = _scaled(np.asarray(split["image"][row])[..., 0], rng.uniform(*scale))
+        row = rng.integers(len(items["label"]))
+        item = _scaled(items["image"][row, ..., 0], rng.uniform(*scale))
         solid = item > 15
         height, width = item.shape
         for _ in range(TRIES):
@@ -79,7 +82,7 @@ def _canvas(rng: np.random.Generator, split: Split, kinds: tuple[int, ...], *, s
             if solid.any() and (seen >= SEEN * np.array([*areas, solid.sum()])).all():
                 owner = covered
                 image[y : y + height, x : x + width][solid] = item[solid]
-                labels.append(kinds[int(split["label"][row])])
+                labels.append(kinds[int(items["label"][row])])
                 areas.append(int(solid.sum()))
                 break
     box, label = np.zeros((objects, 4), np.float32), np.zeros(objects, np.int32)

@@ -176,6 +176,9 @@ def multilevel_roi(
     low = check.at_least("low", low)
     if not isinstance(features, (list, tuple)) or not features:
         raise ValueError(f"features is {type(features).__name__}; allowed: a list of one level or more.")
+    for one_level in features:
+        check.rank("features", one_level, 3)
+        check.shape("features", one_level, (None, None, jnp.shape(features[0])[-1]))
     high = low + len(features) - 1
     boxes = _arguments.boxes("boxes", boxes, rank=2)
     level = fpn_level(boxes, low=low, high=high, canonical=canonical, canonical_level=canonical_level)

@@ -102,8 +102,8 @@ def coco_map(
       seed: of the bootstrap, an integer of 0 or more.
 
     Returns:
-      CocoMap. An image without a detection or an object counts as it is. Of equal scores the earlier image, then the
-      earlier detection comes first.
+      CocoMap; NaN where there is no object. An image without a detection or an object counts as it is. Of equal
+      scores the earlier image, then the earlier detection comes first.
 
     Raises:
       ValueError: on wrong shapes, dtypes or options, or if a valid box is not finite or inverted, a valid score is NaN

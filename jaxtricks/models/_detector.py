@@ -77,8 +77,8 @@ def detector(
 
     def init(key):
         keys = jax.random.split(key)
-        parts = {"backbone": backbone.init(keys[0]), "head": head.init(keys[1])}
-        return tuple({name: part[i] for name, part in parts.items()} for i in range(2))
+        (body, of_body), (top, of_top) = backbone.init(keys[0]), head.init(keys[1])
+        return {"backbone": body, "head": top}, {"backbone": of_body, "head": of_top}
 
     def apply(params, stats, image, *, train, key=None):
         (_, maps), of_backbone = backbone.apply(params["backbone"], stats["backbone"], image, train=train, key=key)

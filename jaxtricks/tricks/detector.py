@@ -77,7 +77,7 @@ class Detector:
         """Anchors ``[A, 4]``, centres ``[A, 2]`` and strides ``[A]`` of all cells, and ``sizes``, anchors a level."""
         anchors, points, strides, sizes = [], [], [], []
         for stride in self.strides:
-            shape = tuple(-(-side // stride) for side in self.size)
+            shape = (-(-self.size[0] // stride), -(-self.size[1] // stride))
             scales, ratios = ((2.0,), (1.0,)) if self.anchor_free else (self.scales, self.ratios)
             anchors.append(
                 detection.anchors(shape, stride=stride, scales=tuple(s * stride for s in scales), ratios=ratios)

@@ -27,7 +27,6 @@ PAIRS = Array(("B", 4), boxes, lead=True, boxes=True)
 MANY = Array(("N", 4), boxes, boxes=True)
 SCORES = Array(("N",), uniform, edges=("zeros", "ones", "equal", "tiny"))
 LABELS = Array(("N",), dtypes="iu", classes="C")
-VALID = Array(("N",), lambda rng, shape: rng.random(shape) < 0.7, dtypes="b")
 MAP = Array(("H", "W", "K"), uniform, edges=("zeros", "ones", "equal"))
 LEFT_OUT = Says("its four numbers are finite")
 MATCHED = Says("not valid, not finite or without an area is matched to nothing")
@@ -35,11 +34,10 @@ INFINITE = Says("finite for all boxes of finite area")
 Measure = partial(Case, {"a": PAIRS, "b": PAIRS}, rows=True, empty="B", gradient=INFINITE)
 Suppress = partial(
     Case,
-    {"boxes": MANY, "scores": SCORES, "labels": LABELS, "valid": VALID},
+    {"boxes": MANY, "scores": SCORES},
     {"max_output": 8},
     nan=LEFT_OUT,
     inf=LEFT_OUT,
-    labels=Says("boxes of different labels leave each other alone"),
     empty="N",
     gradient=False,
     holds=lambda index, score, valid: (np.diff(valid.astype(int)) <= 0).all() and not index[~valid].any(),
@@ -103,7 +101,7 @@ CASES = {
         holds=within(0, np.inf),
     ),
     "detection.heatmap_targets": Case(
-        {"boxes": MANY, "labels": LABELS, "valid": VALID},
+        {"boxes": MANY, "labels": LABELS},
         {"shape": (4, 5), "stride": 2.0, "classes": 5},
         nan=Says("not valid, not finite or without an area"),
         inf=Says("not valid, not finite or without an area"),
@@ -158,17 +156,16 @@ CASES = {
     ),
     "detection.soft_nms": Suppress(),
     "detection.vote": Case(
-        {"kept": BOXES, "boxes": MANY, "scores": SCORES, "valid": VALID},
+        {"kept": BOXES, "boxes": MANY, "scores": SCORES},
         nan=LEFT_OUT,
         inf=LEFT_OUT,
         empty="MN",
     ),
     "detection.weighted_fusion": Case(
-        {"boxes": MANY, "scores": SCORES, "labels": LABELS, "valid": VALID},
+        {"boxes": MANY, "scores": SCORES},
         {"models": 2, "max_output": 8},
         nan=LEFT_OUT,
         inf=LEFT_OUT,
-        labels=Says("boxes of different labels are never fused"),
         empty="N",
     ),
 }

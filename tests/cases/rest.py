@@ -33,7 +33,6 @@ SAMPLES = Array(("N",), uniform, edges=("equal",), dtypes="fiubc")
 
 
 CHANCES = Array(("B", "C"), lambda rng, shape: rng.dirichlet(np.ones(shape[-1]), size=shape[0]))
-ROWS = Array(("B",), lambda rng, shape: rng.random(shape) < 0.7, dtypes="b")
 DETECTIONS = {
     "boxes": Array(("B", "N", 4), boxes, dtypes="fiu"),
     "scores": Array(("B", "N"), uniform, dtypes="fiu", edges=("zeros", "equal")),
@@ -178,7 +177,7 @@ CASES = {
     ),
     "metrics.brier": Case({"probabilities": CHANCES, "labels": LABEL}, rows=True, empty="B", holds=within(0, 2)),
     "metrics.calibration_bins": Case(
-        {"probabilities": CHANCES, "labels": LABEL, "valid": ROWS},
+        {"probabilities": CHANCES, "labels": LABEL},
         empty="B",
         nan=Says("a probability is NaN makes the last confidence NaN"),
         inf=Says("rows of sum 1"),
@@ -203,7 +202,7 @@ CASES = {
         finite=Says("NaN where there is no"),
     ),
     "metrics.confusion_matrix": Case(
-        {"predicted": LABEL, "labels": LABEL, "valid": ROWS},
+        {"predicted": LABEL, "labels": LABEL},
         {"classes": 5},
         empty="B",
         labels=Says("counts nowhere"),
