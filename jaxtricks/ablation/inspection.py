@@ -2,10 +2,11 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxtricks import analysis
-from jaxtricks.data import Dataset
+from jaxtricks.data import Dataset, readable
 from jaxtricks.models import Model
 
 
@@ -21,12 +22,13 @@ def inspected(model: Model, dataset: Dataset, *, images: int, seed: int) -> dict
     Returns:
       Lines by title.
     """
-    shapes = jax.eval_shape(model.init, jax.random.key(seed))
+    weights = jax.eval_shape(model.init, jax.random.key(seed))
     one = jax.ShapeDtypeStruct((1, *dataset.shape), jnp.float32)
-    cost = analysis.count(model.apply, *shapes, one)
-    fields = analysis.receptive_fields(model.apply, *shapes, one)
-    image = jnp.asarray(dataset.train["image"][:images]) / 255
-    labels = jnp.asarray(dataset.train["label"][:images])
+    cost = analysis.count(model.apply, weights[0], weights[1], one)
+    fields = analysis.receptive_fields(model.apply, weights[0], weights[1], one)
+    rows = np.arange(min(images, len(dataset.train)))
+    image = jnp.asarray(readable(dataset.train, rows)) / 255
+    labels = jnp.asarray(readable(dataset.train, rows, column="label")[: len(image)])
     image = (image - image.mean((0, 1, 2), keepdims=True)) / image.std((0, 1, 2), keepdims=True)
     params, stats = jax.jit(model.init)(jax.random.key(seed))
 

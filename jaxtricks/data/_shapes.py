@@ -57,8 +57,8 @@ def shapes(
     splits = []
     for number, (split, count) in enumerate(zip((dataset.train, dataset.test), images, strict=True)):
         rng = np.random.default_rng((seed, number))
-        columns = {name: split[name] for name in ("image", "label")}
-        if not all(isinstance(column, np.ndarray) for column in columns.values()):
+        columns = {name: column for name in ("image", "label") if isinstance(column := split[name], np.ndarray)}
+        if len(columns) < 2:
             raise DataError(f"{dataset.name} is decoded when it is read; allowed: images in memory.")
         rows = [_canvas(rng, columns, kinds, size=size, objects=objects, scale=scale) for _ in range(count)]
         splits.append({name: np.stack([row[name] for row in rows]) for name in rows[0]})

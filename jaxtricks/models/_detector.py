@@ -86,7 +86,7 @@ def detector(
         (out, pyramid), of_head = head.apply(params["head"], stats["head"], levels, train=train)
         return (out, maps | pyramid), {"backbone": of_backbone, "head": of_head}
 
-    return Model(init, apply)
+    return Model(init, apply)  # pyright: ignore[reportArgumentType]
 
 
 class _Tower(nnx.Module):

@@ -77,7 +77,7 @@ class Detector:
         """Anchors ``[A, 4]``, centres ``[A, 2]`` and strides ``[A]`` of all cells, and ``sizes``, anchors a level."""
         anchors, points, strides, sizes = [], [], [], []
         for stride in self.strides:
-            shape = (-(-self.size[0] // stride), -(-self.size[1] // stride))
+            shape: tuple[int, int] = (-(-self.size[0] // stride), -(-self.size[1] // stride))
             scales, ratios = ((2.0,), (1.0,)) if self.anchor_free else (self.scales, self.ratios)
             anchors.append(
                 detection.anchors(shape, stride=stride, scales=tuple(s * stride for s in scales), ratios=ratios)
@@ -192,9 +192,8 @@ def coco(rows, *, classes: int, field: str):
     Returns:
       A number.
     """
-    return getattr(
-        metrics.coco_map(**{name: np.asarray(value) for name, value in rows.items()}, classes=classes), field
-    )
+    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in rows.items()}
+    return getattr(metrics.coco_map(**arrays, classes=classes), field)
 
 
 def task(plan: Detector) -> train.Task:
