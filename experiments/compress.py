@@ -3,8 +3,8 @@ r"""How small LeNet-300-100 and LeNet-5 can be made without a loss of accuracy: 
 Deep Compression on MNIST: LeNet-300-100 1,070 kB to 27 kB (40 times; 32 without Huffman), error 1.64 to 1.58 %; LeNet-5
 1,720 kB to 44 kB (39 times), 0.80 to 0.74 %.
 
-Here on Fashion-MNIST, harder. Share, rates and bits of "pruned gradually, 5 bits" were chosen on 3,000 held-out
-images with seed 0; where one leaves more weights than the paper, it is for that. The first row is trained on for as
+Here on Fashion-MNIST, which is harder. Share, rates and bits of "pruned gradually, 5 bits" were chosen on 3,000
+held-out images with seed 0, and leave more weights than the paper's. The first row is trained on for as
 many epochs at the same rate. Bytes are those of files that were loaded again and gave the same logits. Zeros save no
 time: the arrays are as large as they were.
 

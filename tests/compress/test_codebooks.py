@@ -57,6 +57,8 @@ def test_the_gradient_of_a_codebook_is_summed_over_those_that_share_a_value():
     wanted = [by_weight[code.indices == k].sum() for k in range(4)]
     np.testing.assert_allclose(gradient, wanted, rtol=1e-5)
     np.testing.assert_allclose(compress.codebook_gradient(by_weight, code.indices, size=4), wanted, rtol=1e-5)
+    left_out = compress.codebook_gradient(jnp.float32([1, 2, 4]), jnp.array([0, 9, -1]), size=2)
+    assert left_out.tolist() == [1, 0]
 
 
 def test_a_network_is_trained_through_its_codes():

@@ -9,12 +9,12 @@ import pytest
 
 from jaxtricks import compress, models
 
-IMAGE = np.random.default_rng(0).normal(size=(2, 16, 16, 1)).astype(np.float32)
+IMAGE = np.random.default_rng(0).normal(size=(2, 20, 20, 1)).astype(np.float32)
 BASIC = models.Layout((2, 1), (4, 6), bottleneck=False, stem=(3, 1), pool=False)
 BOTTLENECK = models.Layout((2, 1), (4, 6), bottleneck=True, stem=(5, 2), pool=True)
 NETWORKS = {
-    "perceptron": lambda: models.perceptron((6, 5), size=256, classes=3),
-    "lenet": lambda: models.lenet((3, 4, 6), classes=3, size=16),
+    "perceptron": lambda: models.perceptron((6, 5), size=400, classes=3),
+    "lenet": lambda: models.lenet((3, 4, 6), classes=3, size=20),
     "plain": lambda: models.plain((4, 6), classes=3, channels=1),
     "plain without norm": lambda: models.plain((4, 6), classes=3, channels=1, norm=None),
     "basic blocks": lambda: models.resnet(BASIC, classes=3, channels=1),
@@ -99,7 +99,7 @@ def test_layers_joined_wrongly_are_an_error_though_their_sizes_agree():
 
 
 def test_an_activation_that_does_not_map_0_to_0_is_found():
-    model = models.perceptron((6,), size=256, classes=3, activation=jax.nn.sigmoid)
+    model = models.perceptron((6,), size=400, classes=3, activation=jax.nn.sigmoid)
     params, stats = model.init(jax.random.key(0))
     with pytest.raises(compress.GraphError, match="does not map 0 to 0"):
         compress.verify_graph(model.apply, params, stats, compress.graph_of(params, stats), IMAGE)
