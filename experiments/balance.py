@@ -4,7 +4,7 @@ The tail is that of ``imbalance`` at a factor of 100; test classes are of one si
 rows of a wrong prior take the training shares the other way round, and show what that costs. The last rows have members
 trained on balanced parts of the data (easy ensemble). Columns as in ``ensembles``.
 
-Not measured yet; the command below has been started with a few epochs only, to see that every row runs.
+Not measured yet. The rows of the four seeds have trained; those of the balanced parts have never been run to the end.
 
     python -m experiments.balance
 """

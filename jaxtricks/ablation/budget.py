@@ -66,6 +66,7 @@ class Budget:
         self.work, self.one = work, one
         self.most = MOST if most is None else most
         self.earlier = self._read()
+        self._reached = of_first(lambda: max(FLOOR, self.earlier.seeds))
         self.seeds, self.pace, self.stopped = 0, 0.0, ""
 
     @property
@@ -77,7 +78,7 @@ class Budget:
         """The seeds that there are in any case: what was reached before, two at least; all of them without a clock."""
         if self.minutes is None:
             return range(self.most)
-        blocks = -(-max(FLOOR, self.earlier.seeds) // self.block)
+        blocks = -(-self._reached // self.block)
         return range(min(self.most, blocks * self.block))
 
     def next(self) -> range:
@@ -98,7 +99,7 @@ class Budget:
           good: cells of the block that did not fail; without any no other block is begun.
         """
         self.seeds, self.pace = seeds[-1] + 1, pace
-        if not good:
+        if not of_first(lambda: good):
             self.stopped = "every row failed"
 
     def seconds_of_more(self, left: float, pace: float) -> float:

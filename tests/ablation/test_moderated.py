@@ -81,6 +81,16 @@ def test_without_a_bound_it_is_limma(case):
     np.testing.assert_allclose(squeeze(variances, df, prior.variance, prior.df), case["posterior"], rtol=1e-6)
 
 
+def test_variances_that_are_correlated_spread_less_than_they_differ():
+    """A share of 0.25 of the noise is common to all rows, and is missing from the spread of the logarithms."""
+    case = GOLDEN[0]
+    correlation = np.where(np.eye(10) > 0, 1.0, 0.25)
+    prior = fit_prior(case["variances"], case["df"], correlation=correlation)
+    excess = special.polygamma(1, case["prior_df"] / 2) + 0.25 * special.polygamma(1, 1.5)
+    assert prior.df == pytest.approx(2 * trigamma_inverse(excess), rel=1e-6)
+    assert prior.weight < fit_prior(case["variances"], case["df"]).weight
+
+
 def test_moderated_by_hand():
     # Variances 1, 1, 4 with 2 degrees each: e = log s^2 + 0.5772, trigamma(1) = 1.6449; var(log s^2) = 0.6406 is less,
     # so that d0 is infinite, g = 4^(1/3) exp(0.5772) = 2.8275, and 1 / b = 1 / 10 + 1.6449 / 3 / 2.
