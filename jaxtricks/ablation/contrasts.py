@@ -144,7 +144,7 @@ def groups_of(correlation: np.ndarray) -> list[np.ndarray]:
     Returns:
       The places of the rows of each group.
     """
-    count, label = connected_components(correlation > 0, directed=False)
-    groups = [np.flatnonzero(label == i) for i in range(count)]
+    count, component = connected_components(correlation > 0, directed=False)
+    groups = [np.flatnonzero(component == i) for i in range(count)]
     small = [group for group in groups if group.size < ENOUGH]
     return [group for group in groups if group.size >= ENOUGH] + ([np.concatenate(small)] if small else [])

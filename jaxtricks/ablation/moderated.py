@@ -14,7 +14,7 @@ quiet one, and being one logarithm among many it does not ruin the others. ``tes
 simulates the errors, the coverage and the power.
 
 What of the noise this covers: the seeds, that is weights, order and draws. Both arms of a pair are tested on the same
-images, so that most of what the choice of a test set adds to an accuracy cancels in a difference; what is left of it, a
+images, so that most of what the choice of a test set adds to a figure cancels in a difference; what is left of it, a
 trick that suits these test images better than others like them, is the same for every seed and in no interval here.
 """
 

@@ -49,8 +49,8 @@ def gather(
     model: str,
     sd_assumed: dict,
     resolvable: float,
-    budget: dict,
-    costs: Mapping[str, dict[str, int]],
+    budget: dict | None = None,
+    costs: Mapping[str, dict[str, int]] | None = None,
     margin: float | None = None,
 ) -> dict:
     """Every cell there is, as the one dict that the report is made from.
@@ -63,7 +63,7 @@ def gather(
       sd_assumed: ``value`` and ``from`` of the spread of paired differences that was assumed before the run.
       resolvable: the smallest effect that follows from it, in the unit of the headline.
       budget: minutes that were asked for, why there are no more seeds, and seconds of each part, for the reader.
-      costs: ``forward_cost`` of each row by name.
+      costs: ``forward_cost`` of each row by name, where it is known already.
       margin: the largest difference that counts as no effect, in the same unit; None: 0.5 points for percent.
 
     Returns:
@@ -94,7 +94,7 @@ def gather(
                 "cells": good,
                 "failed": [cell for cell in runs if "error" in cell],
                 "cost": {
-                    **costs[variant.name],
+                    **(forward_cost(variant.recipe, source) if costs is None else costs[variant.name]),
                     "train_flops": steps[0]["train_flops"] if steps else None,
                     "peak_bytes": steps[0]["peak_bytes"] if steps else None,
                     "step_ms": step_ms,

@@ -9,7 +9,7 @@ from jaxtricks.ablation.headline import Headline
 from jaxtricks.ablation.moderated import Moderated
 
 VERDICTS = ("helps", "hurts", "no effect", "not resolved")
-MARGIN = 0.5  # points of accuracy: what is no gain to speak of, unless the user says otherwise
+MARGIN = 0.5  # points: what is no gain to speak of, unless the user says otherwise
 MOST_SEEDS = 1000  # beyond which no number of seeds is named
 
 

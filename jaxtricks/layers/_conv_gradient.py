@@ -9,7 +9,14 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxtricks import check
+
 CHUNK = 16  # images in one step of the filter gradient's loop, at most
+WIDE = (
+    8,
+    32,
+)  # channels of the fast forms, the fewer and the more. Narrower ones were slower (16 -> 16: 1.5 times), and
+# their sums over positions would be split over the threads, so that the last bits would depend on their number.
 NHWC = ("NHWC", "HWIO", "NHWC")
 Pairs = tuple[tuple[int, int], tuple[int, int]]
 
@@ -48,7 +55,8 @@ def conv(
     - both gradients are laid out as the fast convolution wants them. XLA does that by itself in the main program, but
       not in the body of a loop, such as an accumulation over microbatches, where it is some ten times slower.
 
-    On other devices, and for groups, dilations, another rank or another order of axes, it is XLA's own. Under ``vmap``
+    On other devices, for kernels of fewer than 8 channels on one side or 32 on the other, and for groups, dilations,
+    another rank or another order of axes, it is XLA's own. Under ``vmap``
     with a kernel an example, such as several seeds at once, larger kernels become XLA's grouped convolution as ever.
 
     Args:
@@ -63,6 +71,7 @@ def conv(
       ``[B, H', W', D]``.
 
     Raises:
+      ValueError: if an array is not of floating point.
       ValueError, TypeError: as ``jax.lax.conv_general_dilated``.
 
     Example:
@@ -70,11 +79,16 @@ def conv(
       >>> conv(x, kernel, (1, 1), "VALID").shape
       (1, 2, 2, 5)
     """
+    for name, array in (("x", x), ("kernel", kernel)):
+        check.min_rank(name, array, 2)
+        check.floating(name, array)
     plain = (
         jnp.ndim(x) == jnp.ndim(kernel) == 4
         and feature_group_count == batch_group_count == 1
         and all(factor == 1 for dilation in (lhs_dilation, rhs_dilation) for factor in dilation or ())
         and out_sharding is None
+        and min(kernel.shape[2:]) >= WIDE[0]
+        and max(kernel.shape[2:]) >= WIDE[1]
         and lax.conv_dimension_numbers(x.shape, kernel.shape, dimension_numbers)
         == lax.conv_dimension_numbers(x.shape, kernel.shape, NHWC)
     )

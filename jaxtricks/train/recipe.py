@@ -35,7 +35,7 @@ class Recipe:
       lr: peak learning rate at this batch size.
       batch: images in a step, over all devices.
       epochs: passes over the training set, or over the rows that ``sampler`` draws; a fraction is allowed.
-      sampler: ``(seed, epoch, labels) -> rows`` that an epoch reads, in order, such as ``data.class_balanced``; every
+      sampler: ``(seed, epoch, column) -> rows`` that an epoch reads, in order, such as ``data.class_balanced``; every
         epoch has one length. None for a permutation of all rows.
       preprocess: ``(fit(images) -> stats, apply(stats, image) -> image)``; fitted on training images, applied to
         every image, in training after ``augment``.
@@ -185,14 +185,14 @@ def sampler_of(stages: Sequence[tuple[float, Recipe]]) -> Sampler | None:
       stages: ``(epochs, recipe)`` of each.
 
     Returns:
-      ``(seed, epoch, labels) -> rows``, or None where no stage has a sampler.
+      ``(seed, epoch, column) -> rows``, or None where no stage has a sampler.
     """
     samplers = [recipe.sampler for _, recipe in stages]
     ends = list(accumulate(int(epochs) for epochs, _ in stages[:-1]))
 
-    def of_stage(seed, epoch, labels):
+    def of_stage(seed, epoch, column):
         sampler = samplers[sum(epoch >= end for end in ends)]
-        return epoch_permutation(seed, epoch, len(labels)) if sampler is None else sampler(seed, epoch, labels)
+        return epoch_permutation(seed, epoch, len(column)) if sampler is None else sampler(seed, epoch, column)
 
     return None if all(sampler is None for sampler in samplers) else of_stage
 

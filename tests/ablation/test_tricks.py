@@ -1,6 +1,5 @@
 """Tricks, the rows that they make, and the display: by hand, on recipes that are never trained."""
 
-import io
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -10,12 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from rich.console import Console
 from small import recipe
 
 from jaxtricks import ablation, augment, data
-from jaxtricks.ablation import Display, Headline, SilentTrickError, Trick, cells, results, variants
-from jaxtricks.ablation.progress import Job
+from jaxtricks.ablation import SilentTrickError, Trick, cells, results, variants
 from jaxtricks.fingerprint import describe, fingerprint
 
 
@@ -133,58 +130,6 @@ def test_wrong_functions_of_a_recipe(name):
         recipe(**{name: 3})
 
 
-def records(name):
-    common = {"variant": name, "rung": 1, "seeds": [0], "epochs": 2, "steps": 10}
-    yield {"kind": "rung", **common}
-    yield {"kind": "start", "step": 0, **common}
-    yield {"kind": "progress", "step": 5, "epoch": 1.0, "images_per_second": 1234.0, **common}
-    epoch = {"epoch": 2.0, "train_loss": 0.5, "validation_accuracy": 0.75, "images_per_second": 1234.0}
-    yield {"kind": "epoch", "step": 10, "seed": 0, **epoch, **common}
-    yield {"kind": "end", "step": 10, **common}
-
-
-def test_plain_lines_where_there_is_no_terminal():
-    out = io.StringIO()
-    headline, jobs = Headline("accuracy", "%", scale=100), [Job("a", 1.0, 1), Job("b", 1.0, 1)]
-    with Display(jobs, 2, headline=headline, console=Console(file=out, width=80)) as display:
-        for record in records("a"):
-            display.log(record)
-    (line,) = out.getvalue().splitlines()
-    assert line.startswith(
-        "[1/2] a  seed 0  2 epochs  train loss 0.500  held-out accuracy 75.0 %  1,234 img/s  left 0:0"
-    )
-
-
-def test_a_moving_line_in_a_terminal():
-    out = io.StringIO()
-    console = Console(file=out, width=150, force_terminal=True, color_system=None)
-    with Display([Job("a", 1.0, 1)], 1, console=console) as display:
-        for record in list(records("a"))[:3]:
-            display.log(record)
-        display.bar.refresh()
-    text = out.getvalue()
-    for words in ("[1/1] a", "seed 0", "epoch 1.0/2", "1,234 img/s", "left", "50 %"):
-        assert words in text, words
-
-
-def test_what_is_done_counts_each_teacher_and_what_failed():
-    todo = [Job("a", 1.0, 2, teacher=10.0), Job("b", 2.0, 2, teacher=20.0), Job("c", 1.0, 3, teacher=5.0)]
-    display = Display(todo, 3, console=Console(file=io.StringIO()))
-    assert display.total == 12 + 24 + 8
-    seen = []
-    for name in ("a", "b"):
-        for record in records(name):
-            display.log(record | {"part": "teacher"})
-        seen.append(display.done)
-        for record in records(name):
-            display.log(record)
-        display.log({"kind": "failed", "variant": name, "rung": 1, "seeds": [1], "error": "NonFiniteError"})
-        seen.append(display.done)
-    display.log({"kind": "failed", "variant": "c", "rung": 3, "seeds": [0, 1, 2], "error": "its teacher"})
-    assert seen == [10, 12, 32, 36]
-    assert display.done == display.total
-
-
 def test_names_of_modes_are_those_of_the_report():
     assert ablation.MODES == ("stack", "add-one", "leave-one-out", "pairwise")
 
@@ -229,7 +174,7 @@ def test_a_setting_may_have_data_of_its_own(tmp_path, monkeypatch):
         "all": ablation.Setting(None, {"fast": LADDER["fast"]}),
         "again": ablation.Setting(None, {"smooth": LADDER["smooth"]}, lambda d: d.subset(20)),
     }
-    rows = ablation.settings_grid(recipe(), settings)
+    rows = ablation.settings_grid(recipe(batch=16), settings)
     assert [len(row.dataset(source).train) for row in rows] == [20, 20, 40, 40, 20, 20]
     held = ablation.Cells(tmp_path, source)
     paths = [held.of(row).path(row.recipe, 0) for row in rows]
@@ -247,4 +192,4 @@ def test_a_setting_may_have_data_of_its_own(tmp_path, monkeypatch):
     assert [[cell["seed"] for cell in row["cells"]] for row in found] == [[3, 4]] * 6
     assert [row["cost"]["macs"] for row in found] == [20, 20, 40, 40, 20, 20]
     assert [row["data"] and row["data"]["train"] for row in found] == [20, 20, None, None, 20, 20]
-    assert [row["cost"]["epoch_seconds"] for row in found] == [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]  # batches of 32
+    assert [row["cost"]["epoch_seconds"] for row in found] == [1.0, 1.0, 2.0, 2.0, 1.0, 1.0]  # batches of 16

@@ -238,7 +238,7 @@ def test_repeat_batch():
     [
         (lambda: augment.rand_augment(KEYS[0], IMAGE, count=0), "count"),
         (lambda: augment.rand_augment(KEYS[0], IMAGE, strength=9.0), "strength"),
-        (lambda: augment.rand_augment(KEYS[0], IMAGE[..., :1]), "image"),
+        (lambda: augment.rand_augment(KEYS[0], IMAGE[..., :2]), "image"),
         (lambda: augment.rand_augment(KEYS[0], LEVELS.astype(np.int32)), "image"),
         (lambda: augment.rand_augment(KEYS[0], IMAGE, method="cubic"), "method"),
         (lambda: augment.apply_op(IMAGE, 0, 0.5, 1, ops={}), "ops"),

@@ -56,6 +56,9 @@ SAMPLE = {
     "box_valid": Array(("N",), lambda rng, shape: rng.random(shape) < 0.7, dtypes="b"),
     "mask": Array(("M", "H", "W"), lambda rng, shape: rng.integers(0, 5, shape), dtypes="iufbc", lead=True),
 }
+GREY_OPS = {
+    name: op for name, op in augment.RAND_OPS.items() if name not in ("saturation", "contrast")
+}  # of any channels
 PCA = augment.ColorPCA(Array((3,), uniform, dtypes="fiu"), Array((3, 3), dtypes="fiu"))
 BLACK = Says("equalize alone counts it as black")
 NO_PIXEL = Says("A box with a NaN\nholds no pixel", of="box")
@@ -75,9 +78,7 @@ CASES = {
     "augment.adjust_sharpness": Image({"image": IMAGE, "factor": NUMBER}),
     "augment.alternating_flip": Image({"image": ANY, "index": INTEGER, "epoch": INTEGER}),
     "augment.alternating_flip_sample": Labels({"sample": SAMPLE | {"index": INTEGER, "epoch": INTEGER}}, empty="N"),
-    "augment.apply_op": Deep(
-        {"image": RGB, "choice": INTEGER}, {"strength": 0.5, "sign": 1.0, "ops": augment.RAND_OPS}
-    ),
+    "augment.apply_op": Deep({"image": IMAGE, "choice": INTEGER}, {"strength": 0.5, "sign": 1.0, "ops": GREY_OPS}),
     "augment.augmix": Deep({"image": IMAGE}),
     "augment.auto_augment": Deep({"image": RGB}),
     "augment.autocontrast": Image(),

@@ -22,7 +22,6 @@ NAMES = sorted(p.stem for p in (ROOT / "experiments").glob("[a-z]*.py"))
 MODULES = {name: importlib.import_module(f"experiments.{name}") for name in NAMES}
 TABLES = {name: module for name, module in MODULES.items() if hasattr(module, "PRESETS")}
 RESULTS = ROOT / "experiments/results"
-NOT_RUN = ("binary",)  # whose docstring says so, until it has its table
 
 
 def with_weights(**given):
@@ -55,7 +54,7 @@ SOURCES = {
     "ordinal": data.fake(train=128, test=16, classes=13),
     "augment": augmentation.tinted(data.load("digits").subset(130)),
 }
-NOT_RUN = ("detect",)  # their docstrings say so
+NOT_RUN = ("detect", "binary")  # their docstrings say so
 TRACED = {"finetune": "little, similar"}  # the other settings have the same rows from other weights
 SHARED = {"little, different: from scratch", "much, different: from scratch"}  # they know no source
 

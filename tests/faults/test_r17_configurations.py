@@ -354,9 +354,9 @@ WRONG = {
         "'same' left",
     ),
     # the command line
-    "--preset": typed("--preset is 'quik'; allowed: quick", preset="quik"),
+    "--preset": typed("--preset is 'quik'; allowed: 'quick'", preset="quik"),
     "--model": typed("--model is 'resnet5'; allowed: ", model="resnet5"),
-    "--data": typed("nowhere.npz", data.DataError, data="nowhere.npz"),
+    "--data": typed("nowhere.npz", data="nowhere.npz"),
     "--only": typed("--only is 'warmup'; allowed: ", only=("warmup",)),
     "--seeds": typed("--seeds is 0; allowed: greater than 0", seeds=0),
     "--epochs": typed("--epochs is nan; allowed: greater than 0", epochs=float("nan")),

@@ -11,6 +11,7 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxtricks import layers
+from jaxtricks.layers import _conv_gradient
 from jaxtricks.layers._conv_gradient import NHWC, chunk_size
 
 RANDOM = np.random.default_rng(0)
@@ -25,6 +26,11 @@ FORMS = {  # x, kernel, strides, padding
     "1x1, strides 2 and 3": ((8, 5, 7, 2), (1, 1, 2, 3), (2, 3), ((0, 0), (0, 0))),
     "1x1, padded": ((4, 3, 3, 2), (1, 1, 2, 3), (1, 1), ((1, 1), (1, 0))),
 }
+
+
+@pytest.fixture(autouse=True)
+def no_kernel_is_narrow(monkeypatch):
+    monkeypatch.setattr(_conv_gradient, "WIDE", (1, 1))
 
 
 def arrays(form):
@@ -181,3 +187,11 @@ def test_flax_calls_it():
     plain = nnx.Conv(3, 4, (3, 3), strides=2, padding=1, rngs=nnx.Rngs(0))
     x = RANDOM.normal(size=(2, 7, 7, 3)).astype(np.float32)
     np.testing.assert_allclose(module(x), plain(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("channels", "fast"), [((7, 64), False), ((8, 31), False), ((8, 32), True), ((64, 8), True)])
+def test_narrow_kernels_are_left_to_xla(channels, fast, monkeypatch):
+    monkeypatch.undo()
+    x, kernel = jnp.ones((32, 4, 4, channels[0])), jnp.ones((3, 3, *channels))
+    gradient = jax.jit(jax.grad(lambda kernel: layers.conv(x, kernel, (1, 1), "SAME").sum()))
+    assert ("while" in gradient.lower(kernel).as_text()) is fast

@@ -52,6 +52,7 @@ CASES = {
     "Swish": lambda dtype: layers.Swish(features=4),
     "blur_pool": lambda dtype: layers.blur_pool,
     "classifier_noise": lambda dtype: partial(layers.classifier_noise, KEY, std=1.0),
+    "conv": lambda dtype: lambda x: layers.conv(x, jnp.asarray(KERNEL, dtype), (1, 1), "SAME"),
     "conv2d_im2col": lambda dtype: partial(layers.conv2d_im2col, kernel=jnp.asarray(KERNEL, dtype)),
     "deform_conv2d": deform,
     "dense_to_conv": lambda dtype: lambda x: layers.dense_to_conv(x.reshape(-1, 4), x.shape[1:3]),

@@ -117,7 +117,7 @@ def test_the_network_starts_at_its_prior_and_has_every_level():
     assert taps["pyramid2"].shape == (2, 8, 8, 8)
     head = params["head"]
     assert count_parameters(head["score_tower"]) == 9 * 64 + 16
-    with pytest.raises(ValueError, match=r"taps is .*; allowed: 'stem', 'stage1'"):
+    with pytest.raises(ValueError, match=r"taps is .*; allowed: .*'stage1'"):
         models.detector(BODY(classes=1), taps=("stage9",), classes=3)
     with pytest.raises(ValueError, match="width is 12; allowed: a multiple of 8"):
         models.detector(BODY(classes=1), taps=("stage1",), classes=3, width=12)
