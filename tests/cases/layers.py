@@ -49,7 +49,7 @@ CASES = {
     "layers.classifier_noise": Case({"logits": FREE}, {"std": 0.1}, empty="BHW"),
     "layers.conv": Case(
         {"x": MAP, "kernel": Array((3, 3, "D", 2), free=True, edges=("zeros",))},
-        call=lambda x, kernel: layers.conv(x, jnp.asarray(kernel).astype(x.dtype), (1, 1), "SAME"),
+        {"strides": (1, 1), "padding": "SAME"},
         empty="B",
     ),
     "layers.conv2d_im2col": Case({"x": MAP, "kernel": Array((3, 3, "D", 2), free=True, edges=("zeros",))}, empty="BD"),
