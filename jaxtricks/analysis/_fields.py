@@ -13,7 +13,9 @@ from jaxtricks.analysis._walk import walk
 
 Pair = tuple[ReceptiveField, ReceptiveField]  # of rows, of columns
 AXES = (1, 2)  # of rows and columns in [B, H, W, C]
-ORDERED = frozenset("sort gather scatter dynamic_slice dynamic_update_slice cumsum transpose fft while scan".split())
+ORDERED = frozenset(
+    "sort gather scatter dynamic_slice dynamic_update_slice cumsum transpose fft while scan cond".split()
+)
 
 
 def receptive_fields(apply: Callable, params: Any, stats: Any, image: Any) -> dict[str, Pair]:

@@ -1,4 +1,7 @@
-"""The equations of a function in the order in which they run, calls replaced by what they call."""
+"""The equations of a function in the order in which they run, calls replaced by what they call.
+
+Of what ``jax.lax.platform_dependent`` chooses from, it is the default, whatever the device.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -56,7 +59,9 @@ def walk(function: Callable, *args: Any) -> Walk:
 
 
 def called(equation: Any) -> Any:
-    """The jaxpr that an equation only calls, or None."""
+    """The jaxpr that an equation only calls, with its last inputs, or None."""
+    if equation.params.get("branches_platforms"):
+        return equation.params["branches"][-1].jaxpr  # default; the index is not for it
     if equation.primitive.name not in CALLS and not equation.primitive.name.startswith("remat"):
         return None
     for name in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
@@ -77,7 +82,7 @@ def _steps(jaxpr, names: dict) -> Iterator[Step]:
             names.update(zip(equation.outvars, outputs, strict=True))
             yield Step(equation, inputs, outputs)
         else:
-            names.update(zip(inner.invars, inputs, strict=True))
+            names.update(zip(inner.invars, inputs[len(inputs) - len(inner.invars) :], strict=True))
             yield from _steps(inner, names)
             names.update(zip(equation.outvars, (_outside(names, atom) for atom in inner.outvars), strict=True))
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxtricks import analysis, models
+from jaxtricks import analysis, layers, models
 from jaxtricks.analysis import ReceptiveField
 from jaxtricks.analysis._walk import walk
 
@@ -110,6 +110,24 @@ def test_calls_are_looked_into_and_loops_are_multiplied():
     assert names == ["mul"]
 
 
+def test_a_convolution_that_depends_on_the_platform_is_one():
+    """Of 1 x 1, with strides: a product on CPU, where the default is a convolution."""
+
+    def apply(params, stats, x, *, train):
+        y = layers.conv(x, params["a"]["kernel"], (2, 3), "VALID")
+        return (y.sum(), {"tap": y}), stats
+
+    arguments = ({"a": {"kernel": image(1, 1, 16, 32)}}, {}, image(2, 8, 12, 16))
+    layer = analysis.count(apply, *arguments).layers[0]
+    assert (layer.name, layer.kind, layer.output) == ("a", "conv 1x1", (2, 4, 4, 32))
+    _, macs, flops = analysis.conv_cost(16, 32, kernel=(1, 1), size=(4, 4))
+    assert (layer.macs, layer.flops) == (2 * macs, 2 * flops)
+    gradient = jax.grad(lambda params, x: apply(params, {}, x, train=True)[0][0], (0, 1))
+    assert analysis.count_macs(gradient, arguments[0], arguments[2]) == 3 * layer.macs
+    fields = analysis.receptive_fields(apply, *arguments)
+    assert fields["tap"] == (ReceptiveField(1, 2, 0), ReceptiveField(1, 3, 0))
+
+
 @pytest.mark.parametrize(
     ("name", "size", "half"), [("resnet50", 483, 241), pytest.param("resnet101", 1027, 513, marks=pytest.mark.slow)]
 )
@@ -141,9 +159,16 @@ def test_a_field_is_where_the_gradient_is():
         assert (seen[0], seen[-1]) == (start, start + field.size - 1)
 
 
-def test_pixels_that_change_their_order_have_no_field():
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("reshape", lambda x: x.reshape(1, 4, 16, 1)),
+        ("cond", lambda x: jax.lax.cond(x.sum() > 0, lambda x: x[:, ::2], lambda x: x[:, :4], x)),
+    ],
+)
+def test_pixels_that_change_their_order_have_no_field(name, change):
     def apply(params, stats, x, *, train):
-        return (x, {"tap": x.reshape(1, 4, 16, 1)}), stats
+        return (x, {"tap": change(x)}), stats
 
-    with pytest.raises(ValueError, match="reshape of pixels"):
+    with pytest.raises(ValueError, match=f"{name} of pixels"):
         analysis.receptive_fields(apply, {}, {}, image(1, 8, 8, 1))
