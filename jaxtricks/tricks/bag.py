@@ -101,7 +101,8 @@ def large_batch(recipe: Recipe, *, times: int = 4) -> Recipe:
 def warm_up(recipe: Recipe, *, share: float = 5 / 120) -> Recipe:
     """The learning rate rises over the first part of the run: the paper's 5 of 120 epochs; for high rates.
 
-    As in the paper, the first of m steps has a rate of 1/m of the peak and not of 0, and the m-th has the peak.
+    The first step has rate 0, where the paper's has 1/m of the peak: in a short run, whose warm-up is of one step, the
+    paper's form would do nothing. ``optim.with_warmup(from_zero=False)`` is the paper's.
 
     Args:
       recipe: any whose schedule takes ``begin``; how long the run is, is read now.
@@ -110,7 +111,7 @@ def warm_up(recipe: Recipe, *, share: float = 5 / 120) -> Recipe:
     Returns:
       The recipe with a warm-up before its schedule.
     """
-    return replace(recipe, warmup=partial(optim.with_warmup, epochs=share * recipe.epochs, from_zero=False))
+    return replace(recipe, warmup=partial(optim.with_warmup, epochs=share * recipe.epochs))
 
 
 def zero_gamma(recipe: Recipe) -> Recipe:

@@ -48,8 +48,7 @@ def test_a_card_is_what_was_published(name):
     assert rates.max() == pytest.approx(rate, rel=0.03)
     top = round(warm * steps / epochs)
     if warm:
-        first = rate / top if name.startswith("Bag of Tricks") else 0
-        assert float(schedule(0)) == pytest.approx(first, rel=0.01)
+        assert float(schedule(0)) == 0
         assert float(schedule(top)) == pytest.approx(rate, rel=0.03)
         assert float(schedule(top // 2)) == pytest.approx(rate / 2, rel=0.1)
 
