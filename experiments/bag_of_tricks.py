@@ -35,7 +35,7 @@ Measured on CIFAR-10, 5,000 training images, 4 seeds, two cores of an Intel Xeon
 
 That run was made when the tables had not been read: of no bias decay it expected no effect, where it is now a decrease.
 ImageNet with ResNet-50 (--preset paper): not run. Xavier was normal in that run, and smoothing gave a share to the true
-class as well; now both are the paper's. What still differs: the warm-up begins at 0, hue is left alone, low precision is
+class too; now both are the paper's. What still differs: the warm-up begins at 0, hue is left alone, low precision is
 bfloat16, which needs no loss scale, in the place of float16, and on small images the crop, flip, batch and epochs are
 those of small images.
 """
