@@ -6,7 +6,7 @@ import numpy as np
 import optax
 
 from jaxtricks import analysis
-from jaxtricks.data import Dataset, readable
+from jaxtricks.data import DataError, Dataset, readable
 from jaxtricks.models import Model
 
 
@@ -21,6 +21,9 @@ def inspected(model: Model, dataset: Dataset, *, images: int, seed: int) -> dict
 
     Returns:
       Lines by title.
+
+    Raises:
+      DataError: if one of these images cannot be read.
     """
     weights = jax.eval_shape(model.init, jax.random.key(seed))
     one = jax.ShapeDtypeStruct((1, *dataset.shape), jnp.float32)
@@ -28,7 +31,9 @@ def inspected(model: Model, dataset: Dataset, *, images: int, seed: int) -> dict
     fields = analysis.receptive_fields(model.apply, weights[0], weights[1], one)
     rows = np.arange(min(images, len(dataset.train)))
     image = jnp.asarray(readable(dataset.train, rows)) / 255
-    labels = jnp.asarray(readable(dataset.train, rows, column="label")[: len(image)])
+    labels = jnp.asarray(readable(dataset.train, rows, column="label"))
+    if len(image) < len(labels):  # which is whose would be a guess
+        raise DataError(f"{len(labels) - len(image)} of the first {len(labels)} images cannot be read; allowed: none.")
     image = (image - image.mean((0, 1, 2), keepdims=True)) / image.std((0, 1, 2), keepdims=True)
     params, stats = jax.jit(model.init)(jax.random.key(seed))
 

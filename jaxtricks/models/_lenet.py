@@ -10,8 +10,7 @@ from flax import nnx
 from jaxtricks.layers._conv import check_map
 from jaxtricks.layers._conv_gradient import conv
 from jaxtricks.models._functional import Model, functional
-
-HE_NORMAL = jax.nn.initializers.variance_scaling(2.0, "fan_in", "normal")
+from jaxtricks.models._perceptron import HE_NORMAL
 
 
 def lenet(

@@ -182,7 +182,8 @@ def with_warmup(
       ``(peak, *, steps, steps_per_epoch) -> (t -> rate)``, with t counted from the start of the run.
 
     Raises:
-      ValueError: if epochs is negative; when called, if the warm-up is shorter than a step or not shorter than the run.
+      ValueError: if epochs is negative; when called, if the warm-up is shorter than a step, or than two where it
+        does not begin at zero, or not shorter than the run.
 
     Reference:
       Goyal et al., Accurate, large minibatch SGD, arXiv 1706.02677; z = 1: He et al., Bag of tricks, arXiv 1812.01187.
@@ -195,8 +196,10 @@ def with_warmup(
     def warmed(peak: float, *, steps: int, steps_per_epoch: int) -> optax.Schedule:
         check_run(peak, steps, steps_per_epoch)
         warm = round(epochs * steps_per_epoch)
-        if not 0 < warm < steps:
-            raise ValueError(f"epochs is {epochs!r}, a warm-up of {warm} steps; allowed: 1 to {steps - 1} of {steps}.")
+        shortest = 1 if from_zero else 2  # one step at the peak is no warm-up
+        if not shortest <= warm < steps:
+            allowed = f"{shortest} to {steps - 1} of {steps}"
+            raise ValueError(f"epochs is {epochs!r}, a warm-up of {warm} steps; allowed: {allowed}.")
         main = schedule(peak, steps=steps, steps_per_epoch=steps_per_epoch, begin=warm)
         first = 0.0 if from_zero else peak / warm
         return optax.join_schedules([optax.linear_schedule(first, peak + first, warm), main], [warm])

@@ -184,6 +184,7 @@ def test_finite_where_a_joined_schedule_does_not_look(name):
         ("div_factor", lambda: optim.one_cycle(0.1, **RUN, div_factor=0.0)),
         ("final_div_factor", lambda: optim.one_cycle(0.1, **RUN, final_div_factor=0.0)),
         ("epochs", lambda: optim.with_warmup(optim.cosine, epochs=-1)),
+        ("epochs", lambda: optim.with_warmup(optim.cosine, epochs=0.1, from_zero=False)(0.1, **RUN)),
         ("from_zero", lambda: optim.with_warmup(optim.cosine, epochs=1, from_zero=None)),
         ("epochs", lambda: optim.with_warmup(optim.cosine, epochs=12)(0.1, **RUN)),
         ("epochs", lambda: optim.with_warmup(optim.cosine, epochs=0.01)(0.1, **RUN)),
