@@ -24,19 +24,30 @@ CRITERIA = {
     "filters, APoZ": (partial(thinning.apoz, taps={f"stages/{n}": f"stage{n + 1}" for n in range(3)}), "layer"),
     "filters, random": (thinning.random, "layer"),
 }
+WEIGHTS = {
+    "weights, layer": {"scope": "layer"},
+    "weights, global": {"scope": "global"},
+    "weights, first order": {"importance": compression.first_order},
+    "weights, second order": {"importance": compression.second_order},
+}
+PENALTIES = {  # trained with, before the filters go by what it makes small
+    "filters, slimming": (thinning.scale_sizes, 1e-3, thinning.scales),
+    "filters, group lasso": (thinning.group_lasso, 1e-3, partial(thinning.norms, order=2)),
+}
 SHARES = (30, 50, 70, 90)
 EPOCHS = 6.0
 
 
-def weights(scope, share):
-    """Single weights of small magnitude."""
-    return Scheme([Step(partial(compression.pruned, shares={"conv/kernel": share / 100}, scope=scope), EPOCHS)])
-
-
-def filters(criterion, scope, share):
+def filters(criterion, scope, share, *before, epochs=EPOCHS):
     """The filters that the criterion ranks lowest."""
     step = partial(thinning.thinned, criterion=criterion, share=share / 100, scope=scope)
-    return Scheme([Step(step, EPOCHS)])
+    return Scheme([*before, Step(step, epochs)])
+
+
+def grown(penalty, weight, criterion, share):
+    """Half of the epochs under a penalty, then without the filters."""
+    sparse = Step(partial(thinning.sparsely, penalty=penalty, weight=weight), EPOCHS / 2, 0.3)
+    return filters(criterion, "layer", share, sparse, epochs=EPOCHS / 2)
 
 
 def rows(dataset):
@@ -44,10 +55,14 @@ def rows(dataset):
     task = tasks.classification(dataset.classes)
     recipe = bare(task=task, augmented=None, model=model, lr=0.05, batch=32, epochs=EPOCHS)
     schemes = {"trained on": Scheme([Step(compression.fixed, EPOCHS)])}
-    schemes |= {
-        f"weights {share} %, {scope}": weights(scope, share) for scope in ("layer", "global") for share in SHARES
-    }
-    schemes |= {f"{name} {share} %": filters(*how, share) for name, how in CRITERIA.items() for share in SHARES}
+    for share in SHARES:
+        shares = {"conv/kernel": share / 100}
+        schemes |= {
+            f"{name} {share} %": Scheme([Step(partial(compression.pruned, shares=shares, **how), EPOCHS)])
+            for name, how in WEIGHTS.items()
+        }
+        schemes |= {f"{name} {share} %": filters(*how, share) for name, how in CRITERIA.items()}
+        schemes |= {f"{name} {share} %": grown(*how, share) for name, how in PENALTIES.items()}
     return {"plain": (recipe, schemes)}
 
 

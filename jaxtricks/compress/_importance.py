@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxtricks import check
-from jaxtricks.compress._graph import Graph, leaves_of, size_of
+from jaxtricks.compress._graph import Graph, Place, leaves_of, size_of
 
 Tree = Any
 
@@ -95,7 +95,8 @@ def filter_norms(params: Tree, graph: Graph, *, order: int = 1) -> dict[str, jax
     check.option("order", order, (1, 2))
 
     def norm(name):
-        kernels = [(leaf, axis) for path, axis, leaf in _made(params, graph, name) if path.endswith("/kernel")]
+        places = [Place(*place) for place in graph.groups[name].makes]
+        kernels = [(leaf, place.axis) for place, leaf in _parts(params, graph, name, places) if _ends(place, "/kernel")]
         power = sum(
             jnp.sum(jnp.abs(leaf) ** order, axis=[a for a in range(leaf.ndim) if a != axis]) for leaf, axis in kernels
         )
@@ -122,7 +123,9 @@ def norm_scales(params: Tree, graph: Graph) -> dict[str, jax.Array]:
     """
     scores = {}
     for name in graph.groups:
-        scales = [jnp.abs(leaf) for path, _, leaf in _made(params, graph, name) if path.endswith("/scale")]
+        scales = [
+            jnp.abs(leaf) for place, leaf in _parts(params, graph, name, _gates(graph, name)) if _ends(place, "/scale")
+        ]
         if not scales:
             raise ValueError(f"graph has group {name} without normalisation; allowed: groups that have a scale.")
         scores[name] = sum(scales[1:], scales[0])
@@ -175,10 +178,8 @@ def taylor_filters(loss: Callable, params: Tree, graph: Graph, batch: Tree) -> d
     Reference:
       Molchanov et al., Pruning convolutional neural networks for resource efficient inference, arXiv 1611.06440.
     """
-    gates = {}
-    for name in graph.groups:
-        _, axis, leaf = _made(params, graph, name)[0]
-        gates[name] = jnp.ones(leaf.shape[axis], leaf.dtype)
+    shapes = leaves_of(params, {})
+    gates = {name: jnp.ones(size_of(graph, name, shapes), jnp.float32) for name in graph.groups}
 
     def one(example):
         alone = jax.tree.map(lambda x: x[None], example)
@@ -198,17 +199,16 @@ def gated(params: Tree, graph: Graph, gates: dict[str, jax.Array]) -> Tree:
     Returns:
       The parameters.
     """
-    factors = {}
+    factors: dict[str, list] = {}
     for name, gate in gates.items():
-        leaves = _made(params, graph, name)
-        normed = {path.rpartition("/")[0] for path, _, _ in leaves if path.endswith("/scale")}
-        for path, axis, leaf in leaves:
-            if not normed or path.rpartition("/")[0] in normed:
-                factors[path] = gate.reshape((1,) * axis + (-1,) + (1,) * (leaf.ndim - 1 - axis))
+        for path, axis, start in _gates(graph, name):
+            factors.setdefault(path, []).append((axis, start, gate))
 
     def one(path, leaf):
-        name = "params/" + jax.tree_util.keystr(path, simple=True, separator="/")
-        return leaf * factors[name] if name in factors else leaf
+        for axis, start, gate in factors.get("params/" + jax.tree_util.keystr(path, simple=True, separator="/"), ()):
+            rows = jnp.ones(leaf.shape[axis], leaf.dtype).at[start : start + gate.size].set(gate.astype(leaf.dtype))
+            leaf = leaf * rows.reshape((1,) * axis + (-1,) + (1,) * (leaf.ndim - 1 - axis))
+        return leaf
 
     return jax.tree.map_with_path(one, params)
 
@@ -231,8 +231,27 @@ def random_filters(key: jax.Array, params: Tree, graph: Graph) -> dict[str, jax.
     }
 
 
-def _made(params: Tree, graph: Graph, name: str) -> list[tuple[str, int, jax.Array]]:
-    """The parameters that make the channels of a group: path, axis, leaf."""
+def _gates(graph: Graph, name: str) -> list[Place]:
+    """The parameters that a gate multiplies: of the last normalisation before the activation, else all that make it."""
+    group = graph.groups[name]
+    if group.norms:
+        return [Place(*place) for place in group.norms if place[0].startswith("params/")]
+    places = [Place(*place) for place in group.makes if place[0].startswith("params/")]
+    normed = {place.path.rpartition("/")[0] for place in places if _ends(place, "/scale")}
+    return [place for place in places if not normed or place.path.rpartition("/")[0] in normed]
+
+
+def _parts(params: Tree, graph: Graph, name: str, places: list[Place]) -> list[tuple[Place, jax.Array]]:
+    """The channels of a group in each of these parameters."""
     pairs = jax.tree.leaves_with_path({"params": params})
     leaves = {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in pairs}
-    return [(path, axis, leaves[path]) for path, axis in graph.groups[name].makes if path in leaves]
+    size = size_of(graph, name, {path: leaf.shape for path, leaf in leaves.items()})
+    return [
+        (place, jax.lax.slice_in_dim(leaves[place.path], place.start, place.start + size, axis=place.axis))
+        for place in places
+        if place.path in leaves
+    ]
+
+
+def _ends(place: Place, name: str) -> bool:
+    return place.path.endswith(name)

@@ -23,10 +23,14 @@ from jaxtricks.tricks import composing
 __all__ = [
     "Network",
     "begin",
+    "example_losses",
+    "first_order",
     "fixed",
     "gradually",
     "itself",
+    "model_of",
     "pruned",
+    "second_order",
     "surgery",
     "trained",
     "unpacked",
@@ -109,27 +113,104 @@ def fixed(network: Network, *, batch: Tree, key: jax.Array) -> Network:
 
 
 def pruned(
-    network: Network, *, shares: Mapping[str, float], batch: Tree, key: jax.Array, scope: str = "layer"
+    network: Network,
+    *,
+    shares: Mapping[str, float],
+    batch: Tree,
+    key: jax.Array,
+    scope: str = "layer",
+    importance: Callable | None = None,
 ) -> Network:
-    """Weights of small magnitude go, and stay at 0.
+    """Weights of small magnitude, or of small importance, go and stay at 0.
 
     Args:
       network: whose parameters are arrays.
       shares: by pattern of the leaves, the share that goes, of all its weights, those of an earlier step included.
-      batch, key: not used.
+      batch, key: what the importance is of.
       scope: ``layer``, or ``global`` over all leaves of a pattern.
+      importance: ``(network, batch=, key=) -> scores like the parameters``, such as ``second_order``; magnitude if
+        None.
 
     Returns:
       The network, whose file has zeros in a sparse form.
     """
+    scores = None if importance is None else importance(network, batch=batch, key=key)
     masks = [
-        compress.share_masks(network.params, share=share, scope=scope, patterns=(pattern,))
+        compress.share_masks(network.params, share=share, scope=scope, patterns=(pattern,), scores=scores)
         for pattern, share in shares.items()
     ]
     masks = reduce(partial(jax.tree.map, jnp.logical_and), masks)
     params = jax.tree.map(np.asarray, compress.apply_masks(network.params, masks))
     recipe = composing.around(network.plain, partial(compress.keep_masks, masks=masks))
     return replace(network, recipe=recipe, params=params, pack=_sparse)
+
+
+def first_order(network: Network, *, batch: Tree, key: jax.Array) -> Tree:
+    """The importance by gradient times weight, for ``pruned``.
+
+    Args:
+      network: whose parameters are arrays.
+      batch: images and targets.
+      key: not used.
+
+    Returns:
+      Scores like the parameters.
+    """
+    loss = _mean_loss(network, batch)
+    return compress.saliency(network.params, jax.jit(jax.grad(loss))(network.params))
+
+
+def second_order(network: Network, *, batch: Tree, key: jax.Array, samples: int = 32) -> Tree:
+    """The importance by the diagonal of the Hessian, as in optimal brain damage, for ``pruned``.
+
+    Args:
+      network: whose parameters are arrays.
+      batch: images and targets.
+      key: of the estimate.
+      samples: as for ``compress.hessian_diagonal``.
+
+    Returns:
+      Scores like the parameters.
+    """
+    loss = _mean_loss(network, batch)
+    hessian = jax.jit(lambda params: compress.hessian_diagonal(key, loss, params, samples=samples))(network.params)
+    return compress.saliency(network.params, network.params, hessian=hessian)
+
+
+def example_losses(network: Network, batch: Tree) -> Callable:
+    """The loss of each example with fixed batch statistics, ``(params, batch) -> [B]``.
+
+    Args:
+      network: whose parameters are those of its plain model.
+      batch: whose images say how many channels there are.
+
+    Returns:
+      The function.
+    """
+    model = model_of(network, batch)
+
+    def loss(params, batch):
+        return network.plain.loss(params, model.apply(params, network.stats, batch["image"], train=False)[0], batch)
+
+    return loss
+
+
+def model_of(network: Network, batch: Tree):
+    """The Model that takes what ``Network.unpack`` gives.
+
+    Args:
+      network: any.
+      batch: whose images say how many channels there are.
+
+    Returns:
+      The Model.
+    """
+    return network.plain.model(classes=network.plain.task.outputs, channels=batch["image"].shape[-1])
+
+
+def _mean_loss(network: Network, batch: Tree) -> Callable:
+    losses = example_losses(network, batch)
+    return lambda params: losses(params, batch).mean()
 
 
 def gradually(
@@ -185,6 +266,8 @@ def unpacked(tree: Tree) -> Tree:
     if isinstance(tree, dict) and set(tree) == {"levels", "indices"}:
         index = tree["indices"].indices
         return np.take_along_axis(tree["levels"], index.reshape(-1, index.shape[-1]), axis=0).reshape(index.shape)
+    if isinstance(tree, dict) and set(tree) == {"int8", "scale"}:
+        return tree["int8"].astype(np.float32) * tree["scale"]
     if isinstance(tree, dict):
         return {key: unpacked(leaf) for key, leaf in tree.items()}
     return compress.expand(tree)

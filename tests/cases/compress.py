@@ -226,6 +226,8 @@ ELSEWHERE = {
             compress.product_decode compress.product_quantize compress.quantize compress.through compress.values_of""",
         "tests/compress/test_bits.py": "compress.packed_conv compress.packed_dense compress.straight_through",
         "tests/compress/test_file.py": "compress.expand compress.load compress.save",
+        "tests/layers/test_structured.py": "compress.packed_params",
         "tests/models/test_lenet.py": "models.lenet",
+        "tests/models/test_xnor.py": "models.xnor",
     }.items()
 }

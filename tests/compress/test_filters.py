@@ -10,15 +10,19 @@ import pytest
 from jaxtricks import compress, models
 
 IMAGE = np.random.default_rng(0).normal(size=(2, 20, 20, 1)).astype(np.float32)
+LENET = models.LeNetLayout(((3, 5), (4, 5), (6, 2)), (5,), 0, "max", jax.nn.relu)
 BASIC = models.Layout((2, 1), (4, 6), bottleneck=False, stem=(3, 1), pool=False)
 BOTTLENECK = models.Layout((2, 1), (4, 6), bottleneck=True, stem=(5, 2), pool=True)
+DENSE = models.DenseLayout((2, 1), growth=4, width=4, stem=(3, 1), pool=False, bottleneck=1)
 NETWORKS = {
     "perceptron": lambda: models.perceptron((6, 5), size=400, classes=3),
-    "lenet": lambda: models.lenet((3, 4, 6), classes=3, size=20),
+    "lenet": lambda: models.lenet(LENET, classes=3),
     "plain": lambda: models.plain((4, 6), classes=3, channels=1),
     "plain without norm": lambda: models.plain((4, 6), classes=3, channels=1, norm=None),
     "basic blocks": lambda: models.resnet(BASIC, classes=3, channels=1),
     "bottlenecks, b, c, d": lambda: models.resnet(BOTTLENECK, classes=3, channels=1, b=True, c=True, d=True),
+    "dense blocks": lambda: models.densenet(DENSE, classes=3, channels=1),
+    "dense blocks, pool": lambda: models.densenet(DENSE._replace(stem=(5, 2), pool=True), classes=3, channels=1),
 }
 
 
@@ -26,14 +30,19 @@ NETWORKS = {
 def network(name):
     """The network and variables in which every channel matters: scales, biases and statistics are drawn."""
     model = NETWORKS[name]()
-    params, stats = model.init(jax.random.key(0))
+    params, stats = jax.eval_shape(model.init, jax.random.key(0))
     rng = np.random.default_rng(1)
-    both = jax.tree.map(lambda x: x + rng.uniform(0.1, 0.3, x.shape).astype(np.float32), {"p": params, "s": stats})
-    return model, both["p"], both["s"], compress.graph_of(params, stats)
+
+    def drawn(path, leaf):
+        low = 0.0 if path[-1].key == "kernel" else 1.0
+        return rng.uniform(low - 0.4, low + 0.5, leaf.shape).astype(np.float32)
+
+    params, stats = jax.tree.map_with_path(drawn, (params, stats))
+    return model, params, stats, compress.graph_of(params, stats)
 
 
 def logits(model, params, stats):
-    return np.asarray(model.apply(params, stats, IMAGE, train=False)[0][0])
+    return np.asarray(jax.jit(partial(model.apply, train=False))(params, stats, IMAGE)[0][0])
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -52,22 +61,36 @@ def test_the_smaller_network_computes_what_the_masked_one_does(name):
     assert count(small) < 0.75 * count((params, stats))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_every_graph_is_verified(name):
-    model, params, stats, graph = network(name)
+def test_a_graph_is_verified():
+    model, params, stats, graph = network("dense blocks")
     compress.verify_graph(model.apply, params, stats, graph, IMAGE)
+
+
+def test_who_feeds_whom_in_a_dense_block():
+    """By hand: the stem's 4 channels and the first layer's lie side by side before the second layer."""
+    *_, graph = network("dense blocks")
+    new = graph.groups["stage1/0/conv2"]
+    assert new.makes == (("params/stage1/0/conv2/kernel", 3, 0),)
+    readers = ["stage1/1/conv1", "transitions/0/conv"]
+    assert new.feeds == tuple((f"params/{reader}/kernel", 2, 4) for reader in readers)
+    assert {place.path for place in new.norms if place.start == 4} == {
+        f"{kind}/{norm}/bn/{leaf}"
+        for kind, leaves in (("params", ("scale", "bias")), ("stats", ("mean", "var")))
+        for leaf in leaves
+        for norm in ("stage1/1/first", "transitions/0/norm")
+    }
 
 
 def test_who_feeds_whom_in_a_residual_network():
     """By hand: the stem and the first stage share their channels; the second stage's shortcut begins others."""
     *_, graph = network("basic blocks")
     assert list(graph.groups) == ["stage1/0/inner/0", "stage1/1/inner/0", "stage2/0/inner/0", "stem/0", "stage2/0"]
-    kernels = [path for path, _ in graph.groups["stem/0"].makes if path.endswith("kernel")]
+    kernels = [path for path, *_ in graph.groups["stem/0"].makes if path.endswith("kernel")]
     heads = ["stem/0/conv", "stage1/0/last_conv", "stage1/1/last_conv"]
     assert kernels == [f"params/{layer}/kernel" for layer in heads]
     feeds = ["stage1/0/inner/0/conv", "stage1/1/inner/0/conv", "stage2/0/inner/0/conv", "stage2/0/shortcut/conv"]
-    assert [path for path, _ in graph.groups["stem/0"].feeds] == [f"params/{layer}/kernel" for layer in feeds]
-    assert graph.groups["stage2/0"].feeds == (("params/head/kernel", 0),)
+    assert [path for path, *_ in graph.groups["stem/0"].feeds] == [f"params/{layer}/kernel" for layer in feeds]
+    assert graph.groups["stage2/0"].feeds == (("params/head/kernel", 0, 0),)
 
 
 def test_by_hand_a_dense_unit_goes():
@@ -108,6 +131,9 @@ def test_an_activation_that_does_not_map_0_to_0_is_found():
 def test_an_unknown_join_is_an_error():
     """A part that is no part of the networks here; a layer normalisation, which mixes channels."""
     _, params, stats, _ = network("basic blocks")
+    mobile = jax.eval_shape(models.NETWORKS["mobilenet_v1_mini"](classes=3).init, jax.random.key(0))
+    with pytest.raises(compress.GraphError):
+        compress.graph_of(*mobile)
     more = params | {"gate": {"kernel": jnp.ones((4, 4))}}
     with pytest.raises(compress.GraphError, match="params/gate/kernel"):
         compress.graph_of(more, stats)
@@ -144,12 +170,16 @@ def test_which_filters_stay():
     assert [keep["a"].tolist(), keep["b"].tolist()] == [[True, False, False, True], [False, True]]
     keep = compress.filters_to_keep(scores, share=0.5, scope="global")
     assert [keep["a"].tolist(), keep["b"].tolist()] == [[False, False, False, True], [True, True]]
+    keep = compress.filters_to_keep(scores | {"c": np.arange(5.0)}, share=0.5, multiple=3)
+    assert [keep[name].tolist() for name in "ab"] == [[True, False, True, True], [True, True]]
+    assert keep["c"].tolist() == [False, False, True, True, True]
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
         (lambda: compress.filters_to_keep({"a": np.arange(4.0)}, share=1.0), "share is 1.0"),
+        (lambda: compress.filters_to_keep({"a": np.arange(4.0)}, share=0.5, multiple=0), "multiple is 0"),
         (lambda: compress.filters_to_keep({"a": np.arange(1.0)}, share=0.9), "scores of a|leaves a without a filter"),
         (lambda: compress.filters_to_keep({"a": np.ones(2), "b": np.zeros(1)}, share=0.4, scope="global"), "leaves b"),
         (lambda: compress.filters_to_keep({"a": np.array([np.nan, 1])}, share=0.5), "NaN"),
@@ -180,7 +210,7 @@ def test_norms_and_scales_by_numpy():
     np.testing.assert_allclose(compress.norm_scales(params, graph)["stem/0"], wanted, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["plain", "lenet"])
+@pytest.mark.parametrize("name", ["plain", "lenet", "dense blocks"])
 def test_taylor_scores_are_finite_differences_by_a_gate(name):
     """The mean magnitude of what each image's loss changes by; and behind ReLU the gradient times the activation."""
     model, params, stats, graph = network(name)
