@@ -137,9 +137,10 @@ def verify_graph(apply: Callable, params: Tree, stats: Tree, graph: Graph, image
     for name in graph.groups:
         order = rng.permutation(size_of(graph, name, shapes))
         keep[name] = order >= order.size // 2
-    logits = apply(*mask_filters(params, stats, graph, keep), image, train=False)[0][0]
+    run = jax.jit(lambda variables: apply(*variables, image, train=False)[0][0])
+    logits = run(mask_filters(params, stats, graph, keep))
     try:
-        smaller = apply(*shrink(params, stats, graph, keep), image, train=False)[0][0]
+        smaller = run(shrink(params, stats, graph, keep))
     except (TypeError, ValueError) as error:
         raise GraphError(f"without half of its channels the network does not run: {error}") from error
     gap = float(jnp.abs(logits - smaller).max() / jnp.maximum(jnp.abs(logits).max(), 1e-30))
