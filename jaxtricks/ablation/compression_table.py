@@ -64,7 +64,8 @@ def curves(cells: Mapping[str, Sequence[Any]], path: Path, *, title: str) -> Non
                 found = [paired([c.after for c in row], [c.after for c in cells[reference]]) for row in ordered]
                 y, low, high = np.array([(c.mean, c.mean - c.low, c.high - c.mean) for c in found]).T
                 style = {"color": f"C{number % 10}", "marker": "osD^v"[number // 10 % 5], "markersize": 4}
-                axes.errorbar(x, y, yerr=np.nan_to_num([low, high]), label=name, linewidth=1, capsize=2, **style)
+                bars = np.where(np.isfinite([low, high]), [low, high], 0.0)  # one seed has no interval
+                axes.errorbar(x, y, yerr=bars, label=name, linewidth=1, capsize=2, **style)
             axes.axhline(0.0, color="0.6", linewidth=0.8)
             axes.set_xscale("log")
             axes.set_xlabel(label)

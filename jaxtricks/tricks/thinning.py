@@ -118,7 +118,8 @@ def taylor(network: Network, graph: compress.Graph, *, batch: Tree, key: jax.Arr
     Returns:
       Scores by group.
     """
-    return compress.taylor_filters(example_losses(network, batch), network.params, graph, batch)
+    loss = example_losses(network, batch)
+    return jax.jit(lambda params: compress.taylor_filters(loss, params, graph, batch))(network.params)
 
 
 def apoz(network: Network, graph: compress.Graph, *, batch: Tree, key: jax.Array, taps: Mapping[str, str]):

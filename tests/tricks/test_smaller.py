@@ -106,16 +106,21 @@ CRITERIA = {
 
 
 @pytest.mark.parametrize("name", CRITERIA)
-def test_filters_go_by_every_criterion(name):
-    smaller = thinning.thinned(network("plain"), criterion=CRITERIA[name], share=0.5, batch=batch(), key=KEY)
-    shapes = [smaller.params["stages"][n]["conv"]["kernel"].shape for n in "01"]
-    assert shapes == [(3, 3, DATA.shape[2], 2), (3, 3, 2, 3)]
-    assert smaller.params["head"]["kernel"].shape[0] == 3
-    assert smaller.stats["stages"]["0"]["norm"]["mean"].shape == (2,)
+def test_every_criterion_has_a_score_for_every_filter(name):
+    """Taylor's and APoZ's are of the batch; the order of L2 norms is that of the scores."""
+    plain = network("plain")
+    graph = compress.graph_of(plain.params, plain.stats)
+    scores = CRITERIA[name](plain, graph, batch=batch(), key=KEY)
+    assert {group: score.shape for group, score in scores.items()} == {"stages/0": (4,), "stages/1": (6,)}
+    assert name == "scales" or len(np.unique(np.round(scores["stages/1"], 6))) > 1
 
 
 def test_a_smaller_network_is_trained_on_by_fit():
     smaller = thinning.thinned(network("plain"), criterion=thinning.norms, share=0.5, batch=batch(), key=KEY)
+    shapes = [smaller.params["stages"][n]["conv"]["kernel"].shape for n in "01"]
+    assert shapes == [(3, 3, DATA.shape[2], 2), (3, 3, 2, 3)]
+    assert smaller.params["head"]["kernel"].shape[0] == 3
+    assert smaller.stats["stages"]["0"]["norm"]["mean"].shape == (2,)
     after = trained_on(smaller)
     assert jax.tree.map(np.shape, after.params) == jax.tree.map(np.shape, smaller.params)
     assert (after.params["head"]["kernel"] != smaller.params["head"]["kernel"]).any()
@@ -226,12 +231,19 @@ def test_weights_go_by_what_the_loss_says(name):
 
 
 @pytest.mark.parametrize("penalty", [thinning.group_lasso, thinning.scale_sizes])
-def test_a_penalty_in_training_makes_what_it_counts_smaller(penalty):
+def test_a_penalty_is_added_to_the_loss_until_the_filters_go(penalty):
     plain = network("plain")
-    recipe = replace(plain.recipe, model=partial(models.plain, (4, 6)), epochs=1)
-    alone = penalty(trained_on(replace(plain, recipe=recipe)).params, None, None)
     smaller = thinning.sparsely(plain, penalty=penalty, weight=2.0, batch=batch(), key=KEY)
-    assert penalty(trained_on(smaller).params, None, None) < 0.9 * alone
+    out = jnp.zeros((8, DATA.classes)), {}
+    more = smaller.recipe.loss(plain.params, out, batch()) - plain.recipe.loss(plain.params, out, batch())
+    stages = plain.params["stages"].values()
+    wanted = {
+        thinning.group_lasso: sum(
+            np.linalg.norm(s["conv"]["kernel"].reshape(-1, s["conv"]["kernel"].shape[-1]), axis=0).sum() for s in stages
+        ),
+        thinning.scale_sizes: sum(np.abs(s["norm"]["scale"]).sum() for s in stages),
+    }
+    np.testing.assert_allclose(more, np.full(8, 2 * wanted[penalty]), rtol=1e-5)
     assert smaller.plain is plain.plain  # what is made of it trains without the penalty
 
 
