@@ -537,7 +537,7 @@ ROWS = (
     Row(
         "P5",
         "importance of weights, of first and second order",
-        "compress.saliency, compress.hessian_diagonal",
+        "compress.saliency, compress.hessian_diagonal, compress.fisher_diagonal",
         also=("prune",),
     ),
     Row(

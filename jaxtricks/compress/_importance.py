@@ -75,6 +75,36 @@ def hessian_diagonal(key: jax.Array, loss: Callable, params: Tree, *, samples: i
     return jax.lax.scan(one, jax.tree.map(jnp.zeros_like, params), jax.random.split(key, samples))[0]
 
 
+def fisher_diagonal(loss: Callable, params: Tree, batch: Tree) -> Tree:
+    r"""The mean of squared gradients of single examples: of the diagonal of the Hessian, an estimate with less noise.
+
+    .. math:: h = \frac{1}{B} \sum_b g_b^2
+
+    With labels drawn from what the network says it is, in the mean, the Gauss-Newton diagonal of the cross-entropy: the
+    Hessian's where the network is linear in each single weight, as with ReLU.
+
+    Args:
+      loss: ``(params, batch) -> [B]``; no example may change another's loss.
+      params: a tree of floating-point arrays.
+      batch: a tree of arrays with B rows.
+
+    Returns:
+      A tree like params, 0 or more.
+
+    Reference:
+      Theis et al., Faster gaze prediction with dense networks and Fisher pruning, arXiv 1801.05787.
+    """
+
+    def one(total, example):
+        alone = jax.tree.map(lambda x: x[None], example)
+        gradient = jax.grad(lambda params: loss(params, alone).sum())(params)
+        return jax.tree.map(lambda t, g: t + g**2, total, gradient), None
+
+    rows = len(jax.tree.leaves(batch)[0])
+    total = jax.lax.scan(one, jax.tree.map(jnp.zeros_like, params), batch)[0]
+    return jax.tree.map(lambda t: t / rows, total)
+
+
 def filter_norms(params: Tree, graph: Graph, *, order: int = 1) -> dict[str, jax.Array]:
     """The L1 or L2 norm of each filter: the usual criterion, which needs no data.
 

@@ -156,24 +156,31 @@ def first_order(network: Network, *, batch: Tree, key: jax.Array) -> Tree:
     Returns:
       Scores like the parameters.
     """
-    loss = _mean_loss(network, batch)
-    return compress.saliency(network.params, jax.jit(jax.grad(loss))(network.params))
+    loss = example_losses(network, batch)
+    gradient = jax.jit(jax.grad(lambda params: loss(params, batch).mean()))(network.params)
+    return compress.saliency(network.params, gradient)
 
 
-def second_order(network: Network, *, batch: Tree, key: jax.Array, samples: int = 32) -> Tree:
+def second_order(network: Network, *, batch: Tree, key: jax.Array, samples: int = 4) -> Tree:
     """The importance by the diagonal of the Hessian, as in optimal brain damage, for ``pruned``.
 
+    The diagonal is estimated by ``compress.fisher_diagonal``, with labels that are drawn from what the network says.
+
     Args:
-      network: whose parameters are arrays.
+      network: of a classification, whose parameters are arrays.
       batch: images and targets.
-      key: of the estimate.
-      samples: as for ``compress.hessian_diagonal``.
+      key: of the labels.
+      samples: labels that are drawn for each image.
 
     Returns:
       Scores like the parameters.
     """
-    loss = _mean_loss(network, batch)
-    hessian = jax.jit(lambda params: compress.hessian_diagonal(key, loss, params, samples=samples))(network.params)
+    loss = example_losses(network, batch)
+    logits = model_of(network, batch).apply(network.params, network.stats, batch["image"], train=False)[0][0]
+    labels = jax.random.categorical(key, logits, shape=(samples, *logits.shape[:1])).reshape(-1)
+    drawn = jax.tree.map(lambda x: jnp.concatenate([x] * samples), batch)
+    drawn["target"] = jax.nn.one_hot(labels, logits.shape[-1])
+    hessian = jax.jit(lambda params: compress.fisher_diagonal(loss, params, drawn))(network.params)
     return compress.saliency(network.params, network.params, hessian=hessian)
 
 
@@ -206,11 +213,6 @@ def model_of(network: Network, batch: Tree):
       The Model.
     """
     return network.plain.model(classes=network.plain.task.outputs, channels=batch["image"].shape[-1])
-
-
-def _mean_loss(network: Network, batch: Tree) -> Callable:
-    losses = example_losses(network, batch)
-    return lambda params: losses(params, batch).mean()
 
 
 def gradually(

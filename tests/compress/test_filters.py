@@ -250,6 +250,13 @@ def test_saliencies_of_first_and_second_order_of_a_quadratic():
     assert jax.tree.map(float, second) == {"x": 6.0, "y": 8.0}
 
 
+def test_the_fisher_diagonal_is_the_mean_of_squared_gradients():
+    """By hand: gradients 2 (w - x) are -2 and -6 at w = 0."""
+    loss = lambda params, batch: ((params["w"][None] - batch["x"]) ** 2).sum(-1)  # noqa: E731
+    found = compress.fisher_diagonal(loss, {"w": jnp.zeros(1)}, {"x": jnp.array([[1.0], [3.0]])})
+    assert found["w"].tolist() == [(4 + 36) / 2]
+
+
 def test_the_diagonal_of_a_full_hessian_in_the_mean():
     matrix = np.float32([[3, 1, 0], [1, 2, -1], [0, -1, 4]])
     loss = lambda x: 0.5 * x @ matrix @ x  # noqa: E731

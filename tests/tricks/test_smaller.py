@@ -206,7 +206,7 @@ def test_drawn_signs_are_new_in_each_step_and_none_at_evaluation():
         model.apply(params, stats, images, train=True)
 
 
-IMPORTANCE = {"first": compression.first_order, "second": partial(compression.second_order, samples=400)}
+IMPORTANCE = {"first": compression.first_order, "second": partial(compression.second_order, samples=200)}
 
 
 @pytest.mark.parametrize("name", IMPORTANCE)
