@@ -515,7 +515,7 @@ ROWS = (
         "P3",
         "pruning of weights",
         "compress.share_masks, compress.apply_masks, compress.keep_masks, compress.prune_gradually, compress.cubic, "
-        "compress.density, compress.Pruning, tricks.compression.pruned, tricks.compression.gradually",
+        "compress.density, compress.Held, compress.Pruning, tricks.compression.pruned, tricks.compression.gradually",
         also=("compress", "prune"),
     ),
     Row("P3", "pruning by a threshold, N of M", "compress.threshold_masks, compress.n_of_m_mask"),
