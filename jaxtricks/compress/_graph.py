@@ -98,7 +98,7 @@ def check_graph(graph: Graph, params: Tree, stats: Tree) -> None:
     """
     shapes = leaves_of(params, stats)
     beside = shared_axes(graph)
-    seen: dict[tuple[str, int], list] = {}  # by leaf and axis: first channel, channels, what has them
+    seen: dict[tuple[str, int], list[tuple]] = {}  # by leaf and axis: first channel, last one, what has them
     for path in graph.outputs:
         seen[path, len(shapes.get(path, ())) - 1] = [(0, None, "the outputs")]
     for path in graph.inputs:
@@ -121,7 +121,7 @@ def check_graph(graph: Graph, params: Tree, stats: Tree) -> None:
     for path, shape in shapes.items():
         for axis in (len(shape) - 1, len(shape) - 2)[: max(1, len(shape))]:
             at, before = 0, ""
-            for start, end, owner in sorted(seen.get((path, axis), ()), key=lambda part: part[0]):
+            for start, end, owner in sorted(seen.get((path, axis), []), key=lambda part: part[0]):
                 if start < at:
                     raise GraphError(f"{path}, axis {axis}, is in {owner} and in {before}; allowed: one of them.")
                 if start == at:

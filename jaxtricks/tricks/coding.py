@@ -120,16 +120,15 @@ def drawn_signs(build: Callable, options: Mapping[str, Any], **arguments: Any):
     model, rules = build(**arguments), dict.fromkeys(options["patterns"])
 
     def apply(params, stats, image, *, train, key=None):
-        if train and key is None:
+        if not train:
+            params = on(params, rules, lambda leaf, _: compress.binary_connect(leaf))
+        elif key is None:
             raise ValueError("key is None; allowed in training: a key, or one for each image.")
-        first = None if key is None else (key if key.ndim == 0 else key[0])
-
-        def signs(path, leaf, _):
-            if not train:
-                return compress.binary_connect(leaf)
-            return compress.binary_connect_stochastic(named(first, path), leaf)
-
-        return model.apply(on(params, rules, signs, named=True), stats, image, train=train, key=key)
+        else:
+            first = key if key.ndim == 0 else key[0]
+            draw = lambda path, leaf, _: compress.binary_connect_stochastic(named(first, path), leaf)  # noqa: E731
+            params = on(params, rules, draw, named=True)
+        return model.apply(params, stats, image, train=train, key=key)
 
     return model._replace(apply=apply)
 
