@@ -38,6 +38,11 @@ SHARES = (30, 50, 70, 90)
 EPOCHS = 6.0
 
 
+def weights(share, **how):
+    """Single weights, of small magnitude or small importance."""
+    return Scheme([Step(partial(compression.pruned, shares={"conv/kernel": share / 100}, **how), EPOCHS)])
+
+
 def filters(criterion, scope, share, *before, epochs=EPOCHS):
     """The filters that the criterion ranks lowest."""
     step = partial(thinning.thinned, criterion=criterion, share=share / 100, scope=scope)
@@ -55,14 +60,9 @@ def rows(dataset):
     task = tasks.classification(dataset.classes)
     recipe = bare(task=task, augmented=None, model=model, lr=0.05, batch=32, epochs=EPOCHS)
     schemes = {"trained on": Scheme([Step(compression.fixed, EPOCHS)])}
-    for share in SHARES:
-        shares = {"conv/kernel": share / 100}
-        schemes |= {
-            f"{name} {share} %": Scheme([Step(partial(compression.pruned, shares=shares, **how), EPOCHS)])
-            for name, how in WEIGHTS.items()
-        }
-        schemes |= {f"{name} {share} %": filters(*how, share) for name, how in CRITERIA.items()}
-        schemes |= {f"{name} {share} %": grown(*how, share) for name, how in PENALTIES.items()}
+    schemes |= {f"{name} {share} %": weights(share, **how) for name, how in WEIGHTS.items() for share in SHARES}
+    schemes |= {f"{name} {share} %": filters(*how, share) for name, how in CRITERIA.items() for share in SHARES}
+    schemes |= {f"{name} {share} %": grown(*how, share) for name, how in PENALTIES.items() for share in SHARES}
     return {"plain": (recipe, schemes)}
 
 

@@ -224,7 +224,7 @@ def _model(recipe: Recipe, image):
 
 
 def _ratio(this: tuple, other: tuple, image: jax.Array) -> float:
-    """The least time of a batch through one network in that through another; they take turns."""
+    """The shortest time of a batch through one network in that through another; they take turns."""
     times: tuple[list[float], list[float]] = ([], [])
     runs = [jax.jit(partial(model.apply, train=False)) for model, *_ in (this, other)]
     arguments = [jax.tree.map(jnp.asarray, (params, stats, image)) for _, params, stats in (this, other)]

@@ -61,8 +61,8 @@ def curves(cells: Mapping[str, Sequence[Any]], path: Path, *, title: str) -> Non
             for number, (name, rows) in enumerate(families.items()):
                 ordered = sorted(rows, key=lambda row: np.mean([getattr(cell, key) for cell in row]))
                 x = [np.mean([getattr(cell, key) for cell in row]) for row in ordered]
-                found = [paired([c.after for c in row], [c.after for c in cells[reference]]) for row in ordered]
-                y, low, high = np.array([(c.mean, c.mean - c.low, c.high - c.mean) for c in found]).T
+                differences = [paired([c.after for c in row], [c.after for c in cells[reference]]) for row in ordered]
+                y, low, high = np.array([(c.mean, c.mean - c.low, c.high - c.mean) for c in differences]).T
                 style = {"color": f"C{number % 10}", "marker": "osD^v"[number // 10 % 5], "markersize": 4}
                 bars = np.where(np.isfinite([low, high]), [low, high], 0.0)  # one seed has no interval
                 axes.errorbar(x, y, yerr=bars, label=name, linewidth=1, capsize=2, **style)

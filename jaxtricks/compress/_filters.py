@@ -78,8 +78,8 @@ def mask_filters(params: Tree, stats: Tree, graph: Graph, keep: Keep) -> tuple[T
       GraphError: if the graph does not fit the network.
       ValueError: if keep does not fit the graph, or leaves a group without a channel.
     """
-    made = {name: {(p[0], p[1]) for p in (*g.makes, *g.norms)} for name, g in graph.groups.items()}
-    changes = _kept(params, stats, graph, keep, lambda name, path, axis: (path, axis) in made[name])
+    makers = {name: {(p[0], p[1]) for p in (*g.makes, *g.norms)} for name, g in graph.groups.items()}
+    changes = _kept(params, stats, graph, keep, lambda name, path, axis: (path, axis) in makers[name])
 
     def masked(path, leaf):
         for axis, kept in changes.get(path, {}).items() if path.startswith("params/") else ():
@@ -153,12 +153,12 @@ def verify_graph(apply: Callable, params: Tree, stats: Tree, graph: Graph, image
 
 def _kept(params: Tree, stats: Tree, graph: Graph, keep: Keep, counts: Callable) -> dict[str, dict[int, np.ndarray]]:
     """What stays of the leaves that count, by path and axis, of all groups that have a part of it."""
-    shapes, beside, out = leaves_of(params, stats), shared_axes(graph), {}
+    shapes, shared, out = leaves_of(params, stats), shared_axes(graph), {}
     for name, kept in _checked(params, stats, graph, keep).items():
         for path, axis, start in places_of(graph, name):
             if counts(name, path, axis):
                 rows = out.setdefault(path, {}).setdefault(axis, np.ones(shapes[path][axis], bool))
-                times = 1 if (path, axis) in beside else rows.size // kept.size
+                times = 1 if (path, axis) in shared else rows.size // kept.size
                 rows[start : start + times * kept.size] = np.tile(kept, times)
     return out
 

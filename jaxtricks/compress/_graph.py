@@ -97,7 +97,7 @@ def check_graph(graph: Graph, params: Tree, stats: Tree) -> None:
       GraphError: if a leaf is missing, in no group or in two, or of another size than its group.
     """
     shapes = leaves_of(params, stats)
-    beside = shared_axes(graph)
+    shared = shared_axes(graph)
     seen: dict[tuple[str, int], list[tuple]] = {}  # by leaf and axis: first channel, last one, what has them
     for path in graph.outputs:
         seen[path, len(shapes.get(path, ())) - 1] = [(0, None, "the outputs")]
@@ -109,7 +109,7 @@ def check_graph(graph: Graph, params: Tree, stats: Tree) -> None:
             if path not in shapes or not 0 <= axis < len(shapes[path]):
                 raise GraphError(f"group {name} names axis {axis} of {path}; allowed: leaves and axes of the network.")
             channels = shapes[path][axis]
-            alone = (path, axis) not in beside
+            alone = (path, axis) not in shared
             flattened = (
                 (path, axis) in {p[:2] for p in graph.groups[name].feeds}
                 and len(shapes[path]) == 2

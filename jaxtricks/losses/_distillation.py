@@ -80,7 +80,7 @@ def attention_transfer(student: jax.Array, teacher: jax.Array) -> jax.Array:
     Q is taken as one vector of all positions. A map that is 0 everywhere stays 0.
 
     Args:
-      student: activations ``[..., H, W, C]`` of a stage, floating point.
+      student: activations ``[..., H, W, C]`` of a layer, floating point.
       teacher: those of the teacher, ``[..., H, W, D]``; no gradient flows into it.
 
     Returns:

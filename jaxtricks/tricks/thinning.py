@@ -152,7 +152,7 @@ def resized(build: Callable, *, params: Tree, stats: Tree, **arguments: Any):
 
 
 def sparsely(network: Network, *, penalty: Callable, weight: float, batch: Tree, key: jax.Array) -> Network:
-    """The network as it is, which trains on under a penalty that drives whole filters to 0; ``thinned`` comes after it.
+    """The network as it is, which trains on under a penalty that drives filters to 0; ``thinned`` comes after it.
 
     Args:
       network: whose parameters are arrays.
