@@ -48,7 +48,7 @@ from jaxtricks.ablation.options import (  # noqa: F401 - a script finds all name
     task_of,
     under,
 )
-from jaxtricks.ablation.planning import spread_so_far
+from jaxtricks.ablation.planning import smallest_effect, spread_so_far
 from jaxtricks.ablation.progress import jobs, work
 from jaxtricks.ablation.saved import build_recommendation
 from jaxtricks.tricks import bag
@@ -240,7 +240,7 @@ def run(
     )
     kept = sum(len(seeds) - len(cells.of(row).missing(row.recipe, seeds)) for row in rows)
     say(planned + (f"; {kept} cells are there already, in {cells.folder}." if kept else "."))
-    effect = headline.difference(f"{ablation.resolvable(len(seeds), spread['value']):.1f}")
+    effect = headline.difference(f"{smallest_effect(rows, len(seeds), spread['value']):.1f}")
     differ = headline.difference(f"{spread['value']:.2g}")
     say(f"Smallest effect that {len(seeds)} seeds resolve (80 % power): {effect},")
     say(f"if paired differences spread by {differ} ({spread['from']}).")
@@ -282,7 +282,7 @@ def _results(rows, cells, seeds, *, spread, budget, clock, **words) -> dict:
         cells,
         seeds=tuple(seeds),
         sd_assumed=spread,
-        resolvable=ablation.resolvable(len(seeds), spread["value"]),
+        resolvable=smallest_effect(rows, len(seeds), spread["value"]),
         budget={**budget.plain(), "seconds": clock.spent()},
         **words,
     )
