@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from jaxtricks.ablation.statistics import paired
 
@@ -66,8 +67,16 @@ def curves(cells: Mapping[str, Sequence[Any]], path: Path, *, title: str) -> Non
                 style = {"color": f"C{number % 10}", "marker": "osD^v"[number // 10 % 5], "markersize": 4}
                 bars = np.where(np.isfinite([low, high]), [low, high], 0.0)  # one seed has no interval
                 axes.errorbar(x, y, yerr=bars, label=name, linewidth=1, capsize=2, **style)
+            start = float(np.mean([getattr(cell, key) for cell in cells[reference]]))
+            axes.plot(start, 0.0, "ko", markersize=5, label=reference)
             axes.axhline(0.0, color="0.6", linewidth=0.8)
-            axes.set_xscale("log")
+            if key == "bytes":
+                axes.set_xscale("log")
+                axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axes.xaxis.set_minor_locator(NullLocator())
+                axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+            else:
+                axes.set_xlim(0.0, 1.1 * axes.get_xlim()[1])
             axes.set_xlabel(label)
             axes.set_ylabel(f"difference to {reference}, 95 %")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", frameon=False)
