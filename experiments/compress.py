@@ -6,8 +6,7 @@ many epochs at the same rate. Bytes are those of files that were loaded again an
 time: the arrays are as large as they were.
 
 Paired seeds, 10,000 test images, two cores of an AMD EPYC (jax 0.10.2) that other jobs shared; the difference in
-percentage points. With 30,000 training images and 4 seeds the loss of accuracy is resolved; with 10,000 and 3 seeds,
-none is. All other rows, and LeNet-5, are not run yet.
+points. With 30,000 training images and 4 seeds the loss is resolved; with 10,000 and 3, none is. The rest: not run.
 
     python -m experiments.compress --data fashion_mnist.npz --images 10000 --seeds 3 --networks LeNet-300-100 \
         --only "pruned gradually, 5 bits" "taught, pruned gradually, 5 bits"
