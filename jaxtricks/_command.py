@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ FEW = 16  # steps of the baseline in an epoch: with fewer the images are few
 LEAST_STEPS = 8  # in an epoch of few images, so that a row with four times the batch makes two
 LEAST_UPDATES = 128  # in a run on them, so that a warm-up of 5 epochs in 120 has a step at four times the batch
 USUAL = ("cifar10", "cifar100", "mnist", "fashion_mnist")  # sets of TensorFlow Datasets that a file is named by
+TFDS_NAME = re.compile(r"[\w-]+(/[\w.+-]+)?(:[\w.*]+)?", re.ASCII)  # name, name/config, name:version
 TABLE = "from jaxtricks.ablation.cli import Preset, main"  # stands in every module that takes these options
 
 
@@ -86,7 +88,7 @@ class Options:
     recommend: bool = False
     """Then choose a recipe on held-out images, confirm it with fresh seeds, train it, save it in OUT/recommended."""
     out: Path | None = None
-    """Folder of cells and report; runs/NAME if it is left out. What is there already is not trained again."""
+    """Folder of cells and report; runs/NAME/DATA if it is left out. What is there already is not trained again."""
     parallel: Literal["jit", "pmap", "shard_map"] = "jit"
     """How a step is spread over the devices."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -138,12 +140,14 @@ def check_path(spec: str) -> None:
       spec: what was typed; ``name``, ``name/config`` and ``name:version`` may be a set of TFDS.
     """
     path = Path(spec).expanduser()
-    if path.exists():
+    if path.is_dir() or (path.exists() and path.suffix == ".npz"):
         return
+    if path.exists():
+        raise UsageError(f"--data is {spec}, a file; allowed: a folder of images (unpack archives), or an .npz file.")
     if path.suffix == ".npz":
         make = f" python -m jaxtricks data {path.stem} {spec} makes it." if path.stem in USUAL else ""
         raise UsageError(f"--data is {spec}: no such file.{make}")
-    if path.is_absolute() or spec.startswith((".", "~")) or spec.endswith("/") or spec.count("/") > 1:
+    if not TFDS_NAME.fullmatch(spec):
         raise UsageError(f"--data is {spec}: no such file or folder.")
 
 
@@ -230,15 +234,28 @@ def fit_to_images(preset: Preset, options: Options, images: int, *, multiple: in
       The preset; where an epoch has fewer than 16 steps, with the batch halved until it has 8, and with as many epochs
       as make 128 steps.
     """
-    if images // preset.batch >= FEW:
-        return preset
-    batch = preset.batch
-    if options.batch is None:
-        while images // batch < LEAST_STEPS and batch % (2 * multiple) == 0:
-            batch //= 2
+    typed = {"batch": options.batch is not None, "epochs": options.epochs is not None}
+    values = {"batch": preset.batch, "epochs": preset.epochs}
+    batch, epochs = few_images(images, **values, multiple=multiple, typed=[name for name in typed if typed[name]])
     lr = preset.lr * batch / preset.batch if options.lr is None else preset.lr
-    epochs = preset.epochs
-    if options.epochs is None:
-        steps = max(1, images // batch)
-        epochs = max(epochs, -(-LEAST_UPDATES // steps))
     return replace(preset, batch=batch, lr=lr, epochs=epochs)
+
+
+def few_images(
+    images: int, *, batch: int, epochs: float, multiple: int = 1, typed: Sequence[str] = ()
+) -> tuple[int, float]:
+    """A smaller batch and more epochs where the images are few; see ``fit_to_images``.
+
+    Args:
+      images: of the training set.
+      batch, epochs: where they are many.
+      multiple: the batch stays a multiple of this.
+      typed: ``batch`` and ``epochs``, as far as the user gave them, which stay.
+    """
+    if images // batch >= FEW:
+        return batch, epochs
+    while "batch" not in typed and images // batch < LEAST_STEPS and batch % (2 * multiple) == 0:
+        batch //= 2
+    if "epochs" not in typed:
+        epochs = max(epochs, -(-LEAST_UPDATES // max(1, images // batch)))
+    return batch, epochs
