@@ -29,6 +29,8 @@ class Preset:
       seeds, minutes: as on the command line; one of them at least.
       seeds_on: as on the command line.
       merge: names of rows that are made of several tricks, with these tricks.
+      keep: ``batch`` or ``epochs``, where a row is named by it, so that it does not follow from the number of images.
+      least: updates of the baseline, at least, where the images are few; see ``fit_to_images``.
       held_out: share of the training set that the learning curves are drawn on.
       sd: standard deviation of the paired differences that the smallest resolvable effect assumes, in the unit of the
         headline (for percent: points).
@@ -44,6 +46,8 @@ class Preset:
     minutes: float | None = None
     seeds_on: str = "map"
     merge: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    keep: tuple[str, ...] = ()
+    least: int = LEAST_UPDATES
     held_out: float = 0.125
     sd: float = 0.9
     sd_from: str = "the median over the rungs of experiments/results/cifar10-5000, rounded"
@@ -235,14 +239,21 @@ def fit_to_images(preset: Preset, options: Options, images: int, *, multiple: in
       as make 128 steps.
     """
     typed = {"batch": options.batch is not None, "epochs": options.epochs is not None}
-    values = {"batch": preset.batch, "epochs": preset.epochs}
-    batch, epochs = few_images(images, **values, multiple=multiple, typed=[name for name in typed if typed[name]])
+    fixed = [*preset.keep, *(name for name in typed if typed[name])]
+    values = {"batch": preset.batch, "epochs": preset.epochs, "least": preset.least}
+    batch, epochs = few_images(images, **values, multiple=multiple, fixed=fixed)
     lr = preset.lr * batch / preset.batch if options.lr is None else preset.lr
     return replace(preset, batch=batch, lr=lr, epochs=epochs)
 
 
 def few_images(
-    images: int, *, batch: int, epochs: float, multiple: int = 1, typed: Sequence[str] = ()
+    images: int,
+    *,
+    batch: int,
+    epochs: float,
+    multiple: int = 1,
+    least: int = LEAST_UPDATES,
+    fixed: Sequence[str] = (),
 ) -> tuple[int, float]:
     """A smaller batch and more epochs where the images are few; see ``fit_to_images``.
 
@@ -250,12 +261,13 @@ def few_images(
       images: of the training set.
       batch, epochs: where they are many.
       multiple: the batch stays a multiple of this.
-      typed: ``batch`` and ``epochs``, as far as the user gave them, which stay.
+      least: updates that the epochs make, at least.
+      fixed: ``batch`` and ``epochs``, as far as they stay.
     """
     if images // batch >= FEW:
         return batch, epochs
-    while "batch" not in typed and images // batch < LEAST_STEPS and batch % (2 * multiple) == 0:
+    while "batch" not in fixed and images // batch < LEAST_STEPS and batch % (2 * multiple) == 0:
         batch //= 2
-    if "epochs" not in typed:
-        epochs = max(epochs, -(-LEAST_UPDATES // max(1, images // batch)))
+    if "epochs" not in fixed:
+        epochs = max(epochs, -(-least // max(1, images // batch)))
     return batch, epochs

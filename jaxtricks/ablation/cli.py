@@ -71,6 +71,7 @@ def main(
     task: Callable[[data.Dataset], train.Task] | None = None,
     begin: Callable[[train.Recipe, data.Dataset, data.Dataset], train.Recipe] | None = None,
     also: Callable[[Path], None] | None = None,
+    counted: Callable[[int], Ladder] | None = None,
     factors: tuple[float, ...] = (),
 ) -> None:
     """Run an ablation from the command line; exit status 2 for what was typed wrong, 1 if no run was finished.
@@ -87,12 +88,13 @@ def main(
       begin: ``(baseline, data as loaded, data of the experiment) -> baseline``: makes what the rows need before they
         are built, such as weights to start from; or None.
       also: makes what the experiment shows beside the table, into the folder that it gets; or None.
+      counted: ``steps of the baseline -> tricks by name``, which take the place of those of the ladder; or None.
       factors: of each row's own learning rate, which are tried before the rows are compared; none if empty.
     """
     with exit_status(name):
         description = sys.modules["__main__"].__doc__
         options = read(sys.argv[1:], started=" ".join(started()), description=description)
-        parts = {"dataset": dataset, "task": task, "begin": begin, "also": also, "factors": factors}
+        parts = {"dataset": dataset, "task": task, "begin": begin, "also": also, "counted": counted, "factors": factors}
         clock = Clock(age=process_age())
         results = run(name, options, baseline, ladder, presets, title=title, mode=mode, clock=clock, **parts)
     if not any(row["cells"] for row in results["rows"]):
@@ -143,6 +145,7 @@ def run(
     task=None,
     begin=None,
     also=None,
+    counted=None,
     factors=(),
     clock: Clock | None = None,
 ):
@@ -155,7 +158,7 @@ def run(
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     console = Console(stderr=True, quiet=jax.process_index() > 0)
     say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
-    parts = {"title": title, "dataset": dataset, "task": task, "begin": begin, "say": say}
+    parts = {"title": title, "dataset": dataset, "task": task, "begin": begin, "counted": counted, "say": say}
     ready = prepare(asked, options, baseline, **parts)
     preset, plan, source, recipe, rows = ready.preset, ready.plan, ready.source, ready.recipe, ready.rows
     costs = {row.name: work(row.recipe, row.dataset(source), cost=ready.forward[row.name]) for row in rows}

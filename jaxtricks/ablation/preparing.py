@@ -16,6 +16,8 @@ from jaxtricks.ablation.variants import Setting, Variant
 from jaxtricks.tricks import bag
 from jaxtricks.tricks.trick import Ladder, Trick
 
+HINT = "Use --only to choose the tricks."
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -59,6 +61,15 @@ class Choice:
     mode: str
     settings: Mapping[str, Setting]
     tricks: Mapping[str, Trick]
+
+    def counted(self, tricks: Ladder) -> "Choice":
+        """With other tricks in the place of those that have their names."""
+
+        def instead(ladder):
+            return {name: tricks.get(name, trick) for name, trick in ladder.items()}
+
+        settings = {name: replace(one, ladder=instead(one.ladder)) for name, one in self.settings.items()}
+        return replace(self, settings=settings, tricks=instead(self.tricks))
 
     def rows(self, recipe: train.Recipe) -> list[Variant]:
         """The rows of the table."""
@@ -106,6 +117,7 @@ def prepare(
     dataset: Callable[[data.Dataset], data.Dataset] | None = None,
     task: Callable[[data.Dataset], train.Task] | None = None,
     begin: Callable[[train.Recipe, data.Dataset, data.Dataset], train.Recipe] | None = None,
+    counted: Callable[[int], Ladder] | None = None,
     say: Callable[[str], None],
 ) -> Prepared:
     """Read the data, and build every recipe once; ``begin`` alone may train, after all else is checked.
@@ -113,7 +125,7 @@ def prepare(
     Args:
       choice: from ``chosen``.
       options: as they were read.
-      baseline, title, dataset, task, begin: as for ``cli.main``.
+      baseline, title, dataset, task, begin, counted: as for ``cli.main``.
       say: prints a line.
 
     Raises:
@@ -148,30 +160,43 @@ def prepare(
         ),
         precision=PRECISIONS[options.precision],
     )
-    check_steps(Variant("baseline", (), recipe, None, None, None), source, plan, hint="")
+    if not choice.settings:
+        check_steps(Variant("baseline", (), recipe, None, None, None), source, plan, hint="")
+    if counted is not None:
+        choice = choice.counted(counted(max(1, round(recipe.epochs * (len(source.train) // recipe.batch)))))
     if begin is not None:
         recipe = begin(recipe, loaded, source)
-    hint = "Use --only to choose the tricks."
     try:
         rows = choice.rows(recipe)
         headline = common_headline([(row.name, row.recipe.task) for row in rows])
     except ValueError as error:
-        raise UsageError(f"{error} {hint}") from error
-    check = partial(check_steps, source=source, plan=plan)
-    rows_of = {name: [row for row in rows if row.name.startswith(f"{name}: ")] for name in choice.settings}
-    _check_settings(choice.settings, lambda name: [check(row, hint="") for row in rows_of[name]])
-    for row in rows:
-        check(row, hint=hint)
-    forward = check_costs(rows, source, hint=hint)
+        raise UsageError(f"{error} {HINT}") from error
+    _check_rows(choice, rows, source, plan)
+    forward = check_costs(rows, source, hint=HINT)
     return Prepared(preset, choice.mode, plan, source, recipe, choice.tricks, rows, headline, forward)
+
+
+def _check_rows(choice: Choice, rows: Sequence[Variant], source: data.Dataset, plan: train.Plan) -> None:
+    """UsageError for rows whose batch or schedule does not fit the data, with the settings or tricks that do."""
+    check = partial(check_steps, source=source, plan=plan)
+    if choice.settings:
+        rows_of = {name: [row for row in rows if row.name.startswith(f"{name}: ")] for name in choice.settings}
+        _check_settings(choice.settings, lambda name: [check(row, hint="") for row in rows_of[name]])
+    elif choice.mode == "add-one":
+        baseline, *others = rows
+        check(baseline, hint="")
+        by_name = {row.name: row for row in others}
+        _check_settings(by_name, lambda name: check(by_name[name], hint=""), option="--only")
+    for row in rows:
+        check(row, hint=HINT)
 
 
 def _data_of(setting: Setting, source: data.Dataset) -> data.Dataset:
     return source if setting.data is None else setting.data(source)
 
 
-def _check_settings(names: Iterable[str], check: Callable[[str], Any]) -> None:
-    """UsageError with what the check says of the first setting that does not fit the data, and with those that do."""
+def _check_settings(names: Iterable[str], check: Callable[[str], Any], *, option: str = "--under") -> None:
+    """UsageError with what the check says of the first name that does not fit the data, and with those that do."""
     wrong = {}
     for name in (names := list(names)):
         try:
@@ -181,5 +206,5 @@ def _check_settings(names: Iterable[str], check: Callable[[str], Any]) -> None:
             wrong[name] = text if text.startswith(name) else f"{name}: {text}"
     if wrong:
         fit = shlex.join(name for name in names if name not in wrong)
-        way = f"These settings fit: --under {fit}." if fit else "No setting of this experiment fits this data."
+        way = f"What fits: {option} {fit}." if fit else "Nothing of this experiment fits this data."
         raise UsageError(f"{next(iter(wrong.values()))}. {way}")
