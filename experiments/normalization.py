@@ -81,10 +81,10 @@ LADDER = {
     "batch 32": Setting(None, {**ladder(False), **ghost(4)}),
     "batch 128": Setting(partial(t.batch_of, batch=128), {**ladder(False), **ghost(16)}),
 }
-KEEP = ("batch",)  # which the settings are named by
+values = {"batch": 32, "lr": 0.1, "seeds_on": "devices", "keep": ("batch",)}  # which the settings are named by
 PRESETS = {
-    "quick": Preset("fashion_mini", "plain_mini", seeds=4, epochs=4, batch=32, lr=0.1, seeds_on="devices", keep=KEEP),
-    "full": Preset("cifar10", "plain_wide", seeds=10, epochs=30, batch=32, lr=0.1, seeds_on="devices", keep=KEEP),
+    "quick": Preset("fashion_mini", "plain_mini", seeds=4, epochs=4, **values),
+    "full": Preset("cifar10", "plain_wide", seeds=10, epochs=30, **values),
 }
 
 if __name__ == "__main__":

@@ -187,8 +187,9 @@ def _check_rows(choice: Choice, rows: Sequence[Variant], source: data.Dataset, p
         check(baseline, hint="")
         by_name = {row.name: row for row in others}
         _check_settings(by_name, lambda name: check(by_name[name], hint=""), option="--only")
-    for row in rows:
-        check(row, hint=HINT)
+    else:
+        for row in rows:
+            check(row, hint=HINT)
 
 
 def _data_of(setting: Setting, source: data.Dataset) -> data.Dataset:

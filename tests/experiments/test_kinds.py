@@ -13,7 +13,10 @@ from jaxtricks.ablation import cli, compression, members, options, preparing, vi
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "experiments").glob("[a-z]*.py") if path.stem != "gallery")
-KINDS = ("digits", "fashion_mini", "fake", "grey.npz", "colour.npz", "photographs")
+KINDS = ("digits", "fashion_mini", "fake", "colour.npz", "photographs")
+
+
+LOAD = functools.cache(data.load)
 
 
 class Built(Exception):
@@ -24,9 +27,8 @@ class Built(Exception):
 def kinds(tmp_path_factory):
     """Kind to what is typed: few images of few classes, as people have them."""
     folder, draws = tmp_path_factory.mktemp("kinds"), np.random.default_rng(0)
-    for name, shape in (("grey", (24, 24)), ("colour", (24, 24, 3))):
-        images, labels = draws.integers(0, 256, (120, *shape), dtype=np.uint8), np.arange(120) % 4
-        np.savez(folder / name, x_train=images, y_train=labels, x_test=images[:16], y_test=labels[:16])
+    images, labels = draws.integers(0, 256, (120, 24, 24, 3), dtype=np.uint8), np.arange(120) % 4
+    np.savez(folder / "colour", x_train=images, y_train=labels, x_test=images[:16], y_test=labels[:16])
     for number in range(40):
         path = folder / "photographs" / ("cat", "dog")[number % 2] / f"{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,20 +80,18 @@ TAIL, GREY, CLASSES = (
     "allowed: grey images with a class each",
     "has 2 classes, of which",
 )
-ALL, LITTLE = "allowed: 1500 or more. What fits: --under 'little, similar' 'little, different'.", "What fits: --under "
+ALL, FITS = "allowed: 1500 or more. What fits: --under 'little, similar' 'little, different'.", "What fits: --under "
 REFUSED = {
-    "balance": dict.fromkeys(("fake", "grey.npz", "colour.npz", "photographs"), TAIL),
+    "balance": dict.fromkeys(("fake", "colour.npz", "photographs"), TAIL),
     "detect": dict.fromkeys(("fake", "colour.npz", "photographs"), GREY),
-    "finetune": {**dict.fromkeys(("digits", "fake", "grey.npz", "colour.npz"), ALL), "photographs": CLASSES},
+    "finetune": {**dict.fromkeys(("digits", "fake", "colour.npz"), ALL), "photographs": CLASSES},
     "imbalance": {
-        **dict.fromkeys(("fake", "grey.npz", "colour.npz"), f"{TAIL}; allowed: 100 or more. {LITTLE}'factor 10'."),
+        **dict.fromkeys(("fake", "colour.npz"), f"{TAIL}; allowed: 100 or more. {FITS}'factor 10'."),
         "photographs": CLASSES,
     },
     "normalization": {
-        **dict.fromkeys(
-            ("grey.npz", "colour.npz"), f"to the 104 training images. {LITTLE}'batch 2' 'batch 8' 'batch 32'."
-        ),
-        "photographs": f"batch is 32; allowed: 1 to the 28 training images. {LITTLE}'batch 2' 'batch 8'.",
+        "colour.npz": f"to the 104 training images. {FITS}'batch 2' 'batch 8' 'batch 32'.",
+        "photographs": f"batch is 32; allowed: 1 to the 28 training images. {FITS}'batch 2' 'batch 8'.",
     },
 }
 
@@ -99,6 +99,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", NAMES)
 def test_every_experiment_takes_every_kind_of_data_or_says_why_not(name, kinds, monkeypatch):
     monkeypatch.setattr(options, "forward_cost", lambda recipe, dataset: {"macs": 1, "parameters": 1})
+    monkeypatch.setattr(data, "load", LOAD)
     monkeypatch.setattr(augment, "rotate", lambda image, angle: image)  # what takes long, and has its own tests
     monkeypatch.setattr(data, "shapes", functools.partial(data.shapes, images=(64, 4)))
     said = {}
