@@ -61,8 +61,7 @@ def ghost(groups):
 
 
 def ladder(small):
-    """Without normalisation less is expected; without a batch, more where the batch is small."""
-    better = 1 if small else None
+    better = 1 if small else None  # less is expected without normalisation; without a batch, more where it is small
     return {
         "none": t.swap(norm=None),
         "layer": t.swap(better, "arXiv 1803.08494", norm=each(nnx.LayerNorm)),

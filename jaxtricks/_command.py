@@ -66,7 +66,7 @@ class Options:
     mode: Literal["stack", "add-one", "leave-one-out", "pairwise"] | None = None
     """How the tricks are combined into rows; the experiment's way if it is left out."""
     data: str | None = None
-    """fashion_mini, digits, fake, a TFDS image set, a folder of images, or an .npz file."""
+    """fashion_mini, digits, fake, a TFDS image set, a folder of images (a folder for each class), or an .npz file."""
     model: str | None = None
     """A network by name, such as plain_mini, resnet_mini, resnet20, resnet50."""
     minutes: float | None = None
