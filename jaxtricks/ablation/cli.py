@@ -50,7 +50,7 @@ from jaxtricks.ablation.options import (  # noqa: F401 - a script finds all name
     task_of,
     under,
 )
-from jaxtricks.ablation.planning import spread_so_far
+from jaxtricks.ablation.planning import smallest_effect, spread_so_far
 from jaxtricks.ablation.preparing import chosen, prepare
 from jaxtricks.ablation.progress import jobs, work
 from jaxtricks.ablation.saved import build_recommendation
@@ -204,7 +204,7 @@ def run(
     )
     kept = sum(len(seeds) - len(cells.of(row).missing(row.recipe, seeds)) for row in rows)
     say(planned + (f"; {kept} cells are there already, in {cells.folder}." if kept else "."))
-    effect = ready.headline.difference(f"{ablation.resolvable(len(seeds), spread['value']):.1f}")
+    effect = ready.headline.difference(f"{smallest_effect(rows, len(seeds), spread['value']):.1f}")
     differ = ready.headline.difference(f"{spread['value']:.2g}")
     say(f"Smallest effect that {len(seeds)} seeds resolve (80 % power): {effect},")
     say(f"if paired differences spread by {differ} ({spread['from']}).")
@@ -247,7 +247,7 @@ def _results(rows, cells, seeds, *, spread, budget, clock, **words) -> dict:
         cells,
         seeds=tuple(seeds),
         sd_assumed=spread,
-        resolvable=ablation.resolvable(len(seeds), spread["value"]),
+        resolvable=smallest_effect(rows, len(seeds), spread["value"]),
         budget={**budget.plain(), "seconds": clock.spent()},
         **words,
     )

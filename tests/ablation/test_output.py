@@ -101,7 +101,7 @@ def test_the_command_says_how_a_folder_was_split_and_reports_its_classes(photos,
     assert "The images are few: batch 1 and 10 epochs" in said
     assert results["data"]["class_names"] == ["cat", "dog"]
     assert "4 of 20 images" in results["data"]["notes"][0]
-    with pytest.raises(cli.UsageError, match="holds a report of x on /.*my photos"):
+    with pytest.raises(cli.UsageError, match=r"holds a report of x on /.*my photos"):
         run("digits", tmp_path)
 
 
@@ -122,8 +122,8 @@ def test_damaged_training_images_within_the_tolerated_share_are_said(photos, mon
     said = []
     sources.check_images(found, say=said.append)
     assert [line.split("/")[-1] for line in said] == [
-        "0.png cannot be read as an image: it is no image; allowed: JPEG, PNG, BMP, WEBP, PPM, GIF, TIFF. Others take its "
-        "place in training."
+        "0.png cannot be read as an image: it is no image; allowed: JPEG, PNG, BMP, WEBP, PPM, GIF, TIFF. "
+        "Others take its place in training."
     ]
 
 
