@@ -30,7 +30,7 @@ class Preset:
       seeds_on: as on the command line.
       merge: names of rows that are made of several tricks, with these tricks.
       keep: ``batch`` or ``epochs``, where a row is named by it, so that it does not follow from the number of images.
-      least: updates of the baseline, at least, where the images are few; see ``fit_to_images``.
+      updates: steps of the baseline that its epochs make, at least, where the images are few; see ``fit_to_images``.
       held_out: share of the training set that the learning curves are drawn on.
       sd: standard deviation of the paired differences that the smallest resolvable effect assumes, in the unit of the
         headline (for percent: points).
@@ -47,7 +47,7 @@ class Preset:
     seeds_on: str = "map"
     merge: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     keep: tuple[str, ...] = ()
-    least: int = LEAST_UPDATES
+    updates: int = LEAST_UPDATES
     held_out: float = 0.125
     sd: float = 0.9
     sd_from: str = "the median over the rungs of experiments/results/cifar10-5000, rounded"
@@ -240,7 +240,7 @@ def fit_to_images(preset: Preset, options: Options, images: int, *, multiple: in
     """
     typed = {"batch": options.batch is not None, "epochs": options.epochs is not None}
     fixed = [*preset.keep, *(name for name in typed if typed[name])]
-    values = {"batch": preset.batch, "epochs": preset.epochs, "least": preset.least}
+    values = {"batch": preset.batch, "epochs": preset.epochs, "updates": preset.updates}
     batch, epochs = few_images(images, **values, multiple=multiple, fixed=fixed)
     lr = preset.lr * batch / preset.batch if options.lr is None else preset.lr
     return replace(preset, batch=batch, lr=lr, epochs=epochs)
@@ -252,7 +252,7 @@ def few_images(
     batch: int,
     epochs: float,
     multiple: int = 1,
-    least: int = LEAST_UPDATES,
+    updates: int = LEAST_UPDATES,
     fixed: Sequence[str] = (),
 ) -> tuple[int, float]:
     """A smaller batch and more epochs where the images are few; see ``fit_to_images``.
@@ -261,7 +261,7 @@ def few_images(
       images: of the training set.
       batch, epochs: where they are many.
       multiple: the batch stays a multiple of this.
-      least: updates that the epochs make, at least.
+      updates: steps that the epochs make, at least.
       fixed: ``batch`` and ``epochs``, as far as they stay.
     """
     if images // batch >= FEW:
@@ -269,5 +269,5 @@ def few_images(
     while "batch" not in fixed and images // batch < LEAST_STEPS and batch % (2 * multiple) == 0:
         batch //= 2
     if "epochs" not in fixed:
-        epochs = max(epochs, -(-least // max(1, images // batch)))
+        epochs = max(epochs, -(-updates // max(1, images // batch)))
     return batch, epochs

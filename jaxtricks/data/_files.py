@@ -48,9 +48,9 @@ def centre_view(image: Image.Image, size: int) -> np.ndarray:
     short = round(size * 8 / 7)
     width, height = image.size
     scale = short / min(width, height)
-    whole = max(size, round(width * scale)), max(size, round(height * scale))
-    left, top = round((whole[0] - size) / 2), round((whole[1] - size) / 2)
-    across, down = width / whole[0], height / whole[1]
+    scaled = max(size, round(width * scale)), max(size, round(height * scale))
+    left, top = round((scaled[0] - size) / 2), round((scaled[1] - size) / 2)
+    across, down = width / scaled[0], height / scaled[1]
     box = (left * across, top * down, min(width, (left + size) * across), min(height, (top + size) * down))
     # only what is cut out is scaled: all of an image of 60,000 x 1 pixels would take gigabytes
     return as_array(image.resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=None))

@@ -82,11 +82,11 @@ def folder(path: Path, *, size: int, pixels: int = PIXELS, links: bool = False) 
         warnings.warn(notes[-1], DataWarning, stacklevel=2)
     test = None
     for part in tests:
-        found = _classes(part, root)
-        labelled = any(one.files for one in found.values())
+        classes = _classes(part, root)
+        labelled = any(one.files for one in classes.values())
         if labelled and test is None:
-            test = found
-            notes += _check_test(part, found, names)
+            test = classes
+            notes += _check_test(part, classes, names)
         else:
             why = "it has no image in a folder of a class" if not labelled else "another one is the test set"
             notes.append(f"{printable(part.name)}/ is not used: {why}.")
@@ -101,7 +101,7 @@ def folder(path: Path, *, size: int, pixels: int = PIXELS, links: bool = False) 
         )
     else:
         x_train, y_train, (x_test, y_test) = files, labels, _listed(test, names)
-    notes += _told(shown, [*train.values(), *(test or {}).values()])
+    notes += _about_files(shown, [*train.values(), *(test or {}).values()])
     images = [ImageFiles(tuple(x), size, pixels=pixels) for x in (x_train, x_test)]
     dataset = from_arrays(shown, images[0], y_train, images[1], y_test, classes=len(names))
     return replace(dataset, class_names=tuple(map(printable, names)), notes=tuple(notes))
@@ -142,16 +142,16 @@ def _check_classes(path: Path, classes: Classes, root: Path | None) -> None:
     """DataError unless there are two classes or more, each with an image."""
     shown = printable(path)
     if len(classes) < 2:
-        found = "no folder" if not classes else f"one folder, {printable(*classes)}/"
+        folders = "no folder" if not classes else f"one folder, {printable(*classes)}/"
         loose = _loose(path, root)
         within = [entry.name for name in classes for entry in _entries(path / name, root) if entry.is_dir()]
         inner = f" Perhaps you meant {printable(path / next(iter(classes)))}?" if len(within) > 1 else ""
         images = f" and {loose} images in none" if loose else ""
-        raise DataError(f"{shown} has {found}{images}; allowed: two or more, one for each class.{inner}")
-    for name, found in classes.items():
-        if not found.files:
+        raise DataError(f"{shown} has {folders}{images}; allowed: two or more, one for each class.{inner}")
+    for name, contents in classes.items():
+        if not contents.files:
             raise DataError(
-                f"{shown}/{printable(name)} has no image{_kinds(found.other)}; allowed: one or more, of {KINDS}. "
+                f"{shown}/{printable(name)} has no image{_kinds(contents.other)}; allowed: one or more, of {KINDS}. "
                 "A folder that is no class must lie elsewhere."
             )
 
@@ -175,10 +175,10 @@ def _check_test(path: Path, test: Classes, names: tuple[str, ...]) -> list[str]:
 def _held(shown: str, files: list[Path], labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     """The rows of the test set that is made here."""
     counts = np.bincount(labels, minlength=len(names))
-    least = int(counts.argmin())
-    if counts[least] < FEWEST:
+    smallest = int(counts.argmin())
+    if counts[smallest] < FEWEST:
         raise DataError(
-            f"{shown}/{printable(names[least])} has {counts[least]} images; allowed: {FEWEST} or more where the folder "
+            f"{shown}/{printable(names[smallest])} has {counts[smallest]} images; allowed: {FEWEST} or more where the folder "
             "is split here. Add some, or move it elsewhere."
         )
     return stratified({c: np.flatnonzero(labels == c) for c in range(len(names))}, TEST_SHARE, seed=SPLIT_SEED)
@@ -190,11 +190,11 @@ def _listed(classes: Classes, names: tuple[str, ...]) -> tuple[list[Path], np.nd
     return [file for file, _ in pairs], np.array([label for _, label in pairs], np.int64)
 
 
-def _told(shown: str, found: list[_Found]) -> list[str]:
+def _about_files(shown: str, contents: list[_Found]) -> list[str]:
     """What there is to say of files that are not read, with a warning, and of images in folders within."""
     notes = []
-    read, deeper = sum(len(one.files) for one in found), sum(one.deeper for one in found)
-    other = sum((one.other for one in found), Counter())
+    read, deeper = sum(len(one.files) for one in contents), sum(one.deeper for one in contents)
+    other = sum((one.other for one in contents), Counter())
     if other:
         all_files = read + other.total()
         left = f"{other.total()} of {all_files} files in {shown} are not read{_kinds(other)}; read are {KINDS}."

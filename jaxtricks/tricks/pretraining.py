@@ -58,9 +58,9 @@ def classes_of(dataset: data.Dataset, chosen: Iterable[int]) -> data.Dataset:
         image, label = in_memory(split, "image"), in_memory(split, "label")
         rows = np.flatnonzero(np.isin(label, classes))
         parts += [image[rows], np.searchsorted(classes, label[rows])]
-    made = data.from_arrays(f"{dataset.name}, classes {' '.join(map(str, classes))}", *parts)
+    chosen_data = data.from_arrays(f"{dataset.name}, classes {' '.join(map(str, classes))}", *parts)
     names = dataset.class_names
-    return made if names is None else replace(made, class_names=tuple(names[c] for c in classes))
+    return chosen_data if names is None else replace(chosen_data, class_names=tuple(names[c] for c in classes))
 
 
 def target(dataset: data.Dataset) -> data.Dataset:

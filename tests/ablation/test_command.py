@@ -147,7 +147,7 @@ def test_a_preset_may_keep_its_batch_and_ask_for_more_updates():
     values = {"epochs": 2, "batch": 32, "lr": 0.1, "seeds": 1}
     kept = cli.Preset("fake", "logistic", **values, keep=("batch",))
     assert _command.fit_to_images(kept, cli.Options(), 78).batch == 32
-    long = cli.Preset("fake", "logistic", **values, least=512)
+    long = cli.Preset("fake", "logistic", **values, updates=512)
     preset = _command.fit_to_images(long, cli.Options(), 78)
     assert (preset.batch, preset.epochs) == (8, 57)  # 9 steps an epoch, 513 in all
     source = data.fake(train=78)

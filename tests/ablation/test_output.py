@@ -14,7 +14,7 @@ from jaxtricks.ablation.report.wording import about
 from jaxtricks.tricks import bag
 
 HALF = os.fsdecode(b"caf\xe9")  # a name that is not UTF-8
-PRESETS = {"quick": cli.Preset("fake", "logistic", seeds=1, epochs=1, batch=2, lr=0.05)}
+PRESETS = {"quick": cli.Preset("fake", "logistic", seeds=1, epochs=1, batch=2, lr=0.05, seeds_on="devices")}
 LADDER = {"cosine": Trick(bag.cosine)}
 
 
@@ -115,14 +115,15 @@ def test_a_damaged_test_image_is_named_before_anything_is_trained(photos, tmp_pa
 
 def test_damaged_training_images_within_the_tolerated_share_are_said(photos, monkeypatch):
     found = data.load(str(photos), size=8)
-    found.train["image"].files[0].write_bytes(b"")
+    damaged = found.train["image"].files[0]
+    damaged.write_bytes(b"")
     with pytest.raises(data.DataError, match="my photos, train: 1 of 16 records cannot be read"):
         sources.check_images(found, say=pytest.fail)
     monkeypatch.setattr(data, "CORRUPT_SHARE", 0.1)
     said = []
     sources.check_images(found, say=said.append)
     assert [line.split("/")[-1] for line in said] == [
-        "0.png cannot be read as an image: it is no image; allowed: JPEG, PNG, BMP, WEBP, PPM, GIF, TIFF. "
+        f"{damaged.name} cannot be read as an image: it is no image; allowed: JPEG, PNG, BMP, WEBP, PPM, GIF, TIFF. "
         "Others take its place in training."
     ]
 
