@@ -177,9 +177,9 @@ def _held(shown: str, files: list[Path], labels: np.ndarray, names: tuple[str, .
     counts = np.bincount(labels, minlength=len(names))
     smallest = int(counts.argmin())
     if counts[smallest] < FEWEST:
+        few = f"{shown}/{printable(names[smallest])} has {counts[smallest]} images"
         raise DataError(
-            f"{shown}/{printable(names[smallest])} has {counts[smallest]} images; allowed: {FEWEST} or more where the folder "
-            "is split here. Add some, or move it elsewhere."
+            f"{few}; allowed: {FEWEST} or more where the folder is split here. Add some, or move it elsewhere."
         )
     return stratified({c: np.flatnonzero(labels == c) for c in range(len(names))}, TEST_SHARE, seed=SPLIT_SEED)
 
