@@ -12,6 +12,7 @@ from jaxtricks import data
 from jaxtricks._command import UsageError
 from jaxtricks.data import Dataset
 
+MANY = 1_000  # images of which reading takes so long that it is announced
 PRECHECKED = 10_000  # training images up to which they are all decoded before anything is trained
 
 
@@ -82,6 +83,8 @@ def check_images(dataset: Dataset, *, say: Callable[[str], None]) -> None:
     for part, share in (("test", 0.0), ("validation", 0.0), ("train", data.CORRUPT_SHARE)):
         split = getattr(dataset, part)
         if split is not None and (part != "train" or len(split) <= PRECHECKED):
+            if not split.resident and len(split) > MANY:
+                say(f"Reading {len(split):,} {part} images once, to name what cannot be read.")
             try:
                 unreadable = data.check_readable(split, corrupt_share=share)
             except data.DataError as error:
