@@ -168,14 +168,14 @@ def run(
         cells = Cells(out, source)
     except OSError as error:
         raise UsageError(f"--out is {out}; allowed: a folder that can be made and written to. {error}") from error
+    if cells.todo(rows, range(2)):
+        sources.check_images(source, say=say)
     if also is not None and jax.process_index() == 0:
         also(cells.folder.parent)
     device = f"{plan.size} x {jax.devices()[0].device_kind}"
     say(f"{len(rows)} rows, batch {recipe.batch}, learning rate {recipe.lr:g}, {recipe.epochs:g} epochs, {device}")
 
     # The cells that are missing, block after block.
-    if cells.todo(rows, range(2)):
-        sources.check_images(source, say=say)
     logs = [train.json_lines(cells.folder.parent / "log.jsonl")]
     guard = train.Guard(signals=True, exit_on_error=True, leave_compiler=True)
     training = {"plan": plan, "guard": guard}
