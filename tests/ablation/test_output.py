@@ -15,7 +15,7 @@ from jaxtricks.tricks import bag
 
 HALF = os.fsdecode(b"caf\xe9")  # a name that is not UTF-8
 PRESETS = {"quick": cli.Preset("fake", "logistic", seeds=1, epochs=1, batch=2, lr=0.05, seeds_on="devices")}
-LADDER = {"cosine": Trick(bag.cosine)}
+LADDER = {"smoothing": Trick(bag.smoothing)}
 
 
 @pytest.fixture
