@@ -158,8 +158,8 @@ def test_a_preset_may_keep_its_batch_and_ask_for_more_updates():
 @pytest.mark.parametrize("images", [40, 256])
 def test_tricks_that_count_steps_follow_the_length_of_the_run(images, tmp_path):
     counted = lambda steps: {"fast": Trick(lambda r: replace(r, ema=lambda step: steps))}  # noqa: E731
-    chosen = preparing.chosen(cli.Options(seeds=1), LADDER, PRESETS, mode="stack")
     typed = cli.Options(seeds=1, images=images, epochs=2.0, batch=8)
+    chosen = preparing.chosen(typed, LADDER, PRESETS, mode="stack")
     said = {"title": "Test", "counted": counted, "say": lambda line: None}
     ready = preparing.prepare(chosen, typed, bag.standard, **said)
     (_, fast) = ready.rows
