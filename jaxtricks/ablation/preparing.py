@@ -102,10 +102,11 @@ def chosen(
     if isinstance(next(iter(ladder.values())), Setting):
         if options.recommend:
             raise UsageError("--recommend is for experiments with one setting; allowed: without it.")
-        return Choice(preset, mode, under(ladder, options), {})
+        return Choice(preset, mode, under(ladder, options), {})  # pyright: ignore[reportArgumentType]
     if options.under:
         raise UsageError(f"--under is {' '.join(options.under)}; this experiment has one setting only.")
-    return Choice(preset, mode, {}, choose(ablation.merge(ladder, preset.merge), options.only))
+    tricks = ablation.merge(ladder, preset.merge)  # pyright: ignore[reportArgumentType]
+    return Choice(preset, mode, {}, choose(tricks, options.only))
 
 
 def prepare(

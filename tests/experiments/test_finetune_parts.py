@@ -149,9 +149,7 @@ def test_images_that_are_read_from_files_are_decoded_once(change):
 
 
 def test_a_target_needs_four_classes_and_as_many_images_as_its_case():
-    with pytest.raises(
-        data.DataError, match="fake has 3 classes, of which every other one is the target; allowed: 4"
-    ):
+    with pytest.raises(data.DataError, match="fake has 3 classes, of which every other one is the target; allowed: 4"):
         pretraining.target(data.fake(train=30, classes=3))
     with pytest.raises(data.DataError, match="fake has 30 training images; allowed: 50 or more"):
         pretraining.few(data.fake(train=30), images=50)
