@@ -216,9 +216,11 @@ def _for_points(pairs: jax.Array, batch: Batch) -> jax.Array:
 
 
 def _check(batch: Batch, others: tuple[str, ...]) -> None:
+    _checks.entries(batch, "image", "box", "box_valid")
+    _checks.channels_last("image", batch["image"].shape[1:])
     if "keypoint" in batch:
         others = ("keypoint", "visible", *others)
-    _checks.entries(batch, "image", "box", "box_valid", *others)
+    _checks.entries(batch, "image", *others)
     _checks.partners(batch)
     levels_or_floats('batch["image"]', batch["image"])
     check.shape('batch["box"]', batch["box"], (None, None, 4))

@@ -15,7 +15,7 @@ def erase_box(image: jax.Array, box: jax.Array, value: jax.Array | float) -> jax
     """Put a value in place of a box: of the pixels whose centre lies in it.
 
     Args:
-      image: ``[H, W, C]``, uint8 or floats in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats.
       box: ``(x0, y0, x1, y1)`` in pixels, ``[4]``; what lies outside of the image is left out.
       value: a scalar, or an image ``[H, W, C]``, in the units of the image: 0 to 255 for uint8.
 
@@ -78,7 +78,7 @@ def random_erasing(
 
     Args:
       key: a typed key.
-      image: ``[H, W, C]``, uint8 or floats in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats; in [0, 1] where noise fills them.
       probability: 0 to 1.
       area: minimum and maximum part of the image's area, uniform, within 0 to 1.
       aspect: minimum and maximum width / height, uniform in the logarithm.
@@ -97,6 +97,7 @@ def random_erasing(
     check.between("probability", probability, 0.0, 1.0)
     if isinstance(fill, str):
         check.option("fill", fill, ("noise",))
+        _checks.unit("image", image)
     else:
         _checks.fill("fill", fill, jnp.result_type(image))
     coin_key, box_key, noise_key = jax.random.split(key, 3)
@@ -114,7 +115,7 @@ def cutout(key: jax.Array, image: jax.Array, *, size: int | tuple[int, int], fil
 
     Args:
       key: a typed key.
-      image: ``[H, W, C]``, uint8 or floats in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats.
       size: of the box: a number or ``(height, width)``.
       fill: what stands in its place, in the units of the image: 0 to 255 for uint8.
 
@@ -141,7 +142,7 @@ def mask_grid(
     """Erase a grid of squares: where both coordinates, counted from the offset, lie past ``keep`` of a unit.
 
     Args:
-      image: ``[H, W, C]``, uint8 or floats in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats.
       offset: ``(x, y)`` in pixels, ``[2]``: a corner of the grid. Where it or the unit is a NaN, nothing is erased.
       unit: distance from square to square in pixels, greater than 0.
       keep: 1 - side of a square / unit, 0 to 1; of the image, ``1 - (1 - keep)^2`` stays.
@@ -178,7 +179,7 @@ def gridmask(
 
     Args:
       key: a typed key.
-      image: ``[H, W, C]``, uint8 or floats in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats.
       unit: minimum and maximum distance from square to square, as a part of the shorter side, greater than 0.
       keep: 1 - side of a square / unit, 0 to 1; of the image, ``1 - (1 - keep)^2`` stays on average.
       probability: 0 to 1; the paper raises it over the epochs.

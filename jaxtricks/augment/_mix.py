@@ -224,6 +224,8 @@ def cutmix(key: jax.Array, batch: Batch, *, alpha: float = 1.0, per: str = "batc
 
 
 def _check_cut(batch: Batch) -> None:
+    _checks.entries(batch, "image")
+    _checks.channels_last("image", batch["image"].shape[1:])
     _refuse(batch, "box", "keypoint", "visible")
     if "mask" not in batch or "target" in batch:
         _check_soft(batch)
