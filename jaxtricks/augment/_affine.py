@@ -188,7 +188,7 @@ def resample(image, matrix: jax.Array, *, size: tuple[int, int], method: str, fi
     def back(u, v):
         return a * u + b * v + e, c * u + d * v + f
 
-    u, v = jnp.arange(size[1]) + 0.5, jnp.arange(size[0]) + 0.5
+    u, v = (jnp.arange(n, dtype=jnp.float32) + 0.5 for n in (size[1], size[0]))
     if method == "nearest":
         width = image.shape[1]
 
@@ -211,7 +211,8 @@ def _stretch(image, matrix: jax.Array, method: str, fill: float) -> jax.Array:
     if method == "nearest":
         return resample(image, back, size=(height, width), method=method, fill=fill)
     (a, _, e), (_, d, f), _ = back
-    x, y = a * (jnp.arange(width) + 0.5) + e, d * (jnp.arange(height) + 0.5) + f
+    columns, rows = (jnp.arange(n, dtype=jnp.float32) + 0.5 for n in (width, height))
+    x, y = a * columns + e, d * rows + f
     image = moved = jnp.asarray(image)
     for axis, places in ((1, x), (0, y)):
         moved = along(moved, places, 1.0, (0, image.shape[axis]), axis=axis, most=1.0)

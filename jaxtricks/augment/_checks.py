@@ -3,15 +3,11 @@
 import warnings
 from collections.abc import Mapping
 
-import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.experimental import checkify
 
 from jaxtricks import check
 from jaxtricks.preprocess._levels import levels_or_floats
-
-SLACK = 0.01  # what bfloat16 makes of a sum that is 1
+from jaxtricks.preprocess._levels import unit as unit
 
 
 def image(name: str, array, *, channels: tuple[int, ...] | None = None) -> None:
@@ -41,31 +37,6 @@ def channels_last(name: str, shape: tuple[int, ...]) -> None:
             f"{name} has shape {shape}: {shape[2]} channels as [H, W, C]. If it is [C, H, W], transpose by (1, 2, 0)."
         )
         warnings.warn(words, stacklevel=4)
-
-
-def unit(name: str, array) -> None:
-    """Raise ValueError if floats lie outside [0, 1], as those of 0 to 255 do, or standardised ones.
-
-    Their values are seen outside of jit, under vmap and gradients too. In a compiled program they are not: there it is
-    a ``checkify.debug_check``, which costs nothing unless the program is built by ``checkify.checkify``. A NaN passes.
-    """
-    if jnp.result_type(array) == jnp.uint8:
-        return
-    values = _values(array)
-    if values is not None:
-        with jax.ensure_compile_time_eval():  # a constant within a program that is being traced is seen too
-            low, high = float(jnp.min(values)), float(jnp.max(values))
-        if low < -SLACK:
-            hint = "Standardise after augmentation, not before."
-        elif high > 1 + SLACK:
-            hint = "Divide by 255, or give uint8."
-        else:
-            return
-        raise ValueError(f"{name} holds {low:.3g} to {high:.3g}; allowed: floats in [0, 1], or uint8. {hint}")
-    low, high = jnp.min(array), jnp.max(array)
-    right = ~((low < -SLACK) | (high > 1 + SLACK))
-    message = name + " holds {low} to {high}; allowed: floats in [0, 1], or uint8."
-    checkify.debug_check(right, message, low=low, high=high)
 
 
 def photo(name: str, array, *, channels: tuple[int, ...] | None = None) -> None:
@@ -152,13 +123,6 @@ def partners(batch) -> None:
     shape = jnp.shape(batch["image"])
     if shape[0] < 2:
         raise ValueError(f'batch["image"] has shape {shape}; allowed: 2 examples or more, for each needs a partner.')
-
-
-def _values(array):
-    """The numbers of an array outside of jit, those behind tracers of vmap and gradients too; None under jit."""
-    while isinstance(array, jax.core.Tracer):
-        array = getattr(array, "val", getattr(array, "primal", None))
-    return array if isinstance(array, (jax.Array, np.ndarray)) else None
 
 
 def _channels(name: str, array, allowed: tuple[int, ...] | None) -> None:

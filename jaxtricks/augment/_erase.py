@@ -60,8 +60,9 @@ def in_box(size: tuple[int, int], box: jax.Array) -> jax.Array:
 def _spans(size: tuple[int, int], box: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Rows and columns whose centre lies in a box."""
     _checks.vector("box", box, 4)
-    x0, y0, x1, y1 = box
-    y, x = (jnp.arange(n) + 0.5 for n in size)
+    box = jnp.asarray(box)
+    x0, y0, x1, y1 = box if jnp.issubdtype(box.dtype, jnp.floating) else box.astype(jnp.float32)
+    y, x = (jnp.arange(n, dtype=jnp.float32) + 0.5 for n in size)
     return (y >= y0) & (y < y1), (x >= x0) & (x < x1)
 
 
@@ -161,7 +162,7 @@ def mask_grid(
     check.between("keep", keep, 0.0, 1.0)
     _checks.fill("fill", fill, jnp.result_type(image))
     height, width = image.shape[:2]
-    x, y = jnp.arange(width) + 0.5 - offset[0], jnp.arange(height) + 0.5 - offset[1]
+    x, y = (jnp.arange(n, dtype=jnp.float32) + 0.5 - offset[i] for i, n in enumerate((width, height)))
     hole_x, hole_y = ((place / unit - jnp.floor(place / unit)) >= keep for place in (x, y))
     return jnp.where((hole_y[:, None] & hole_x[None, :])[..., None], jnp.asarray(fill, image.dtype), image)
 

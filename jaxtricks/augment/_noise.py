@@ -57,7 +57,7 @@ def gaussian_blur(image: jax.Array, sigma: jax.Array | float, *, radius: int) ->
     _checks.scalar("sigma", sigma)
     check.between("sigma", sigma, 0.0, math.inf)
     tiny = 1e-6  # so that sigma 0 is no division of 0 by 0
-    weight = jnp.exp(-0.5 * (jnp.arange(-radius, radius + 1) / jnp.maximum(sigma, tiny)) ** 2)
+    weight = jnp.exp(-0.5 * (jnp.arange(-radius, radius + 1, dtype=jnp.float32) / jnp.maximum(sigma, tiny)) ** 2)
     weight = (weight / weight.sum()).astype(image.dtype)
     # Sums of shifted images, not a convolution: with a sigma for each image that would be a slow grouped one. Columns
     # and channels are one axis, so that a processor takes many values at once.

@@ -185,7 +185,8 @@ def apply_op(
     image = jnp.asarray(image)
     size = image.shape[:2]
     amounts = [(op.low + strength * (op.high - op.low)) * (sign if op.signed else 1) for op in ops.values()]
-    amounts = [jnp.asarray(amount, jnp.float32) + 0 * choice for amount in amounts]  # differ by device as choice does
+    # they differ by device where the choice does
+    amounts = [jnp.asarray(amount, jnp.float32) + (0 * choice).astype(jnp.float32) for amount in amounts]
     table = list(zip(ops.values(), amounts, strict=True))
     choice = jnp.clip(choice, 0, len(ops) - 1)
     if any(op.moves for op in ops.values()):

@@ -133,8 +133,8 @@ def augmix(
     _checks.unit("image", image)
     image = jnp.asarray(image)
     weight_key, share_key, chain_key = jax.random.split(key, 3)
-    weights = jax.random.dirichlet(weight_key, jnp.full(width, alpha, jnp.float32))
-    share = jax.random.beta(share_key, alpha, alpha)
+    weights = jax.random.dirichlet(weight_key, jnp.full(width, alpha, jnp.float32), dtype=jnp.float32)
+    share = jax.random.beta(share_key, alpha, alpha, dtype=jnp.float32)
 
     def chain(key):
         length_key, step_key = jax.random.split(key)
