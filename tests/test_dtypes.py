@@ -19,10 +19,13 @@ WIDE = {  # float64 by itself there, and why
     "metrics.voc_map": "on the host",
 }
 STRICT = {"optim.one_cycle"}  # optax's cosine_onecycle_schedule
-NAMED = """augment.pad_crop augment.random_pad_crop augment.cam_box augment.random_box augment.cut_pairs augment.mosaic_at
-    augment.mask_grid augment.resized_crop augment.move_labels augment.gaussian_blur detection.heatmap_targets
-    detection.roi_align detection.roi_pool detection.weighted_fusion ensembles.coverage ensembles.majority
-    losses.ohem_weights losses.hard_negative_weights losses.supervised_contrastive optim.skip_spikes""".split()
+NAMED = """
+    augment.pad_crop augment.random_pad_crop augment.cam_box augment.random_box augment.cut_pairs
+    augment.mosaic_at augment.mask_grid augment.resized_crop augment.move_labels augment.gaussian_blur
+    detection.heatmap_targets detection.roi_align detection.roi_pool detection.weighted_fusion
+    ensembles.coverage ensembles.majority losses.ohem_weights losses.hard_negative_weights
+    losses.supervised_contrastive optim.skip_spikes
+""".split()
 
 
 def result(name):
