@@ -15,7 +15,7 @@ from jaxtricks.data import Dataset, Feed, Split, padded, readable
 from jaxtricks.fingerprint import describe
 from jaxtricks.train.parallel import Plan, compiled_cost
 from jaxtricks.train.recipe import Recipe, RecipeError, check_alike, epoch_steps, total_steps
-from jaxtricks.train.state import State, create_state, eval_params
+from jaxtricks.train.state import State, as_dicts, create_state, eval_params
 from jaxtricks.train.step import dry_run, make_evaluate, make_step
 from jaxtricks.train.stop import EarlyStopping
 from jaxtricks.train.task import check_columns
@@ -51,6 +51,7 @@ class Program:
         stop: EarlyStopping | None = None,
         share_data_with: "Program | None" = None,
     ):
+        initial = as_dicts(initial)
         self.recipe, self.dataset, self.plan, self.initial, self.teacher = recipe, dataset, plan, initial, teacher
         check_columns(recipe.task, dataset)
         if stop is not None and stop.metric not in recipe.task.metrics:
@@ -232,6 +233,8 @@ def build_optimizer(recipe: Recipe, schedule: Callable) -> optax.GradientTransfo
     """
     with _built("optimizer"):
         tx = recipe.optimizer(schedule)
+    if isinstance(tx, optax.MultiSteps):  # which is none, but has one
+        tx = tx.gradient_transformation()
     if not isinstance(tx, optax.GradientTransformation):
         raise RecipeError(f"recipe.optimizer gives {tx!r}; allowed: an optax transformation.")
     return optax.with_extra_args_support(tx)
