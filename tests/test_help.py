@@ -37,7 +37,7 @@ def test_a_default_is_printed_by_the_name_it_has_and_is_what_it_was():
     assert "ops: collections.abc.Mapping[str, jaxtricks.augment._operations.Op] = RAND_OPS," in _signature(
         augment.rand_augment
     )
-    assert "= relu, kernel_init: collections.abc.Callable = HE_NORMAL)" in _signature(models.resnet)
+    assert "= relu, kernel_init: collections.abc.Callable = HE_NORMAL," in _signature(models.resnet)
     assert _signature(partial(augment.rand_augment, count=3)).count("count: int = 3") == 1
     parameters = inspect.signature(augment.rand_augment).parameters
     assert parameters["ops"].default is augment.RAND_OPS

@@ -76,7 +76,7 @@ def create_state(recipe, model, tx: optax.GradientTransformation, key: jax.Array
     )
 
 
-def as_dicts(tree: Tree) -> Tree:
+def dicts(tree: Tree) -> Tree:
     """A tree whose mappings, such as flax's ``FrozenDict``, are dicts: what models take.
 
     Args:
@@ -86,9 +86,9 @@ def as_dicts(tree: Tree) -> Tree:
       The same leaves.
     """
     if isinstance(tree, Mapping):
-        return {name: as_dicts(part) for name, part in tree.items()}
+        return {name: dicts(part) for name, part in tree.items()}
     if isinstance(tree, (tuple, list)) and not hasattr(tree, "_fields"):
-        return type(tree)(map(as_dicts, tree))
+        return type(tree)(map(dicts, tree))
     return tree
 
 

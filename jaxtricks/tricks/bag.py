@@ -12,9 +12,10 @@ import jax
 import numpy as np
 import optax
 
-from jaxtricks import augment, data, init, losses, models, optim, preprocess, train
+from jaxtricks import augment, data, init, losses, optim, preprocess, train
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import composing
+from jaxtricks.tricks._teachers import TEACHERS, larger
 from jaxtricks.tricks.conditions import batch_of, mislabelled, wrong_labels
 from jaxtricks.tricks.parts import global_max, part, response_norm, swap
 
@@ -218,10 +219,6 @@ def distilled(params, out, batch, *, loss, temperature):
     return loss(params, out, batch) + losses.distillation(out[0], batch["teacher"], temperature=temperature)
 
 
-WIDTHS = (("multiplier",), ("growth",), ("inner", "widths"), ("widths",))  # fields of layouts, the first that fit
-TEACHERS = {models.LAYOUTS[small]: models.LAYOUTS[large] for small, large in (("resnet50", "resnet152"),)}
-
-
 def distillation(recipe: Recipe, *, temperature: float = 20.0) -> Recipe:
     """A larger network of the same family, trained by the same recipe, teaches: the paper's, or one twice as wide.
 
@@ -236,30 +233,8 @@ def distillation(recipe: Recipe, *, temperature: float = 20.0) -> Recipe:
     Raises:
       ValueError: if no larger network of this kind is known.
     """
-    teacher = replace(recipe, model=_larger(recipe.model))
+    teacher = replace(recipe, model=larger(recipe.model))
     return replace(recipe, loss=partial(distilled, loss=recipe.loss, temperature=temperature), teacher=teacher)
-
-
-def _larger(model: Callable) -> Callable:
-    """The same network with twice the channels, or the larger one of the paper."""
-    build, layout = getattr(model, "func", model), (*getattr(model, "args", ()), None)[0]
-    wider = TEACHERS.get(layout)
-    if isinstance(layout, tuple) and not hasattr(layout, "_fields"):
-        wider = _doubled(layout) if layout and build in (models.plain, models.perceptron, models.airbench) else None
-    elif layout is not None and wider is None:
-        fields = next((names for names in WIDTHS if all(hasattr(layout, name) for name in names)), ())
-        wider = layout._replace(**{name: _doubled(getattr(layout, name)) for name in fields}) if fields else None
-    if wider is None:
-        name = getattr(build, "__name__", build)
-        raise ValueError(
-            f"model is {name}, of which distillation knows no larger one to teach; allowed: one whose layers have "
-            "widths, such as a ResNet. Leave distillation out, or set recipe.teacher."
-        )
-    return partial(build, wider, **model.keywords)  # pyright: ignore[reportFunctionMemberAccess]
-
-
-def _doubled(widths):
-    return tuple(map(_doubled, widths)) if isinstance(widths, tuple) else 2 * widths
 
 
 def standard(*, task, augmented, model, lr, batch, epochs, weight_decay=1e-4) -> Recipe:

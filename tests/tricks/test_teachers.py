@@ -10,7 +10,7 @@ import pytest
 from jaxtricks import models, tasks, tricks
 from jaxtricks.tricks import bag
 
-WIDER = "plain_mini perceptron resnet_mini airbench_mini mobilenet_v2_half".split()
+WIDER = "plain_mini perceptron resnet_mini airbench_mini mobilenet_v1_mini vgg_mini densenet_mini".split()
 NOT = "logistic lenet5 googlenet nin_mini highway_mini squeezenet_mini".split()
 
 
