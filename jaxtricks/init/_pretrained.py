@@ -222,12 +222,12 @@ def _within(
 
 def _shared_prefix(tensors: Sequence[str], path: str | os.PathLike, ours: set[str]) -> str:
     """What stands before all names, where most of ours stand behind it."""
-    found = Counter()
+    fronts = Counter()
     for name in tensors:
         parts = name.split(".")
         ends = (".".join(parts[i:]) for i in range(len(parts)))
-        found.update(name.removesuffix(end) for end in ends if end in ours)
-    sets = sorted(front for front, count in found.items() if 2 * count > len(ours))
+        fronts.update(name.removesuffix(end) for end in ends if end in ours)
+    sets = sorted(front for front, count in fronts.items() if 2 * count > len(ours))
     if len(sets) > 1:
         words = " or ".join(map(repr, sets))
         raise PretrainedMismatchError(f"{path} holds {len(sets)} sets of these weights; allowed: prefix={words}.")
@@ -237,7 +237,7 @@ def _shared_prefix(tensors: Sequence[str], path: str | os.PathLike, ours: set[st
     others = sum(not name.startswith(prefix) for name in tensors)
     if others:
         raise PretrainedMismatchError(
-            f"{path} has {found[prefix]} of {len(ours)} names behind {prefix!r}, and {others} other names; "
+            f"{path} has {fronts[prefix]} of {len(ours)} names behind {prefix!r}, and {others} other names; "
             f"allowed: prefix={prefix!r}, which passes over these."
         )
     warnings.warn(f"{path}: {prefix!r} is taken off all names.", stacklevel=4)

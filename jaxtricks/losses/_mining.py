@@ -89,8 +89,8 @@ def _largest(losses: jax.Array, keep: jax.Array | int) -> jax.Array:
 
     def add_bit(i, smallest):
         more = smallest | (sign >> i.astype(unsigned))
-        found = jnp.sum(order >= more, axis=-1, keepdims=True).astype(keep.dtype)
-        return jnp.where(found >= keep, more, smallest)
+        reaching = jnp.sum(order >= more, axis=-1, keepdims=True).astype(keep.dtype)
+        return jnp.where(reaching >= keep, more, smallest)
 
     smallest = jax.lax.fori_loop(0, width, add_bit, jnp.zeros_like(order[..., :1]))
     above, equal = order > smallest, order == smallest

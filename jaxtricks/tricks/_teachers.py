@@ -17,8 +17,10 @@ def larger(model: Callable) -> Callable:
     if isinstance(layout, tuple) and not hasattr(layout, "_fields"):
         wider = _doubled(layout) if layout and build in (models.plain, models.perceptron, models.airbench) else None
     elif layout is not None and wider is None:
-        known = FIELDS.get(build, next((names for names in WIDTHS if all(hasattr(layout, name) for name in names)), ()))
-        wider = layout._replace(**{name: _doubled(getattr(layout, name)) for name in known}) if known else None
+        fields = FIELDS.get(
+            build, next((names for names in WIDTHS if all(hasattr(layout, name) for name in names)), ())
+        )
+        wider = layout._replace(**{name: _doubled(getattr(layout, name)) for name in fields}) if fields else None
     if wider is None:
         name = getattr(build, "__name__", build)
         raise ValueError(
