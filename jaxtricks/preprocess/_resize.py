@@ -31,11 +31,11 @@ def resize_center_crop(
     """
     check.rank("image", image, 3)
     dtype = levels_or_floats("image", image)
-    unit("image", image)
     check.option("method", method, KERNELS)
     shorter = check.at_least("shorter", shorter, minimum=1)
     if 0 in image.shape:
         raise ValueError(f"image has shape {image.shape}; allowed: at least one pixel and one channel.")
+    unit("image", image)
     shortest = min(image.shape[:2])
     resized = tuple(side * shorter // shortest for side in image.shape[:2])
     target = [check.at_least("size", t, minimum=1) for t in (size if isinstance(size, tuple | list) else (size, size))]

@@ -6,25 +6,24 @@ from functools import partial
 from jaxtricks import models
 
 WIDTHS = (("multiplier",), ("growth",), ("inner", "widths"), ("widths",))  # fields of layouts, the first that fit
-FIELDS = {models.stacked: ("stages",), models.googlenet: ()}  # where the names mean something else
+FIELDS = {"stacked": ("stages",), "googlenet": ()}  # where the names mean something else
 TEACHERS = {models.LAYOUTS[small]: models.LAYOUTS[large] for small, large in (("resnet50", "resnet152"),)}
 
 
 def larger(model: Callable) -> Callable:
     """The same network with twice the channels, or the larger one of the paper."""
     build, layout = getattr(model, "func", model), (*getattr(model, "args", ()), None)[0]
-    wider = TEACHERS.get(layout)
+    name, wider = getattr(build, "__name__", ""), TEACHERS.get(layout)
     if isinstance(layout, tuple) and not hasattr(layout, "_fields"):
-        wider = _doubled(layout) if layout and build in (models.plain, models.perceptron, models.airbench) else None
+        wider = _doubled(layout) if layout and name in ("plain", "perceptron", "airbench") else None
     elif layout is not None and wider is None:
         fields = FIELDS.get(
             build, next((names for names in WIDTHS if all(hasattr(layout, name) for name in names)), ())
         )
         wider = layout._replace(**{name: _doubled(getattr(layout, name)) for name in fields}) if fields else None
     if wider is None:
-        name = getattr(build, "__name__", build)
         raise ValueError(
-            f"model is {name}, of which distillation knows no larger one to teach; allowed: one whose layers have "
+            f"model is {name or build}, of which distillation knows no larger one to teach; allowed: one whose layers have "
             "widths, such as a ResNet. Leave distillation out, or set recipe.teacher."
         )
     return partial(build, wider, **model.keywords)  # pyright: ignore[reportFunctionMemberAccess]
