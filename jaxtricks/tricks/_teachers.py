@@ -17,14 +17,13 @@ def larger(model: Callable) -> Callable:
     if isinstance(layout, tuple) and not hasattr(layout, "_fields"):
         wider = _doubled(layout) if layout and name in ("plain", "perceptron", "airbench") else None
     elif layout is not None and wider is None:
-        fields = FIELDS.get(
-            build, next((names for names in WIDTHS if all(hasattr(layout, name) for name in names)), ())
-        )
-        wider = layout._replace(**{name: _doubled(getattr(layout, name)) for name in fields}) if fields else None
+        usual = next((names for names in WIDTHS if all(hasattr(layout, field) for field in names)), ())
+        fields = FIELDS.get(name, usual)
+        wider = layout._replace(**{field: _doubled(getattr(layout, field)) for field in fields}) if fields else None
     if wider is None:
         raise ValueError(
-            f"model is {name or build}, of which distillation knows no larger one to teach; allowed: one whose layers have "
-            "widths, such as a ResNet. Leave distillation out, or set recipe.teacher."
+            f"model is {name or build}, of which distillation knows no larger one to teach; allowed: one whose "
+            "layers have widths, such as a ResNet. Leave distillation out, or set recipe.teacher."
         )
     return partial(build, wider, **model.keywords)  # pyright: ignore[reportFunctionMemberAccess]
 
