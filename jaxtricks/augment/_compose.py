@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from jaxtricks import check
 from jaxtricks.augment import _checks
@@ -43,7 +44,7 @@ def each(transform: Callable[[jax.Array, jax.Array], jax.Array], *, per: str = "
         if loop:
             keys = keys if per == "sample" else jnp.broadcast_to(keys, rows + jnp.shape(keys))  # a raw key has an axis
             arguments = keys, image
-            if not isinstance(image, jax.core.Tracer):  # a loop is compiled: let the transform see the numbers before
+            if not isinstance(image, Tracer):  # a loop is compiled: let the transform see the numbers before
                 jax.eval_shape(lambda keys: jax.vmap(transform)(keys, image), keys)
             return {**batch, "image": jax.lax.map(lambda one: transform(*one), arguments)}
         return {**batch, "image": jax.vmap(transform, (0 if per == "sample" else None, 0))(keys, image)}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.experimental import checkify
 
 from jaxtricks import check
@@ -88,6 +89,6 @@ def rounded(image: jax.Array, dtype) -> jax.Array:
 
 def _values(array):
     """The numbers of an array outside of jit, those behind tracers of vmap and gradients too; None under jit."""
-    while isinstance(array, jax.core.Tracer):
+    while isinstance(array, Tracer):
         array = getattr(array, "val", getattr(array, "primal", None))
     return array if isinstance(array, (jax.Array, np.ndarray)) else None

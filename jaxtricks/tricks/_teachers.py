@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from jaxtricks import models
 
@@ -12,7 +13,8 @@ TEACHERS = {models.LAYOUTS[small]: models.LAYOUTS[large] for small, large in (("
 
 def larger(model: Callable) -> Callable:
     """The same network with twice the channels, or the larger one of the paper."""
-    build, layout = getattr(model, "func", model), (*getattr(model, "args", ()), None)[0]
+    build = getattr(model, "func", model)
+    layout: Any = (*getattr(model, "args", ()), None)[0]
     name, wider = getattr(build, "__name__", ""), TEACHERS.get(layout)
     if isinstance(layout, tuple) and not hasattr(layout, "_fields"):
         wider = _doubled(layout) if layout and name in ("plain", "perceptron", "airbench") else None
