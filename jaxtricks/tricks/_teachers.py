@@ -21,7 +21,8 @@ def larger(model: Callable) -> Callable:
     elif layout is not None and wider is None:
         usual = next((names for names in WIDTHS if all(hasattr(layout, field) for field in names)), ())
         fields = FIELDS.get(name, usual)
-        wider = layout._replace(**{field: _doubled(getattr(layout, field)) for field in fields}) if fields else None
+        wide = {field: _doubled(getattr(layout, field)) for field in fields}
+        wider = layout._replace(**wide) if fields else None  # pyright: ignore[reportAttributeAccessIssue]
     if wider is None:
         raise ValueError(
             f"model is {name or build}, of which distillation knows no larger one to teach; allowed: one whose "
