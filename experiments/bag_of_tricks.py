@@ -9,9 +9,9 @@ says that it changes nothing, which is what is expected here. Distillation after
 
 How the settings of quick and full were chosen: on 7,000 images of Fashion-MNIST's training set that are not among those
 of fashion_mini, so that its test set was not read. Sought was a run in which tricks can act and of which minutes buy
-many seeds: 4 epochs of a small network with the stem of ImageNet's. Learning rates of 0.05, 0.1 and 0.2 gave the baseline
-77.8, 77.0 and 76.2 %, and the fourfold batch cost 1.3, 3.0 and 21.3 points; at 0.1 there is something for a warm-up to mend.
-Before, with 7 epochs of a network without that pooling, quick's test set was seen.
+many seeds: 4 epochs of a small network with the stem of ImageNet's. Learning rates of 0.05, 0.1 and 0.2 gave the
+baseline 77.8, 77.0 and 76.2 %, and the fourfold batch cost 1.3, 3.0 and 21.3 points: at 0.1 there is something for a
+warm-up to mend. Before, with 7 epochs of a network without that pooling, quick's test set was seen.
 
 Measured on CIFAR-10, 5,000 training images, 4 seeds, two cores of an Intel Xeon, 909 s (results/cifar10-5000):
 
