@@ -21,28 +21,28 @@ points. With 30,000 training images and 4 seeds the loss is resolved; with 10,00
 
 from functools import partial
 
-from jaxtricks import models, tasks
+from jaxtricks import models
+from jaxtricks.ablation import cli
 from jaxtricks.ablation.compression import Scheme, Step, from_start, main
 from jaxtricks.tricks import bag, coding, factoring, students
 from jaxtricks.tricks import compression as c
 
-EPOCHS = 15.0
 
-
-def coded(large, shares, share, steps, papers):
+def coded(large, shares, share, steps, epochs, papers):
     """Deep Compression with the shares of its paper, and with one share by the cubic schedule; and other codes."""
-    at_once = Step(partial(c.pruned, shares=shares), 12.0, 0.3)
-    gradually = Step(partial(c.gradually, share=share, begin=0.5, steps=steps), 12.0, 0.3)
+    long, short = 12 / 15 * epochs, 3 / 15 * epochs
+    at_once = Step(partial(c.pruned, shares=shares), long, 0.3)
+    gradually = Step(partial(c.gradually, share=share, begin=0.5, steps=steps), long, 0.3)
     taught = Step(partial(students.student, teach=students.softened), 0.0)
-    values = {bits: Step(partial(coding.quantized, bits={"kernel$": bits}), 3.0, 0.03) for bits in (4, 5)}
+    values = {bits: Step(partial(coding.quantized, bits={"kernel$": bits}), short, 0.03) for bits in (4, 5)}
     int8 = partial(coding.of_bytes, patterns=("kernel$",))
     ranks = partial(factoring.ranked, budget=0.1, patterns=("kernel$",))
     recoded = partial(factoring.recoded, patterns=(large,))
     hashed = partial(recoded, encode=partial(factoring.hashed, share=0.1), decode=factoring.spread)
     vectors = partial(coding.vectors, length=4, clusters=16, patterns=(large,))
     return {
-        "trained on": Scheme([Step(c.fixed, EPOCHS, 0.3)]),
-        "taught on by itself": Scheme([taught, Step(c.fixed, EPOCHS, 0.3)]),
+        "trained on": Scheme([Step(c.fixed, epochs, 0.3)]),
+        "taught on by itself": Scheme([taught, Step(c.fixed, epochs, 0.3)]),
         "pruned at once": Scheme([at_once]),
         "pruned gradually": Scheme([gradually]),
         "shared values, 5 bits": Scheme([values[5]]),
@@ -52,31 +52,35 @@ def coded(large, shares, share, steps, papers):
         "pruned gradually, 4 bits": Scheme([gradually, values[4]]),
         "taught, pruned gradually, 5 bits": Scheme([taught, gradually, values[5]]),
         "int8 after training": Scheme([Step(int8, 0.0)]),
-        "int8 in training": Scheme([Step(int8, EPOCHS, 0.3)]),
-        "low rank, 10 %": Scheme([Step(ranks, EPOCHS)]),
-        "circulant": Scheme([Step(partial(recoded, encode=factoring.wrapped, decode=factoring.shifted), EPOCHS)]),
-        "hashed, 10 %": Scheme([Step(hashed, EPOCHS)]),
-        "vectors of 4, 4 bits": Scheme([Step(vectors, EPOCHS, 0.003)]),
+        "int8 in training": Scheme([Step(int8, epochs, 0.3)]),
+        "low rank, 10 %": Scheme([Step(ranks, epochs)]),
+        "circulant": Scheme([Step(partial(recoded, encode=factoring.wrapped, decode=factoring.shifted), epochs)]),
+        "hashed, 10 %": Scheme([Step(hashed, epochs)]),
+        "vectors of 4, 4 bits": Scheme([Step(vectors, epochs, 0.003)]),
     }
 
 
 def rows(dataset):
-    side, steps, task = dataset.shape[0], 7 * (len(dataset.train) // 128), tasks.classification(dataset.classes)
-    recipe = partial(bag.bare, task=task, augmented=None, lr=0.1, batch=128, epochs=EPOCHS)
+    side, values = cli.side(dataset), cli.fitted(dataset, lr=0.1, batch=128, epochs=15.0)
+    epochs, steps = values["epochs"], round(7 / 15 * values["epochs"] * (len(dataset.train) // values["batch"]))
+    recipe = partial(bag.bare, task=cli.task_of(dataset), augmented=None, **values)
     dense = {"hidden/0/kernel": 0.92, "hidden/1/kernel": 0.91, "head/kernel": 0.74}
     convs = {f"convs/{n}/conv/kernel": share for n, share in enumerate((0.34, 0.88, 0.92))} | {"head/kernel": 0.81}
-    hints = partial(students.features, taps=("hidden2",))
-    ways = {"softened": students.softened, "logits": students.logits, "features": hints}
+    ways = {
+        "softened": students.softened,
+        "logits": students.logits,
+        "features": partial(students.features, taps=("hidden2",)),
+    }
     perceptron = partial(models.perceptron, size=side * side)
     return {
         "LeNet-300-100": (
             recipe(model=partial(perceptron, (300, 100))),
-            coded("hidden/0/kernel", dense, 0.885, steps, PAPERS["LeNet-300-100"])
-            | from_start("30 units", partial(perceptron, (30, 100)), EPOCHS, ways),
+            coded("hidden/0/kernel", dense, 0.885, steps, epochs, PAPERS["LeNet-300-100"])
+            | from_start("30 units", partial(perceptron, (30, 100)), epochs, ways),
         ),
         "LeNet-5": (
             recipe(model=models.NETWORKS["lenet_caffe"]),
-            coded("convs/2/conv/kernel", convs, 0.92, steps, PAPERS["LeNet-5"]),
+            coded("convs/2/conv/kernel", convs, 0.92, steps, epochs, PAPERS["LeNet-5"]),
         ),
     }
 

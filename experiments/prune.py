@@ -11,7 +11,8 @@ Not run: the table comes with the long run.
 
 from functools import partial
 
-from jaxtricks import models, tasks
+from jaxtricks import models
+from jaxtricks.ablation import cli
 from jaxtricks.ablation.compression import Scheme, Step, main
 from jaxtricks.tricks import bare, compression, thinning
 
@@ -35,34 +36,33 @@ PENALTIES = {  # trained with, before the filters go by what it makes small
     "filters, group lasso": (thinning.group_lasso, 1e-3, partial(thinning.norms, order=2)),
 }
 SHARES = (30, 50, 70, 90)
-EPOCHS = 6.0
 
 
-def weights(share, **how):
+def weights(share, epochs, **how):
     """Single weights, of small magnitude or small importance."""
-    return Scheme([Step(partial(compression.pruned, shares={"conv/kernel": share / 100}, **how), EPOCHS)])
+    return Scheme([Step(partial(compression.pruned, shares={"conv/kernel": share / 100}, **how), epochs)])
 
 
-def filters(criterion, scope, share, *before, epochs=EPOCHS):
+def filters(criterion, scope, share, epochs, *before):
     """The filters that the criterion ranks lowest."""
     step = partial(thinning.thinned, criterion=criterion, share=share / 100, scope=scope)
     return Scheme([*before, Step(step, epochs)])
 
 
-def grown(penalty, weight, criterion, share):
+def grown(penalty, weight, criterion, share, epochs):
     """Half of the epochs under a penalty, then without the filters."""
-    sparse = Step(partial(thinning.sparsely, penalty=penalty, weight=weight), EPOCHS / 2, 0.3)
-    return filters(criterion, "layer", share, sparse, epochs=EPOCHS / 2)
+    sparse = Step(partial(thinning.sparsely, penalty=penalty, weight=weight), epochs / 2, 0.3)
+    return filters(criterion, "layer", share, epochs / 2, sparse)
 
 
 def rows(dataset):
     model = partial(models.plain, (16, 32, 64))
-    task = tasks.classification(dataset.classes)
-    recipe = bare(task=task, augmented=None, model=model, lr=0.05, batch=32, epochs=EPOCHS)
-    schemes = {"trained on": Scheme([Step(compression.fixed, EPOCHS)])}
-    schemes |= {f"{name} {share} %": weights(share, **how) for name, how in WEIGHTS.items() for share in SHARES}
-    schemes |= {f"{name} {share} %": filters(*how, share) for name, how in CRITERIA.items() for share in SHARES}
-    schemes |= {f"{name} {share} %": grown(*how, share) for name, how in PENALTIES.items() for share in SHARES}
+    values = cli.fitted(dataset, lr=0.05, batch=32, epochs=6.0)
+    recipe, n = bare(task=cli.task_of(dataset), augmented=None, model=model, **values), values["epochs"]
+    schemes = {"trained on": Scheme([Step(compression.fixed, n)])}
+    schemes |= {f"{name} {share} %": weights(share, n, **how) for name, how in WEIGHTS.items() for share in SHARES}
+    schemes |= {f"{name} {share} %": filters(*how, share, n) for name, how in CRITERIA.items() for share in SHARES}
+    schemes |= {f"{name} {share} %": grown(*how, share, n) for name, how in PENALTIES.items() for share in SHARES}
     return {"plain": (recipe, schemes)}
 
 

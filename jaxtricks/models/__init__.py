@@ -1,5 +1,6 @@
 """Networks as pure functions that return ``(logits, taps)``."""
 
+from jaxtricks._signatures import name_defaults
 from jaxtricks.models._airbench import AIRBENCH94, airbench
 from jaxtricks.models._classics import CONV_LAYOUTS, ConvLayout, stacked
 from jaxtricks.models._cspnet import CSP_LAYOUTS, CspLayout, cspnet
@@ -84,6 +85,7 @@ __all__ = [
     "vovnet",
     "xnor",
 ]
+name_defaults(globals())
 
 
 def __dir__() -> list[str]:
