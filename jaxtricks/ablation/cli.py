@@ -68,6 +68,7 @@ def main(
     task: Callable[[data.Dataset], train.Task] | None = None,
     begin: Callable[[train.Recipe, data.Dataset, data.Dataset], train.Recipe] | None = None,
     also: Callable[[Path], None] | None = None,
+    after: Callable | None = None,
     factors: tuple[float, ...] = (),
 ) -> None:
     """Run an ablation from the command line; exit status 2 for what was typed wrong.
@@ -84,12 +85,13 @@ def main(
       begin: ``(baseline, data as loaded, data of the experiment) -> baseline``: makes what the rows need before they
         are built, such as weights to start from; or None.
       also: makes what the experiment shows beside the table, into the folder that it gets; or None.
+      after: ``(results, rows, data, folder)``: makes what the experiment shows of the results; or None.
       factors: of each row's own learning rate, which are tried before the rows are compared; none if empty.
     """
     with exit_status(name):
         description = sys.modules["__main__"].__doc__
         options = read(sys.argv[1:], started=" ".join(started()), description=description)
-        parts = {"dataset": dataset, "task": task, "begin": begin, "also": also, "factors": factors}
+        parts = {"dataset": dataset, "task": task, "begin": begin, "also": also, "after": after, "factors": factors}
         clock = Clock(age=process_age())
         run(name, options, baseline, ladder, presets, title=title, mode=mode, clock=clock, **parts)
 
@@ -136,6 +138,7 @@ def run(
     task=None,
     begin=None,
     also=None,
+    after=None,
     factors=(),
     clock: Clock | None = None,
 ):
@@ -267,6 +270,8 @@ def run(
     if jax.process_index() == 0:
         report.write(out, cells.folder.parent)
         Console().print(report.table(out))
+        if after is not None:
+            after(out, rows, source, cells.folder.parent)
         say(f"{budget.seeds} seeds: {budget.stopped}. Report: {cells.folder.parent / 'report.html'}")
         spent = ", ".join(f"{part} {minutes(seconds)}" for part, seconds in clock.spent().items())
         say(f"{minutes(clock.elapsed)}: {spent}.")

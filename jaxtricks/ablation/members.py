@@ -1,48 +1,80 @@
 """Networks that predict together: trained once a seed, and then combined in several ways; the command line of a table.
 
-A group is a way to come by members, a way is what is made of their predictions. Whatever a way fits, weights or
-temperatures or a second level, it fits on images held out of the training set.
+``groups`` are ways to come by members, ``ways`` are what is made of their predictions; a row of the table is one of
+each. It says what a row costs: trainings, and multiply-accumulates of a prediction, both in those of one network.
 """
 
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import matplotlib
 import numpy as np
 import tyro
+from matplotlib.figure import Figure
 
-from jaxtricks import ablation, data, ensembles, optim, train
-from jaxtricks.ablation import cli, statistics
+from jaxtricks import ablation, data, ensembles
+from jaxtricks.ablation import cli
+from jaxtricks.ablation.groups import Member, outputs
+from jaxtricks.ablation.ways import Predictions, probabilities
 from jaxtricks.data import Dataset, Split
 from jaxtricks.train import Recipe
-from jaxtricks.tricks import warm_up
-from jaxtricks.tricks.trick import set_fields
 
 HELD_OUT = 0.125
 
 
-class Predictions(NamedTuple):
-    """What the members of a group say of a split.
+class Group(NamedTuple):
+    """A way to come by members.
 
     Fields:
-      logits: ``[M, N, C]``.
-      features: ``[N, D]`` of each member.
-      labels: ``[N]``.
-      trained: training images of each class, ``[C]``.
+      members: ``(recipe, dataset, seed) -> members``, such as ``partial(groups.independent, members=4)``.
+      trainings: what they cost, in trainings of one network.
     """
 
-    logits: np.ndarray
-    features: tuple[np.ndarray, ...]
-    labels: np.ndarray
-    trained: np.ndarray
+    members: Callable
+    trainings: float
 
 
-Way = Callable[[Predictions, Predictions], Any]  # (held-out, test) -> probabilities or scores [N, C], or classes [N]
+class Way(NamedTuple):
+    """A row of the table.
+
+    Fields:
+      group: name of its group.
+      how: ``(held-out, test) -> probabilities or scores [N, C], or classes [N]``, such as ``ways.average``.
+      members: those that it uses.
+      trainings: in those of one network, where other members of the group are not needed; the group's if None.
+      used: how many of these members predict in the end; all of them if None.
+    """
+
+    group: str
+    how: Callable
+    members: slice = slice(None)
+    trainings: float | None = None
+    used: int | None = None
+
+
+@dataclass
+class Row:
+    """What a row measured, one value a seed.
+
+    Fields:
+      trainings, passes: what it costs, in those of one network.
+      accuracy, coverage: in percent; accuracy is that of what is predicted.
+      disagreement, q, correlation: means over the pairs of its members, NaN for one.
+    """
+
+    trainings: float
+    passes: float = 1.0
+    accuracy: list[float] = field(default_factory=list)
+    coverage: list[float] = field(default_factory=list)
+    disagreement: list[float] = field(default_factory=list)
+    q: list[float] = field(default_factory=list)
+    correlation: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -51,250 +83,215 @@ class Options:
 
     data: str = "fashion_mini"
     """fashion_mini, digits, fake, a TFDS image set of one size, or an .npz file."""
-    seeds: int = 3
+    seeds: int = 4
     """Number of paired seeds, 1 or more."""
-    epochs: float = 8
-    """Of one network, more than 0."""
+    epochs: float | None = None
+    """Of one network, more than 0; the experiment's if it is left out."""
     images: int | None = None
     """Train on this many images only, the same share of each class."""
+    model: str = "plain_mini"
+    """Every member's network, unless its group changes it; resnet20 for CIFAR-10."""
+    batch: int = 16
+    """Images in a step."""
+    lr: float = 0.05
+    """Peak learning rate at this batch."""
+    on: str = "test"
+    """The images that accuracies are of: test, or held out, to choose values; a half of these is then fitted on."""
+    first_seed: int = 0
+    """The first of the seeds; choose values with others than the table has."""
+    only: tuple[str, ...] = field(default_factory=tuple)
+    """Names of the rows; all of them if it is left out. The first one of the table always runs."""
     out: Path | None = None
-    """Folder of the table, NAME.txt; runs/NAME if it is left out."""
+    """Folder of the table, NAME.txt, NAME.png and results.json; runs/NAME if it is left out."""
 
 
-# --- groups: (recipe, dataset, seed) -> [(recipe, variables), ...] ----------------------------------------------------
-
-
-def independent(recipe: Recipe, dataset: Dataset, seed: int, *, members: int, change: Sequence[Callable] = ()):
-    """Members that differ in their seeds, and in a change of the recipe for each where there are some."""
-    recipes = [change[m % len(change)](recipe) if change else recipe for m in range(members)]
-    return [(part, fitted(part, dataset, members * seed + m)) for m, part in enumerate(recipes)]
-
-
-def snapshots(recipe: Recipe, dataset: Dataset, seed: int, *, members: int, first: float | None = None):
-    """Members of one run: a cosine down to 0 for each, every one from the weights of the one before.
-
-    Where ``first`` is given, the first takes that share of the epochs and the others short cycles up and down, as in
-    fast geometric ensembling. The momentum starts anew with each.
-    """
-    shares = [1 / members] * members if first is None else [first, *[(1 - first) / (members - 1)] * (members - 1)]
-    parts, variables = [], None
-    for number, share in enumerate(shares):
-        part = replace(recipe, epochs=share * recipe.epochs, warmup=recipe.warmup if number == 0 else None)
-        if first is not None and number:
-            part = set_fields(part, schedule=partial(optim.triangular, epochs=part.epochs, low=0.05))
-        variables = fitted(part, dataset, seed, initial=variables)
-        parts.append((part, variables))
-    return parts
-
-
-def balanced_parts(recipe: Recipe, dataset: Dataset, seed: int, *, members: int):
-    """Members that are trained on balanced parts of an unbalanced set, each for as many steps as one on all of it."""
-    rows = ensembles.easy_ensemble(seed, np.asarray(dataset.train["label"]), members=members)
-    longer = replace(recipe, epochs=recipe.epochs * len(dataset.train) / rows.shape[1])
-    longer = longer if recipe.warmup is None else warm_up(longer)
-    parts = [replace(dataset, train=dataset.train.take(row)) for row in rows]
-    return [(longer, fitted(longer, part, members * seed + m)) for m, part in enumerate(parts)]
-
-
-def fitted(recipe: Recipe, dataset: Dataset, seed: int, *, initial: Any = None) -> Any:
-    """The variables of one run; the validation split is kept from it."""
-    part = replace(dataset, validation=None)
-    return train.fit(recipe, part, seeds=(seed,), initial=initial, test=False)[0].variables
-
-
-# --- ways: (held-out predictions, test predictions) -> what is predicted ----------------------------------------------
-
-
-probabilities = jax.jit(jax.nn.softmax)
-
-
-def single(held: Predictions, test: Predictions):
-    """The first member alone."""
-    return test.logits[0]
-
-
-def last(held: Predictions, test: Predictions):
-    """The last member alone."""
-    return test.logits[-1]
-
-
-def average(held: Predictions, test: Predictions):
-    """The mean probability."""
-    return ensembles.average(probabilities(test.logits))
-
-
-def geometric(held: Predictions, test: Predictions):
-    """The mean log-probability."""
-    return ensembles.geometric(probabilities(test.logits))
-
-
-def weighted(held: Predictions, test: Predictions):
-    """The mean probability under the weights of smallest held-out log loss."""
-    weights = ensembles.fit_weights(probabilities(held.logits), jnp.asarray(held.labels))
-    return ensembles.average(probabilities(test.logits), weights=weights)
-
-
-def calibrated(held: Predictions, test: Predictions):
-    """The mean probability after a temperature for each member."""
-    sharp = np.stack([np.asarray(ensembles.temperature(jnp.asarray(x), jnp.asarray(held.labels))) for x in held.logits])
-    return ensembles.average(probabilities(test.logits / sharp[:, None, None]))
-
-
-def plurality(held: Predictions, test: Predictions):
-    """The class of most votes."""
-    return ensembles.plurality(jnp.asarray(test.logits))
-
-
-def majority(held: Predictions, test: Predictions):
-    """The class of more than half of the votes, or none; accuracy is that of what is predicted."""
-    return ensembles.majority(jnp.asarray(test.logits))
-
-
-def borda(held: Predictions, test: Predictions):
-    """Points by rank."""
-    return ensembles.borda(jnp.asarray(test.logits))
-
-
-def stacked(held: Predictions, test: Predictions):
-    """A logistic regression of all members' probabilities, fitted on the held-out images, which none was trained on."""
-    parts = [list(np.asarray(probabilities(split.logits))) for split in (held, test)]
-    return second_level(parts, held, kind="logistic")
-
-
-def joined(held: Predictions, test: Predictions, *, kind: str):
-    """A linear classifier of all members' features, fitted on the held-out images."""
-    return second_level([list(split.features) for split in (held, test)], held, kind=kind)
-
-
-def second_level(parts, held: Predictions, *, kind: str):
-    """The scores of the test split by a linear classifier of the held-out split, which no member was trained on."""
-    linear = ensembles.fit_linear(parts[0], held.labels, classes=held.logits.shape[-1], kind=kind, strength=0.1)
-    return ensembles.linear_scores(linear, parts[1])
-
-
-def even(held: Predictions, test: Predictions, *, how: Callable, prior: Callable | None = None):
-    """The mean probability, balanced by a prior: equal shares if None."""
-    mean = ensembles.average(probabilities(test.logits))
-    shares = None if prior is None else jnp.asarray(prior(test), jnp.float32)
-    return how(mean, prior=shares)
-
-
-def by_coefficients(mean: jax.Array, *, prior: jax.Array | None):
-    """Scores under the coefficients of ``ensembles.balance_predictions``."""
-    return mean * ensembles.balance_predictions(mean, prior=prior, iterations=1000)[None]
-
-
-def corrected(held: Predictions, test: Predictions, *, prior: Callable | None = None):
-    """The mean probability by Bayes' rule, from the training shares to equal ones or a prior."""
-    mean = ensembles.average(probabilities(test.logits))
-    shares = jnp.ones(mean.shape[1]) if prior is None else jnp.asarray(prior(test), jnp.float32)
-    return ensembles.prior_correction(mean, prior=shares, trained=jnp.asarray(test.trained))
-
-
-def reversed_tail(test: Predictions) -> np.ndarray:
-    """A prior that is wrong: the training shares in the order of the classes turned round."""
-    return test.trained[::-1]
-
-
-# --- the table --------------------------------------------------------------------------------------------------------
-
-
-def predictions(members: Sequence[tuple[Recipe, Any]], dataset: Dataset, split: Split) -> Predictions:
+def predictions(members: Sequence[Member], dataset: Dataset, split: Split) -> Predictions:
     """What the members say of a split in memory."""
     images, labels = (np.asarray(split[name]) for name in ("image", "label"))
-    logits, features = zip(*(_outputs(part, dataset, variables, images) for part, variables in members), strict=True)
+    said = [outputs(member.recipe, dataset, member.variables, images) for member in members]
+    logits, features = np.stack([one.logits for one in said]), tuple(one.features for one in said)
     trained = data.class_counts(np.asarray(dataset.train["label"]), dataset.classes or 0)
-    return Predictions(np.stack(logits), features, labels, trained)
+    return Predictions(logits, features, labels, trained, said[0].layers, said[0].columns)
 
 
-def _outputs(recipe: Recipe, dataset: Dataset, variables: Any, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    model = train.build_model(recipe, dataset)
-    stats = recipe.preprocess[0](dataset.train["image"])
+def with_unseen(held: Predictions, members: Sequence[Member], dataset: Dataset) -> Predictions:
+    """The same with what each member of a cross-validation says of the training rows that were kept from it."""
+    images, labels = (np.asarray(dataset.train[name]) for name in ("image", "label"))
+    every, parts, scores = np.arange(len(labels)), [], []
+    for member in members:
+        rows = np.asarray(member.unseen)
+        logits = outputs(member.recipe, dataset, member.variables, images[rows]).logits
+        scores.append(np.mean(logits.argmax(-1) == labels[rows]))
+        parts.append(ensembles.Fold(np.setdiff1d(every, rows), rows, np.asarray(probabilities(logits))))
+    unseen = ensembles.out_of_fold(parts, rows=len(labels)), labels
+    return held._replace(scores=np.array(scores), unseen=unseen)
 
-    @jax.jit
-    def out(variables, image):
-        ready = jax.vmap(partial(recipe.preprocess[1], stats))(image / np.float32(255))
-        (logits, taps), _ = model.apply(*variables, ready, train=False)
-        return logits, taps["features"]
 
-    parts = [out(variables, part) for part in np.array_split(images, 10)]
-    return tuple(np.concatenate([np.asarray(part[i], np.float32) for part in parts]) for i in (0, 1))  # pyright: ignore[reportReturnType]
+def measure(
+    recipe: Recipe, dataset: Dataset, groups: Mapping[str, Group], ways: Mapping[str, Way], seeds: Sequence[int]
+) -> dict[str, Row]:
+    """Every row at every seed; the members of a group are trained once a seed.
 
+    Args:
+      recipe: of one network.
+      dataset: with a validation split, which no member is trained on.
+      groups: by name; those of no row are not trained.
+      ways: by name of the row.
+      seeds: the same for every row, so that differences are paired.
 
-def measure(recipe: Recipe, dataset: Dataset, groups, ways, seeds: Sequence[int]) -> dict[str, dict[str, list[float]]]:
-    """Accuracy and coverage, in percent, and error correlation of the members, by row and seed."""
-    rows: dict[str, dict[str, list[float]]] = {name: {"accuracy": [], "coverage": [], "alike": []} for name in ways}
+    Returns:
+      Rows by name.
+    """
+    one, costs = ablation.forward_cost(recipe, dataset)["macs"], {}
+    rows = {n: Row(groups[w.group].trainings if w.trainings is None else w.trainings) for n, w in ways.items()}
     for seed in seeds:
-        for group, (members_of, _, _) in groups.items():
-            members = members_of(recipe, dataset, seed)
-            held, test = (
-                predictions(members, dataset, split) for split in (dataset.validation or dataset.test, dataset.test)
-            )
-            right = jnp.asarray(test.logits.argmax(-1) == test.labels[None])
-            pairs = np.asarray(ensembles.error_correlation(right))[np.triu_indices(len(members), 1)]
-            for name, (of, way) in ways.items():
-                if of == group:
-                    said = np.asarray(way(held, test))
-                    said = said.argmax(-1) if said.ndim == 2 else said
-                    covered, accuracy = ensembles.coverage(jnp.asarray(said), jnp.asarray(test.labels))
-                    alike = float(pairs.mean()) if len(pairs) else np.nan
-                    values = (100 * float(accuracy), 100 * float(covered), alike)
-                    for column, value in zip(rows[name].values(), values, strict=True):
-                        column.append(value)
+        for name in dict.fromkeys(way.group for way in ways.values()):
+            members = [Member(*member) for member in groups[name].members(recipe, dataset, seed)]
+            if name not in costs:  # the same for every seed; an image that is not learnt from is traced, not run
+                costs[name] = [ablation.forward_cost(member.recipe, dataset)["macs"] / one for member in members]
+            splits = dataset.validation or dataset.test, dataset.test
+            held, test = (predictions(members, dataset, split) for split in splits)
+            held = held if members[0].unseen is None else with_unseen(held, members, dataset)
+            for row, way in ways.items():
+                if way.group == name:
+                    rows[row].passes = sum(costs[name][way.members][: way.used])
+                    _add(rows[row], way.how, held.of(way.members), test.of(way.members))
     return rows
 
 
-def table(rows: Mapping[str, Mapping[str, Sequence[float]]], groups, ways) -> str:
+def _add(row: Row, how: Callable, held: Predictions, test: Predictions) -> None:
+    """The values of one seed."""
+    said = np.asarray(how(held, test))
+    said = said.argmax(-1) if said.ndim == 2 else said
+    covered, accuracy = ensembles.coverage(jnp.asarray(said), jnp.asarray(test.labels))
+    row.accuracy.append(100 * float(accuracy))
+    row.coverage.append(100 * float(covered))
+    predicted = jnp.asarray(test.logits.argmax(-1))
+    right = predicted == jnp.asarray(test.labels)[None]
+    pairs = np.triu_indices(len(predicted), 1)
+    for values, matrix in (
+        (row.disagreement, ensembles.disagreement(predicted)),
+        (row.q, ensembles.q_statistic(right)),
+        (row.correlation, ensembles.error_correlation(right)),
+    ):
+        values.append(float(np.mean(np.asarray(matrix)[pairs])) if len(pairs[0]) else float("nan"))
+
+
+def compared(rows: Mapping[str, Row]) -> dict[str, tuple[ablation.Moderated, str]]:
+    """The difference of each row to the first, by moderated tests, and its verdict after Holm's correction.
+
+    A row that leaves some images without an answer is accurate on others than the first, and is not compared.
+    """
+    reference, *others = rows
+    others = [name for name in others if np.mean(rows[name].coverage) == 100]
+    differences = [np.subtract(rows[name].accuracy, rows[reference].accuracy) for name in others]
+    tests = ablation.moderated(differences, contrasts=[{name: 1.0, reference: -1.0} for name in others])
+    adjusted = ablation.holm([test.p for test in tests]) if tests else []
+    absent = ablation.holm([ablation.equivalence(test, margin=0.5) for test in tests]) if tests else []
+    return {
+        name: (test, ablation.verdict(test, adjusted_p=float(p), equivalence_p=float(none)))
+        for name, test, p, none in zip(others, tests, adjusted, absent, strict=True)
+    }
+
+
+def table(rows: Mapping[str, Row]) -> str:
     """The rows as text; differences are to the first one."""
-    reference, width = next(iter(rows)), max(map(len, rows))
-    lines = [f"{'':{width}}  test accuracy, %; difference, points [95 %]; training, test x one; error correlation"]
+    width, tests = max(map(len, rows)), compared(rows)
+    head = f"{'':{width}}  test %  difference, 95 %"
+    lines = [f"{head:{width + 31}}  {'verdict':12}  trained  passes  disagree  Q  errors alike  answered"]
     for name, row in rows.items():
-        _, trained, passes = groups[ways[name][0]]
-        line = f"{name:{width}}  {np.mean(row['accuracy']):6.2f}"
-        if name != reference:
-            c = statistics.paired(row["accuracy"], rows[reference]["accuracy"])
-            line += f"  {c.mean:+.2f} [{c.low:+.2f}, {c.high:+.2f}]"
-        one = ways[name][1] in (single, last)
-        alone = ways[name][1] is single and trained == passes  # of several members, of which the others are not needed
-        line += f"  x {1 if alone else trained:g}, x {1 if one else passes:g}"
-        line += "" if one or np.isnan(row["alike"]).all() else f"  {np.mean(row['alike']):.2f}"
-        covered = np.mean(row["coverage"])
-        lines.append(line + (f"  of {covered:.1f} %" if covered < 100 else ""))
+        said = ""
+        if name in tests:
+            c, verdict = tests[name]
+            said = f"{f'{c.mean:+.2f} [{c.low:+.2f}, {c.high:+.2f}]':21}  {verdict:12}"
+        mean = [np.mean(values) for values in (row.disagreement, row.q, row.correlation)]
+        alike = "" if np.isnan(mean[0]) else "  ".join(f"{value:.2f}" for value in mean)
+        covered = f"{np.mean(row.coverage):.1f} %" if np.mean(row.coverage) < 100 else ""
+        cost = f"x{row.trainings:g}  x{row.passes:.3g}"
+        lines.append(f"{name:{width}}  {np.mean(row.accuracy):6.2f}  {said:35}  {cost:12}  {alike}  {covered}".rstrip())
     return "\n".join(lines)
 
 
-def main(name: str, baseline: Callable, model: str, groups, ways, *, dataset: Callable | None = None) -> None:
+def draw(rows: Mapping[str, Row]) -> Figure:
+    """The gain of each row over the first with its interval, and that gain by forward pass; best rows above."""
+    tests = compared(rows)
+    names = sorted(tests, key=lambda name: tests[name][0].mean)
+    with matplotlib.rc_context({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(9, 1.2 + 0.2 * len(names)), layout="constrained")
+        left, right = figure.subplots(1, 2, sharey=True)
+        for y, name in enumerate(names):
+            test, passes = tests[name][0], rows[name].passes
+            left.errorbar(
+                test.mean, y, xerr=[[test.mean - test.low], [test.high - test.mean]], fmt="o", ms=4, color="C0"
+            )
+            right.plot(test.mean / passes, y, "o", ms=4, color="C1")
+            right.annotate(f"x{passes:.3g}", (test.mean / passes, y), (6, -3), textcoords="offset points", fontsize=7)
+        left.set_yticks(range(len(names)), names)
+        reference = next(iter(rows))
+        left.set(title=f"Gain over {reference}, points, 95 %")
+        right.set(title="Gain by forward pass; the passes beside it")
+        for axes in (left, right):
+            axes.axvline(0, color="0.7", lw=0.8, zorder=0)
+    return figure
+
+
+def main(
+    name: str,
+    baseline: Callable,
+    groups: Mapping[str, Group],
+    ways: Mapping[str, Way],
+    *,
+    epochs: float,
+    dataset: Callable | None = None,
+    begin: Callable | None = None,
+) -> None:
     """Train, combine and print, as the command line says; exit status 2 for what was typed wrong.
 
     Args:
       name: of the experiment.
       baseline: ``(task=, augmented=, model=, lr=, batch=, epochs=) -> Recipe``.
-      model: of every member, by name.
-      groups: name to ``(members, trainings of one network that they cost, forward passes)``.
-      ways: name of the row to ``(group, way)``; differences are to the first row.
-      dataset: what the experiment makes of the data, or None.
+      groups, ways: as for ``measure``; differences are to the first row.
+      epochs: of one network, unless the command line says otherwise.
+      dataset: what the experiment makes of the data, a split of which is held out, or None.
+      begin: ``(baseline, data as loaded, data of the experiment) -> baseline``, or None.
     """
     options = tyro.cli(Options, prog=" ".join(cli.started()), description=sys.modules["__main__"].__doc__)
     with cli.exit_status(name):
-        run(name, options, baseline, model, groups, ways, dataset=dataset)
+        run(name, options, baseline, groups, ways, epochs=epochs, dataset=dataset, begin=begin)
 
 
-def run(name: str, options: Options, baseline, model: str, groups, ways, *, dataset=None) -> str:
+def run(name: str, options: Options, baseline, groups, ways, *, epochs: float, dataset=None, begin=None) -> str:
     """What main does once the command line is read; returns the text."""
-    for option, value in {"seeds": options.seeds, "epochs": options.epochs, "images": options.images or 1}.items():
+    epochs = epochs if options.epochs is None else options.epochs
+    for option, value in {"seeds": options.seeds, "epochs": epochs, "images": options.images or 1}.items():
         if value <= 0:
             raise cli.UsageError(f"--{option} is {value}; allowed: greater than 0.")
+    cli.choice("--model", options.model, cli.NETWORKS)
+    cli.choice("--on", options.on, {"test": None, "held out": None})
+    chosen = cli.choose(ways, options.only)
+    ways = {row: way for row, way in ways.items() if row in chosen or row == next(iter(ways))}
     jax.config.update("jax_compilation_cache_dir", str(cli.CACHE))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     loaded = data.load(options.data)
     source = (loaded if options.images is None else loaded.subset(options.images)).hold_out(HELD_OUT)
     source = source if dataset is None else dataset(source)
-    parts = {"augmented": cli.bag.augmentation(source), "model": cli.network(model, source), "lr": 0.05, "batch": 16}
-    recipe = baseline(task=cli.task_of(source), epochs=options.epochs, **parts)
-    text = f"{options.seeds} paired seeds, {source.name}, {options.epochs:g} epochs, {ablation.machine()['cpu']}\n\n"
-    text += table(measure(recipe, source, groups, ways, range(options.seeds)), groups, ways) + "\n"
+    parts = {"augmented": cli.bag.augmentation(source), "model": cli.network(options.model, source)}
+    recipe = baseline(task=cli.task_of(source), epochs=epochs, lr=options.lr, batch=options.batch, **parts)
+    if options.on == "held out" and source.validation is not None:
+        halves = [source.validation.take(np.arange(len(source.validation))[start::2]) for start in (0, 1)]
+        source = replace(source, validation=halves[0], test=halves[1])
+    if begin is not None:
+        recipe = begin(recipe, loaded, source)
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    rows = measure(recipe, source, groups, ways, seeds)
+    machine = ablation.machine()["cpu"]
+    about = f"{options.seeds} paired seeds, {source.name}, {options.model}, {epochs:g} epochs, {options.on} images"
+    text = f"{about}, {machine}\n\n{table(rows)}\n"
     sys.stdout.write(text)
     folder = options.out if options.out is not None else Path("runs") / name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+    plain = {row: asdict(values) for row, values in rows.items()}
+    (folder / "results.json").write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+    draw(rows).savefig(folder / f"{name}.png", dpi=150)
     return text

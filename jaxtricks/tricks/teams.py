@@ -65,7 +65,7 @@ def distil(recipe: Recipe, *, members: int, temperature: float = 3.0) -> Recipe:
 
 
 def distilled(recipe: Recipe, dataset: Dataset, seed: int, *, members: int) -> list[tuple[Recipe, Any]]:
-    """A group of ``ablation.members``: the network that a team of the same recipe has taught.
+    """A group of ``ablation.groups``: the network that a team of the same recipe has taught.
 
     Args:
       recipe: of one network.
