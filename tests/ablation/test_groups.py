@@ -1,4 +1,4 @@
-"""Groups of networks without a training: who starts from whom, for how long, at which rates, and what is kept from it."""
+"""Groups of networks without a training: who starts from whom, how long, at which rates, and what is kept from it."""
 
 from dataclasses import replace
 from functools import partial
@@ -70,7 +70,7 @@ def test_the_last_epochs_have_the_rates_of_the_whole_run(runs):
 def test_folds_keep_a_part_from_each_and_take_as_many_steps(runs):
     found = groups.folds(RECIPE, SOURCE, 2, members=4)
     labels, every = SOURCE.train["label"], []
-    for (recipe, part, seeds, _), member in zip(runs, found, strict=True):
+    for (recipe, part, *_), member in zip(runs, found, strict=True):
         assert recipe.epochs * len(part.train) == pytest.approx(10 * len(labels))
         assert set(np.bincount(labels[member.unseen])) == {8}  # a quarter of the 32 of each class
         kept = np.delete(labels, member.unseen)

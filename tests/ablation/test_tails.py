@@ -54,7 +54,7 @@ def test_the_page_has_classes_batches_thirds_and_the_ranking(tmp_path, capsys):
     assert " ".join(text.split()) in " ".join(capsys.readouterr().out.split())
     assert "200, 119, 71, 43, 25, 15, 9, 5, 3, 2" in text
     lines = {line.split(" | ")[0].strip("| "): line for line in text.splitlines() if line.startswith("|")}
-    # 16 a batch: 40.6 % of 492 images are of class 0; balanced, 1.6 of each; the first names of a row are of the batches
+    # 16 a batch: 40.7 % of 492 images are of class 0; balanced, 1.6 of each
     batches = text.split("| row |")[0]
     assert "| baseline | 492 | 6.5, " in batches
     assert "| balanced sampling | 492 | 1.6, " in batches

@@ -16,7 +16,7 @@ INFINITE_BOX = Says("finite for all boxes of finite area")
 
 
 def by_columns(targets, counts):
-    """The matrix whose column c is what becomes of class c, as the paper prints it: 1 - e, and e / (C - 1) elsewhere."""
+    """The matrix whose column c is what becomes of class c: 1 - e, and e / (C - 1) elsewhere."""
     share = (counts - counts.min()) / max(counts.max() - counts.min(), 1e-30)
     epsilon, classes = 0.3 * np.sin(np.pi / 2 * share), len(counts)
     matrix = np.where(np.eye(classes, dtype=bool), 1 - epsilon, epsilon / (classes - 1))

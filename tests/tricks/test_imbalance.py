@@ -140,7 +140,7 @@ def test_losses_by_counts_take_those_of_the_data():
 
 
 def test_costs_of_what_a_network_confused():
-    """Of ten 9s, one is taken for a 0; of ten 4s, three for a 0: costs of 0.1 and 0.3, times 90 / 0.4 for a mean of 1."""
+    """Of ten 9s one is taken for a 0, of ten 4s three: costs of 0.1 and 0.3, times 90 / 0.4 for a mean of 1."""
     confusion = 10 * np.eye(10, dtype=int)
     confusion[9, [9, 0]], confusion[4, [4, 0]] = (9, 1), (7, 3)
     shares = np.exp(log_softmax(np.asarray(LOGITS), -1))[:, 0]
