@@ -3,8 +3,8 @@
 The tail is that of ``imbalance`` at a factor of 100; test classes are of one size, which the balanced rows may know.
 The rows of a wrong prior take the training shares the other way round, and show what that costs. Balanced softmax is
 the best loss of ``imbalance`` with the average of ``ensembles``: its prior is even already, so that Bayes' rule has no
-place there. Balanced parts are an easy ensemble. Of the two rows of one network in two stages, the second pays in its
-last half for what the first half confused on held-out images. Columns as in ``ensembles``.
+place there. Balanced parts are an easy ensemble. Of the two rows of one network in two stages, one pays in the
+second half for what the first half confused on held-out images. Columns as in ``ensembles``.
 
 Not run yet.
 

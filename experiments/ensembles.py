@@ -23,7 +23,7 @@ from jaxtricks.tricks import objectives as o
 from jaxtricks.tricks import teams
 from jaxtricks.tricks.trick import set_fields
 
-FUSED, ADDED = partial(g.fused, how="concat"), partial(g.fused, how="add")
+FUSED, ADDED = partial(teams.fused, how="concat"), partial(teams.fused, how="add")
 LOSSES = (
     t.part,
     t.smoothing,

@@ -24,7 +24,7 @@ SETTINGS = {
 }
 PRESETS = {
     "quick": Preset("fashion_mini", "plain_mini", seeds=4, epochs=20, batch=16, lr=0.05, seeds_on="devices"),
-    "full": Preset("cifar10", "resnet20", seeds=5, epochs=200, batch=128, lr=0.1, seeds_on="devices"),
+    "full": Preset("cifar10", "resnet32", seeds=5, epochs=200, batch=128, lr=0.1, seeds_on="devices"),
 }
 
 if __name__ == "__main__":

@@ -58,11 +58,6 @@ def independent(
     return [Member(part, fitted(part, dataset, [one])[0]) for part, one in zip(recipes, seeds, strict=True)]
 
 
-def fused(recipe: Recipe, *, how: str, taps: Sequence[str] = ("stage1", "stage2")) -> Recipe:
-    """A change of ``independent``: the classifier sees several layers, by ``models.fuse_taps``."""
-    return set_fields(recipe, model=partial(models.fuse_taps, recipe.model, taps=tuple(taps), how=how))
-
-
 def snapshots(recipe: Recipe, dataset: Dataset, seed: int, *, members: int, first: float | None = None) -> list[Member]:
     """Members of one run: a cosine down to 0 for each, every one from the weights of the one before.
 
@@ -118,9 +113,9 @@ def balanced_parts(recipe: Recipe, dataset: Dataset, seed: int, *, members: int)
 
 
 def by_confusion(recipe: Recipe, dataset: Dataset, seed: int, *, share: float, weight: float) -> list[Member]:
-    """One network in two stages, each with its own decay: the second pays for what the first confused.
+    """One network in two parts of a run, each with its own decay: the second pays for what the first confused.
 
-    The confusion matrix is measured on the validation split between the stages. A weight of 0 is the same run without
+    The confusion matrix is measured on the validation split between them. A weight of 0 is the same run without
     costs, to compare with.
     """
     first = _of_epochs(recipe, share * recipe.epochs)
@@ -143,8 +138,8 @@ class Outputs(NamedTuple):
     Fields:
       logits: ``[N, C]``.
       features: ``[N, D]``.
-      layers: the mean over positions of each stage, ``[N, D]`` each.
-      columns: hyper-columns of all stages in the quarters of the image, ``[N, 4 D]``.
+      layers: the means over positions of the maps among the taps, ``[N, D]`` each.
+      columns: hyper-columns of these maps in the quarters of the image, ``[N, 4 D]``.
     """
 
     logits: np.ndarray

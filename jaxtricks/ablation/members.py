@@ -90,7 +90,7 @@ class Options:
     images: int | None = None
     """Train on this many images only, the same share of each class."""
     model: str = "plain_mini"
-    """Every member's network, unless its group changes it; resnet20 for CIFAR-10."""
+    """Every member's network, unless its group changes it; resnet32 for CIFAR-10."""
     batch: int = 16
     """Images in a step."""
     lr: float = 0.05

@@ -78,7 +78,7 @@ def show(results: Mapping[str, Any], variants: Sequence[Variant], dataset: data.
 
 def _setting(setting: str, rows: Sequence[Row], entries, variants: Sequence[Variant], dataset: data.Dataset) -> str:
     """The part of one factor."""
-    own = {row.name.removeprefix(f"{setting}: "): row for row in rows if row.name.startswith(f"{setting}: ")}
+    in_setting = {row.name.removeprefix(f"{setting}: "): row for row in rows if row.name.startswith(f"{setting}: ")}
     place = [f"factor {factor}" for factor in FACTORS]
     published = {}
     if setting in place:
@@ -90,13 +90,13 @@ def _setting(setting: str, rows: Sequence[Row], entries, variants: Sequence[Vari
         f"{len(labels):,} training images by class: {counts}.",
         _batches(setting, variants, labels),
     ]
-    lines.append(_thirds(setting, own, entries, published))
-    ours = {name: dict(zip(row.seeds, row.values, strict=True)) for name, row in own.items() if row.values}
+    lines.append(_thirds(setting, in_setting, entries, published))
+    ours = {name: dict(zip(row.seeds, row.values, strict=True)) for name, row in in_setting.items() if row.values}
     if len(set(ours) & set(published)) >= 3:
-        found = agreement(ours, published)
-        by_seed = ", ".join(f"{tau:+.2f}" for tau in found.by_seed)
+        ranks = agreement(ours, published)
+        by_seed = ", ".join(f"{tau:+.2f}" for tau in ranks.by_seed)
         lines.append(
-            f"Kendall's tau with the published ranking, {found.rows} rows: {found.tau:+.2f}, p = {found.p:.3f}; of "
+            f"Kendall's tau with the published ranking, {ranks.rows} rows: {ranks.tau:+.2f}, p = {ranks.p:.3f}; of "
             f"single seeds {by_seed}. What differs: data, network, epochs, and one run a row there."
         )
     return "\n\n".join(lines)
@@ -119,10 +119,10 @@ def _batches(setting: str, variants: Sequence[Variant], labels: np.ndarray) -> s
     return _markdown(lines)
 
 
-def _thirds(setting: str, own: Mapping[str, Row], entries, published: Mapping[str, float]) -> str:
+def _thirds(setting: str, in_setting: Mapping[str, Row], entries, published: Mapping[str, float]) -> str:
     """Headline, difference, recall of the thirds, and the published difference beside ours."""
     lines = [["row", "balanced, %", "difference [95 %]", *THIRDS, "published, %", "published difference"]]
-    for name, row in own.items():
+    for name, row in in_setting.items():
         cells = entries[row.name]["cells"]
         thirds = [f"{np.mean([cell['test'][third] for cell in cells]):.1f}" if cells else DASH for third in THIRDS]
         c = row.tested

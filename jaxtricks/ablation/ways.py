@@ -21,7 +21,7 @@ class Predictions(NamedTuple):
       features: ``[N, D]`` of each member.
       labels: ``[N]``.
       trained: training images of each class, ``[C]``.
-      layers: of the first member, the mean of each stage ``[N, D]``.
+      layers: of the first member, the means of its maps, ``[N, D]`` each.
       columns: of the first member, hyper-columns ``[N, D]``; None where there are none.
       scores: accuracy of each member on the fold that was kept from it, ``[M]``; None without a cross-validation.
       unseen: probabilities ``[T, C]`` of the training rows, each by the member that has not seen it, and the labels
@@ -112,7 +112,7 @@ def joined(held: Predictions, test: Predictions, *, kind: str):
 
 
 def of_layers(held: Predictions, test: Predictions, *, kind: str):
-    """A linear classifier of the means of all stages of one network, fitted on the held-out images."""
+    """A linear classifier of the means of all maps of one network, fitted on the held-out images."""
     return second_level([list(split.layers) for split in (held, test)], held, kind=kind)
 
 

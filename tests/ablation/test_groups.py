@@ -1,7 +1,5 @@
 """Groups of networks without a training: who starts from whom, how long, at which rates, and what is kept from it."""
 
-from dataclasses import replace
-from functools import partial
 from types import SimpleNamespace
 
 import jax.numpy as jnp
@@ -141,13 +139,3 @@ def test_outputs_of_a_network_are_those_of_its_evaluation_and_its_layers():
     leak = [groups.Member(RECIPE, variables, np.arange(320))] * 2
     with pytest.raises(ValueError, match="folds predict row 0 2 times"):
         members.with_unseen(said, leak, SOURCE)
-
-
-def test_what_is_fused_is_another_network():
-    small = replace(RECIPE, model=partial(cli.NETWORKS["plain_mini"]))
-    shapes = {}
-    for how in ("concat", "add"):
-        model = groups.train.build_model(groups.fused(small, how=how), SOURCE)
-        params, _ = members.jax.eval_shape(model.init, members.jax.random.key(0))
-        shapes[how] = {name: leaf["kernel"].shape for name, leaf in params["fusion"].items()}
-    assert shapes == {"concat": {"stage1": (8, 10), "stage2": (16, 10)}, "add": {"stage1": (8, 32), "stage2": (16, 32)}}
