@@ -161,10 +161,9 @@ def outputs(recipe: Recipe, dataset: Dataset, variables: Any, images: np.ndarray
         if not maps:
             return Outputs(logits, taps["features"], (), taps["features"])
         columns = models.hyper_columns(maps, size=maps[0].shape[1:3])
-        quarters = jax.image.resize(columns, (len(columns), 2, 2, columns.shape[-1]), "linear")
-        return Outputs(
-            logits, taps["features"], tuple(m.mean((1, 2)) for m in maps), quarters.reshape(len(columns), -1)
-        )
+        rows, wide = ((slice(-(-n // 2)), slice(n // 2, None)) for n in columns.shape[1:3])
+        quarters = jnp.concatenate([columns[:, r, c].mean((1, 2)) for r in rows for c in wide], axis=-1)
+        return Outputs(logits, taps["features"], tuple(m.mean((1, 2)) for m in maps), quarters)
 
     parts = [out(variables, part) for part in np.array_split(images, 10)]
     return jax.tree.map(lambda *some: np.concatenate([np.asarray(part, np.float32) for part in some]), *parts)

@@ -40,7 +40,7 @@ def test_independent_members_have_seeds_of_their_own(runs):
     assert [member.recipe.targets is not None for member in changed] == [False, True, False]
     assert [seeds for _, _, seeds, _ in runs[3:]] == [(3,), (4,), (5,)]
     (short, *_) = groups.independent(RECIPE, SOURCE, 0, members=4, share=0.25)
-    assert (short.recipe.epochs, short.recipe.warmup.keywords["epochs"]) == (2.5, 2.5 / 24)
+    assert (short.recipe.epochs, short.recipe.warmup.keywords["epochs"]) == (2.5, pytest.approx(2.5 / 24))
 
 
 def test_snapshots_are_one_run_in_parts(runs):
@@ -123,8 +123,8 @@ def test_outputs_of_a_network_are_those_of_its_evaluation_and_its_layers():
     np.testing.assert_allclose(found.features[3], taps["features"][0], rtol=1e-4, atol=1e-5)
     for layer, name in zip(found.layers, ("stage1", "stage2", "stage3"), strict=True):
         np.testing.assert_allclose(layer[3], taps[name][0].mean((0, 1)), rtol=1e-4, atol=1e-5)
-    first = found.columns.reshape(-1, 2, 2, 56)[3, ..., :8]  # maps of 6 x 6: corners weigh most in their quarter
-    assert np.corrcoef(first[0, 0], taps["stage1"][0, :3, :3].mean((0, 1)))[0, 1] > 0.9
+    upper_right = found.columns[3].reshape(4, 56)[1, :8]
+    np.testing.assert_allclose(upper_right, taps["stage1"][0, :3, 3:].mean((0, 1)), rtol=1e-4, atol=1e-5)
     # the same through a table: predictions, and out of fold
     unseen = [np.arange(0, 320, 2), np.arange(1, 320, 2)]
     team = [groups.Member(RECIPE, variables, rows) for rows in unseen]
