@@ -142,10 +142,10 @@ class Outputs(NamedTuple):
       columns: hyper-columns of these maps in the quarters of the image, ``[N, 4 D]``.
     """
 
-    logits: np.ndarray
-    features: np.ndarray
-    layers: tuple[np.ndarray, ...]
-    columns: np.ndarray
+    logits: Any
+    features: Any
+    layers: tuple[Any, ...]
+    columns: Any
 
 
 def outputs(recipe: Recipe, dataset: Dataset, variables: Any, images: np.ndarray) -> Outputs:

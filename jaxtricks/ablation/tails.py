@@ -51,9 +51,14 @@ def agreement(ours: Mapping[str, Mapping[int, float]], published: Mapping[str, f
         raise ValueError(f"published has {len(names)} of the rows; allowed: 3 or more, for two cannot be ranked.")
     theirs = [published[name] for name in names]
     seeds = sorted(set.intersection(*(set(ours[name]) for name in names)))
-    of_means = kendalltau([np.mean(list(ours[name].values())) for name in names], theirs)
-    by_seed = tuple(float(kendalltau([ours[name][seed] for name in names], theirs).statistic) for seed in seeds)
-    return Agreement(len(names), float(of_means.statistic), float(of_means.pvalue), by_seed)
+    tau, p = _tau([float(np.mean(list(ours[name].values()))) for name in names], theirs)
+    by_seed = tuple(_tau([ours[name][seed] for name in names], theirs)[0] for seed in seeds)
+    return Agreement(len(names), tau, p, by_seed)
+
+
+def _tau(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
+    result: Any = kendalltau(ours, theirs)
+    return float(result.statistic), float(result.pvalue)
 
 
 def show(results: Mapping[str, Any], variants: Sequence[Variant], dataset: data.Dataset, folder: Path) -> None:
