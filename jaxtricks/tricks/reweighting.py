@@ -185,8 +185,8 @@ def smoothed(recipe: Recipe, *, head: float = 0.3, tail: float = 0.0) -> Recipe:
 
     Reference: Zhong et al., arXiv 2104.00466.
     """
-    counts = counts_of(recipe).astype(np.float32)
-    return replace(recipe, targets=partial(losses.smooth_labels_by_counts, counts=counts, head=head, tail=tail))
+    options = {"counts": np.float32(counts_of(recipe)), "head": head, "tail": tail}
+    return replace(recipe, targets=partial(losses.smooth_labels_by_counts, **options))
 
 
 def softmax_at(logits, targets, *, temperatures):
