@@ -58,4 +58,4 @@ WAYS = {
 
 if __name__ == "__main__":
     tailed = partial(data.long_tail, factor=100)
-    main("balance", t.modern, GROUPS, WAYS, epochs=20, dataset=tailed, begin=i.begin)
+    main("balance", t.modern, GROUPS, WAYS, epochs=20, model="perceptron", dataset=tailed, begin=i.begin)

@@ -84,4 +84,4 @@ WAYS = {
 }
 
 if __name__ == "__main__":
-    main("ensembles", t.modern, GROUPS, WAYS, epochs=8)
+    main("ensembles", t.modern, GROUPS, WAYS, epochs=6)

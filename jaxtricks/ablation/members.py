@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
-import matplotlib
 import numpy as np
 import tyro
-from matplotlib.figure import Figure
 
 from jaxtricks import ablation, data, ensembles
 from jaxtricks.ablation import cli
+from jaxtricks.ablation.gains import Row, add, draw, table
 from jaxtricks.ablation.groups import Member, outputs
 from jaxtricks.ablation.ways import Predictions, probabilities
 from jaxtricks.data import Dataset, Split
@@ -58,25 +56,6 @@ class Way(NamedTuple):
     used: int | None = None
 
 
-@dataclass
-class Row:
-    """What a row measured, one value a seed.
-
-    Fields:
-      trainings, passes: what it costs, in those of one network.
-      accuracy, coverage: in percent; accuracy is that of what is predicted.
-      disagreement, q, correlation: means over the pairs of its members, NaN for one.
-    """
-
-    trainings: float
-    passes: float = 1.0
-    accuracy: list[float] = field(default_factory=list)
-    coverage: list[float] = field(default_factory=list)
-    disagreement: list[float] = field(default_factory=list)
-    q: list[float] = field(default_factory=list)
-    correlation: list[float] = field(default_factory=list)
-
-
 @dataclass(frozen=True)
 class Options:
     """Trains the members of every group with several paired seeds, and prints what ways to combine them measure."""
@@ -89,8 +68,8 @@ class Options:
     """Of one network, more than 0; the experiment's if it is left out."""
     images: int | None = None
     """Train on this many images only, the same share of each class."""
-    model: str = "plain_mini"
-    """Every member's network, unless its group changes it; resnet32 for CIFAR-10."""
+    model: str | None = None
+    """Every member's network, unless its group changes it, such as resnet32; the experiment's if it is left out."""
     batch: int = 16
     """Images in a step."""
     lr: float = 0.05
@@ -147,7 +126,7 @@ def measure(
     for seed in seeds:
         for name in dict.fromkeys(way.group for way in ways.values()):
             members = [Member(*member) for member in groups[name].members(recipe, dataset, seed)]
-            if name not in costs:  # the same for every seed; an image that is not learnt from is traced, not run
+            if name not in costs:  # the same for every seed
                 costs[name] = [ablation.forward_cost(member.recipe, dataset)["macs"] / one for member in members]
             splits = dataset.validation or dataset.test, dataset.test
             held, test = (predictions(members, dataset, split) for split in splits)
@@ -155,84 +134,8 @@ def measure(
             for row, way in ways.items():
                 if way.group == name:
                     rows[row].passes = sum(costs[name][way.members][: way.used])
-                    _add(rows[row], way.how, held.of(way.members), test.of(way.members))
+                    add(rows[row], way.how, held.of(way.members), test.of(way.members))
     return rows
-
-
-def _add(row: Row, how: Callable, held: Predictions, test: Predictions) -> None:
-    """The values of one seed."""
-    said = np.asarray(how(held, test))
-    said = said.argmax(-1) if said.ndim == 2 else said
-    covered, accuracy = ensembles.coverage(jnp.asarray(said), jnp.asarray(test.labels))
-    row.accuracy.append(100 * float(accuracy))
-    row.coverage.append(100 * float(covered))
-    predicted = jnp.asarray(test.logits.argmax(-1))
-    right = predicted == jnp.asarray(test.labels)[None]
-    pairs = np.triu_indices(len(predicted), 1)
-    for values, matrix in (
-        (row.disagreement, ensembles.disagreement(predicted)),
-        (row.q, ensembles.q_statistic(right)),
-        (row.correlation, ensembles.error_correlation(right)),
-    ):
-        values.append(float(np.mean(np.asarray(matrix)[pairs])) if len(pairs[0]) else float("nan"))
-
-
-def compared(rows: Mapping[str, Row]) -> dict[str, tuple[ablation.Moderated, str]]:
-    """The difference of each row to the first, by moderated tests, and its verdict after Holm's correction.
-
-    A row that leaves some images without an answer is accurate on others than the first, and is not compared.
-    """
-    reference, *others = rows
-    others = [name for name in others if np.mean(rows[name].coverage) == 100]
-    differences = [np.subtract(rows[name].accuracy, rows[reference].accuracy) for name in others]
-    tests = ablation.moderated(differences, contrasts=[{name: 1.0, reference: -1.0} for name in others])
-    adjusted = ablation.holm([test.p for test in tests]) if tests else []
-    absent = ablation.holm([ablation.equivalence(test, margin=0.5) for test in tests]) if tests else []
-    return {
-        name: (test, ablation.verdict(test, adjusted_p=float(p), equivalence_p=float(none)))
-        for name, test, p, none in zip(others, tests, adjusted, absent, strict=True)
-    }
-
-
-def table(rows: Mapping[str, Row]) -> str:
-    """The rows as text; differences are to the first one."""
-    width, tests = max(map(len, rows)), compared(rows)
-    head = f"{'':{width}}  test %  difference, 95 %"
-    lines = [f"{head:{width + 31}}  {'verdict':12}  trained  passes  disagree  Q  errors alike  answered"]
-    for name, row in rows.items():
-        said = ""
-        if name in tests:
-            c, verdict = tests[name]
-            said = f"{f'{c.mean:+.2f} [{c.low:+.2f}, {c.high:+.2f}]':21}  {verdict:12}"
-        mean = [np.mean(values) for values in (row.disagreement, row.q, row.correlation)]
-        alike = "" if np.isnan(mean[0]) else "  ".join(f"{value:.2f}" for value in mean)
-        covered = f"{np.mean(row.coverage):.1f} %" if np.mean(row.coverage) < 100 else ""
-        cost = f"x{row.trainings:g}  x{row.passes:.3g}"
-        lines.append(f"{name:{width}}  {np.mean(row.accuracy):6.2f}  {said:35}  {cost:12}  {alike}  {covered}".rstrip())
-    return "\n".join(lines)
-
-
-def draw(rows: Mapping[str, Row]) -> Figure:
-    """The gain of each row over the first with its interval, and that gain by forward pass; best rows above."""
-    tests = compared(rows)
-    names = sorted(tests, key=lambda name: tests[name][0].mean)
-    with matplotlib.rc_context({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}):
-        figure = Figure(figsize=(9, 1.2 + 0.2 * len(names)), layout="constrained")
-        left, right = figure.subplots(1, 2, sharey=True)
-        for y, name in enumerate(names):
-            test, passes = tests[name][0], rows[name].passes
-            left.errorbar(
-                test.mean, y, xerr=[[test.mean - test.low], [test.high - test.mean]], fmt="o", ms=4, color="C0"
-            )
-            right.plot(test.mean / passes, y, "o", ms=4, color="C1")
-            right.annotate(f"x{passes:.3g}", (test.mean / passes, y), (6, -3), textcoords="offset points", fontsize=7)
-        left.set_yticks(range(len(names)), names)
-        reference = next(iter(rows))
-        left.set(title=f"Gain over {reference}, points, 95 %")
-        right.set(title="Gain by forward pass; the passes beside it")
-        for axes in (left, right):
-            axes.axvline(0, color="0.7", lw=0.8, zorder=0)
-    return figure
 
 
 def main(
@@ -242,6 +145,7 @@ def main(
     ways: Mapping[str, Way],
     *,
     epochs: float,
+    model: str = "plain_mini",
     dataset: Callable | None = None,
     begin: Callable | None = None,
 ) -> None:
@@ -251,22 +155,24 @@ def main(
       name: of the experiment.
       baseline: ``(task=, augmented=, model=, lr=, batch=, epochs=) -> Recipe``.
       groups, ways: as for ``measure``; differences are to the first row.
-      epochs: of one network, unless the command line says otherwise.
+      epochs, model: of one network, unless the command line says otherwise.
       dataset: what the experiment makes of the data, a split of which is held out, or None.
       begin: ``(baseline, data as loaded, data of the experiment) -> baseline``, or None.
     """
     options = tyro.cli(Options, prog=" ".join(cli.started()), description=sys.modules["__main__"].__doc__)
     with cli.exit_status(name):
-        run(name, options, baseline, groups, ways, epochs=epochs, dataset=dataset, begin=begin)
+        run(name, options, baseline, groups, ways, epochs=epochs, model=model, dataset=dataset, begin=begin)
 
 
-def run(name: str, options: Options, baseline, groups, ways, *, epochs: float, dataset=None, begin=None) -> str:
+def run(
+    name: str, options: Options, baseline, groups, ways, *, epochs, model="plain_mini", dataset=None, begin=None
+) -> str:
     """What main does once the command line is read; returns the text."""
-    epochs = epochs if options.epochs is None else options.epochs
+    epochs, model = (default if v is None else v for v, default in ((options.epochs, epochs), (options.model, model)))
     for option, value in {"seeds": options.seeds, "epochs": epochs, "images": options.images or 1}.items():
         if value <= 0:
             raise cli.UsageError(f"--{option} is {value}; allowed: greater than 0.")
-    cli.choice("--model", options.model, cli.NETWORKS)
+    cli.choice("--model", model, cli.NETWORKS)
     cli.choice("--on", options.on, {"test": None, "held out": None})
     chosen = cli.choose(ways, options.only)
     ways = {row: way for row, way in ways.items() if row in chosen or row == next(iter(ways))}
@@ -275,7 +181,7 @@ def run(name: str, options: Options, baseline, groups, ways, *, epochs: float, d
     loaded = data.load(options.data)
     source = (loaded if options.images is None else loaded.subset(options.images)).hold_out(HELD_OUT)
     source = source if dataset is None else dataset(source)
-    parts = {"augmented": cli.bag.augmentation(source), "model": cli.network(options.model, source)}
+    parts = {"augmented": cli.bag.augmentation(source), "model": cli.network(model, source)}
     recipe = baseline(task=cli.task_of(source), epochs=epochs, lr=options.lr, batch=options.batch, **parts)
     if options.on == "held out" and source.validation is not None:
         halves = [source.validation.take(np.arange(len(source.validation))[start::2]) for start in (0, 1)]
@@ -285,7 +191,7 @@ def run(name: str, options: Options, baseline, groups, ways, *, epochs: float, d
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     rows = measure(recipe, source, groups, ways, seeds)
     machine = ablation.machine()["cpu"]
-    about = f"{options.seeds} paired seeds, {source.name}, {options.model}, {epochs:g} epochs, {options.on} images"
+    about = f"{options.seeds} paired seeds, {source.name}, {model}, {epochs:g} epochs, {options.on} images"
     text = f"{about}, {machine}\n\n{table(rows)}\n"
     sys.stdout.write(text)
     folder = options.out if options.out is not None else Path("runs") / name

@@ -4,6 +4,7 @@ Whatever a way fits, weights or temperatures or a second level, it fits on image
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -42,44 +43,52 @@ class Predictions(NamedTuple):
         return self._replace(logits=self.logits[members], features=self.features[members])
 
 
+# One compilation each, in the place of one an operation.
 probabilities = jax.jit(jax.nn.softmax)
+mean_of, mean_of_logs, votes_of, majority_of, points_of = map(
+    jax.jit, (ensembles.average, ensembles.geometric, ensembles.plurality, ensembles.majority, ensembles.borda)
+)
+weights_for, temperature_of, bayes = map(
+    jax.jit, (ensembles.fit_weights, ensembles.temperature, ensembles.prior_correction)
+)
+coefficients_of = jax.jit(partial(ensembles.balance_predictions, iterations=1000))
 
 
 def average(held: Predictions, test: Predictions):
     """The mean probability."""
-    return ensembles.average(probabilities(test.logits))
+    return mean_of(probabilities(test.logits))
 
 
 def geometric(held: Predictions, test: Predictions):
     """The mean log-probability."""
-    return ensembles.geometric(probabilities(test.logits))
+    return mean_of_logs(probabilities(test.logits))
 
 
 def weighted(held: Predictions, test: Predictions):
     """The mean probability under the weights of smallest held-out log loss."""
-    weights = ensembles.fit_weights(probabilities(held.logits), jnp.asarray(held.labels))
-    return ensembles.average(probabilities(test.logits), weights=weights)
+    weights = weights_for(probabilities(held.logits), jnp.asarray(held.labels))
+    return mean_of(probabilities(test.logits), weights=weights)
 
 
 def calibrated(held: Predictions, test: Predictions):
     """The mean probability after a temperature for each member."""
-    sharp = np.stack([np.asarray(ensembles.temperature(jnp.asarray(x), jnp.asarray(held.labels))) for x in held.logits])
-    return ensembles.average(probabilities(test.logits / sharp[:, None, None]))
+    sharp = np.stack([np.asarray(temperature_of(jnp.asarray(x), jnp.asarray(held.labels))) for x in held.logits])
+    return mean_of(probabilities(test.logits / sharp[:, None, None]))
 
 
 def plurality(held: Predictions, test: Predictions):
     """The class of most votes."""
-    return ensembles.plurality(jnp.asarray(test.logits))
+    return votes_of(jnp.asarray(test.logits))
 
 
 def majority(held: Predictions, test: Predictions):
     """The class of more than half of the votes, or none; accuracy is that of what is predicted."""
-    return ensembles.majority(jnp.asarray(test.logits))
+    return majority_of(jnp.asarray(test.logits))
 
 
 def borda(held: Predictions, test: Predictions):
     """Points by rank."""
-    return ensembles.borda(jnp.asarray(test.logits))
+    return points_of(jnp.asarray(test.logits))
 
 
 def best(held: Predictions, test: Predictions, *, keep: int):
@@ -87,7 +96,7 @@ def best(held: Predictions, test: Predictions, *, keep: int):
     if held.scores is None:
         raise ValueError("scores is None; allowed: members of a cross-validation, which have scores.")
     chosen = np.argsort(-held.scores, kind="stable")[:keep]
-    return ensembles.average(probabilities(test.logits[chosen]))
+    return mean_of(probabilities(test.logits[chosen]))
 
 
 def stacked(held: Predictions, test: Predictions):
@@ -103,7 +112,7 @@ def stacked_out_of_fold(held: Predictions, test: Predictions):
     values, labels = held.unseen
     classes = test.logits.shape[-1]
     linear = ensembles.fit_linear([values], labels, classes=classes, kind="logistic", strength=0.1)
-    return ensembles.linear_scores(linear, [ensembles.average(probabilities(test.logits))])
+    return ensembles.linear_scores(linear, [mean_of(probabilities(test.logits))])
 
 
 def joined(held: Predictions, test: Predictions, *, kind: str):
@@ -129,21 +138,21 @@ def second_level(parts, held: Predictions, *, kind: str):
 
 def even(held: Predictions, test: Predictions, *, how: Callable, prior: Callable | None = None):
     """The mean probability, balanced by a prior: equal shares if None."""
-    mean = ensembles.average(probabilities(test.logits))
+    mean = mean_of(probabilities(test.logits))
     shares = None if prior is None else jnp.asarray(prior(test), jnp.float32)
     return how(mean, prior=shares)
 
 
 def by_coefficients(mean: jax.Array, *, prior: jax.Array | None):
     """Scores under the coefficients of ``ensembles.balance_predictions``."""
-    return mean * ensembles.balance_predictions(mean, prior=prior, iterations=1000)[None]
+    return mean * coefficients_of(mean, prior=prior)[None]
 
 
 def corrected(held: Predictions, test: Predictions, *, prior: Callable | None = None):
     """The mean probability by Bayes' rule, from the training shares to equal ones or a prior."""
-    mean = ensembles.average(probabilities(test.logits))
+    mean = mean_of(probabilities(test.logits))
     shares = jnp.ones(mean.shape[1]) if prior is None else jnp.asarray(prior(test), jnp.float32)
-    return ensembles.prior_correction(mean, prior=shares, trained=jnp.asarray(test.trained))
+    return bayes(mean, prior=shares, trained=jnp.asarray(test.trained))
 
 
 def reversed_tail(test: Predictions) -> np.ndarray:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from experiments import balance, ensembles
-from jaxtricks.ablation import cli, members, ways
-from jaxtricks.ablation.members import Group, Options, Row, Way
+from jaxtricks.ablation import cli, gains, members, ways
+from jaxtricks.ablation.gains import Row
+from jaxtricks.ablation.members import Group, Options, Way
 from jaxtricks.ablation.ways import Predictions
 
 LABELS = np.arange(12) % 3
@@ -61,16 +62,16 @@ def test_the_table_has_differences_costs_and_coverage():
         "average": Row(4, 4.5, [60.0, 61.0], full, **pairs),
         "votes": Row(4, 4.5, [70.0, 71.0], part, **pairs),
     }
-    head, one, mean, votes = members.table(rows).splitlines()
+    head, one, mean, votes = gains.table(rows).splitlines()
     assert head.split() == "test % difference, 95 % verdict trained passes disagree Q errors alike answered".split()
     assert one.split() == ["one", "51.00", "x1", "x1"]
-    test, verdict = members.compared(rows)["average"]
+    test, verdict = gains.compared(rows)["average"]
     assert (test.mean, verdict) == (9.5, "helps")
     # two pairs, 10 and 9: the t interval of one degree of freedom
     assert (test.low, test.high) == pytest.approx((3.15, 15.85), abs=0.01)
     assert mean.split() == "average 60.50 +9.50 [+3.15, +15.85] helps x4 x4.5 0.25 0.85 0.30".split()
     assert votes.split() == "votes 70.50 x4 x4.5 0.25 0.85 0.30 85.0 %".split()  # of other images: not compared
-    figure = members.draw(rows)
+    figure = gains.draw(rows)
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["average"]
     assert figure.axes[1].lines[0].get_xdata()[0] == pytest.approx(9.5 / 4.5)
 
