@@ -17,7 +17,6 @@ from jaxtricks import data, ensembles, losses
 from jaxtricks.ablation import groups as g
 from jaxtricks.ablation import ways as w
 from jaxtricks.ablation.members import Group, Way, main
-from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import imbalance as i
 from jaxtricks.tricks import objectives as o
 from jaxtricks.tricks import reweighting as r
@@ -58,4 +57,4 @@ WAYS = {
 
 if __name__ == "__main__":
     tailed = partial(data.long_tail, factor=100)
-    main("balance", t.modern, GROUPS, WAYS, epochs=20, model="perceptron", dataset=tailed, begin=i.begin)
+    main("balance", i.baseline, GROUPS, WAYS, epochs=20, model="perceptron", dataset=tailed, begin=i.begin)

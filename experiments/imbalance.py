@@ -13,7 +13,6 @@ Not run with these settings yet.
 
 from jaxtricks.ablation import tails
 from jaxtricks.ablation.cli import Preset, main
-from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import imbalance as i
 from jaxtricks.tricks import long_tails
 
@@ -23,9 +22,9 @@ SETTINGS = {
     "factor 10": i.setting(10, long_tails.few(10)),
 }
 PRESETS = {
-    "quick": Preset("fashion_mini", "perceptron", seeds=5, epochs=20, batch=16, lr=0.05, seeds_on="vmap"),
+    "quick": Preset("fashion_mini", "perceptron", seeds=5, epochs=20, batch=32, lr=0.1, seeds_on="vmap"),
     "full": Preset("cifar10", "resnet32", seeds=5, epochs=200, batch=128, lr=0.1, seeds_on="devices"),
 }
 
 if __name__ == "__main__":
-    main("imbalance", t.modern, SETTINGS, PRESETS, title="Imbalance", mode="add-one", begin=i.begin, after=tails.show)
+    main("imbalance", i.baseline, SETTINGS, PRESETS, title="Imbalance", mode="add-one", begin=i.begin, after=tails.show)
