@@ -32,6 +32,7 @@ from rich.console import Console
 from jaxtricks import ablation, data, train
 from jaxtricks._command import fit_to_images, read
 from jaxtricks.ablation import Cells, Display, Ladder, Setting, common_headline, report, search
+from jaxtricks.ablation.ahead import compile_rows
 from jaxtricks.ablation.budget import MOST, Budget, block_size
 from jaxtricks.ablation.clock import Clock, minutes, process_age
 from jaxtricks.ablation.options import (  # noqa: F401 - a script finds all names here
@@ -48,7 +49,7 @@ from jaxtricks.ablation.options import (  # noqa: F401 - a script finds all name
     task_of,
     under,
 )
-from jaxtricks.ablation.planning import spread_so_far
+from jaxtricks.ablation.planning import smallest_effect, spread_so_far
 from jaxtricks.ablation.progress import jobs, work
 from jaxtricks.ablation.saved import build_recommendation
 from jaxtricks.tricks import bag
@@ -243,15 +244,17 @@ def run(
     )
     kept = sum(len(seeds) - len(cells.of(row).missing(row.recipe, seeds)) for row in rows)
     say(planned + (f"; {kept} cells are there already, in {cells.folder}." if kept else "."))
-    effect = headline.difference(f"{ablation.resolvable(len(seeds), spread['value']):.1f}")
+    effect = headline.difference(f"{smallest_effect(rows, len(seeds), spread['value']):.1f}")
     differ = headline.difference(f"{spread['value']:.2g}")
     say(f"Smallest effect that {len(seeds)} seeds resolve (80 % power): {effect},")
     say(f"if paired differences spread by {differ} ({spread['from']}).")
     with Display([], len(rows), clock=clock, headline=headline, console=console, budget=budget) as display:
         try:
             while seeds:
-                display.add(jobs(cells.todo(rows, seeds), costs))
-                ablation.run_cells(rows, cells, seeds=seeds, log=(display.log, *logs), programs=programs, **training)
+                missing, said = cells.todo(rows, seeds), (display.log, *logs)
+                display.add(jobs(missing, costs))
+                compile_rows(missing, plan, programs, log=said)
+                ablation.run_cells(rows, cells, seeds=seeds, log=said, programs=programs, **training)
                 block = [cells.of(row).get(row.recipe, seed) for row in rows for seed in seeds]
                 good = sum(cell is not None and "error" not in cell for cell in block)
                 budget.finished(seeds, pace=display.pace, good=good)
@@ -287,7 +290,7 @@ def _results(rows, cells, seeds, *, spread, budget, clock, **words) -> dict:
         cells,
         seeds=tuple(seeds),
         sd_assumed=spread,
-        resolvable=ablation.resolvable(len(seeds), spread["value"]),
+        resolvable=smallest_effect(rows, len(seeds), spread["value"]),
         budget={**budget.plain(), "seconds": clock.spent()},
         **words,
     )

@@ -4,12 +4,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from scipy import optimize, special
 
 from jaxtricks.ablation.cells import Cells
 from jaxtricks.ablation.contrasts import correlation_of
 from jaxtricks.ablation.headline import headline_of_task
-from jaxtricks.ablation.moderated import FEWEST, fit_prior
+from jaxtricks.ablation.moderated import FEWEST, fit_prior, moderate
+from jaxtricks.ablation.statistics import resolvable
 from jaxtricks.ablation.variants import Variant
+
+TABLES = 1_000  # that are simulated
 
 
 def spread_so_far(
@@ -31,12 +35,11 @@ def spread_so_far(
     for row in rows:
         runs = {seed: cells.of(row).get(row.recipe, seed) for seed in seeds}
         values[row.name] = {s: c["test"][name] for s, c in runs.items() if c and "error" not in c and name in c["test"]}
-    samples, links = [], []
+    samples, links = [], _links(rows)
     for row in rows:
         if row.reference is not None:
             reference = values[row.reference]
             samples.append([value - reference[seed] for seed, value in values[row.name].items() if seed in reference])
-            links.append({row.name: 1.0, row.reference: -1.0})
     df = np.array([len(sample) - 1 for sample in samples])
     variances = np.array([np.var(sample, ddof=1) if len(sample) > 1 else 0.0 for sample in samples])
     used = np.flatnonzero((df > 0) & (variances > 0))
@@ -48,3 +51,48 @@ def spread_so_far(
         "value": float(np.sqrt(scale)),
         "from": f"measured on {df[used].sum() + used.size} pairs of {used.size} rows",
     }
+
+
+def smallest_effect(rows: Sequence[Variant], seeds: int, sd: float, *, power: float = 0.8) -> float:
+    """The true difference that the moderated test of a row finds with the given power, if all rows spread alike.
+
+    Tables without an effect are simulated, and the effect is added to each row in turn: what the rows learn from each
+    other depends on the arms that they share, and no formula has it.
+
+    Args:
+      rows: of the table; those with a reference are tested.
+      seeds: of every row, 0 or more.
+      sd: standard deviation of the paired differences, 0 or more.
+      power: between 0.05 and 1.
+
+    Returns:
+      The difference, in the unit of sd, before the correction for several rows; inf where nothing can be resolved.
+    """
+    links = _links(rows)
+    if seeds < 2 or len(links) < FEWEST or sd == 0:
+        return resolvable(seeds, sd, power=power)
+    arms = {name: i for i, name in enumerate(dict.fromkeys(name for weights in links for name in weights))}
+    weights = np.zeros((len(links), len(arms)))
+    for row, link in zip(weights, links, strict=True):
+        for name, weight in link.items():
+            row[arms[name]] = weight
+    noise = np.random.default_rng(0).normal(size=(TABLES, len(arms), seeds))
+    differences = weights @ noise
+    df, correlation = np.full(len(links), seeds - 1.0), correlation_of(links)
+    variances, degrees = moderate(differences.var(-1, ddof=1) / 2, df, correlation=correlation)
+    error, critical = np.sqrt(2 * variances / seeds), special.stdtrit(degrees, 0.975)
+    mean = differences.mean(-1)
+
+    def shortfall(effect: float) -> float:
+        return power - np.mean(np.abs(mean + effect) > critical * error)
+
+    high = 1.0
+    while shortfall(high) > 0:
+        high *= 2
+    effect = optimize.bisect(shortfall, 0.0, high, xtol=1e-3)
+    return float(effect * sd / np.sqrt(2))  # pyright: ignore[reportOperatorIssue] - a tuple only with full_output
+
+
+def _links(rows: Sequence[Variant]) -> list[dict[str, float]]:
+    """The weights of the arms of every row that has a reference."""
+    return [{row.name: 1.0, row.reference: -1.0} for row in rows if row.reference is not None]

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 from rich.text import Text
@@ -99,6 +100,7 @@ class Display:
         self.warned = False
         self._before = {part: self.clock.seconds(part) for part in ("compile", "train", "evaluate")}
         self._compiling = 0.0  # seconds, up to the last start of a run
+        self._compiles: list[float] = []  # seconds of every compilation; the first one pays for what all share
         self.add(todo)
         self.bar = None
         if self.console.is_terminal:
@@ -147,8 +149,9 @@ class Display:
             return None
         steps = (self.total - done) * self._seconds("train", "evaluate") / done
         names = {*self.work, *(f"{name} (its teacher)" for name, work in self.teachers.items() if work)}
-        compiling = len(names - self.compiled) * self._compiling / len(self.compiled) - (self.compiling or 0.0)
-        return steps + max(0.0, compiling)
+        usual = np.mean(self._compiles[1:] or self._compiles) if self._compiles else 0.0
+        compiling = len(names - self.compiled) * usual - (self.compiling or 0.0)
+        return float(steps + max(0.0, compiling))
 
     def _left(self, done: float) -> str:
         left = self.seconds_left(done)
@@ -169,6 +172,7 @@ class Display:
         if kind == "failed":
             self.done += self.teachers.pop(name, 0.0) + cost * len(record["seeds"])
             self.compiled |= {name, f"{name} (its teacher)"}  # or never will be
+            self._compiling = self._seconds("compile")
             self._print(f"{head}  failed: {record['error']}")
         elif kind == "warning":
             self._print(f"{head}  warning: {record['message']}")
@@ -176,9 +180,12 @@ class Display:
             self.bar.update(self.task, description=f"{head}  compiling")
         elif kind == "rung" and name not in self.compiled:
             self._print(f"{head}  compiling")
-        elif kind == "start":
-            self.compiled.add(name_of_part)
-            self._compiling = self._seconds("compile")
+        elif kind in ("compiled", "start"):
+            now = self._seconds("compile")
+            if name_of_part not in self.compiled:
+                self.compiled.add(name_of_part)
+                self._compiles.append(now - self._compiling)
+            self._compiling = now
         elif kind == "progress":
             done = self.done + cost * len(record["seeds"]) * record["step"] / record["steps"]
             self._warn(done)
@@ -210,9 +217,11 @@ class Display:
         return 0.0 if left is None or spent <= 0 else spent / (spent + left)
 
     def _warn(self, done: float) -> None:
-        """Once, as soon as the speed is known: the seeds that are trained in any case do not fit into the minutes."""
+        """Once, when two rows were compiled: the seeds that are trained in any case do not fit into the minutes."""
         left = self.seconds_left(done)
         if left is None or self.warned or self.budget is None or self.budget.limit is None or self.budget.seeds:
+            return
+        if len(self._compiles) < min(2, self.rungs):
             return
         self.warned = True
         if (needed := self.clock.elapsed + left) > self.budget.limit:

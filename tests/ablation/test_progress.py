@@ -74,10 +74,12 @@ def test_blocks_that_will_fit_are_part_of_it(tmp_path):
 
 def test_a_block_that_does_not_fit_is_announced_once(tmp_path):
     run = Run(tmp_path, limit=2.0)
-    run.log(0, "a", "rung")
-    run.log(30, "a", "start")
+    run.row("a", compiling=50.0)
+    assert "trained all the same" not in run.text.getvalue()  # the first compilation pays for what all share
+    run.log(0, "b", "rung")
+    run.log(20, "b", "start")
     for step in (50, 60):
-        run.log(5, "a", "progress", step=step, epoch=1.0, images_per_second=9.0)
+        run.log(5, "b", "progress", step=step, epoch=1.0, images_per_second=9.0)
     said = run.text.getvalue()
     assert said.count("2 seeds of every row, fewer than which say nothing, will end after 2:10, not within 2:00") == 1
 

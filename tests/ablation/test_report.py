@@ -180,7 +180,7 @@ def test_terminal_table_fits_and_takes_names_as_they_are(results, width):
     console.print(table(results))
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= width
-    for said in ("[bold]m", "no effect", "+ ✗", "+1.08 [+0.94, +1.22]"):
+    for said in ("[bold]mixup[/bold]", "no effect", "+ ✗", "+1.08 [+0.94, +1.22]"):  # no word is broken
         assert said in text
 
 

@@ -41,6 +41,9 @@ SIGNS = {1: "+", 0: "0", -1: MINUS, None: DASH}
 COSTS = ("variant", "run s", "step ms", "MACs", "step FLOPs", "peak MiB", "parameters", "waiting %", "skipped steps")
 
 
+P, VERDICT = 4, 5  # of the columns
+
+
 def head(headline: Headline) -> tuple[str, ...]:
     """The columns of the short table."""
     return ("variant", "paper", headline.title, "difference [95 %]", "p Holm", "verdict", "time")
@@ -55,21 +58,24 @@ def table(results: Mapping[str, Any]) -> Table:
     Returns:
       A rich Table: print it by ``rich.print``.
     """
-    lines = Table(
-        title=Text(results["title"]), title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
-    for i, column in enumerate(head(headline_of(results))):
-        words = i in (0, 1, 5)
+    rows = summarise(results)
+    body = [list(_cells(row, len(results["seeds"]))) for row in rows]
+    longest = max((len(word) for cells in body for word in cells[0].split()), default=1)
+    title = Text(results["title"])
+    lines = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown = [i for i in range(len(body[0])) if i != P] if body else []  # a terminal is narrow, and the verdict says it
+    for i in shown:
+        column = head(headline_of(results))[i]
         lines.add_column(
             column.replace(", ", "\n") if i == 2 else column,
-            justify="left" if words else "right",
+            justify="left" if i in (0, 1, VERDICT) else "right",
             overflow="fold",
             no_wrap=i > 0,
+            min_width=longest if i == 0 else None,
         )
-    for row in summarise(results):
-        cells = list(_cells(row, len(results["seeds"])))
-        cells[1] = cells[1].replace("disagrees", "✗").replace("agrees", "✓")  # a terminal is narrow
-        lines.add_row(*[Text(cell, style=STYLE[row.verdict] if i == 5 else "") for i, cell in enumerate(cells)])
+    for row, cells in zip(rows, body, strict=True):
+        cells[1] = cells[1].replace("disagrees", "✗").replace("agrees", "✓")
+        lines.add_row(*[Text(cells[i], style=STYLE[row.verdict] if i == VERDICT else "") for i in shown])
     return lines
 
 
