@@ -107,7 +107,13 @@ def with_unseen(held: Predictions, members: Sequence[Member], dataset: Dataset) 
 
 
 def measure(
-    recipe: Recipe, dataset: Dataset, groups: Mapping[str, Group], ways: Mapping[str, Way], seeds: Sequence[int]
+    recipe: Recipe,
+    dataset: Dataset,
+    groups: Mapping[str, Group],
+    ways: Mapping[str, Way],
+    seeds: Sequence[int],
+    *,
+    done: Callable[[dict[str, Row]], None] = lambda rows: None,
 ) -> dict[str, Row]:
     """Every row at every seed; the members of a group are trained once a seed.
 
@@ -117,6 +123,7 @@ def measure(
       groups: by name; those of no row are not trained.
       ways: by name of the row.
       seeds: the same for every row, so that differences are paired.
+      done: takes the rows after every seed.
 
     Returns:
       Rows by name.
@@ -135,6 +142,7 @@ def measure(
                 if way.group == name:
                     rows[row].passes = sum(costs[name][way.members][: way.used])
                     add(rows[row], way.how, held.of(way.members), test.of(way.members))
+        done(rows)
     return rows
 
 
@@ -189,15 +197,21 @@ def run(
     if begin is not None:
         recipe = begin(recipe, loaded, source)
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    rows = measure(recipe, source, groups, ways, seeds)
-    machine = ablation.machine()["cpu"]
-    about = f"{options.seeds} paired seeds, {source.name}, {model}, {epochs:g} epochs, {options.on} images"
-    text = f"{about}, {machine}\n\n{table(rows)}\n"
-    sys.stdout.write(text)
     folder = options.out if options.out is not None else Path("runs") / name
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.txt").write_text(text, encoding="utf-8")
-    plain = {row: asdict(values) for row, values in rows.items()}
-    (folder / "results.json").write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
-    draw(rows).savefig(folder / f"{name}.png", dpi=150)
+    about = f"paired seeds, {source.name}, {model}, {epochs:g} epochs, {options.on} images, {ablation.machine()['cpu']}"
+
+    def write(rows: dict[str, Row]) -> str:
+        """What there is after a seed, so that a run that is stopped leaves its table."""
+        done = len(next(iter(rows.values())).accuracy)
+        text = f"{done} {about}\n\n{table(rows)}\n"
+        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+        plain = {row: asdict(values) for row, values in rows.items()}
+        (folder / "results.json").write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+        if done > 1:  # one seed has no interval
+            draw(rows).savefig(folder / f"{name}.png", dpi=150)
+        return text
+
+    text = write(measure(recipe, source, groups, ways, seeds, done=write))
+    sys.stdout.write(text)
     return text

@@ -44,7 +44,9 @@ def test_a_row_uses_the_members_that_it_names_and_pays_for_them(three):
         "votes": Way("team", ways.majority, slice(-2, None)),
     }
     dataset = SimpleNamespace(validation=None, test=None)
-    found = members.measure(1, dataset, groups, rows, [4, 7])
+    after = []
+    found = members.measure(1, dataset, groups, rows, [4, 7], done=lambda some: after.append(len(some["last"].q)))
+    assert after == [1, 2]
     assert calls == [4, 7]  # a group is trained once a seed
     assert [row.accuracy for row in found.values()] == [[0, 0], [100, 100], [50, 50], [50, 50], [100, 100]]
     assert [(row.trainings, row.passes) for row in found.values()] == [(1, 1), (3, 4), (3, 6), (3, 2), (3, 6)]
@@ -101,7 +103,7 @@ def test_what_is_typed_wrong_is_refused(options, words, monkeypatch):
 def test_a_run_leaves_table_figure_and_values(tmp_path, monkeypatch):
     seen = {}
 
-    def measure(recipe, dataset, groups, ways, seeds):
+    def measure(recipe, dataset, groups, ways, seeds, done):
         seen.update(recipe=recipe, dataset=dataset, rows=list(ways), seeds=list(seeds))
         return {name: Row(1, 1, [50.0 + n, 51.0], [100.0] * 2, [0.1], [0.2], [0.3]) for n, name in enumerate(ways)}
 
