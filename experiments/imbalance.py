@@ -6,7 +6,9 @@ epochs are longer have fewer of them, so that all rows take as many steps. LDAM 
 the adjusted loss with tau 1 is balanced softmax. Beside the report, tails.md has the thirds of the classes, what the
 batches hold, and Kendall's tau with the ranking of BagofTricks-LT (tricks.long_tails.PUBLISHED).
 
-Not run with these settings yet.
+Not run with these settings yet. On 500 held-out images of fashion_mini, seeds 100 and 101, a perceptron without
+augmentation: baseline 67.2 %, balanced sampling 68.8, balanced softmax 72.4. At batch 32 and twice the rate, weights by
+1 / sqrt n diverge: 5 seeds, 42.47 % of the test images in the place of 67.67.
 
     python -m experiments.imbalance
 """
@@ -22,7 +24,7 @@ SETTINGS = {
     "factor 10": i.setting(10, long_tails.few(10)),
 }
 PRESETS = {
-    "quick": Preset("fashion_mini", "perceptron", seeds=5, epochs=20, batch=32, lr=0.1, seeds_on="vmap"),
+    "quick": Preset("fashion_mini", "perceptron", seeds=5, epochs=20, batch=16, lr=0.05, seeds_on="vmap"),
     "full": Preset("cifar10", "resnet32", seeds=5, epochs=200, batch=128, lr=0.1, seeds_on="devices"),
 }
 
