@@ -29,4 +29,5 @@ PRESETS = {
 }
 
 if __name__ == "__main__":
-    main("imbalance", i.baseline, SETTINGS, PRESETS, title="Imbalance", mode="add-one", begin=i.begin, after=tails.show)
+    parts = {"dataset": i.checked, "begin": i.begin, "after": tails.show}
+    main("imbalance", i.baseline, SETTINGS, PRESETS, title="Imbalance", mode="add-one", **parts)

@@ -8,7 +8,6 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -16,7 +15,7 @@ import numpy as np
 import tyro
 
 from jaxtricks import ablation, data, ensembles
-from jaxtricks.ablation import cli
+from jaxtricks.ablation import cli, output, sources
 from jaxtricks.ablation.gains import Row, add, draw, table
 from jaxtricks.ablation.groups import Member, outputs
 from jaxtricks.ablation.ways import Predictions, probabilities
@@ -57,31 +56,23 @@ class Way(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(sources.Images):
     """Trains the members of every group with several paired seeds, and prints what ways to combine them measure."""
 
-    data: str = "fashion_mini"
-    """fashion_mini, digits, fake, a TFDS image set of one size, or an .npz file."""
-    seeds: int = 4
-    """Number of paired seeds, 1 or more."""
     epochs: float | None = None
-    """Of one network, more than 0; the experiment's if it is left out."""
-    images: int | None = None
-    """Train on this many images only, the same share of each class."""
+    """Of one network, more than 0; the experiment's if it is left out, and more where the images are few."""
     model: str | None = None
     """Every member's network, unless its group changes it, such as resnet32; the experiment's if it is left out."""
-    batch: int = 16
-    """Images in a step."""
-    lr: float = 0.05
-    """Peak learning rate at this batch."""
+    batch: int | None = None
+    """Images in a step; 16 if it is left out."""
+    lr: float | None = None
+    """Peak learning rate at this batch; 0.05 at 16 if it is left out."""
     on: str = "test"
     """The images that accuracies are of: test, or held out, to choose values; a half of these is then fitted on."""
     first_seed: int = 0
     """The first of the seeds; choose values with others than the table has."""
     only: tuple[str, ...] = field(default_factory=tuple)
     """Names of the rows; all of them if it is left out. The first one of the table always runs."""
-    out: Path | None = None
-    """Folder of the table, NAME.txt, NAME.png and results.json; runs/NAME if it is left out."""
 
 
 def predictions(members: Sequence[Member], dataset: Dataset, split: Split) -> Predictions:
@@ -176,42 +167,50 @@ def run(
     name: str, options: Options, baseline, groups, ways, *, epochs, model="plain_mini", dataset=None, begin=None
 ) -> str:
     """What main does once the command line is read; returns the text."""
-    epochs, model = (default if v is None else v for v, default in ((options.epochs, epochs), (options.model, model)))
-    for option, value in {"seeds": options.seeds, "epochs": epochs, "images": options.images or 1}.items():
-        if value <= 0:
+    numbers = {"seeds": options.seeds, "epochs": options.epochs, "batch": options.batch, "lr": options.lr}
+    for option, value in {**numbers, "images": options.images}.items():
+        if value is not None and value <= 0:
             raise cli.UsageError(f"--{option} is {value}; allowed: greater than 0.")
+    model = options.model or model
     cli.choice("--model", model, cli.NETWORKS)
     cli.choice("--on", options.on, {"test": None, "held out": None})
     chosen = cli.choose(ways, options.only)
     ways = {row: way for row, way in ways.items() if row in chosen or row == next(iter(ways))}
     jax.config.update("jax_compilation_cache_dir", str(cli.CACHE))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-    loaded = data.load(options.data)
-    source = (loaded if options.images is None else loaded.subset(options.images)).hold_out(HELD_OUT)
-    source = source if dataset is None else dataset(source)
-    parts = {"augmented": cli.bag.augmentation(source), "model": cli.network(model, source)}
-    recipe = baseline(task=cli.task_of(source), epochs=epochs, lr=options.lr, batch=options.batch, **parts)
-    if options.on == "held out" and source.validation is not None:
-        halves = [source.validation.take(np.arange(len(source.validation))[start::2]) for start in (0, 1)]
-        source = replace(source, validation=halves[0], test=halves[1])
-    if begin is not None:
-        recipe = begin(recipe, loaded, source)
+    folder = output.folder_for(name, options.data, options.out)
+    source, recipe = prepare(options, baseline, model, epochs, dataset, begin)
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    folder = options.out if options.out is not None else Path("runs") / name
-    folder.mkdir(parents=True, exist_ok=True)
-    about = f"paired seeds, {source.name}, {model}, {epochs:g} epochs, {options.on} images, {ablation.machine()['cpu']}"
+    about = f"paired seeds, {source.name}, {model}, {recipe.epochs:g} epochs, {options.on} images"
+    about += f", {ablation.machine()['cpu']}"
 
     def write(rows: dict[str, Row]) -> str:
         """What there is after a seed, so that a run that is stopped leaves its table."""
         done = len(next(iter(rows.values())).accuracy)
         text = f"{done} {about}\n\n{table(rows)}\n"
-        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+        output.write_table(folder, name, options.data, text)
         plain = {row: asdict(values) for row, values in rows.items()}
-        (folder / "results.json").write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+        output.write_text(folder / "results.json", json.dumps(plain, indent=1) + "\n")
         if done > 1:  # one seed has no interval
             draw(rows).savefig(folder / f"{name}.png", dpi=150)
         return text
 
-    text = write(measure(recipe, source, groups, ways, seeds, done=write))
-    sys.stdout.write(text)
-    return text
+    return write(measure(recipe, source, groups, ways, seeds, done=write))
+
+
+def prepare(options: Options, baseline: Callable, model: str, epochs: float, dataset, begin) -> tuple[Dataset, Recipe]:
+    """The data and the recipe of a member, built and checked; nothing is trained."""
+    loaded = options.load()
+    source = loaded.hold_out(HELD_OUT)
+    values = cli.fitted(source, lr=0.05, batch=16, epochs=epochs)
+    source = source if dataset is None else dataset(source)
+    typed = {"lr": options.lr, "batch": options.batch, "epochs": options.epochs}
+    values |= {option: value for option, value in typed.items() if value is not None}
+    parts = {"augmented": cli.bag.augmentation(source), "model": cli.network(model, source)}
+    recipe = baseline(task=cli.task_of(source), **parts, **values)
+    if options.on == "held out" and source.validation is not None:
+        halves = [source.validation.take(np.arange(len(source.validation))[start::2]) for start in (0, 1)]
+        source = replace(source, validation=halves[0], test=halves[1])
+    recipe = recipe if begin is None else begin(recipe, loaded, source)
+    cli.check_recipes({"a member": recipe}, source)
+    return source, recipe

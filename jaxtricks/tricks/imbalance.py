@@ -24,6 +24,7 @@ __all__ = [
     "begin",
     "bounded",
     "case",
+    "checked",
     "counts_of",
     "deferral",
     "progressive",
@@ -102,6 +103,25 @@ def baseline(**parts: Any) -> Recipe:
       The recipe.
     """
     return (t.bare if parts["model"].func is models.perceptron else t.modern)(**parts)
+
+
+def checked(dataset: data.Dataset) -> data.Dataset:
+    """The data, if it has classes enough for the figures of ``task``.
+
+    Args:
+      dataset: any.
+
+    Returns:
+      The same.
+
+    Raises:
+      DataError: if there are fewer than three classes.
+    """
+    if (dataset.classes or 0) < 3:
+        raise data.DataError(
+            f"{dataset.name} has {dataset.classes} classes, of which thirds are reported; allowed: 3 or more."
+        )
+    return dataset
 
 
 def begin(recipe: Recipe, complete: data.Dataset, dataset: data.Dataset) -> Recipe:

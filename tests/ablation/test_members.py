@@ -95,7 +95,7 @@ def test_rows_name_groups_that_are_there_and_every_group_has_a_row(module):
     ],
 )
 def test_what_is_typed_wrong_is_refused(options, words, monkeypatch):
-    monkeypatch.setattr(members.data, "load", None)  # before anything is read
+    monkeypatch.setattr(Options, "load", None)  # before anything is read
     with pytest.raises(cli.UsageError, match=words):
         members.run("x", Options(**options), None, ensembles.GROUPS, ensembles.WAYS, epochs=1)
 
@@ -109,12 +109,12 @@ def test_a_run_leaves_table_figure_and_values(tmp_path, monkeypatch):
 
     monkeypatch.setattr(members, "measure", measure)
     monkeypatch.setattr(cli, "CACHE", members.jax.config.jax_compilation_cache_dir)
-    options = {"data": "fake", "seeds": 2, "first_seed": 7, "out": tmp_path, "only": ("seeds: Borda",)}
+    options = {"data": "fake", "seeds": 2, "first_seed": 7, "out": tmp_path, "only": ("seeds: Borda",), "epochs": 3.0}
     parts = (cli.bag.modern, ensembles.GROUPS, ensembles.WAYS)
-    text = members.run("x", Options(**options), *parts, epochs=3)
+    text = members.run("x", Options(**options), *parts, epochs=8)
     assert (seen["rows"], seen["seeds"], seen["recipe"].epochs) == (["one network", "seeds: Borda"], [7, 8], 3)
     assert (tmp_path / "x.txt").read_text() == text
-    assert {path.name for path in tmp_path.iterdir()} == {"x.txt", "x.png", "results.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {"x.txt", "x.png", "results.json", "about.json"}
     whole = seen["dataset"]
     members.run("x", Options(**options, on="held out"), *parts, epochs=3, begin=partial(begun, seen))
     assert seen["begun"] is seen["dataset"]
