@@ -104,7 +104,7 @@ def measure(
     ways: Mapping[str, Way],
     seeds: Sequence[int],
     *,
-    done: Callable[[dict[str, Row]], None] = lambda rows: None,
+    done: Callable[[dict[str, Row]], object] = lambda rows: None,
 ) -> dict[str, Row]:
     """Every row at every seed; the members of a group are trained once a seed.
 
