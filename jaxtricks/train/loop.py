@@ -195,6 +195,8 @@ def check_arguments(
     if (recipe.teacher is None) != (teacher is None):
         raise ValueError("teacher and recipe.teacher go together; allowed: both or neither.")
     plan.check_batch(recipe.batch, bn=recipe.bn)
+    if plan.chunk > 1 and not dataset.train.resident:
+        raise ValueError(f"chunk is {plan.chunk} with images that are decoded as they are read; allowed: 1.")
     epoch_steps(recipe, dataset)
 
 
