@@ -5,7 +5,8 @@
 Forward, backward, SGD with Nesterov momentum and weight decay, label smoothing, on uint8 images that lie on the device.
 PyTorch: channels last, autocast for bfloat16, eager and with ``torch.compile`` where that works (it is said where not);
 the ratio is to the faster of the two. ``--autodiff`` measures the same step with the gradients of convolution and
-normalisation that XLA and JAX derive by themselves. All sides are timed in turns, with a pause in which the threads of
+normalisation that XLA and JAX derive by themselves, ``--scan 8`` the step under ``lax.scan``, ``--keep`` a step that
+does not donate its state. All sides are timed in turns, with a pause in which the threads of
 the side before go to sleep; a ratio is the median over the turns. Processor time is that of the process, on a
 CPU: on a machine that does other work too it tells more than the time of a clock.
 """
@@ -34,6 +35,9 @@ from jaxtricks.train.program import Program
 from jaxtricks.tricks import bag
 
 
+MATMUL = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": None}  # JAX's names
+
+
 @dataclass(frozen=True)
 class Options:
     """What to measure."""
@@ -42,8 +46,8 @@ class Options:
     """A residual network by name."""
     tweaks: str = ""
     """Letters of the ResNet tweaks that are on: b, c, d."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Of convolutions and matrix products."""
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    """Of convolutions and matrix products; tf32 and float32 differ on accelerators alone."""
     size: int = 224
     """Height and width of the images."""
     batch: int = 32
@@ -60,6 +64,10 @@ class Options:
     """Whether PyTorch is measured."""
     autodiff: bool = False
     """Whether the step is measured with XLA's own gradients too."""
+    scan: int = 1
+    """Steps in one call, under lax.scan; they count as steps."""
+    keep: bool = False
+    """Whether the state of a step is kept, and not donated to the next."""
     parallel: Literal["jit", "shard_map", "pmap"] = "jit"
     """How the step is spread over the devices."""
     out: Path | None = None
@@ -88,24 +96,32 @@ def jax_side(options: Options):
     if options.precision == "bfloat16":
         recipe = bag.low_precision(recipe)
     plan = train.Plan(kind=options.parallel)
+    jax.config.update("jax_default_matmul_precision", MATMUL[options.precision])
     program = Program(recipe, dataset, plan)
     state = program.create((0,))
     feed = data.Feed(split, (0,), options.batch)
-    program.compile(state, feed)
-    batch = plan.put_rows(next(iter(feed.steps(0, 1))))
+    rows = next(iter(feed.steps(0, 1)))
+    if options.scan > 1:
+        rows = {name: np.stack([row] * options.scan) for name, row in rows.items()}
+    batch = plan.put_rows(rows, steps=options.scan)
+    halves, arguments = (program.prepare, program.update), (state, batch, program.constants)
+    if options.keep:
+        step = jax.jit(_kept(*halves)).lower(*arguments).compile()
+    else:
+        step = plan.compile_step(*halves, *arguments, steps=options.scan)
     holder = [state]
 
     def run(steps: int) -> float:
         began = time.perf_counter()
-        for _ in range(steps):
-            holder[0], record = program.step(holder[0], batch, program.constants)
+        for _ in range(-(-steps // options.scan)):
+            holder[0], record = step(holder[0], batch, program.constants)
             if jax.default_backend() == "cpu":
                 jax.block_until_ready(record)
         jax.block_until_ready(holder[0])
         return time.perf_counter() - began
 
     macs = ablation.forward_cost(recipe, dataset)["macs"]
-    analysis = program.step.cost_analysis() if hasattr(program.step, "cost_analysis") else {}
+    analysis = step.cost_analysis() if hasattr(step, "cost_analysis") else {}
     moved = (analysis or {}).get("bytes accessed")
     return run, {
         "macs": macs,
@@ -113,6 +129,10 @@ def jax_side(options: Options):
         "start_seconds": time.perf_counter() - began[0],
         "start_processor_seconds": time.process_time() - began[1],
     }
+
+
+def _kept(prepare, update):
+    return lambda state, batch, constants: update(state, prepare(state.key, state.step, batch, constants), constants)
 
 
 def autodiff_side(options: Options):
@@ -147,6 +167,7 @@ def torch_sides(options: Options) -> tuple[dict[str, Callable[[int], float]], st
     images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.arange(options.batch, device=device) % options.classes
     low = options.precision == "bfloat16"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.precision == "tf32"
 
     def forward(x, y):
         with torch.autocast(device.type, torch.bfloat16, enabled=low):
@@ -205,6 +226,8 @@ def peak_flops() -> float:
 
 def main(options: Options) -> dict:
     """Measure, print, and give back the figures."""
+    if options.scan < 1 or (options.keep and options.scan > 1) or options.steps % options.scan:
+        raise SystemExit(f"--scan is {options.scan}; allowed: a divisor of --steps, 1 with --keep.")
     run, costs = jax_side(options)
     sides = {"jaxtricks": run}
     if options.autodiff:
@@ -215,7 +238,7 @@ def main(options: Options) -> dict:
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
     for turn in range(-1, options.turns):
         for name, run in sides.items():
-            measured = processor_time(partial(run, options.steps if turn >= 0 else 2))
+            measured = processor_time(partial(run, options.steps if turn >= 0 else 2 * options.scan))
             if turn >= 0:
                 times[name].append(measured)
 

@@ -106,7 +106,8 @@ def fit(
     with (UNGUARDED if guard is None else guard).activate() as active:
         for part, group in plan.groups(seeds):
             active.beat("making the program", LIMIT_FACTOR)
-            which = (part, stop, *map(id, others))  # the programs hold these objects, so that no other has their ids
+            # the programs hold these objects, so that no other has their ids
+            which = (part, len(group), stop, *map(id, others))
             if which not in programs:
                 others_here = (program for stages_of_it in programs.values() for program in stages_of_it)
                 shared = next((p for p in others_here if p.dataset is dataset and p.plan == part), None)
