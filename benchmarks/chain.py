@@ -2,22 +2,26 @@
 
     python -m benchmarks.chain --model resnet50 --tweaks bcd --precision bfloat16 --batch 256
 
-The chain of benchmarks/augment.py (random resized crop, flip, colour jitter, PCA noise, erasing, standardisation) on a
+The chain of ImageNet recipes (random resized crop, flip, colour jitter, PCA noise, erasing, standardisation) on a
 batch that lies on the device, and the complete training step of benchmarks/train_step.py without it, in turns.
 """
 
 import statistics
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import jax
+import jax.numpy as jnp
 import tyro
 
-from benchmarks import augment, train_step
+from benchmarks import train_step
 from benchmarks._figures import in_turns, keep_memory, write
-from jaxtricks import ablation
+from jaxtricks import ablation, augment, preprocess
+
+STATS = preprocess.Affine(jnp.array([0.485, 0.456, 0.406]), jnp.array([0.229, 0.224, 0.225]))
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,23 @@ class Options:
     """A JSON file to write the figures to."""
 
 
+def chain_of(size: int, images: jax.Array):
+    """``(key, batch) -> batch``: what ImageNet recipes do to an image, at the directions of these colours."""
+    pca = partial(augment.pca_noise, pca=augment.fit_color_pca(images), std=0.1)
+    return augment.chain(
+        crop=augment.each(partial(augment.random_resized_crop, size=size)),
+        flip=augment.each(augment.random_flip),
+        jitter=augment.each(partial(augment.color_jitter, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)),
+        pca=augment.each(pca),
+        erasing=augment.each(partial(augment.random_erasing, probability=0.25)),
+        standardize=augment.each(augment.keyless(partial(preprocess.standardize, STATS))),
+    )
+
+
 def main(options: Options) -> dict:
     """Measure, print, and give back the figures."""
-    chain = jax.jit(augment.ours(options.size)[augment.CHAIN])
     image = jax.random.uniform(jax.random.key(0), (options.batch, options.size, options.size, 3))
+    chain = jax.jit(chain_of(options.size, image[:8]))
     batch, keys = {"image": image}, jax.random.split(jax.random.key(1), options.steps)
     run, _ = train_step.jax_side(
         train_step.Options(

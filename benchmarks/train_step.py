@@ -34,7 +34,6 @@ from jaxtricks.models import _resnet
 from jaxtricks.train.program import Program
 from jaxtricks.tricks import bag
 
-
 MATMUL = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": None}  # JAX's names
 
 
