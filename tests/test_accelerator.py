@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 import tyro
 
-from benchmarks import accelerator
+from benchmarks import _packed, accelerator
 from benchmarks._accelerator_rows import ROWS, Row, split
 
 ROOT = Path(__file__).parents[1]
@@ -166,3 +167,29 @@ def test_a_signal_ends_the_row_that_runs_too(tmp_path, modules):
 
 def test_options_are_split_as_they_are_typed():
     assert split("--a 1  --b") == ("--a", "1", "--b")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_are_packed_into_parts_and_joined_bit_for_bit(tmp_path, channels):
+    rng = np.random.default_rng(0)
+    smooth = rng.integers(0, 256, (6, 1, 1, channels)) + rng.integers(-9, 9, (6, 5, 7, channels))
+    images = np.concatenate([smooth & 255, rng.integers(0, 256, (2, 5, 7, channels))]).astype(np.uint8)
+    file = tmp_path / "cifar10.npz"
+    np.savez(file, x_train=images, y_train=np.arange(8), x_test=images[:3], y_test=np.arange(3, dtype=np.int32))
+    paths = _packed.pack(file, tmp_path / "parts", part=200)
+    assert max(path.stat().st_size for path in paths[:-1]) <= 200
+    assert len(paths) > 3
+    _packed.join(tmp_path / "parts", file)
+    with np.load(file) as again:
+        np.testing.assert_array_equal(again["x_train"], images)
+        np.testing.assert_array_equal(again["y_test"], np.arange(3))
+        assert again["y_test"].dtype == np.int32
+    paths[1].unlink()
+    with pytest.raises(SystemExit, match=r"lacks cifar10\.001; allowed: all"):
+        _packed.join(tmp_path / "parts", file)
+
+
+def test_what_is_guessed_by_hand():
+    """Left 10, above 20, corner 12: 18. Corner 5: 25, more than both, so 20."""
+    left, above = np.array([10, 10, 10]), np.array([20, 20, 20])
+    np.testing.assert_array_equal(_packed._middle(left, above, np.array([12, 5, 30])), [18, 20, 10])
