@@ -10,8 +10,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 HEARTBEAT = 5.0  # seconds between two touches of a claim
@@ -72,6 +72,15 @@ class Claims:
             self.release(name)
             finished = True
         return not finished
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """What no two processes do at the same time."""
+        self.wait(name, lambda: False)
+        try:
+            yield
+        finally:
+            self.release(name)
 
     def elsewhere(self) -> set[str]:
         """The cells that other living processes have."""

@@ -31,7 +31,7 @@ from rich.console import Console
 
 from jaxtricks import ablation, data, train
 from jaxtricks._command import fit_to_images, read
-from jaxtricks.ablation import Cells, Display, Ladder, Setting, common_headline, report, search
+from jaxtricks.ablation import Cells, Display, Ladder, Setting, cluster, common_headline, pace, report, search
 from jaxtricks.ablation.budget import MOST, Budget, block_size
 from jaxtricks.ablation.clock import Clock, minutes, process_age
 from jaxtricks.ablation.options import (  # noqa: F401 - a script finds all names here
@@ -89,6 +89,11 @@ def main(
     with exit_status(name):
         description = sys.modules["__main__"].__doc__
         options = read(sys.argv[1:], started=" ".join(started()), description=description)
+        if options.on != "here" and not cluster.is_worker():
+            settle(options, presets)
+            if cluster.run_jobs(options, cluster.typed_command(started()), Path("runs") / name):
+                sys.exit(1)
+            return
         parts = {"dataset": dataset, "task": task, "begin": begin, "also": also, "factors": factors}
         clock = Clock(age=process_age())
         run(name, options, baseline, ladder, presets, title=title, mode=mode, clock=clock, **parts)
@@ -212,6 +217,15 @@ def run(
     device = f"{plan.size} x {jax.devices()[0].device_kind}"
     say(f"{len(rows)} rows, batch {recipe.batch}, learning rate {recipe.lr:g}, {recipe.epochs:g} epochs, {device}")
 
+    # How steps and seeds are put together, measured where the device is an accelerator.
+    programs: dict = {}
+    if jax.default_backend() != "cpu" and rows[0].recipe.teacher is None and jax.process_count() == 1:
+        several = preset.seeds or block_size("vmap", plan.size)
+        choose_seeds = options.seeds_on is None and plan.size == 1 and options.parallel == "jit"
+        first = rows[0].recipe, cells.of(rows[0]).dataset
+        plan, said = pace.fastest(*first, plan, seeds=several, choose_seeds=choose_seeds, programs=programs)
+        say(said)
+
     # The cells that are missing, block after block.
     logs = [train.json_lines(cells.folder.parent / "log.jsonl")]
     guard = train.Guard(signals=True, exit_on_error=True, leave_compiler=True)
@@ -225,12 +239,12 @@ def run(
         cells.budget(rows),
         minutes=preset.minutes,
         most=preset.seeds,
-        block=block_size(preset.seeds_on, plan.size),
+        block=block_size(plan.seeds_on, plan.size),
         work=lambda seeds: sum(job.teacher + job.work * job.seeds for job in jobs(cells.todo(rows, seeds), costs)),
         one=sum(costs.values()),
         clock=clock,
     )
-    seeds, programs = budget.first(), {}
+    seeds = budget.first()
     spread = spread_so_far(rows, cells, seeds, assumed=preset.sd, source=preset.sd_from)
     words = {"title": title, "command": shlex.join([*started(), *sys.argv[1:]]), "mode": mode, "margin": options.margin}
     parts = {"spread": spread, "model": preset.model, "budget": budget, "clock": clock, "costs": forward}
@@ -265,7 +279,8 @@ def run(
     clock.turn("report")
     out = results(range(budget.seeds))
     if jax.process_index() == 0:
-        report.write(out, cells.folder.parent)
+        with cells.claims.alone("report"):
+            report.write(out, cells.folder.parent)
         Console().print(report.table(out))
         say(f"{budget.seeds} seeds: {budget.stopped}. Report: {cells.folder.parent / 'report.html'}")
         spent = ", ".join(f"{part} {minutes(seconds)}" for part, seconds in clock.spent().items())

@@ -1,6 +1,6 @@
 """The only training loop: classification, segmentation, detection, distillation, fine-tuning all go through ``fit``."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -102,19 +102,13 @@ def fit(
 
     runs: list[Run] = []
     programs = {} if programs is None else programs
-    others = (*(part for _, part in stages), dataset, teacher, initial)
     with (UNGUARDED if guard is None else guard).activate() as active:
         for part, group in plan.groups(seeds):
             active.beat("making the program", LIMIT_FACTOR)
-            # the programs hold these objects, so that no other has their ids
-            which = (part, len(group), stop, *map(id, others))
-            if which not in programs:
-                others_here = (program for stages_of_it in programs.values() for program in stages_of_it)
-                shared = next((p for p in others_here if p.dataset is dataset and p.plan == part), None)
-                parts = {"teachers": teachers, "initial": initial, "stop": stop, "shared": shared}
-                programs[which] = active.wait_for(partial(_programs, stages, dataset, part, **parts))
+            parts = {"teachers": teachers, "initial": initial, "stop": stop}
+            make = partial(programs_of, programs, stages, dataset, part, group, **parts)
             # one group of seeds, from the first step or a checkpoint to the last
-            session = Session(programs[which], stages, group, active=active, **options)
+            session = Session(active.wait_for(make), stages, group, active=active, **options)
             try:
                 if folder is not None:
                     session.resume(f"{folder}/seed{'-'.join(map(str, group))}")
@@ -130,6 +124,40 @@ def fit(
         if number := int(to_host(plan.largest(active.received))):  # it came when all was done
             raise Interrupted(number, session.done)
     return runs
+
+
+def programs_of(
+    kept: dict[Any, list[Program]],
+    stages: Sequence[tuple[float, Recipe]],
+    dataset: Dataset,
+    plan: Plan,
+    group: tuple[int, ...],
+    *,
+    teachers: Sequence[Any],
+    initial: Any = None,
+    stop: EarlyStopping | None = None,
+) -> list[Program]:
+    """The programs of a group of seeds, made unless they are kept.
+
+    Args:
+      kept: as ``programs`` in fit.
+      stages: from ``stages_of``.
+      dataset, initial, stop: as in fit.
+      plan, group: one of ``plan.groups``.
+      teachers: of each stage.
+
+    Returns:
+      A program for each stage.
+    """
+    # the programs hold these objects, so that no other has their ids
+    objects = (*(part for _, part in stages), dataset, *teachers, initial)
+    which = (plan, len(group), stop, *map(id, objects))
+    if which not in kept:
+        others = (program for programs in kept.values() for program in programs)
+        shared = next((p for p in others if p.dataset is dataset and p.plan == plan), None)
+        parts = {"teachers": teachers, "initial": initial, "stop": stop, "shared": shared}
+        kept[which] = _programs(stages, dataset, plan, **parts)
+    return kept[which]
 
 
 def _programs(stages, dataset: Dataset, plan: Plan, *, teachers, initial, stop, shared) -> list[Program]:
