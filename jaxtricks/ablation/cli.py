@@ -217,14 +217,11 @@ def run(
     device = f"{plan.size} x {jax.devices()[0].device_kind}"
     say(f"{len(rows)} rows, batch {recipe.batch}, learning rate {recipe.lr:g}, {recipe.epochs:g} epochs, {device}")
 
-    # How steps and seeds are put together, measured where the device is an accelerator.
+    # How steps and seeds are put together.
     programs: dict = {}
-    if jax.default_backend() != "cpu" and rows[0].recipe.teacher is None and jax.process_count() == 1:
-        several = preset.seeds or block_size("vmap", plan.size)
-        choose_seeds = options.seeds_on is None and plan.size == 1 and options.parallel == "jit"
-        first = rows[0].recipe, cells.of(rows[0]).dataset
-        plan, said = pace.fastest(*first, plan, seeds=several, choose_seeds=choose_seeds, programs=programs)
-        say(said)
+    several = preset.seeds or block_size("vmap", plan.size)
+    choose_seeds = options.seeds_on is None and options.parallel == "jit"
+    plan = pace.on_accelerators(rows[0], cells, plan, seeds=several, choose=choose_seeds, programs=programs, say=say)
 
     # The cells that are missing, block after block.
     logs = [train.json_lines(cells.folder.parent / "log.jsonl")]

@@ -7,6 +7,8 @@ from typing import Any
 
 import jax
 
+from jaxtricks.ablation.cells import Cells
+from jaxtricks.ablation.variants import Variant
 from jaxtricks.data import Dataset, Feed
 from jaxtricks.train import Plan, Recipe
 from jaxtricks.train.loop import programs_of
@@ -51,6 +53,29 @@ def step_ms(recipe: Recipe, dataset: Dataset, plan: Plan, seeds: Sequence[int], 
         if timed:
             return 1000 * (time.perf_counter() - began) / taken / len(group)
     raise AssertionError("unreachable")
+
+
+def on_accelerators(
+    row: Variant, cells: Cells, plan: Plan, *, seeds: int, choose: bool, programs: dict, say: Callable[[str], None]
+) -> Plan:
+    """The fastest plan where the device is an accelerator; on a CPU, where compiling takes longer, the plan itself.
+
+    Args:
+      row: the first one.
+      cells: of the run.
+      plan, seeds, programs: as in ``fastest``.
+      choose: whether the way to run seeds may be chosen; on several devices it stays.
+      say: takes a sentence.
+
+    Returns:
+      A plan.
+    """
+    if jax.default_backend() == "cpu" or jax.process_count() > 1 or row.recipe.teacher is not None:
+        return plan
+    first = row.recipe, cells.of(row).dataset
+    plan, said = fastest(*first, plan, seeds=seeds, choose_seeds=choose and plan.size == 1, programs=programs)
+    say(said)
+    return plan
 
 
 def fastest(
