@@ -174,7 +174,7 @@ def run(row: Row, options: Options, work: Path, left: float, starter: Callable[.
 
 
 def write(results: list[Outcome], options: Options, *, seconds: float) -> None:
-    """What is known so far, whole at any moment."""
+    """What is known so far, never half of a file."""
     device = next((r.figures["machine"] for r in results if r.figures and "machine" in r.figures), {})
     about = {"command": shlex.join(["python", "-m", "benchmarks.accelerator", *sys.argv[1:]]), "machine": device}
     about |= {"date": time.strftime("%Y-%m-%d"), "toy": options.toy, "seconds": round(seconds, 1)}

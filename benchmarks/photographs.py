@@ -21,14 +21,14 @@ SIZES = ((500, 375), (500, 375), (500, 333), (375, 500), (500, 500), (400, 300))
 
 def shipped() -> list[Image.Image]:
     """The photographs that the installed packages bring along, in RGB."""
-    found = []
+    photographs = []
     for package, names in PLACES.items():
         spec = importlib.util.find_spec(package)
         root = Path(spec.origin).parent if spec is not None and spec.origin else None
-        found += [Image.open(root / name).convert("RGB") for name in names if root and (root / name).exists()]
-    if not found:
+        photographs += [Image.open(root / name).convert("RGB") for name in names if root and (root / name).exists()]
+    if not photographs:
         raise SystemExit(f"no photograph is there; allowed: with one of {', '.join(PLACES)} installed.")
-    return found
+    return photographs
 
 
 def tiles(count: int, *, seed: int = 0) -> list[bytes]:

@@ -13,8 +13,9 @@ import jax
 import numpy as np
 import pytest
 import tyro
+from packaging.requirements import Requirement
 
-from benchmarks import _packed, accelerator
+from benchmarks import _packed, _wheels, accelerator
 from benchmarks._accelerator_rows import ROWS, Row, split
 
 ROOT = Path(__file__).parents[1]
@@ -193,3 +194,20 @@ def test_what_is_guessed_by_hand():
     """Left 10, above 20, corner 12: 18. Corner 5: 25, more than both, so 20."""
     left, above = np.array([10, 10, 10]), np.array([20, 20, 20])
     np.testing.assert_array_equal(_packed._middle(left, above, np.array([12, 5, 30])), [18, 20, 10])
+
+
+def test_what_is_there_in_a_good_version_is_not_brought_along():
+    required = [Requirement(line) for line in ("jax>=0.10", "flax>=0.12", "tyro", "optax>=0.2", "etils")]
+    resolved = {
+        "jax": "0.12.0",
+        "jaxlib": "0.12.0",
+        "flax": "0.13",
+        "tyro": "1.0",
+        "optax": "0.3",
+        "etils": "1",
+        "rich": "14",
+    }
+    assert _wheels.lacking(resolved, required, ()).keys() == {"flax", "tyro", "optax", "etils", "rich"}
+    there = ["flax==0.12.5", "optax==0.1", "etils", "Rich"]
+    assert _wheels.lacking(resolved, required, there).keys() == {"tyro", "optax"}
+    assert "flax" in _wheels.lacking(resolved, required, ["flax"])  # in an unknown version, and there is a bound

@@ -11,8 +11,7 @@ from jaxtricks.ablation.cells import Cells
 from jaxtricks.ablation.variants import Variant
 from jaxtricks.data import Dataset, Feed
 from jaxtricks.train import Plan, Recipe
-from jaxtricks.train.loop import programs_of
-from jaxtricks.train.recipe import stages_of
+from jaxtricks.train.loop import program_of
 
 CHUNK = 16  # steps in one call
 STEPS = 64  # timed, after as many that are not
@@ -32,9 +31,8 @@ def step_ms(recipe: Recipe, dataset: Dataset, plan: Plan, seeds: Sequence[int], 
     Returns:
       The mean over 64 steps or a little more.
     """
-    stages = stages_of(recipe)
     part, group = plan.groups(tuple(seeds))[0]
-    (program,) = programs_of(programs, stages, dataset, part, group, teachers=[None])
+    program = program_of(programs, recipe, dataset, part, group)
     feed = Feed(dataset.train, group, recipe.batch, stacked=part.stacked, sampler=recipe.sampler)
     state = program.create(group)
     program.compile(state, feed, single=part.chunk == 1)
@@ -88,7 +86,7 @@ def fastest(
     programs: dict,
     measure: Callable[..., float] = step_ms,
 ) -> tuple[Plan, str]:
-    """The plan whose step and seed take the least time, out of few: chunks of steps, and seeds in one step.
+    """The plan with the fastest step and seed, out of few: chunks of steps, and seeds in one step.
 
     Args:
       recipe: the baseline.

@@ -160,6 +160,11 @@ def programs_of(
     return kept[which]
 
 
+def program_of(kept: dict, recipe: Recipe, dataset: Dataset, plan: Plan, group: tuple[int, ...]) -> Program:
+    """As ``programs_of``, of a recipe without a teacher."""
+    return programs_of(kept, stages_of(recipe), dataset, plan, group, teachers=[None])[0]
+
+
 def _programs(stages, dataset: Dataset, plan: Plan, *, teachers, initial, stop, shared) -> list[Program]:
     """The program of each stage; they share the data on the devices, and one state fits them all."""
     programs: list[Program] = []

@@ -240,8 +240,8 @@ def _slow_weights(state, params):
     """Those of lookahead, wherever in a state they are; a leaf that a mask hides from it is evaluated as it is."""
     is_lookahead = lambda node: isinstance(node, LookaheadState)  # noqa: E731
     hidden = lambda node: isinstance(node, optax.MaskedNode)  # noqa: E731
-    for found in filter(is_lookahead, jax.tree.leaves(state, is_leaf=is_lookahead)):
-        params = jax.tree.map(lambda slow, p: p if hidden(slow) else slow, found.slow, params, is_leaf=hidden)
+    for part_of_state in filter(is_lookahead, jax.tree.leaves(state, is_leaf=is_lookahead)):
+        params = jax.tree.map(lambda slow, p: p if hidden(slow) else slow, part_of_state.slow, params, is_leaf=hidden)
     return params
 
 

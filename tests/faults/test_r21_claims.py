@@ -12,6 +12,7 @@ def trained(*children):
     return [number for child in children for word, number in child.said if word == "trained"]
 
 
+@pytest.mark.slow
 def test_r21_two_processes_divide_the_cells_among_themselves(tmp_path, card):
     children = [Child("sharers.py", (tmp_path, SEEDS, 0.2)) for _ in range(2)]
     assert [child.end() for child in children] == [0, 0], [child.complaint for child in children]
