@@ -2,8 +2,9 @@
 
     python -m benchmarks._wheels FOLDER 3.12 THERE
 
-THERE is a file of ``name==version`` or names, one a line, or an empty word. pip resolves the requirements for the Python
-that runs this; each package that is lacking is fetched for the other one, and built here where there is only source.
+THERE is a file of ``name==version`` or names, one a line, or an empty word. pip resolves the requirements for the
+Python that runs this; each package that is lacking is fetched for the other one, and built here where there is only
+source.
 """
 
 import json

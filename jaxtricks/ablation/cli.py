@@ -32,6 +32,7 @@ from rich.console import Console
 from jaxtricks import ablation, data, train
 from jaxtricks._command import fit_to_images, read
 from jaxtricks.ablation import Cells, Display, Ladder, Setting, cluster, common_headline, pace, report, search
+from jaxtricks.ablation.ahead import compile_rows
 from jaxtricks.ablation.budget import MOST, Budget, block_size
 from jaxtricks.ablation.clock import Clock, minutes, process_age
 from jaxtricks.ablation.options import (  # noqa: F401 - a script finds all names here
@@ -218,10 +219,8 @@ def run(
     say(f"{len(rows)} rows, batch {recipe.batch}, learning rate {recipe.lr:g}, {recipe.epochs:g} epochs, {device}")
 
     # How steps and seeds are put together.
-    programs: dict = {}
-    several = preset.seeds or block_size("vmap", plan.size)
-    choose_seeds = options.seeds_on is None and options.parallel == "jit"
-    plan = pace.on_accelerators(rows[0], cells, plan, seeds=several, choose=choose_seeds, programs=programs, say=say)
+    free = {"choose": options.seeds_on is None and options.parallel == "jit", "programs": (programs := {}), "say": say}
+    plan = pace.on_accelerators(rows[0], cells, plan, seeds=preset.seeds or block_size("vmap", plan.size), **free)
 
     # The cells that are missing, block after block.
     logs = [train.json_lines(cells.folder.parent / "log.jsonl")]
@@ -246,9 +245,8 @@ def run(
     words = {"title": title, "command": shlex.join([*started(), *sys.argv[1:]]), "mode": mode, "margin": options.margin}
     parts = {"spread": spread, "model": preset.model, "budget": budget, "clock": clock, "costs": forward}
     results = partial(_results, rows, cells, **parts, **words)
-    planned = (
-        f"{len(seeds)} seeds" if preset.minutes is None else f"{preset.minutes:g} min, {len(seeds)} seeds at least"
-    )
+    planned = f"{len(seeds)} seeds"
+    planned = planned if preset.minutes is None else f"{preset.minutes:g} min, {planned} at least"
     kept = sum(len(seeds) - len(cells.of(row).missing(row.recipe, seeds)) for row in rows)
     say(planned + (f"; {kept} cells are there already, in {cells.folder}." if kept else "."))
     effect = headline.difference(f"{smallest_effect(rows, len(seeds), spread['value']):.1f}")
@@ -258,8 +256,10 @@ def run(
     with Display([], len(rows), clock=clock, headline=headline, console=console, budget=budget) as display:
         try:
             while seeds:
-                display.add(jobs(cells.todo(rows, seeds), costs))
-                ablation.run_cells(rows, cells, seeds=seeds, log=(display.log, *logs), programs=programs, **training)
+                missing, said = cells.todo(rows, seeds), (display.log, *logs)
+                display.add(jobs(missing, costs))
+                compile_rows(missing, plan, programs, log=said)
+                ablation.run_cells(rows, cells, seeds=seeds, log=said, programs=programs, **training)
                 block = [cells.of(row).get(row.recipe, seed) for row in rows for seed in seeds]
                 good = sum(cell is not None and "error" not in cell for cell in block)
                 budget.finished(seeds, pace=display.pace, good=good)
