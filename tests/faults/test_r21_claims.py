@@ -12,31 +12,31 @@ def trained(*children):
     return [number for child in children for word, number in child.said if word == "trained"]
 
 
-@pytest.mark.slow
-def test_r21_two_processes_divide_the_cells_among_themselves(tmp_path, card):
-    children = [Child("sharers.py", (tmp_path, SEEDS, 0.2)) for _ in range(2)]
-    assert [child.end() for child in children] == [0, 0], [child.complaint for child in children]
-    words = [word for child in children for word, _ in child.said]
-    assert "twice" not in words
-    assert [child.last("missing") for child in children] == [0, 0]
-    assert len(trained(*children)) == ROWS * SEEDS
-    assert not list((tmp_path / "cells").glob("*.claim-*"))
-    shares = [len(trained(child)) for child in children]
-    card("r21", f"two processes on {ROWS * SEEDS} cells: none trained twice", " + ".join(map(str, sorted(shares))))
-
-
-def test_r21_what_a_killed_process_had_is_taken_over_and_the_folder_is_complete(tmp_path, card):
-    killed = Child("sharers.py", (tmp_path, SEEDS, 0.1))
-    while killed.until("train") not in (1, -1):
+def test_r21_processes_divide_the_cells_and_what_a_killed_one_had_is_taken_over(tmp_path, card):
+    killed, other = (Child("sharers.py", (tmp_path, SEEDS, 0.3)) for _ in range(2))
+    while killed.until("train") != -1 and not trained(killed):  # in the middle of its second cell
         pass
-    other = Child("sharers.py", (tmp_path, SEEDS, 0.0))
     killed.kill()
     assert other.end() == 0, other.complaint
-    assert "twice" not in [word for word, _ in other.said]
+    assert "twice" not in [word for child in (killed, other) for word, _ in child.said]
     assert other.last("missing") == 0
-    assert len(trained(killed, other)) in (ROWS * SEEDS, ROWS * SEEDS + 1)  # one may have been trained, and not written
+    count = len(trained(killed, other))
+    assert count in (ROWS * SEEDS, ROWS * SEEDS + 1)  # one may have been trained, and not written
     assert not list((tmp_path / "cells").glob("*.claim-*"))
-    card("r21", "one of two processes killed: its cell is taken over, the folder complete", f"{ROWS * SEEDS} cells")
+    shares = f"{len(trained(killed))} by the one, {len(trained(other))} by the other"
+    card("r21", f"two processes on {ROWS * SEEDS} cells, one killed: none trained twice at once, none missing", shares)
+
+
+@pytest.mark.slow
+def test_r21_nothing_is_trained_twice_where_nobody_is_killed(tmp_path, card):
+    children = [Child("sharers.py", (tmp_path, SEEDS, 0.2)) for _ in range(3)]
+    assert [child.end() for child in children] == [0] * 3, [child.complaint for child in children]
+    assert "twice" not in [word for child in children for word, _ in child.said]
+    assert [child.last("missing") for child in children] == [0] * 3
+    assert len(trained(*children)) == ROWS * SEEDS
+    assert not list((tmp_path / "cells").glob("*.claim-*"))
+    shares = " + ".join(str(len(trained(child))) for child in children)
+    card("r21", f"three processes on {ROWS * SEEDS} cells: each trained once", shares)
 
 
 @pytest.mark.slow
