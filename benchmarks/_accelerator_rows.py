@@ -144,7 +144,7 @@ ROWS = (
         40,
         device_words,
     ),
-    step("ResNet-50-D, bf16, batch 256", f"{BF16} --batch 256", seconds=160, peer=True),
+    step("ResNet-50-D, bf16, batch 256", f"{BF16} --batch 256", seconds=190, peer=True),
     Row(
         "f",
         "airbench to 94 %",
@@ -194,7 +194,7 @@ ROWS = (
     step("ResNet-50-D, state kept", f"{BF16} --batch 256 --keep", seconds=60, toy="--steps 2 --keep"),
     step("ResNet-50-D, latency hiding", f"{BF16} --batch 256", seconds=60, flags=LATENCY),
     step("ResNet-50-D, no command buffers", f"{BF16} --batch 256", seconds=60, flags=COMMANDS),
-    step("ResNet-50, bf16, batch 128", "--precision bfloat16 --batch 128", seconds=140, peer=True),
+    step("ResNet-50, bf16, batch 128", "--precision bfloat16 --batch 128", seconds=160, peer=True),
     step("ResNet-50, tf32, batch 128", "--precision tf32 --batch 128", seconds=60, toy="--steps 2 --precision tf32"),
     step("ResNet-50, fp32, batch 128", "--precision float32 --batch 128", seconds=70),
     Row(

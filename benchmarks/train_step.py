@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import tyro
 from flax import nnx
 
 from benchmarks._figures import PAUSE, keep_memory, module, write
+from benchmarks.device import products
 from jaxtricks import ablation, data, models, tasks, train
 from jaxtricks.layers import BatchNorm
 from jaxtricks.models import _resnet
@@ -209,18 +209,39 @@ def processor_time(call: Callable[[], float]) -> tuple[float, float]:
     return seconds, time.process_time() - began
 
 
-def peak_flops() -> float:
-    """Floating-point operations a second of a large bfloat16 matrix product, measured here: the ceiling of MFU."""
-    size = 8192
-    a = jax.random.normal(jax.random.key(0), (size, size), jnp.bfloat16)
-    product = jax.jit(lambda x: x @ x)
-    product(a).block_until_ready()
-    best = float("inf")
-    for _ in range(10):
-        began = time.perf_counter()
-        product(a).block_until_ready()
-        best = min(best, time.perf_counter() - began)
-    return 2 * size**3 / best
+def in_turns(sides: dict[str, Callable], options: Options, *, turns: int) -> dict[str, list[tuple[float, float]]]:
+    """Seconds by the clock and of processors of each side, turn by turn; a first turn is not counted."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
+    for turn in range(-1, turns):
+        for name, run in sides.items():
+            measured = processor_time(partial(run, options.steps if turn >= 0 else 2 * options.scan))
+            if turn >= 0:
+                times[name].append(measured)
+    return times
+
+
+def summary(times: dict[str, list[tuple[float, float]]], costs: dict, peer: str, options: Options) -> dict:
+    """The figures, from the times and from what is known of the step."""
+    done, peak = options.steps * options.batch, costs["measured_peak_flops"]
+    rates = {name: done / statistics.median(seconds for seconds, _ in pairs) for name, pairs in times.items()}
+    ratios = {name: _ratio(times["jaxtricks"], pairs, 0) for name, pairs in times.items()}
+    processor = {name: 1e3 * statistics.median(s for _, s in pairs) / options.steps for name, pairs in times.items()}
+    theirs = [name for name in times if name.startswith("torch")]
+    fastest = min(theirs, key=lambda name: ratios[name]["median"], default=None)
+    return {
+        "command": " ".join(["python -m benchmarks.train_step", *sys.argv[1:]]),
+        "machine": ablation.machine() | {"system": platform.platform()},
+        "peer": peer,
+        "images_per_second": rates,
+        "processor_ms_per_step": processor,
+        "ratio": None if fastest is None else ratios[fastest]["median"],
+        "ratio_to": fastest,
+        "ratios": ratios,
+        "processor_ratios": {name: _ratio(times["jaxtricks"], pairs, 1) for name, pairs in times.items()},
+        "forward_macs": costs["macs"],
+        **{name: value for name, value in costs.items() if name != "macs"},
+        "mfu": 6 * costs["macs"] * rates["jaxtricks"] / peak if peak else None,
+    }
 
 
 def main(options: Options) -> dict:
@@ -232,39 +253,17 @@ def main(options: Options) -> dict:
     if options.autodiff:
         sides["autodiff"], plain = autodiff_side(options)
         costs["start_processor_seconds_autodiff"] = plain["start_processor_seconds"]
-    theirs, peer = torch_sides(options) if options.peer else ({}, "not measured")
-    sides |= theirs
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
-    for turn in range(-1, options.turns):
-        for name, run in sides.items():
-            measured = processor_time(partial(run, options.steps if turn >= 0 else 2 * options.scan))
-            if turn >= 0:
-                times[name].append(measured)
-
-    done = options.steps * options.batch
-    rates = {name: done / statistics.median(seconds for seconds, _ in pairs) for name, pairs in times.items()}
-    ratios = {name: _ratio(times["jaxtricks"], pairs, 0) for name, pairs in times.items()}
-    processor = {name: 1e3 * statistics.median(s for _, s in pairs) / options.steps for name, pairs in times.items()}
-    work = {name: _ratio(times["jaxtricks"], pairs, 1) for name, pairs in times.items()}
-    fastest = min(theirs, key=lambda name: ratios[name]["median"], default=None)
     gpu = jax.default_backend() == "gpu"
-    peak = peak_flops() if gpu else None
-    mfu = 6 * costs["macs"] * rates["jaxtricks"] / peak if peak else None
-    figures = {
-        "command": " ".join(["python -m benchmarks.train_step", *sys.argv[1:]]),
-        "machine": ablation.machine() | {"system": platform.platform()},
-        "peer": peer,
-        "images_per_second": rates,
-        "processor_ms_per_step": processor,
-        "ratio": None if fastest is None else ratios[fastest]["median"],
-        "ratio_to": fastest,
-        "ratios": ratios,
-        "processor_ratios": work,
-        "forward_macs": costs["macs"],
-        **{name: value for name, value in costs.items() if name != "macs"},
-        "measured_peak_flops": peak,
-        "mfu": mfu,
-    }
+    costs["measured_peak_flops"] = products(8192, 10, dtype="bfloat16", precision=None) if gpu else None
+    peer = "not measured"
+    if options.peer:
+        if options.out is not None:  # if the peer fails, or time runs out, this is there
+            write(summary(in_turns(sides, options, turns=2), costs, "no figures yet", options), options.out)
+        theirs, peer = torch_sides(options)
+        sides |= theirs
+    figures = summary(in_turns(sides, options, turns=options.turns), costs, peer, options)
+    rates, ratios, work = (figures[name] for name in ("images_per_second", "ratios", "processor_ratios"))
+    processor, peak, mfu = (figures[name] for name in ("processor_ms_per_step", "measured_peak_flops", "mfu"))
     print(f"{options.model} {options.tweaks} {options.precision} {options.size} px, batch {options.batch}")
     print(f"  {figures['machine']['cpu']}, {len(jax.devices())} x {jax.devices()[0].device_kind}, {peer}")
     print(f"  {'':14s} images/s  processor ms a step   speed of jaxtricks by it   by processor time")

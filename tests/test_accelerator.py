@@ -55,10 +55,7 @@ def test_what_a_row_types_is_understood(row, monkeypatch):
 def test_rows_are_in_the_order_of_their_worth_and_fit_into_eight_minutes():
     assert [row.name for row in ROWS][:3] == ["device", "ResNet-50-D, bf16, batch 256", "airbench to 94 %"]
     assert ROWS[-1].name == "ladder"  # it takes what is left
-    needed, left = 0.0, 480.0
-    for row in ROWS[:6]:
-        needed += row.seconds
-    assert needed - ROWS[5].seconds / 2 < left + 45
+    assert sum(row.seconds for row in ROWS[:4]) < 480  # the limits of those that matter most, all of them used up
     assert {row.part for row in ROWS} == {"device", "a", "b", "c", "d", "e", "f"}
 
 
