@@ -94,7 +94,7 @@ def submit(
       UsageError: if submitit is missing, a parameter is not one of its, or there is no such cluster.
     """
     try:
-        import submitit
+        import submitit  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise UsageError("--on needs submitit; allowed: pip install 'jaxtricks[cluster]'.") from error
     before = os.environ.get(WORKER)

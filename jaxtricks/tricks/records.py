@@ -10,12 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxtricks import augment, data, init, optim, preprocess
+from jaxtricks import augment, data, init, optim
 from jaxtricks.models import Model
 from jaxtricks.models._airbench import LECUN_UNIFORM
 from jaxtricks.optim._wrappers import LookaheadState
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag, composing, published
+from jaxtricks.tricks._columns import in_memory
 from jaxtricks.tricks.parts import part
 
 __all__ = [
@@ -70,9 +71,9 @@ def begin(recipe: Recipe, complete: data.Dataset, dataset: data.Dataset) -> Reci
     Returns:
       The recipe, which says two views of an image at test time.
     """
-    images = dataset.train["image"][:IMAGES]
-    stats = preprocess.standardize_fit(dataset.train["image"])
-    ready = jax.vmap(partial(recipe.preprocess[1], stats))(images / np.float32(255))
+    images = in_memory(dataset.train, "image")
+    stats = recipe.preprocess[0](images)
+    ready = jax.vmap(partial(recipe.preprocess[1], stats))(images[:IMAGES] / np.float32(255))
     kernel = np.asarray(init.patch_whitening(ready, window=2, eps=EPS))
     return two_views(replace(recipe, model=partial(known, recipe.model, patches=kernel, images=len(dataset.train))))
 
