@@ -43,18 +43,18 @@ def is_worker(env: Mapping[str, str] = os.environ) -> bool:
     return env.get(WORKER) == "1"
 
 
-def run_jobs(options: Options, command: Sequence[str], usual: Path) -> int:
+def run_jobs(options: Options, command: Sequence[str], out: Path) -> int:
     """Run a command as jobs that share its folder.
 
     Args:
       options: as they were typed; ``on`` is ``"slurm"`` or ``"local"``.
       command: with the program.
-      usual: the folder, if none was typed.
+      out: the folder.
 
     Returns:
       0 if they left a report, else 1.
     """
-    out, workers = (usual if options.out is None else options.out).absolute(), options.workers or WORKERS
+    out, workers = out.absolute(), options.workers or WORKERS
     say = partial(Console(stderr=True).print, markup=False, highlight=False, soft_wrap=True)
     file, before = out / "report.html", time.time()
     parameters = parameters_of(options.slurm)

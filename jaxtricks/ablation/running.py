@@ -13,6 +13,7 @@ from jaxtricks._runtime.processes import of_first
 from jaxtricks.ablation.cells import Cells, Todo, cell_of
 from jaxtricks.ablation.claims import AGAIN
 from jaxtricks.ablation.variants import Variant, conflicts_of
+from jaxtricks.data import DataError
 from jaxtricks.train import Guard, Plan, fit
 
 FAILURES = (FloatingPointError, RuntimeError, ValueError)  # of a cell, after which the others go on
@@ -29,7 +30,7 @@ def run_cells(
     guard: Guard | None = None,
     programs: dict | None = None,
 ) -> None:
-    """Train every cell that is missing; a cell that fails leaves its error, and the others go on.
+    """Train every cell that is missing; a cell that fails leaves its error, and the others go on, but for a DataError.
 
     Where other processes train cells in this folder, each cell is trained by one of them, and all return when none is
     missing; what a process had that was killed, the others take over.
@@ -139,6 +140,8 @@ def _run_row(row: Todo, plan: Plan, test: bool, log: tuple, process: dict, ours:
                     teacher = cells.teacher(recipe.teacher, plan, teach, test=test, guard=process["guard"])
             options = {"teacher": teacher, "test": test, "log": (say,), "done": keep, **process}
             fit(recipe, cells.dataset, seeds=mine, plan=plan, **options)
+        except DataError:  # the other rows have the same images
+            raise
         except FAILURES as error:
             without_teacher = recipe.teacher is not None and teacher is None
             failed = [seed for seed in mine if seed not in finished]

@@ -14,6 +14,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxtricks.ablation.cells import Cells
 from jaxtricks.ablation.headline import headline_of_task
+from jaxtricks.ablation.output import write_text
 from jaxtricks.ablation.recommend import FRESH, Recommendation, candidates_of, recommend, sentence
 from jaxtricks.archive import read_npz
 from jaxtricks.data import Dataset
@@ -67,10 +68,11 @@ def train_and_save(
             "confirmation": choice.confirmation and asdict(choice.confirmation),
             "test": choice.test and asdict(choice.test),
             "seed": seed,
+            "class_names": cells.dataset.class_names,
             "recipe": describe(recipe),
         }
         text = json.dumps(facts, indent=1, ensure_ascii=False, default=str)
-        (folder / "recommendation.json").write_text(text + "\n", encoding="utf-8")
+        write_text(folder / "recommendation.json", text + "\n")
         split = cells.dataset.test
         if split.resident:
             said: dict[str, Any] = {"output": predict(recipe, cells.dataset, run.variables, np.asarray(split["image"]))}
