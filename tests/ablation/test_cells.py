@@ -289,7 +289,7 @@ def test_images_that_cannot_be_read_end_the_command_and_other_errors_a_cell(erro
     def fails(*_, **__):
         raise error
 
-    monkeypatch.setattr(cells, "fit", fails)
+    monkeypatch.setattr(running, "fit", fails)
     row = ablation.Variant("baseline", (), recipe(), None, None, None)
     kept = Cells(tmp_path, SOURCE)
     if ends:
