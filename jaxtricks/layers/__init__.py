@@ -1,5 +1,6 @@
 """Layers that Flax and JAX do not have: modules where they hold parameters, functions elsewhere."""
 
+from jaxtricks._signatures import name_defaults
 from jaxtricks.layers._activations import PReLU, Swish, rrelu, rrelu_mean
 from jaxtricks.layers._attention import EfficientChannelAttention, SqueezeExcite
 from jaxtricks.layers._conv import (
@@ -67,6 +68,7 @@ __all__ = [
     "stochastic_pool",
     "stochastic_pool_mean",
 ]
+name_defaults(globals())
 
 
 def __dir__() -> list[str]:

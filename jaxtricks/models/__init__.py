@@ -1,5 +1,6 @@
 """Networks as pure functions that return ``(logits, taps)``."""
 
+from jaxtricks._signatures import name_defaults
 from jaxtricks.models._airbench import AIRBENCH94, airbench
 from jaxtricks.models._classics import CONV_LAYOUTS, ConvLayout, lenet5, stacked
 from jaxtricks.models._cspnet import CSP_LAYOUTS, CspLayout, cspnet
@@ -81,6 +82,7 @@ __all__ = [
     "stateless_norm",
     "vovnet",
 ]
+name_defaults(globals())
 
 
 def __dir__() -> list[str]:

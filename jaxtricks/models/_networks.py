@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from jaxtricks._signatures import Table
 from jaxtricks.models._airbench import AIRBENCH94, airbench
 from jaxtricks.models._classics import CONV_LAYOUTS, lenet5, stacked
 from jaxtricks.models._cspnet import CSP_LAYOUTS, cspnet
@@ -20,7 +21,7 @@ from jaxtricks.models._resnet import LAYOUTS, resnet
 from jaxtricks.models._squeezenet import SQUEEZENET, SQUEEZENET_MINI, squeezenet
 from jaxtricks.models._vovnet import VOV_LAYOUTS, vovnet
 
-NETWORKS: dict[str, partial[Any]] = {}
+NETWORKS: dict[str, partial[Any]] = Table()
 for _family, _layouts in (
     (resnet, LAYOUTS),
     (plain, WIDTHS),
