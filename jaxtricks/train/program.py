@@ -107,14 +107,13 @@ class Program:
         """Compile, unless that was done: an evaluation, a chunk of steps if the plan has one, and a ``single`` step."""
         if self.step is None and self.chunk is None and evaluated is not None and evaluated.resident:
             jax.block_until_ready(self._parts(eval_params(state), next(iter(self._padded(evaluated)))))
-        halves = self.prepare, self.update
         if self.step is None and single:
             batch = self.plan.put_rows(next(iter(feed.steps(0, 1))))
-            self.step = self.plan.compile_step(*halves, state, batch, self.constants)
+            self.step = self.plan.compile_step(self.prepare, self.update, state, batch, self.constants)
         if self.chunk is None and (steps := self.plan.chunk) > 1:
             _, batches = next(chunked(feed.steps(0, steps), 0, steps, size=steps, boundary=None))
             batches = self.plan.put_rows(batches, steps=steps)
-            self.chunk = self.plan.compile_step(*halves, state, batches, self.constants, steps=steps)
+            self.chunk = self.plan.compile_step(self.prepare, self.update, state, batches, self.constants, steps=steps)
         self.cost = self.cost or compiled_cost(self.chunk if self.step is None else self.step)
 
     def take(self, state: Any, batch: dict, steps: int) -> tuple[Any, dict]:
