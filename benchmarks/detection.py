@@ -33,7 +33,7 @@ class Options:
     turns: int = 20
     """Turns of each side of NMS."""
     images: int = 5000
-    """Images of the mean average precision."""
+    """Images of the mean average precision; none for NMS alone."""
     detections: int = 20
     """Detections an image."""
     coco_turns: int = 1
@@ -56,15 +56,20 @@ def suppression(*shape: int, max_output: int | None = None) -> tuple[Callable, C
     run = partial(detection.nms, iou_threshold=0.5, max_output=max_output or shape[-1])
     ours = jax.jit(run if len(shape) == 1 else jax.vmap(run))
     arguments = jax.device_put((corners, scores))
-    flat = torch.tensor(corners).reshape(-1, *corners.shape[-2:]), torch.tensor(scores).reshape(-1, shape[-1])
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    tensors = (torch.tensor(array, device=device) for array in (corners, scores))
+    flat = [x.reshape(-1, *x.shape[len(shape) - 1 :]) for x in tensors]
     rows = list(zip(*flat, strict=True))
 
     def theirs():
-        return [ops.nms(*row, 0.5)[:max_output] for row in rows]
+        kept = [ops.nms(*row, 0.5)[:max_output] for row in rows]
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return kept
 
     kept = jax.tree.map(lambda x: np.asarray(x).reshape(len(rows), *x.shape[len(shape) - 1 :]), ours(*arguments))
     for index, valid, expected in zip(kept.index, kept.valid, theirs(), strict=True):
-        np.testing.assert_array_equal(index[valid], expected.numpy())
+        np.testing.assert_array_equal(index[valid], expected.cpu().numpy())
     return lambda: jax.block_until_ready(ours(*arguments)), theirs
 
 
@@ -118,12 +123,12 @@ def main(options: Options) -> dict:
         "nms, 1000 boxes": (partial(suppression, 1000), options.turns),
         "nms, 5000 boxes": (partial(suppression, 5000), options.turns),
         "nms, 5000 boxes, the first 100": (partial(suppression, 5000, max_output=100), options.turns),
+        "nms, 10000 boxes": (partial(suppression, 10_000), options.turns),
         "nms, 64 x 1000 boxes": (partial(suppression, 64, 1000), options.turns),
-        f"coco_map, {options.images} images": (
-            partial(precision, options.images, options.detections),
-            options.coco_turns,
-        ),
     }
+    if options.images:
+        of_coco = partial(precision, options.images, options.detections)
+        cases[f"coco_map, {options.images} images"] = (of_coco, options.coco_turns)
     rows = {}
     for name, (case, turns) in cases.items():
         ours, theirs = in_turns(list(case()), turns, warm=min(turns, 3))

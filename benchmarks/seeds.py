@@ -1,23 +1,27 @@
 """Several seeds of one recipe: one after another, in one vectorised step, or one on each device.
 
     python -m benchmarks.seeds --model resnet_mini --seeds 2
+    python -m benchmarks.seeds --model resnet20 --data cifar10.npz --batch 128 --seeds 8 --chunk 16
 
-Prints the time a seed takes for each way, and the ratio to the first; each way runs in turn, on the same recipe.
+Prints the time a seed takes for each way, and the ratio to the first; each way runs in turn, on the same recipe. With
+``--chunk`` each way is measured with so many steps in one call of the device, under ``lax.scan``, too.
 """
 
 import statistics
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import jax
 import tyro
 
 from benchmarks._figures import write
 from jaxtricks import ablation, data, models, tasks, train
-from jaxtricks.tricks import bag
+from jaxtricks.ablation import cli
+from jaxtricks.tricks import bag, set_fields
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,10 @@ class Options:
     """Length of one run."""
     turns: int = 3
     """Turns of each way."""
+    chunk: int = 1
+    """Steps in one call of the device, beside one; 1 for no such rows."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the computation."""
     out: Path | None = None
     """A JSON file to write the figures to."""
 
@@ -51,11 +59,17 @@ def main(options: Options) -> dict:
         batch=options.batch,
         epochs=options.epochs,
     )
-    step_ms: dict[str, list[float]] = {"map": [], "vmap": [], "devices": []}
+    recipe = set_fields(recipe, precision=cli.PRECISIONS[options.precision])
+    ways = ("map", "vmap", "devices") if len(jax.devices()) > 1 else ("map", "vmap")
+    plans = {way: train.Plan(seeds_on=way) for way in ways}
+    if options.chunk > 1:
+        plans |= {f"{way}, scan": replace(plan, chunk=options.chunk) for way, plan in plans.items()}
+    step_ms: dict[str, list[float]] = {name: [] for name in plans}
+    kept: dict[str, dict] = {name: {} for name in plans}
     for _ in range(options.turns):
-        for way, times in step_ms.items():
-            plan = train.Plan(seeds_on=way)
-            runs = train.fit(recipe, dataset, seeds=range(options.seeds), plan=plan, test=False)
+        for name, times in step_ms.items():
+            parts = {"plan": plans[name], "programs": kept[name], "test": False}
+            runs = train.fit(recipe, dataset, seeds=range(options.seeds), **parts)
             times.append(sum(run.step_ms for run in runs) / len(runs))
     median = {way: statistics.median(times) for way, times in step_ms.items()}
     ratios = {
@@ -69,7 +83,7 @@ def main(options: Options) -> dict:
     }
     print(f"{options.model}, batch {options.batch}, {options.seeds} seeds, {len(jax.devices())} devices")
     for way, value in median.items():
-        print(f"  {way:8s} {value:8.2f} ms a step and seed   {ratios[way]:.2f} x map")
+        print(f"  {way:14s} {value:8.2f} ms a step and seed   {ratios[way]:.2f} x map")
     write(figures, options.out)
     return figures
 

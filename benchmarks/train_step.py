@@ -5,7 +5,8 @@
 Forward, backward, SGD with Nesterov momentum and weight decay, label smoothing, on uint8 images that lie on the device.
 PyTorch: channels last, autocast for bfloat16, eager and with ``torch.compile`` where that works (it is said where not);
 the ratio is to the faster of the two. ``--autodiff`` measures the same step with the gradients of convolution and
-normalisation that XLA and JAX derive by themselves. All sides are timed in turns, with a pause in which the threads of
+normalisation that XLA and JAX derive by themselves, ``--scan 8`` the step under ``lax.scan``, ``--keep`` a step that
+does not donate its state. All sides are timed in turns, with a pause in which the threads of
 the side before go to sleep; a ratio is the median over the turns. Processor time is that of the process, on a
 CPU: on a machine that does other work too it tells more than the time of a clock.
 """
@@ -21,17 +22,19 @@ from pathlib import Path
 from typing import Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import tyro
 from flax import nnx
 
 from benchmarks._figures import PAUSE, keep_memory, module, write
+from benchmarks.device import products
 from jaxtricks import ablation, data, models, tasks, train
 from jaxtricks.layers import BatchNorm
 from jaxtricks.models import _resnet
 from jaxtricks.train.program import Program
 from jaxtricks.tricks import bag
+
+MATMUL = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": None}  # JAX's names
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,8 @@ class Options:
     """A residual network by name."""
     tweaks: str = ""
     """Letters of the ResNet tweaks that are on: b, c, d."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Of convolutions and matrix products."""
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    """Of convolutions and matrix products; tf32 and float32 differ on accelerators alone."""
     size: int = 224
     """Height and width of the images."""
     batch: int = 32
@@ -60,6 +63,10 @@ class Options:
     """Whether PyTorch is measured."""
     autodiff: bool = False
     """Whether the step is measured with XLA's own gradients too."""
+    scan: int = 1
+    """Steps in one call, under lax.scan; they count as steps."""
+    keep: bool = False
+    """Whether the state of a step is kept, and not donated to the next."""
     parallel: Literal["jit", "shard_map", "pmap"] = "jit"
     """How the step is spread over the devices."""
     out: Path | None = None
@@ -88,24 +95,32 @@ def jax_side(options: Options):
     if options.precision == "bfloat16":
         recipe = bag.low_precision(recipe)
     plan = train.Plan(kind=options.parallel)
+    jax.config.update("jax_default_matmul_precision", MATMUL[options.precision])
     program = Program(recipe, dataset, plan)
     state = program.create((0,))
     feed = data.Feed(split, (0,), options.batch)
-    program.compile(state, feed)
-    batch = plan.put_rows(next(iter(feed.steps(0, 1))))
+    rows = next(iter(feed.steps(0, 1)))
+    if options.scan > 1:
+        rows = {name: np.stack([row] * options.scan) for name, row in rows.items()}
+    batch = plan.put_rows(rows, steps=options.scan)
+    halves, arguments = (program.prepare, program.update), (state, batch, program.constants)
+    if options.keep:
+        step = jax.jit(_kept(*halves)).lower(*arguments).compile()
+    else:
+        step = plan.compile_step(*halves, *arguments, steps=options.scan)
     holder = [state]
 
     def run(steps: int) -> float:
         began = time.perf_counter()
-        for _ in range(steps):
-            holder[0], record = program.step(holder[0], batch, program.constants)
+        for _ in range(-(-steps // options.scan)):
+            holder[0], record = step(holder[0], batch, program.constants)
             if jax.default_backend() == "cpu":
                 jax.block_until_ready(record)
         jax.block_until_ready(holder[0])
         return time.perf_counter() - began
 
     macs = ablation.forward_cost(recipe, dataset)["macs"]
-    analysis = program.step.cost_analysis() if hasattr(program.step, "cost_analysis") else {}
+    analysis = step.cost_analysis() if hasattr(step, "cost_analysis") else {}
     moved = (analysis or {}).get("bytes accessed")
     return run, {
         "macs": macs,
@@ -113,6 +128,10 @@ def jax_side(options: Options):
         "start_seconds": time.perf_counter() - began[0],
         "start_processor_seconds": time.process_time() - began[1],
     }
+
+
+def _kept(prepare, update):
+    return lambda state, batch, constants: update(state, prepare(state.key, state.step, batch, constants), constants)
 
 
 def autodiff_side(options: Options):
@@ -147,6 +166,7 @@ def torch_sides(options: Options) -> tuple[dict[str, Callable[[int], float]], st
     images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.arange(options.batch, device=device) % options.classes
     low = options.precision == "bfloat16"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.precision == "tf32"
 
     def forward(x, y):
         with torch.autocast(device.type, torch.bfloat16, enabled=low):
@@ -189,46 +209,26 @@ def processor_time(call: Callable[[], float]) -> tuple[float, float]:
     return seconds, time.process_time() - began
 
 
-def peak_flops() -> float:
-    """Floating-point operations a second of a large bfloat16 matrix product, measured here: the ceiling of MFU."""
-    size = 8192
-    a = jax.random.normal(jax.random.key(0), (size, size), jnp.bfloat16)
-    product = jax.jit(lambda x: x @ x)
-    product(a).block_until_ready()
-    best = float("inf")
-    for _ in range(10):
-        began = time.perf_counter()
-        product(a).block_until_ready()
-        best = min(best, time.perf_counter() - began)
-    return 2 * size**3 / best
-
-
-def main(options: Options) -> dict:
-    """Measure, print, and give back the figures."""
-    run, costs = jax_side(options)
-    sides = {"jaxtricks": run}
-    if options.autodiff:
-        sides["autodiff"], plain = autodiff_side(options)
-        costs["start_processor_seconds_autodiff"] = plain["start_processor_seconds"]
-    theirs, peer = torch_sides(options) if options.peer else ({}, "not measured")
-    sides |= theirs
+def in_turns(sides: dict[str, Callable], options: Options, *, turns: int) -> dict[str, list[tuple[float, float]]]:
+    """Seconds by the clock and of processors of each side, turn by turn; a first turn is not counted."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
-    for turn in range(-1, options.turns):
+    for turn in range(-1, turns):
         for name, run in sides.items():
-            measured = processor_time(partial(run, options.steps if turn >= 0 else 2))
+            measured = processor_time(partial(run, options.steps if turn >= 0 else 2 * options.scan))
             if turn >= 0:
                 times[name].append(measured)
+    return times
 
-    done = options.steps * options.batch
+
+def summary(times: dict[str, list[tuple[float, float]]], costs: dict, peer: str, options: Options) -> dict:
+    """The figures, from the times and from what is known of the step."""
+    done, peak = options.steps * options.batch, costs["measured_peak_flops"]
     rates = {name: done / statistics.median(seconds for seconds, _ in pairs) for name, pairs in times.items()}
     ratios = {name: _ratio(times["jaxtricks"], pairs, 0) for name, pairs in times.items()}
     processor = {name: 1e3 * statistics.median(s for _, s in pairs) / options.steps for name, pairs in times.items()}
-    work = {name: _ratio(times["jaxtricks"], pairs, 1) for name, pairs in times.items()}
+    theirs = [name for name in times if name.startswith("torch")]
     fastest = min(theirs, key=lambda name: ratios[name]["median"], default=None)
-    gpu = jax.default_backend() == "gpu"
-    peak = peak_flops() if gpu else None
-    mfu = 6 * costs["macs"] * rates["jaxtricks"] / peak if peak else None
-    figures = {
+    return {
         "command": " ".join(["python -m benchmarks.train_step", *sys.argv[1:]]),
         "machine": ablation.machine() | {"system": platform.platform()},
         "peer": peer,
@@ -237,12 +237,33 @@ def main(options: Options) -> dict:
         "ratio": None if fastest is None else ratios[fastest]["median"],
         "ratio_to": fastest,
         "ratios": ratios,
-        "processor_ratios": work,
+        "processor_ratios": {name: _ratio(times["jaxtricks"], pairs, 1) for name, pairs in times.items()},
         "forward_macs": costs["macs"],
         **{name: value for name, value in costs.items() if name != "macs"},
-        "measured_peak_flops": peak,
-        "mfu": mfu,
+        "mfu": 6 * costs["macs"] * rates["jaxtricks"] / peak if peak else None,
     }
+
+
+def main(options: Options) -> dict:
+    """Measure, print, and give back the figures."""
+    if options.scan < 1 or (options.keep and options.scan > 1) or options.steps % options.scan:
+        raise SystemExit(f"--scan is {options.scan}; allowed: a divisor of --steps, 1 with --keep.")
+    run, costs = jax_side(options)
+    sides = {"jaxtricks": run}
+    if options.autodiff:
+        sides["autodiff"], plain = autodiff_side(options)
+        costs["start_processor_seconds_autodiff"] = plain["start_processor_seconds"]
+    gpu = jax.default_backend() == "gpu"
+    costs["measured_peak_flops"] = products(8192, 10, dtype="bfloat16", precision=None) if gpu else None
+    peer = "not measured"
+    if options.peer:
+        if options.out is not None:  # if the peer fails, or time runs out, this is there
+            write(summary(in_turns(sides, options, turns=2), costs, "no figures yet", options), options.out)
+        theirs, peer = torch_sides(options)
+        sides |= theirs
+    figures = summary(in_turns(sides, options, turns=options.turns), costs, peer, options)
+    rates, ratios, work = (figures[name] for name in ("images_per_second", "ratios", "processor_ratios"))
+    processor, peak, mfu = (figures[name] for name in ("processor_ms_per_step", "measured_peak_flops", "mfu"))
     print(f"{options.model} {options.tweaks} {options.precision} {options.size} px, batch {options.batch}")
     print(f"  {figures['machine']['cpu']}, {len(jax.devices())} x {jax.devices()[0].device_kind}, {peer}")
     print(f"  {'':14s} images/s  processor ms a step   speed of jaxtricks by it   by processor time")

@@ -101,6 +101,12 @@ class Options:
     """Also write TensorBoard events, to OUT/tensorboard."""
     seeds_on: Literal["map", "vmap", "devices"] | None = None
     """Seeds one after another, in one vectorised step, or one on each device; the preset's choice if it is left out."""
+    on: Literal["here", "slurm", "local"] = "here"
+    """Where the cells are trained: in this process, or by --workers jobs of SLURM or of this machine that share OUT."""
+    workers: int | None = None
+    """Number of those jobs; 2 if it is left out."""
+    slurm: tuple[str, ...] = ()
+    """Of the jobs, as submitit names it: gpus_per_node=1 timeout_min=240 slurm_partition=gpu."""
 
 
 class UsageError(ValueError):
@@ -129,10 +135,12 @@ def check(options: Options) -> None:
     Args:
       options: as they were typed.
     """
-    for name in ("minutes", "seeds", "epochs", "batch", "lr", "images", "size", "margin"):
+    for name in ("minutes", "seeds", "epochs", "batch", "lr", "images", "size", "margin", "workers"):
         value = getattr(options, name)
         if value is not None and not 0 < value < float("inf"):
             raise UsageError(f"--{name} is {value}; allowed: greater than 0.")
+    if options.on == "here" and (options.workers is not None or options.slurm):
+        raise UsageError("--workers and --slurm are for jobs; allowed: with --on slurm or --on local.")
     if options.data is not None:
         check_path(options.data)
 

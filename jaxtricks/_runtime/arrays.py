@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
@@ -20,6 +21,11 @@ def to_host(tree: Any) -> Any:
         lambda x: np.asarray(x if x.is_fully_addressable else x.addressable_data(0)) if isinstance(x, jax.Array) else x,
         tree,
     )
+
+
+def copies(tree: Any) -> Any:
+    """Arrays of their own, which a later step does not donate."""
+    return jax.tree.map(jnp.copy, tree)
 
 
 def gathered(array: jax.Array) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -16,6 +16,7 @@ class NonFiniteError(FloatingPointError):
 
 class _Step(NamedTuple):
     number: int
+    steps: int
     record: dict[str, jax.Array]
     index: jax.Array
     signal: jax.Array | int
@@ -25,7 +26,7 @@ class InFlight:
     """Reads the record of each step once the steps after it are on their way, in every process at the same moment.
 
     Args:
-      limit: steps that may be in flight, 0 or more.
+      limit: calls of the device that may be in flight, 0 or more; one is a step, or a chunk of steps.
       seeds: of the runs that step together.
       max_nonfinite_steps: steps in a row that may be skipped because loss or gradient is not finite.
       log: takes a record of kind ``"nonfinite"`` or ``"spike"`` for each step and seed that was not applied.
@@ -39,9 +40,14 @@ class InFlight:
         self.signal = 0
         self._steps: deque[_Step] = deque()
 
-    def add(self, number: int, record: dict[str, jax.Array], index: jax.Array, *, signal: jax.Array | int = 0) -> None:
-        """Take the step that makes ``number``, with the rows of its batch; read the oldest if there are too many."""
-        self._steps.append(_Step(number, record, index, signal))
+    def add(
+        self, number: int, record: dict[str, jax.Array], index: jax.Array, *, signal: Any = 0, steps: int = 1
+    ) -> None:
+        """Take the step that makes ``number``, with the rows of its batch; read the oldest if there are too many.
+
+        Of a chunk of steps it is the last one that makes ``number``; record and rows have a first axis of steps.
+        """
+        self._steps.append(_Step(number, steps, record, index, signal))
         if len(self._steps) > self.limit:
             self._read(self._steps.popleft())
 
@@ -54,24 +60,28 @@ class InFlight:
         while self._steps:
             self._read(self._steps.popleft())
 
-    def _read(self, step: _Step) -> None:
-        bad = self._by_seed(step.record["bad"])
-        rejected = self._by_seed(step.record["rejected"]) if "rejected" in step.record else np.zeros_like(bad)
+    def _read(self, taken: _Step) -> None:
+        bad = self._by_step(taken, "bad")
+        rejected = self._by_step(taken, "rejected") if "rejected" in taken.record else np.zeros_like(bad)
         if bad.any() or rejected.any():
-            loss = self._by_seed(step.record["loss"])
-            index = gathered(step.index).reshape(len(self.seeds), -1)
-            for i in np.flatnonzero(bad + rejected):
+            loss = self._by_step(taken, "loss")
+            index = gathered(taken.index).reshape(taken.steps, len(self.seeds), -1)
+            for step, i in np.argwhere(bad + rejected):
                 self.log(
-                    kind="nonfinite" if bad[i] else "spike",
+                    kind="nonfinite" if bad[step, i] else "spike",
                     seed=self.seeds[i],
-                    step=step.number,
-                    loss=float(loss[i]),
-                    index=index[i].tolist(),
+                    step=taken.number - taken.steps + 1 + int(step),
+                    loss=float(loss[step, i]),
+                    index=index[step, i].tolist(),
                 )
-        if (worst := int(bad.max())) > self.max_nonfinite_steps:
-            raise NonFiniteError(f"loss or gradient was not finite for {worst} steps in a row, up to {step.number}.")
-        self.signal = self.signal or int(to_host(step.signal))
+        if (worst := bad.max(axis=1)).max() > self.max_nonfinite_steps:
+            step = int(np.argmax(worst > self.max_nonfinite_steps))
+            number = taken.number - taken.steps + 1 + step
+            raise NonFiniteError(
+                f"loss or gradient was not finite for {int(worst[step])} steps in a row, up to {number}."
+            )
+        self.signal = self.signal or int(to_host(taken.signal))
 
-    def _by_seed(self, value: jax.Array) -> np.ndarray:
-        """One number for each seed; pmap gives one for each device, all alike."""
-        return np.ravel(to_host(value))[: len(self.seeds)]
+    def _by_step(self, taken: _Step, name: str) -> np.ndarray:
+        """``[steps, seeds]``; pmap gives one number for each device, all alike."""
+        return to_host(taken.record[name]).reshape(taken.steps, -1)[:, : len(self.seeds)]

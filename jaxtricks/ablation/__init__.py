@@ -1,11 +1,12 @@
 """The ablation machine: tricks, the recipes that they make, cells, paired statistics, report."""
 
-from jaxtricks.ablation.cells import TEACHER_SEED, Cells, run_cells
+from jaxtricks.ablation.cells import TEACHER_SEED, Cells
 from jaxtricks.ablation.headline import Headline, common_headline, headline_of, headline_of_task
 from jaxtricks.ablation.moderated import Moderated, moderated
 from jaxtricks.ablation.progress import Display
 from jaxtricks.ablation.provenance import machine
 from jaxtricks.ablation.results import forward_cost, gather
+from jaxtricks.ablation.running import run_cells
 from jaxtricks.ablation.search import best_rates, rate_trials
 from jaxtricks.ablation.statistics import Comparison, holm, interval, paired, resolvable
 from jaxtricks.ablation.variants import MODES, Setting, Variant, settings_grid, variants

@@ -2,7 +2,6 @@
 
 import json
 import os
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,17 +13,16 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxtricks._runtime.arrays import to_host
 from jaxtricks._runtime.processes import everywhere, of_first
+from jaxtricks.ablation.claims import Claims
 from jaxtricks.ablation.provenance import machine
 from jaxtricks.ablation.variants import Variant
 from jaxtricks.archive import read_npz
-from jaxtricks.data import DataError, Dataset, identity
+from jaxtricks.data import Dataset, identity
 from jaxtricks.data._identity import readers
 from jaxtricks.fingerprint import describe, fingerprint, source_digest
-from jaxtricks.train import Guard, Plan, Recipe, Run, Task, build_model, fit
-from jaxtricks.tricks import lint
+from jaxtricks.train import Guard, Plan, Recipe, Run, Task, fit
 
 TEACHER_SEED = 0
-FAILURES = (FloatingPointError, RuntimeError, ValueError)  # of a cell, after which the others go on
 
 
 class Todo(NamedTuple):
@@ -60,6 +58,7 @@ class Cells:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.dataset = dataset
         self.data, self.readers = identity(dataset), readers(dataset)
+        self.claims = Claims(self.folder)
         self._others: dict[Callable, Cells] = {}
         self._teachers: dict[Path, Any] = {}
 
@@ -69,6 +68,7 @@ class Cells:
             return self
         if variant.data not in self._others:
             self._others[variant.data] = Cells(self.folder.parent, variant.dataset(self.dataset))
+            self._others[variant.data].claims = self.claims
         return self._others[variant.data]
 
     def path(self, recipe: Recipe, seed: int) -> Path:
@@ -106,6 +106,23 @@ class Cells:
                 rows[cells.path(recipe, missing[0])] = Todo(number, variant, cells, missing, teacher)
         return list(rows.values())
 
+    def claim(self, recipe: Recipe, seeds: Sequence[int], *, most: int, test: bool) -> tuple[int, ...]:
+        """So many of the seeds at most, those that no other process has and that are still missing."""
+        mine: list[int] = []
+        for seed in seeds:
+            name = self.path(recipe, seed).stem
+            if len(mine) < most and of_first(lambda name=name: self.claims.take(name)):
+                if self.missing(recipe, (seed,), test=test):
+                    mine.append(seed)
+                else:
+                    self.unclaim(recipe, (seed,))
+        return tuple(mine)
+
+    def unclaim(self, recipe: Recipe, seeds: Iterable[int]) -> None:
+        """Give claims back."""
+        for seed in seeds if jax.process_index() == 0 else ():
+            self.claims.release(self.path(recipe, seed).stem)
+
     def budget(self, variants: Sequence[Variant]) -> Path:
         """The file of what these rows have cost so far; other recipes, data or code are another file."""
         names = [self.of(variant).path(variant.recipe, 0).stem for variant in variants]
@@ -134,12 +151,26 @@ class Cells:
         """
         path = self._weights(recipe)
         if self._has_weights(recipe):
-            if path not in self._teachers:
-                tree = unflatten_dict(read_npz(path), sep="/")
-                self._teachers[path] = tree["params"], tree.get("stats", {})
-            return self._teachers[path]
-        plan = replace(plan, seeds_on="map")
-        (run,) = fit(recipe, self.dataset, seeds=(TEACHER_SEED,), plan=plan, log=(log,), test=test, guard=guard)
+            return self._kept(path)
+        name = f"{path.stem}-teacher"
+        mine = of_first(lambda: self.claims.wait(name, lambda: self._is_taught(recipe)))
+        try:
+            if not mine and self._has_weights(recipe):  # another process has trained it meanwhile
+                return self._kept(path)
+            return self._taught(recipe, replace(plan, seeds_on="map", chunk=1), log, test=test, guard=guard)
+        finally:
+            self.claims.release(name)
+
+    def _kept(self, path: Path) -> Any:
+        if path not in self._teachers:
+            tree = unflatten_dict(read_npz(path), sep="/")
+            self._teachers[path] = tree["params"], tree.get("stats", {})
+        return self._teachers[path]
+
+    def _taught(self, recipe: Recipe, plan: Plan, log, **options) -> Any:
+        """Train a teacher and keep it."""
+        path = self._weights(recipe)
+        (run,) = fit(recipe, self.dataset, seeds=(TEACHER_SEED,), plan=plan, log=(log,), **options)
         variables = to_host(run.variables)
         flat: dict[str, Any] = dict(flatten_dict(dict(zip(("params", "stats"), variables, strict=True)), sep="/"))
         part = path.with_suffix(f".{jax.process_index()}-{os.getpid()}.part.npz")
@@ -152,110 +183,14 @@ class Cells:
     def _weights(self, teacher: Recipe) -> Path:
         return self.path(teacher, TEACHER_SEED).with_suffix(".npz")
 
+    def _is_taught(self, teacher: Recipe) -> bool:
+        """Whether this process sees weights and cell of a teacher."""
+        cell = self.get(teacher, TEACHER_SEED)
+        return self._weights(teacher).is_file() and cell is not None and "error" not in cell
+
     def _has_weights(self, teacher: Recipe) -> bool:
         """Whether every process has the weights, and the first one the cell."""
         return everywhere(self._weights(teacher).is_file()) and not self.missing(teacher, (TEACHER_SEED,), test=False)
-
-
-def run_cells(
-    variants: Sequence[Variant],
-    cells: Cells,
-    *,
-    seeds: Sequence[int],
-    plan: Plan,
-    test: bool = True,
-    log: Iterable[Callable[[dict], None]] = (),
-    guard: Guard | None = None,
-    programs: dict | None = None,
-) -> None:
-    """Train every cell that is missing; a cell that fails leaves its error, and the others go on, but for a DataError.
-
-    Seeds that step together fail together. Without its teacher no seed of a row is started. Each row that is to be
-    trained is checked by ``tricks.lint`` first; without a log what it says is a Python warning.
-
-    Args:
-      variants: the rows.
-      cells: where their files are.
-      seeds: the same for every row, so that differences are paired.
-      plan: where the steps run.
-      test: whether the test set is read; trials that choose something leave it alone.
-      log: as in fit; each record also has ``variant`` and ``rung``, its number from 1. There are three more kinds:
-        ``"rung"`` with the seeds that a row is to train, ``"warning"`` with the ``message`` of a RecipeWarning before
-        the row is trained, and ``"failed"`` with the seeds that failed and the error.
-      guard, programs: as in fit; with programs that are kept a later call, of more seeds, compiles nothing.
-    """
-    log = tuple(log)
-    for row in cells.todo(variants, seeds, test=test):
-        _run_row(row, plan, test, log, {"guard": guard, "programs": programs})
-
-
-def _run_row(row: Todo, plan: Plan, test: bool, log: tuple[Callable[[dict], None], ...], process: dict) -> None:
-    """Train the missing cells of one row, its teacher first."""
-    recipe, missing, finished = row.variant.recipe, row.seeds, set()
-
-    def say(record):
-        for write in log:
-            write({**record, "variant": row.variant.name, "rung": row.number})
-
-    def keep(run):
-        row.cells.put(recipe, run.seed, cell_of(run, recipe.task))
-        finished.add(run.seed)
-
-    def fail(error, failed):
-        message = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        say({"kind": "failed", "seeds": list(failed), "error": message})
-        for seed in failed:
-            row.cells.put(recipe, seed, {"seed": seed, "error": message})
-
-    say({"kind": "rung", "seeds": list(missing)})
-    for warning in conflicts_of(recipe, row.cells.dataset):
-        if log:
-            say({"kind": "warning", "message": str(warning)})
-        else:
-            warnings.warn(warning, stacklevel=3)
-    teacher = None
-    if recipe.teacher is not None:
-        try:
-            teach = lambda record: say({**record, "part": "teacher"})  # noqa: E731
-            teacher = row.cells.teacher(recipe.teacher, plan, teach, test=test, guard=process["guard"])
-        except DataError:
-            raise
-        except FAILURES as error:
-            fail(error, missing)
-            return
-    while missing:
-        try:
-            options = {"teacher": teacher, "test": test, "log": (say,), "done": keep, **process}
-            fit(recipe, row.cells.dataset, seeds=missing, plan=plan, **options)
-            return
-        except DataError:  # the other rows have the same images
-            raise
-        except FAILURES as error:  # of the seeds that stepped together; those after them are still to be trained
-            missing = tuple(seed for seed in missing if seed not in finished)
-            failed = plan.groups(missing)[0][1] if missing else ()
-            fail(error, failed)
-            missing = missing[len(failed) :]
-
-
-def conflicts_of(recipe: Recipe, dataset: Dataset) -> list[lint.RecipeWarning]:
-    """What ``tricks.lint`` has to say of a recipe, from the shapes of its variables: nothing is trained.
-
-    Args:
-      recipe: of a row.
-      dataset: of the row.
-
-    Returns:
-      The warnings, none if all is well; one that says so where the recipe cannot be checked.
-    """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", lint.RecipeWarning)
-        try:
-            variables = jax.eval_shape(build_model(recipe, dataset).init, jax.random.key(0))
-            lint.warn(recipe, variables)
-        except Exception as error:  # the check must not end a run that would have worked; fit raises what is wrong
-            return [lint.RecipeWarning(f"the recipe cannot be checked for conflicts: {type(error).__name__}: {error}")]
-    return [entry.message for entry in caught if isinstance(entry.message, lint.RecipeWarning)]
 
 
 def cell_of(run: Run, task: Task) -> dict:

@@ -30,7 +30,7 @@ from rich.console import Console
 
 from jaxtricks import ablation, data, train
 from jaxtricks._command import read
-from jaxtricks.ablation import Cells, Display, Ladder, Setting, output, report, search, sources
+from jaxtricks.ablation import Cells, Display, Ladder, Setting, cluster, output, pace, report, search, sources
 from jaxtricks.ablation.ahead import compile_rows
 from jaxtricks.ablation.budget import Budget, block_size
 from jaxtricks.ablation.clock import Clock, minutes, process_age
@@ -97,6 +97,9 @@ def main(
     with exit_status(name):
         description = sys.modules["__main__"].__doc__
         options = read(sys.argv[1:], started=" ".join(started()), description=description)
+        if options.on != "here" and not cluster.is_worker():
+            out = output.folder_for(name, settle(options, presets).data, options.out)
+            sys.exit(cluster.run_jobs(options, cluster.typed_command(started()), out))
         parts = {"dataset": dataset, "task": task, "begin": begin, "also": also, "counted": counted}
         parts |= {"after": after, "factors": factors}
         clock = Clock(age=process_age())
@@ -180,6 +183,10 @@ def run(
     device = f"{plan.size} x {jax.devices()[0].device_kind}"
     say(f"{len(rows)} rows, batch {recipe.batch}, learning rate {recipe.lr:g}, {recipe.epochs:g} epochs, {device}")
 
+    # How steps and seeds are put together.
+    free = {"choose": options.seeds_on is None and options.parallel == "jit", "programs": (programs := {}), "say": say}
+    plan = pace.on_accelerators(rows[0], cells, plan, seeds=preset.seeds or block_size("vmap", plan.size), **free)
+
     # The cells that are missing, block after block.
     logs = [train.json_lines(cells.folder.parent / "log.jsonl")]
     guard = train.Guard(signals=True, exit_on_error=True, leave_compiler=True)
@@ -193,20 +200,19 @@ def run(
         cells.budget(rows),
         minutes=preset.minutes,
         most=preset.seeds,
-        block=block_size(preset.seeds_on, plan.size),
+        block=block_size(plan.seeds_on, plan.size),
         work=lambda seeds: sum(job.teacher + job.work * job.seeds for job in jobs(cells.todo(rows, seeds), costs)),
         one=sum(costs.values()),
         clock=clock,
     )
-    seeds, programs = budget.first(), {}
+    seeds = budget.first()
     spread = spread_so_far(rows, cells, seeds, assumed=preset.sd, source=preset.sd_from)
     words = {"title": title, "command": shlex.join([*started(), *sys.argv[1:]]), "mode": ready.mode}
     words |= {"margin": options.margin}
     parts = {"spread": spread, "model": preset.model, "budget": budget, "clock": clock, "costs": ready.forward}
     results = partial(_results, rows, cells, **parts, **words)
-    planned = (
-        f"{len(seeds)} seeds" if preset.minutes is None else f"{preset.minutes:g} min, {len(seeds)} seeds at least"
-    )
+    planned = f"{len(seeds)} seeds"
+    planned = planned if preset.minutes is None else f"{preset.minutes:g} min, {planned} at least"
     kept = sum(len(seeds) - len(cells.of(row).missing(row.recipe, seeds)) for row in rows)
     say(planned + (f"; {kept} cells are there already, in {cells.folder}." if kept else "."))
     effect = ready.headline.difference(f"{smallest_effect(rows, len(seeds), spread['value']):.1f}")
@@ -236,8 +242,9 @@ def run(
     clock.turn("report")
     out = results(range(budget.seeds))
     if jax.process_index() == 0:
-        report.write(out, cells.folder.parent)
-        output.claim(cells.folder.parent, name, preset.data)
+        with cells.claims.alone("report"):
+            report.write(out, cells.folder.parent)
+            output.claim(cells.folder.parent, name, preset.data)
         Console().print(report.table(out))
         if after is not None:
             after(out, rows, source, cells.folder.parent)

@@ -198,6 +198,9 @@ class Display:
                 self.bar.update(self.task, completed=self._share(done), description=text)
         elif kind == "epoch":
             self.last[record["seed"]] = record
+        elif kind == "elsewhere":  # by another process
+            self.done += cost * len(record["seeds"])
+            self._print(f"{head}  {len(record['seeds'])} seeds were trained by other processes")
         elif kind == "end":
             self.done += cost * len(record["seeds"])
             if teacher:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from jaxtricks.ablation.cells import Cells, run_cells
+from jaxtricks.ablation.cells import Cells
 from jaxtricks.ablation.contrasts import contrasts_of
 from jaxtricks.ablation.headline import Headline, headline_of, headline_of_task
 from jaxtricks.ablation.moderated import Moderated, moderated
+from jaxtricks.ablation.running import run_cells
 from jaxtricks.ablation.variants import Variant
 from jaxtricks.train import Guard, Plan, Recipe
 from jaxtricks.tricks.trick import Ladder, apply

@@ -11,9 +11,10 @@ from rich.console import Console
 
 from jaxtricks import check
 from jaxtricks._runtime.processes import of_first
-from jaxtricks.ablation.cells import Cells, run_cells
+from jaxtricks.ablation.cells import Cells
 from jaxtricks.ablation.headline import Headline, headline_of_task
 from jaxtricks.ablation.progress import Display, jobs
+from jaxtricks.ablation.running import run_cells
 from jaxtricks.ablation.variants import Variant
 from jaxtricks.train import Plan
 

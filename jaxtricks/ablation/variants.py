@@ -1,11 +1,15 @@
 """From a baseline and a ladder of tricks to the recipes that are compared."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 
+import jax
+
 from jaxtricks.data import Dataset
-from jaxtricks.train import Recipe
+from jaxtricks.train import Recipe, build_model
+from jaxtricks.tricks import lint
 from jaxtricks.tricks.trick import Ladder, Setting, Trick, apply
 
 MODES = ("stack", "add-one", "leave-one-out", "pairwise")
@@ -117,3 +121,24 @@ def settings_grid(baseline: Recipe, settings: Mapping[str, Setting], *, mode: st
             for row in variants(base, setting.ladder, mode=mode)
         ]
     return rows
+
+
+def conflicts_of(recipe: Recipe, dataset: Dataset) -> list[lint.RecipeWarning]:
+    """What ``tricks.lint`` has to say of a recipe, from the shapes of its variables: nothing is trained.
+
+    Args:
+      recipe: of a row.
+      dataset: of the row.
+
+    Returns:
+      The warnings, none if all is well; one that says so where the recipe cannot be checked.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", lint.RecipeWarning)
+        try:
+            variables = jax.eval_shape(build_model(recipe, dataset).init, jax.random.key(0))
+            lint.warn(recipe, variables)
+        except Exception as error:  # the check must not end a run that would have worked; fit raises what is wrong
+            return [lint.RecipeWarning(f"the recipe cannot be checked for conflicts: {type(error).__name__}: {error}")]
+    return [entry.message for entry in caught if isinstance(entry.message, lint.RecipeWarning)]

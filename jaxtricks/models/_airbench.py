@@ -35,6 +35,8 @@ def airbench(
     classes: int,
     channels: int = 3,
     scale: float = 1 / 9,
+    frozen: bool = True,
+    identity: bool = True,
     norm: Callable | None = NORM,
     act: Callable[[jax.Array], jax.Array] = GELU,
     kernel_init: Callable = LECUN_UNIFORM,
@@ -43,9 +45,9 @@ def airbench(
 ) -> Model:
     """Keller Jordan's eight-layer network for images of 28x28 to 32x32, made to learn in a few epochs.
 
-    Its first layer whitens patches of 2x2: start it with ``init.patch_whitening``; its kernel gets no gradient, its
-    bias does. gamma of every normalisation stays 1. Its recipe trains the normalisations' biases at 64 times the
-    rate: ``optim.layer_rates``.
+    Its first layer whitens patches of 2x2: start it with ``init.patch_whitening``; its kernel gets no gradient where it
+    is frozen, its bias does. gamma of every normalisation stays 1. Its recipe trains the normalisations' biases at 64
+    times the rate: ``optim.layer_rates``.
 
     Args:
       widths: channels of the blocks of two 3x3 convolutions; ``AIRBENCH94`` is the published one. The first convolution
@@ -53,6 +55,8 @@ def airbench(
       classes: number of classes, C >= 1.
       channels: of the input image.
       scale: of the logits, greater than 0.
+      frozen: whether the kernel of the first layer stays as it is.
+      identity: whether the other convolutions start as the identity, as far as they have filters for it.
       norm: ``(features, axis_name=, rngs=) -> layer``; None for biases.
       act: the activation.
       kernel_init: of every convolution and of the classifier.
@@ -80,9 +84,10 @@ def airbench(
         axis_name=axis_name,
     )
     dense = shared.dense
-    shared = shared._replace(conv=partial(shared.conv, kernel_init=partial(_identity, kernel_init)))
+    if identity:
+        shared = shared._replace(conv=partial(shared.conv, kernel_init=partial(_identity, kernel_init)))
     whiten = partial(nnx.Conv, kernel_init=kernel_init, dtype=dtype, conv_general_dilated=conv)
-    return functional(partial(_Airbench, shared, dense, whiten, widths, classes, channels, scale))
+    return functional(partial(_Airbench, shared, dense, whiten, widths, classes, channels, scale, frozen))
 
 
 class _Half(nnx.Module):
@@ -100,8 +105,9 @@ class _Half(nnx.Module):
 
 
 class _Airbench(nnx.Module):
-    def __init__(self, parts, dense, whiten, widths, classes, channels, scale, rngs):
+    def __init__(self, parts, dense, whiten, widths, classes, channels, scale, frozen, rngs):
         self.parts, self.channels, self.scale, self.stages = parts, channels, scale, len(widths)
+        self.frozen = frozen
         inputs = 2 * channels * 4  # both signs of every direction of a patch
         self.whiten = whiten(channels, inputs, (2, 2), padding=0, rngs=rngs)
         for number, width in enumerate(widths, 1):
@@ -113,7 +119,8 @@ class _Airbench(nnx.Module):
     def __call__(self, image, *, train, key=None):
         x = nets.begin(image, self.channels, self.parts.dtype)
         nets.fits(x, (2, 2))
-        self.whiten.kernel[...] = jax.lax.stop_gradient(self.whiten.kernel[...])
+        if self.frozen:
+            self.whiten.kernel[...] = jax.lax.stop_gradient(self.whiten.kernel[...])
         taps = {}
         x = taps["whiten"] = self.parts.act(self.whiten(x))
         for number in range(1, self.stages + 1):

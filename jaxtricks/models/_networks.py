@@ -50,5 +50,6 @@ NETWORKS |= {
     "squeezenet": partial(squeezenet, SQUEEZENET),
     "squeezenet_mini": partial(squeezenet, SQUEEZENET_MINI, stem=(1, 1), width=16),
     "airbench94": partial(airbench, AIRBENCH94),
+    "airbench_tenth": partial(airbench, tuple(width // 10 for width in AIRBENCH94)),
     "airbench_mini": partial(airbench, (16, 32, 32)),
 }

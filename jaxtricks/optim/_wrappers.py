@@ -21,7 +21,7 @@ class LookaheadState(NamedTuple):
 
 
 def lookahead(
-    tx: optax.GradientTransformation, *, sync_period: int, slow_step_size: float
+    tx: optax.GradientTransformation, *, sync_period: int, slow_step_size: float | Callable[[jax.Array], jax.Array]
 ) -> optax.GradientTransformationExtraArgs:
     r"""Every few steps, go back part of the way to where they began.
 
@@ -33,7 +33,8 @@ def lookahead(
     Args:
       tx: the complete optimiser.
       sync_period: k >= 1.
-      slow_step_size: alpha, 0 to 1; 1 is ``tx`` itself.
+      slow_step_size: alpha, 0 to 1; 1 is ``tx`` itself. Or a function that gives it for the number of steps taken, the
+        one in hand included.
 
     Returns:
       The transformation; it needs the parameters. Put nothing after it.
@@ -46,7 +47,8 @@ def lookahead(
     """
     check.integer("sync_period", sync_period)
     check.positive("sync_period", sync_period)
-    check.between("slow_step_size", slow_step_size, 0.0, 1.0)
+    if not callable(slow_step_size):
+        check.between("slow_step_size", slow_step_size, 0.0, 1.0)
     tx = optax.with_extra_args_support(tx)
 
     def init(params) -> LookaheadState:
@@ -58,10 +60,11 @@ def lookahead(
         updates, inner = tx.update(updates, state.inner, params, **extra)
         count = jnp.asarray(optax.safe_increment(state.count))
         sync = count % sync_period == 0
+        share = slow_step_size(count) if callable(slow_step_size) else slow_step_size
 
         def pull(update, param, slow):
             gap = param + update - slow
-            return jnp.where(sync, update - (1 - slow_step_size) * gap, update)
+            return jnp.where(sync, (update - (1 - share) * gap).astype(update.dtype), update)
 
         new = jax.tree.map(pull, updates, params, state.slow)
         slow = jax.tree.map(lambda s, p, u: jnp.where(sync, (p + u).astype(s.dtype), s), state.slow, params, new)

@@ -109,7 +109,7 @@ def fit(
     with (UNGUARDED if guard is None else guard).activate() as active:
         for part, group in plan.groups(seeds):
             active.beat("making the program", LIMIT_FACTOR)
-            parts = active.wait_for(partial(_kept, programs, stages, dataset, part, **named))
+            parts = active.wait_for(partial(_kept, programs, stages, dataset, part, group, **named))
             # one group of seeds, from the first step or a checkpoint to the last
             session = Session(parts, stages, group, active=active, **options)
             try:
@@ -149,15 +149,21 @@ def compile_programs(
     for part, group in plan.groups(check_seeds(seeds)):
         with _MAKING:
             teachers = [None] * len(stages)
-            parts = _kept(programs, stages, dataset, part, teachers=teachers, teacher=None, initial=None, stop=None)
+            parts = _kept(programs, stages, dataset, part, group, teachers=teachers)
         session = Session(parts, stages, group, active=Active(None, None), max_nonfinite_steps=0, **options)
         session.compile(test=test)
 
 
-def _kept(programs, stages, dataset, part, *, teachers, teacher, initial, stop) -> list[Program]:
+def program_of(programs: dict, recipe: Recipe, dataset: Dataset, plan: Plan, group: tuple[int, ...]) -> Program:
+    """The program of a recipe without a teacher, as ``fit`` keeps it in ``programs`` for a group of ``plan.groups``."""
+    return _kept(programs, stages_of(recipe), dataset, plan, group, teachers=[None])[0]
+
+
+def _kept(programs, stages, dataset, part, group, *, teachers, teacher=None, initial=None, stop=None) -> list[Program]:
     """The programs of these stages: those that are kept, or new ones, which are kept from now on."""
     others = (*(recipe for _, recipe in stages), dataset, teacher, initial)
-    which = (part, stop, *map(id, others))  # the programs hold these objects, so that no other has their ids
+    # the programs hold these objects, so that no other has their ids
+    which = (part, len(group), stop, *map(id, others))
     if which not in programs:
         others_here = (program for stages_of_it in programs.values() for program in stages_of_it)
         shared = next((program for program in others_here if program.dataset is dataset and program.plan == part), None)
@@ -230,6 +236,8 @@ def check_arguments(
     if (recipe.teacher is None) != (teacher is None):
         raise ValueError("teacher and recipe.teacher go together; allowed: both or neither.")
     plan.check_batch(recipe.batch, bn=recipe.bn)
+    if plan.chunk > 1 and not dataset.train.resident:
+        raise ValueError(f"chunk is {plan.chunk} with images that are decoded as they are read; allowed: 1.")
     epoch_steps(recipe, dataset)
 
 

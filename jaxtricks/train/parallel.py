@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from jaxtricks._runtime.chunks import scanned
 
 AXIS = "data"
 KINDS = ("jit", "shard_map", "pmap")
@@ -27,11 +29,14 @@ class Plan:
       seeds_on: ``"map"``, one seed after another, each over all devices; ``"vmap"``, all seeds in one vectorised step;
         ``"devices"``, one seed a device.
       devices: the devices to use; all of them if None.
+      chunk: steps in one call of the device, under ``lax.scan``, where the training set is resident: for small steps on
+        an accelerator, of which the host's share is large. Signals and progress are looked at once a call.
     """
 
     kind: str = "jit"
     seeds_on: str = "map"
     devices: tuple[Any, ...] | None = None
+    chunk: int = 1
 
     def __post_init__(self):
         if self.kind not in KINDS:
@@ -42,6 +47,10 @@ class Plan:
             raise ValueError(f"devices is {self.devices!r}; allowed: a tuple of one device or more, or None.")
         if self.seeds_on != "map" and self.kind != "jit":
             raise ValueError(f"parallel is {self.kind!r} with seeds_on {self.seeds_on!r}; allowed: parallel 'jit'.")
+        if isinstance(self.chunk, bool) or not isinstance(self.chunk, int) or self.chunk < 1:
+            raise ValueError(f"chunk is {self.chunk!r}; allowed: an integer of 1 or more.")
+        if self.chunk > 1 and self.kind == "pmap":
+            raise ValueError(f"chunk is {self.chunk} with parallel 'pmap'; allowed: 1.")
         if jax.process_count() > 1 and (self.kind == "pmap" or self.seeds_on == "devices"):
             raise ValueError("parallel 'pmap' and seeds_on 'devices' need one process; allowed: 'jit' or 'shard_map'.")
 
@@ -73,12 +82,12 @@ class Plan:
 
     @property
     def steps_in_flight(self) -> int:
-        """Steps that may be started before the loop waits for the oldest.
+        """Calls, each of a step or a chunk, that may be started before the loop waits for the oldest.
 
         Devices that are cores share one pool of threads, and a collective holds a thread while it waits for the others:
         with steps in flight all threads can be waiting for a device that has none left, and XLA aborts.
         """
-        return 0 if self.collective and jax.default_backend() == "cpu" else AHEAD
+        return 0 if self.collective and jax.default_backend() == "cpu" else max(1, AHEAD // self.chunk)
 
     def groups(self, seeds: tuple[int, ...]) -> list[tuple["Plan", tuple[int, ...]]]:
         """The seeds that run together, each group with the plan that fits its size."""
@@ -88,7 +97,7 @@ class Plan:
             return [(self, tuple(seeds))]
         devices = tuple(self.mesh.devices.flat)
         chunks = [tuple(seeds[i : i + len(devices)]) for i in range(0, len(seeds), len(devices))]
-        return [(Plan(self.kind, self.seeds_on, devices[: len(chunk)]), chunk) for chunk in chunks]
+        return [(replace(self, devices=devices[: len(chunk)]), chunk) for chunk in chunks]
 
     def check_batch(self, batch: int, *, bn: str = "all") -> None:
         """Raise ValueError unless the batch divides over the devices and the plan can do ``bn``."""
@@ -127,21 +136,24 @@ class Plan:
         )
         return lambda keys: wrapped(np.asarray(jax.random.key_data(keys if self.stacked else keys[0])))
 
-    def put_rows(self, batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
-        """Host rows of this process as global arrays spread over the devices."""
-        return {name: jax.make_array_from_process_local_data(self.row_sharding, array) for name, array in batch.items()}
+    def put_rows(self, batch: dict[str, np.ndarray], *, steps: int = 1) -> dict[str, jax.Array]:
+        """Host rows of this process, with a first axis of steps if there are several, spread over the devices."""
+        where = self.row_sharding
+        where = where if steps == 1 else NamedSharding(self.mesh, PartitionSpec(None, *where.spec))
+        return {name: jax.make_array_from_process_local_data(where, array) for name, array in batch.items()}
 
     def put_replicated(self, tree: Any) -> Any:
         """Host arrays as global arrays that every device holds."""
         return jax.tree.map(lambda x: jax.make_array_from_process_local_data(self.replicated, np.asarray(x)), tree)
 
-    def compile_step(self, prepare: Callable, update: Callable, state, batch, constants) -> Callable:
+    def compile_step(self, prepare: Callable, update: Callable, state, batch, constants, *, steps: int = 1) -> Callable:
         """One step, compiled for these shapes: ``(state, batch, constants) -> (state, record)``; the state is donated.
 
         Args:
           prepare: from make_step; runs on the global batch.
           update: from make_step, made with this plan's ``axis_name``.
           state, batch, constants: arrays of the right shapes and shardings.
+          steps: taken in one call; of several the batch has a first axis of steps, and so has the record.
 
         Returns:
           The compiled step.
@@ -161,6 +173,7 @@ class Plan:
             step = jax.vmap(step, in_axes=(0, 0, None))
         if self.seeds_on == "devices":
             step = self._one_seed_a_device(step)
+        step = step if steps == 1 else scanned(step)
         jitted = jax.jit(step, donate_argnums=0, out_shardings=(self.state_sharding, None))
         return jitted.lower(state, batch, constants).compile()
 

@@ -11,6 +11,7 @@ import numpy as np
 import optax
 
 from jaxtricks._runtime.arrays import to_host
+from jaxtricks._runtime.chunks import chunked
 from jaxtricks.data import Dataset, Feed, Split, padded, readable
 from jaxtricks.fingerprint import describe
 from jaxtricks.train.parallel import Plan, compiled_cost
@@ -54,10 +55,8 @@ class Program:
         self.recipe, self.dataset, self.plan, self.teacher = recipe, dataset, plan, teacher
         self.initial = dicts(initial)
         check_columns(recipe.task, dataset)
-        if stop is not None and stop.metric not in recipe.task.metrics:
-            raise ValueError(
-                f"stop.metric is {stop.metric!r}; allowed: {', '.join(map(repr, sorted(recipe.task.metrics)))}."
-            )
+        if stop is not None and stop.metric not in (names := recipe.task.metrics):
+            raise ValueError(f"stop.metric is {stop.metric!r}; allowed: {', '.join(map(repr, sorted(names)))}.")
 
         # the parts that the recipe is a factory of
         self.model = build_model(recipe, dataset, axis_name=plan.axis_name if recipe.bn == "all" else None)
@@ -75,11 +74,9 @@ class Program:
         constants = build_constants(recipe, dataset)
         if teacher_model is not None:
             constants["teacher"] = jax.tree.map(np.asarray, teacher)
-        if plan.axis_name is None:
-            model, halves = self.model, (self.prepare, self.update)
-        else:  # outside of its mesh an axis has no name
-            model = build_model(recipe, dataset)
-            halves = make(model)
+        model, halves = self.model, (self.prepare, self.update)
+        if plan.axis_name is not None:  # outside of its mesh an axis has no name
+            halves = make(model := build_model(recipe, dataset))
         parts = 1 if plan.axis_name is None else plan.size
         others = {"parts": parts, "teacher": teacher_model, "initial": self.initial}
         dry_run(recipe, dataset, model, self.tx, halves, constants, **others)
@@ -88,7 +85,8 @@ class Program:
         shared = {name: there[name] for name in ("data",) if name in there}
         self.constants = plan.put_replicated({k: v for k, v in constants.items() if k not in shared}) | shared
         self._create = plan.jit_create(self.fresh)
-        self.step: Any = None
+        self.step: Any = None  # of one batch
+        self.chunk: Any = None  # of as many as the plan says
         self.cost: dict[str, float | None] = {}
         evaluate = plan.compile_evaluate(make_evaluate(recipe, self.model))
         self._parts = lambda variables, batch: evaluate(variables, batch, {"preprocess": self.constants["preprocess"]})
@@ -105,14 +103,22 @@ class Program:
         """The state of one key before the first step; pure."""
         return create_state(self.recipe, self.model, self.tx, key, initial=self.initial)
 
-    def compile(self, state: State, feed: Feed, *, evaluated: Split | None = None) -> None:
-        """Compile the step for this state and the batches of this feed, and an evaluation, unless that was done."""
-        if self.step is None:
-            if evaluated is not None and evaluated.resident:  # a first batch is what compiles it
-                jax.block_until_ready(self._parts(eval_params(state), next(iter(self._padded(evaluated)))))
+    def compile(self, state: State, feed: Feed, *, evaluated: Split | None = None, single: bool = True) -> None:
+        """Compile, unless that was done: an evaluation, a chunk of steps if the plan has one, and a ``single`` step."""
+        if self.step is None and self.chunk is None and evaluated is not None and evaluated.resident:
+            jax.block_until_ready(self._parts(eval_params(state), next(iter(self._padded(evaluated)))))
+        if self.step is None and single:
             batch = self.plan.put_rows(next(iter(feed.steps(0, 1))))
             self.step = self.plan.compile_step(self.prepare, self.update, state, batch, self.constants)
-            self.cost = compiled_cost(self.step)
+        if self.chunk is None and (steps := self.plan.chunk) > 1:
+            _, batches = next(chunked(feed.steps(0, steps), 0, steps, size=steps, boundary=None))
+            batches = self.plan.put_rows(batches, steps=steps)
+            self.chunk = self.plan.compile_step(self.prepare, self.update, state, batches, self.constants, steps=steps)
+        self.cost = self.cost or compiled_cost(self.chunk if self.step is None else self.step)
+
+    def take(self, state: Any, batch: dict, steps: int) -> tuple[Any, dict]:
+        """So many steps, of one batch or of a stack of them: ``(state, record)``."""
+        return (self.step if steps == 1 else self.chunk)(state, batch, self.constants)
 
     def evaluate(
         self,
@@ -126,8 +132,7 @@ class Program:
         seeds = state.step.shape[0] if self.plan.stacked else 1
         if split is None:
             return [{} for _ in range(seeds)]
-        metrics = self.recipe.task.metrics
-        variables = eval_params(state) if variables is None else variables
+        metrics, variables = self.recipe.task.metrics, eval_params(state) if variables is None else variables
         totals = [{name: metric.init() for name, metric in metrics.items()} for _ in range(seeds)]
         for batch in self._padded(split):
             before_batch()
@@ -144,10 +149,6 @@ class Program:
         sums, value = self._emptied(state.sums, jax.make_array_from_process_local_data(self.plan.state_sharding, value))
         return state._replace(sums=sums, value=value)
 
-    def copy(self, tree: Any) -> Any:
-        """Arrays of their own, which the next step does not donate."""
-        return jax.tree.map(jnp.copy, tree)
-
     def _padded(self, split: Split):
         """The padded batches of a split on the devices; those of a resident split stay there."""
         if id(split) in self._batches:
@@ -155,8 +156,7 @@ class Program:
         # one size for all splits, so that one program evaluates them all
         shortest = min(len(part) for part in (self.dataset.validation, self.dataset.test, split) if part is not None)
         size = -(-min(EVALUATION_BATCH, shortest) // 64) * 64
-        many = self.plan.size * jax.process_count()
-        size = -(-size // many) * many
+        size = -(-size // (many := self.plan.size * jax.process_count())) * many
         share = size // jax.process_count()
         first = jax.process_index() * share
         local = slice(None) if self.plan.stacked else slice(first, first + share)  # stacked: every process holds all

@@ -11,7 +11,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxtricks._runtime.arrays import to_host
+from jaxtricks._runtime.arrays import copies, to_host
+from jaxtricks._runtime.chunks import chunked, leaves_single
 from jaxtricks._runtime.guard import Active
 from jaxtricks._runtime.in_flight import InFlight
 from jaxtricks._runtime.signals import Interrupted
@@ -87,17 +88,15 @@ class Session:
         active: Active,
     ):
         self.programs, self.stages = programs, stages
-        program = programs[-1]
-        self.recipe, self.plan, self.dataset = program.recipe, program.plan, program.dataset
+        self.recipe, self.plan, self.dataset = programs[-1].recipe, programs[-1].plan, programs[-1].dataset
         self.ends = last_steps(stages, self.dataset)
         self.seeds, self.save_every, self.max_nonfinite_steps = seeds, save_every, max_nonfinite_steps
-        self.saving = {"asynchronous": asynchronous, "on_error": on_error}
-        self.log, self.active = log, active
+        self.saving, self.log, self.active = {"asynchronous": asynchronous, "on_error": on_error}, log, active
         share = {"stacked": self.plan.stacked, "part": (jax.process_index(), jax.process_count())}
         self.feed = Feed(self.dataset.train, seeds, self.recipe.batch, sampler=sampler_of(stages), **share)
+        self.chunks = {"size": self.plan.chunk, "boundary": save_every}
         self.common = {"seeds": list(seeds), "epochs": self.recipe.epochs, "steps": self.ends[-1]}
-        self.done, self.history = 0, []
-        self.trained, self.taken = 0.0, 0
+        self.done, self.taken, self.trained, self.history = 0, 0, 0.0, []
         self.program = self._program_of(0)
         self.state: Any = None  # a State, once it is created or restored
         self.stop, self.best, self.checkpoints = stop, None, None
@@ -106,7 +105,7 @@ class Session:
         """Keep checkpoints in a folder from now on, and go on from the newest one there, if there is one."""
         self._create()
         self.checkpoints = Checkpoints(folder, **self.saving)
-        teachers = [program.constants["teacher"] for program in self.programs if "teacher" in program.constants]
+        teachers = [part.constants["teacher"] for part in self.programs if "teacher" in part.constants]
         described = {
             f"stage {number}": {"epochs": epochs, "recipe": describe(recipe)}
             for number, (epochs, recipe) in enumerate(self.stages)
@@ -137,10 +136,13 @@ class Session:
         """Compile the steps of the stages that are not over, and what evaluates them."""
         self._create()
         self.program = self._program_of(self._recorded)
+        places = [*range(self._recorded, self.ends[-1], self.feed.steps_per_epoch), self.ends[-1]]
+        single = leaves_single(self.done, places[1:], **self.chunks)
+        about = {"evaluated": self.dataset.test if test else self.dataset.validation, "single": single}
         for end, program in zip(self.ends, self.programs, strict=True):
             if end >= self._recorded:
                 self.active.beat("compiling the step", LIMIT_FACTOR)
-                program.compile(self.state, self.feed, evaluated=self.dataset.test if test else self.dataset.validation)
+                program.compile(self.state, self.feed, **about)
 
     def runs(self, *, test: bool) -> list[Run]:
         """Train to the end, epoch by epoch.
@@ -167,15 +169,13 @@ class Session:
     def _create(self) -> None:
         if self.state is None:
             self.state = self.program.create(self.seeds)
-            self.best = None if self.stop is None else self.program.copy(eval_params(self.state))
+            self.best = None if self.stop is None else copies(eval_params(self.state))
 
     def _run(self, i: int, test: dict[str, float], seconds: float) -> Run:
         """What the seed at place i gave."""
-        variables = eval_params(self.state) if self.best is None else self.best
+        variables, state = (eval_params(self.state) if self.best is None else self.best), self.state
         if self.plan.stacked:
-            variables, state = jax.tree.map(lambda x: x[i], (variables, self.state))
-        else:
-            state = self.state
+            variables, state = jax.tree.map(lambda x: x[i], (variables, state))
         history = [record for record in self.history if record["seed"] == self.seeds[i]]
         return Run(
             self.seeds[i],
@@ -206,24 +206,25 @@ class Session:
         in_flight = InFlight(self.plan.steps_in_flight, self.seeds, **limits)
         self.feed.waited = 0.0
         tick = logged = time.perf_counter()
-        with closing(self.feed.steps(first, end)) as batches:
+        with closing(self.feed.steps(first, end)) as feed:
+            batches = chunked(feed, first, end, **self.chunks)
             while not in_flight.signal and (several or not self.active.received):
                 # the batch
                 self.active.beat(f"waiting for the batch of step {self.done + 1}")
-                if (batch := next(batches, None)) is None:
+                if not (drawn := next(batches, ())):
                     break
+                steps, batch = drawn
                 # the step; the first ones may have to wait for what the backend sets up on its way
                 settled = self.taken > AHEAD
-                self.active.beat(f"taking step {self.done + 1}", 1 if settled else LIMIT_FACTOR)
-                batch = self.plan.put_rows(batch)
-                state, record = self.program.step(state, batch, self.program.constants)
-                self.done, self.taken = self.done + 1, self.taken + 1
+                self.active.beat(f"taking step {self.done + 1}", steps if settled else steps * LIMIT_FACTOR)
+                state, record = self.program.take(state, batch := self.plan.put_rows(batch, steps=steps), steps)
+                self.done, self.taken = self.done + steps, self.taken + steps
                 # what went wrong meanwhile: a checkpoint, a signal to any process, a step that was not finite
                 if self.checkpoints is not None:
                     self.checkpoints.check()
-                ask = several and self.done % SIGNAL_EVERY == 0
+                ask = several and self.done % SIGNAL_EVERY < steps
                 signal = self.plan.largest(self.active.received) if ask else 0
-                in_flight.add(self.done, record, batch["index"], signal=signal)
+                in_flight.add(self.done, record, batch["index"], signal=signal, steps=steps)
                 # progress, and a checkpoint in the middle of an epoch
                 if (now := time.perf_counter()) - logged > PROGRESS:
                     logged = now
@@ -244,16 +245,15 @@ class Session:
         rate = float(self.program.schedule(self.done - 1))
         common = {"step": self.done, "seconds": self.spent, "lr": rate, "corrupt": len(self.feed.corrupt), **self.speed}
         for i, (seed, score) in enumerate(zip(self.seeds, scores, strict=True)):
-            loss, count, skipped = (
-                sums[name][i] if self.plan.stacked else sums[name] for name in ("loss", "count", "skipped")
-            )
+            parts = (sums[name] for name in ("loss", "count", "skipped"))
+            loss, count, skipped = (value[i] if self.plan.stacked else value for value in parts)
             mean = float(loss) / int(count) if count else math.nan
             validation = {f"validation_{name}": value for name, value in score.items()}
             self.history.append({"seed": seed, **common, "train_loss": mean, "skipped": int(skipped), **validation})
             self._log(kind="epoch", **self.history[-1])
         self.state = self.program.next_epoch(self.state, [score.get("loss", math.inf) for score in scores])
         if self._judged()[0]:
-            self.best = self.program.copy(eval_params(self.state))
+            self.best = copies(eval_params(self.state))
         self._save(self.state)
 
     def _judged(self) -> tuple[bool, bool]:
@@ -266,11 +266,11 @@ class Session:
         return improved, ended
 
     def _evaluate(self, split, variables=None) -> list[dict[str, float]]:
-        def before_batch():
-            self._end_if_asked()
-            self.active.beat("evaluating", LIMIT_FACTOR)
+        return self.program.evaluate(self.state, split, variables, before_batch=self._before_batch)
 
-        return self.program.evaluate(self.state, split, variables, before_batch=before_batch)
+    def _before_batch(self) -> None:
+        self._end_if_asked()
+        self.active.beat("evaluating", LIMIT_FACTOR)
 
     def _end_if_asked(self) -> None:
         """Save and raise Interrupted if any process has received a signal."""
@@ -291,8 +291,8 @@ class Session:
             self.checkpoints.save(self.done, self._tree(state), meta)
 
     def _speed(self, first: int, seconds: float) -> dict[str, float]:
-        images = (self.done - first) * self.recipe.batch * len(self.seeds)
-        return {"epoch": self.done / self.feed.steps_per_epoch, "images_per_second": images / seconds}
+        rate = (self.done - first) * self.recipe.batch * len(self.seeds) / seconds
+        return {"epoch": self.done / self.feed.steps_per_epoch, "images_per_second": rate}
 
     def _log(self, **record) -> None:
         if jax.process_index() == 0:

@@ -11,8 +11,8 @@ import optax
 import pytest
 from small import recipe
 
-from jaxtricks import ablation, augment, data
-from jaxtricks.ablation import SilentTrickError, Trick, cells, results, variants
+from jaxtricks import ablation, augment, data, train
+from jaxtricks.ablation import SilentTrickError, Trick, results, running, variants
 from jaxtricks.fingerprint import describe, fingerprint
 
 
@@ -181,12 +181,12 @@ def test_a_setting_may_have_data_of_its_own(tmp_path, monkeypatch):
     assert paths[0] == paths[4]
     assert len(set(paths)) == 5
     assert {path.parent for path in paths} == {tmp_path / "cells"}
-    monkeypatch.setattr(cells, "fit", fit)
-    monkeypatch.setattr(cells, "cell_of", lambda run, task: {"seed": run.seed} | COSTS)
+    monkeypatch.setattr(running, "fit", fit)
+    monkeypatch.setattr(running, "cell_of", lambda run, task: {"seed": run.seed} | COSTS)
     monkeypatch.setattr(results, "forward_cost", lambda recipe, dataset: {"macs": len(dataset.train)})
-    ablation.run_cells(rows, ablation.Cells(tmp_path, source), seeds=(3, 4), plan=None)
-    assert [size for _, size, _ in trained] == [20, 20, 40, 40, 20]
-    assert all(seeds == (3, 4) for _, _, seeds in trained)
+    ablation.run_cells(rows, ablation.Cells(tmp_path, source), seeds=(3, 4), plan=train.Plan())
+    assert [size for _, size, _ in trained] == [20] * 4 + [40] * 4 + [20] * 2
+    assert [seeds for _, _, seeds in trained] == [(3,), (4,)] * 5
     about = dict.fromkeys(("title", "command", "mode", "model"), "") | {"sd_assumed": {}, "resolvable": 1.0}
     found = ablation.gather(rows, held, seeds=(3, 4), **about)["rows"]
     assert [[cell["seed"] for cell in row["cells"]] for row in found] == [[3, 4]] * 6

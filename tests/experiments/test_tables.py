@@ -15,7 +15,7 @@ import pytest
 from jaxtricks import ablation, augment, data, init, tasks, train
 from jaxtricks.ablation import cli
 from jaxtricks.fingerprint import fingerprint
-from jaxtricks.tricks import Setting, augmentation, bag, detecting, imbalance, ordinal, pretraining
+from jaxtricks.tricks import Setting, augmentation, bag, detecting, imbalance, ordinal, pretraining, records
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(p.stem for p in (ROOT / "experiments").glob("[a-z]*.py"))
@@ -35,7 +35,13 @@ def tailed(**given):
     return imbalance.begin(imbalance.baseline(**given), SOURCE, TAILED)
 
 
+def recorded(**given):
+    """The baseline of airbench, which knows the patches of its images."""
+    return records.begin(records.baseline(**given), LARGE, LARGE)
+
+
 BASELINES = {
+    "airbench": recorded,
     "detect": detecting.baseline,
     "ordinal": ordinal.baseline,
     "losses": bag.bare,
@@ -49,12 +55,14 @@ BASELINES = {
 }
 SOURCE = data.fake(train=128, test=16)
 TAILED = data.fake(train=2000, test=16)  # of a factor of 100, the last class keeps an image
+LARGE = data.fake(train=128, test=16, shape=(28, 28, 3))
 SOURCES = {
+    "airbench": LARGE,
     "detect": data.shapes(data.load("digits").subset(130), images=(16, 4), scale=(1.5, 3.0)),
     "ordinal": data.fake(train=128, test=16, classes=13),
     "augment": augmentation.tinted(data.load("digits").subset(130)),
 }
-NOT_RUN = ("detect", "binary", "imbalance")  # their docstrings say so
+NOT_RUN = ("airbench", "detect", "binary", "imbalance")  # their docstrings say so
 TRACED = {"finetune": "little, similar"}  # the other settings have the same rows from other weights
 SHARED = {"little, different: from scratch", "much, different: from scratch"}  # they know no source
 

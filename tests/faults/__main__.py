@@ -45,6 +45,7 @@ FAULTS = {
     "r18": "hostile arguments of every public function",
     "r19": "another hash seed, other threads, jit, vmap",
     "r20": "hostile files",
+    "r21": "several processes on one folder",
 }
 
 

@@ -1,0 +1,214 @@
+"""The rows of benchmarks/accelerator.py, in the order of their worth: commands, limits, toy sizes, what is shown."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+NEEDED = ("torch", "torchvision")  # that find_spec is asked for
+
+
+@dataclass(frozen=True)
+class Row:
+    """A command of its own.
+
+    Fields:
+      part: a letter; rows of one part answer one question.
+      name: of the row.
+      module: that is run.
+      options: of the module; {OUT} is a JSON file, {DATA} CIFAR-10, {WORK} a folder that is not
+        kept, {MINUTES} most of the row's time.
+      toy: options at toy size.
+      seconds: the limit.
+      show: the figures in words.
+      needs: libraries, and ``cifar10``.
+      flags: of XLA.
+      after: ``(work, folder, out)``: takes along what the row has left.
+    """
+
+    part: str
+    name: str
+    module: str
+    options: tuple[str, ...]
+    toy: tuple[str, ...]
+    seconds: float
+    show: Callable[[dict], str]
+    needs: tuple[str, ...] = ()
+    flags: str = ""
+    after: Callable[[Path, Path, Path], None] | None = None
+
+
+TINY = "--model resnet_digits --size 8 --batch 8 --classes 10 --turns 1 --no-peer --out {OUT}"
+
+
+def split(text: str) -> tuple[str, ...]:
+    """Options as they are typed."""
+    return tuple(text.split())
+
+
+def step(
+    name: str, options: str, *, seconds: float, toy: str = "--steps 2", peer: bool = False, flags: str = ""
+) -> Row:
+    """A training step of ResNet-50 or -50-D, beside PyTorch or alone."""
+    alone = "" if peer else " --no-peer"
+    return Row(
+        part="a" if peer else "b",
+        name=name,
+        module="benchmarks.train_step",
+        options=split(f"--model resnet50 --size 224 --out {{OUT}} {options}{alone}"),
+        toy=split(f"{TINY} {toy}"),
+        seconds=seconds,
+        show=step_words,
+        needs=("torch",) if peer else (),
+        flags=flags,
+    )
+
+
+def step_words(figures: dict) -> str:
+    """Images a second, share of the peak, ratio to PyTorch, bytes."""
+    rates = figures["images_per_second"]
+    words = ", ".join(f"{name} {rate:,.0f} images/s" for name, rate in rates.items())
+    if figures["ratio"] is not None:
+        words += f"; {figures['ratio']:.2f} x {figures['ratio_to']}"
+    if figures["mfu"]:
+        words += f"; MFU {100 * figures['mfu']:.0f} %"
+    if figures["bytes_per_image"]:
+        words += f"; {figures['bytes_per_image'] / 1e6:.0f} MB an image"
+    return words
+
+
+def device_words(figures: dict) -> str:
+    """The two ceilings."""
+    flops = ", ".join(f"{name} {value / 1e12:.2f}" for name, value in figures["flops"].items())
+    return f"{flops} TFLOP/s; copy {figures['copy_bytes_per_second'] / 1e9:,.0f} GB/s"
+
+
+def seeds_words(figures: dict) -> str:
+    """Times as fast as one after another."""
+    ways = zip(figures["step_ms_per_seed"].items(), figures["speed_against_map"].values(), strict=True)
+    return "; ".join(f"{name} {ms:.2f} ms ({speed:.2f} x)" for (name, ms), speed in ways)
+
+
+def airbench_words(figures: dict) -> str:
+    """Accuracy, number of runs, seconds."""
+    mean = sum(figures["accuracies"]) / len(figures["accuracies"])
+    seconds = sorted(figures["seconds"])[len(figures["seconds"]) // 2]
+    interval = figures.get("interval")
+    spread = f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else ""
+    return f"{mean:.2f} %{spread} in {len(figures['accuracies'])} runs; {seconds:.2f} s a warm run"
+
+
+def chain_words(figures: dict) -> str:
+    """Images a second, and share of the step."""
+    rate, share = figures["chain_images_per_second"], figures["share_of_step"]
+    return f"{rate:,.0f} images/s, {100 * share:.1f} % of a step"
+
+
+def nms_words(figures: dict) -> str:
+    """Milliseconds, and the ratio to torchvision's."""
+    rows = figures["rows"].items()
+    return "; ".join(f"{name.removeprefix('nms, ')} {r['ours_ms']:.2f} ms, x {r['ratio']:.2f}" for name, r in rows)
+
+
+def ladder_words(figures: dict) -> str:
+    """Rows, seeds and the time they took."""
+    seconds = sum(figures["budget"]["seconds"].values())
+    return f"{len(figures['rows'])} rows, {figures['budget']['seeds']} seeds, {seconds:.0f} s"
+
+
+def reports(work: Path, folder: Path, out: Path) -> None:
+    """Keep the report of an experiment, and its results as the row's figures."""
+    for name in ("results.json", "report.md", "report.html"):
+        if (work / name).exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(work / name, folder / name)
+    if (work / "results.json").exists():
+        results = json.loads((work / "results.json").read_text(encoding="utf-8"))
+        kept = {name: results[name] for name in ("machine", "budget", "seeds")}
+        names = [{"name": row["name"]} for row in results["rows"]]
+        out.write_text(json.dumps(kept | {"rows": names}), encoding="utf-8")
+
+
+BF16 = "--tweaks bcd --precision bfloat16"
+SEEDS = "--model resnet_small --data {DATA} --batch 128 --seeds 8 --epochs 0.25 --turns 2 --chunk 16"
+LATENCY = "--xla_gpu_enable_latency_hiding_scheduler=true"
+COMMANDS = "--xla_gpu_enable_command_buffer="
+ROWS = (
+    Row(
+        "device",
+        "device",
+        "benchmarks.device",
+        split("--out {OUT}"),
+        split("--size 64 --megabytes 1 --turns 1 --out {OUT}"),
+        40,
+        device_words,
+    ),
+    step("ResNet-50-D, bf16, batch 256", f"{BF16} --batch 256", seconds=190, peer=True),
+    Row(
+        "f",
+        "airbench to 94 %",
+        "benchmarks.airbench",
+        split("--data {DATA} --seeds 50 --minutes {MINUTES} --out {OUT}"),
+        split(
+            "--data fashion_mini --model airbench_tenth --seeds 2 --epochs 1 --batch 512"
+            " --precision float32 --out {OUT}"
+        ),
+        110,
+        airbench_words,
+        needs=("cifar10",),
+    ),
+    Row(
+        "d",
+        "seeds",
+        "benchmarks.seeds",
+        split(f"{SEEDS} --precision bfloat16 --out {{OUT}}"),
+        split("--model resnet_digits --data fake --batch 8 --seeds 2 --epochs 0.2 --turns 1 --chunk 2 --out {OUT}"),
+        120,
+        seeds_words,
+        needs=("cifar10",),
+    ),
+    Row(
+        "e",
+        "augmentation chain",
+        "benchmarks.chain",
+        split("--out {OUT}"),
+        split(
+            "--model resnet_digits --tweaks d --size 16 --batch 4 --steps 1 --turns 1 --precision float32 --out {OUT}"
+        ),
+        60,
+        chain_words,
+    ),
+    Row(
+        "e",
+        "nms",
+        "benchmarks.detection",
+        split("--images 0 --out {OUT}"),
+        split("--images 0 --turns 1 --out {OUT}"),
+        45,
+        nms_words,
+        needs=("torch", "torchvision"),
+    ),
+    step("ResNet-50-D, XLA's own gradients", f"{BF16} --batch 256 --autodiff", seconds=80, toy="--steps 2 --autodiff"),
+    step("ResNet-50-D, scan of 8", f"{BF16} --batch 256 --scan 8 --steps 16", seconds=60, toy="--steps 2 --scan 2"),
+    step("ResNet-50-D, state kept", f"{BF16} --batch 256 --keep", seconds=60, toy="--steps 2 --keep"),
+    step("ResNet-50-D, latency hiding", f"{BF16} --batch 256", seconds=60, flags=LATENCY),
+    step("ResNet-50-D, no command buffers", f"{BF16} --batch 256", seconds=60, flags=COMMANDS),
+    step("ResNet-50, bf16, batch 128", "--precision bfloat16 --batch 128", seconds=160, peer=True),
+    step("ResNet-50, tf32, batch 128", "--precision tf32 --batch 128", seconds=60, toy="--steps 2 --precision tf32"),
+    step("ResNet-50, fp32, batch 128", "--precision float32 --batch 128", seconds=70),
+    Row(
+        "c",
+        "ladder",
+        "experiments.bag_of_tricks",
+        split(
+            "--preset full --data {DATA} --model resnet20 --batch 128 --epochs 10 --minutes {MINUTES} --seeds 10"
+            " --out {WORK}"
+        ),
+        split("--data fake --model resnet_digits --epochs 1 --batch 8 --seeds 1 --only cosine --out {WORK}"),
+        570,
+        ladder_words,
+        needs=("cifar10",),
+        after=reports,
+    ),
+)

@@ -1,0 +1,223 @@
+"""Everything that is measured on an accelerator, by one command, in the order of worth, within minutes.
+
+    python -m benchmarks.accelerator --minutes 8 --out DIR
+    python -m benchmarks.accelerator --minutes 8 --out DIR --only ladder --data cifar10.npz
+    python -m benchmarks.accelerator --toy --out DIR     # the same at toy size, on a CPU too
+
+A row is a command of its own, another benchmark, in a process of its own with a limit of its own, so that one failure
+costs one row. After each, results.json, report.md and log.txt in DIR are what is known so far; a row that is stopped
+leaves what it had written. A row that does not fit into the time left gets what is left, or is left out where that is
+less than half its limit. Programs that were compiled are kept for the other rows. Without a network or CIFAR-10 at
+hand, ``bash benchmarks/carry.sh`` makes a folder to bring along, and ``--data`` names the file in it.
+"""
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+import tyro
+
+from benchmarks._accelerator_rows import NEEDED, ROWS, Row
+from benchmarks._figures import KEPT
+
+GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to measure."""
+
+    out: Path
+    """A folder for results.json, report.md, log.txt, and the reports of experiments."""
+    minutes: float = 8.0
+    """For all rows together."""
+    only: tuple[str, ...] = ()
+    """Parts by letter or name, such as a or seeds; all of them if none."""
+    data: str = "cifar10"
+    """CIFAR-10: a set of TFDS, or an .npz file; rows that need it are left out if it is not there."""
+    toy: bool = False
+    """Every row at a size that takes a second, to see that it starts."""
+    work: Path | None = None
+    """A folder for what nobody reads: programs, cells; a temporary one if it is left out."""
+
+
+@dataclass
+class Outcome:
+    """What became of a row.
+
+    Fields:
+      part, name, command: of the row.
+      outcome: measured, failed, stopped at its limit, or left out; with a reason.
+      seconds: that it took.
+      figures: what it wrote, or None.
+      words: the figures that the report shows.
+      tail: the end of what it printed, where it failed.
+    """
+
+    part: str
+    name: str
+    command: str
+    outcome: str = "left out"
+    seconds: float = 0.0
+    figures: dict | None = None
+    words: str = ""
+    tail: str = field(default="", repr=False)
+
+
+def start(command: Sequence[str], env: dict[str, str], log: Path, limit: float) -> str:
+    """Run a command in a process group of its own: ``measured``, or what went wrong."""
+    with log.open("ab") as file:
+        process = subprocess.Popen(command, env=env, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            status = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            return f"stopped at its limit of {limit:.0f} s"
+        except BaseException:  # this program is being stopped
+            _end(process)
+            raise
+    return "measured" if status == 0 else f"failed, status {status}"
+
+
+def _end(process: subprocess.Popen) -> None:
+    """End a process with all that it has started."""
+    for number, seconds in ((signal.SIGTERM, GRACE), (signal.SIGKILL, None)):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            pass
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            continue
+    # what ignored SIGTERM in the group dies with SIGKILL, which was sent in any case
+
+
+def reason(row: Row, options: Options) -> str:
+    """Why a row cannot be run at all; empty if it can."""
+    missing = [name for name in row.needs if name in NEEDED and find_spec(name) is None]
+    if missing:
+        return f"left out: {', '.join(missing)} is not installed"
+    if "cifar10" in row.needs and not options.toy and options.data.endswith(".npz") and not Path(options.data).exists():
+        return f"left out: {options.data} is not there"
+    return ""
+
+
+def environment(row: Row, work: Path) -> dict[str, str]:
+    """Of a row's process: programs are kept, memory is shared with a peer in the same process, XLA has its flags."""
+    env = os.environ | KEPT | {"PYTHONUNBUFFERED": "1"}
+    env |= {
+        "JAX_COMPILATION_CACHE_DIR": str(work / "programs"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "1",
+    }
+    if "torch" in row.needs:
+        env["XLA_PYTHON_CLIENT_MEM_FRACTION"] = "0.45"
+    if row.flags:
+        env["XLA_FLAGS"] = f"{env.get('XLA_FLAGS', '')} {row.flags}".strip()
+    return env
+
+
+def chosen(rows: Sequence[Row], only: tuple[str, ...]) -> list[Row]:
+    """The rows whose part, or a word of whose name, was asked for."""
+    parts = {row.part for row in rows} | {word for row in rows for word in row.name.replace(",", "").split()}
+    if unknown := [name for name in only if name not in parts]:
+        letters = ", ".join(sorted({row.part for row in rows}))
+        raise SystemExit(f"--only is {' '.join(unknown)}; allowed: parts ({letters}), or words of the rows' names.")
+    return [row for row in rows if not only or {row.part, *row.name.replace(",", "").split()} & set(only)]
+
+
+def run(row: Row, options: Options, work: Path, left: float, starter: Callable[..., str]) -> Outcome:
+    """One row, in the time that is left."""
+    out = work / f"{len(list(work.glob('*.json')))}.json"
+    limit = min(row.seconds, left)
+    folder = options.out / row.name.split()[0]
+    places = {"OUT": str(out), "DATA": options.data, "WORK": str(work / row.part)}
+    places["MINUTES"] = f"{max(limit - 30, 15) / 60:.2f}"
+    typed = [part.format(**places) for part in (row.toy if options.toy else row.options)]
+    command = [sys.executable, "-m", row.module, *typed]
+    result = Outcome(row.part, row.name, shlex.join(["python", *command[1:]]), outcome=reason(row, options))
+    if result.outcome:
+        return result
+    if left < row.seconds / 2:
+        result.outcome = f"left out: {left:.0f} s left, it may take {row.seconds:.0f} s"
+        return result
+    log, began = options.out / "log.txt", time.monotonic()
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"\n== {row.part}, {row.name}: {result.command} {row.flags}\n")
+    first = log.stat().st_size
+    result.outcome = starter(command, environment(row, work), log, limit)
+    result.seconds = time.monotonic() - began
+    if row.after is not None:
+        row.after(work / row.part, folder, out)
+    try:
+        result.figures = json.loads(out.read_text(encoding="utf-8"))
+        result.words = row.show(result.figures)
+    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+        if result.outcome == "measured":
+            result.outcome = f"failed: no figures ({type(error).__name__}: {error})"
+    if result.outcome != "measured":
+        with log.open("rb") as file:
+            file.seek(first)
+            result.tail = file.read().decode("utf-8", "replace")[-2000:]
+        shutil.rmtree(work / "programs", ignore_errors=True)  # one may have been cut off while it was written
+    return result
+
+
+def write(results: list[Outcome], options: Options, *, seconds: float) -> None:
+    """What is known so far, never half of a file."""
+    device = next((r.figures["machine"] for r in results if r.figures and "machine" in r.figures), {})
+    about = {"command": shlex.join(["python", "-m", "benchmarks.accelerator", *sys.argv[1:]]), "machine": device}
+    about |= {"date": time.strftime("%Y-%m-%d"), "toy": options.toy, "seconds": round(seconds, 1)}
+    lines = [
+        f"# On {len(device.get('devices', ()))} x {(device.get('devices') or ['an unknown device'])[0]}",
+        "",
+        f"{about['date']}, jax {device.get('jax', '?')}, {device.get('cpu', '?')}, {seconds / 60:.1f} minutes"
+        + (", toy sizes: no figure means anything" if options.toy else ""),
+        "",
+        "| part | row | figures | seconds | outcome |",
+        "|---|---|---|---|---|",
+        *(f"| {r.part} | {r.name} | {r.words} | {r.seconds:.0f} | {r.outcome} |" for r in results),
+        "",
+        *(f"    {r.command}" for r in results if r.figures),
+    ]
+    texts = {
+        "results.json": json.dumps(about | {"rows": [asdict(r) for r in results]}, indent=1),
+        "report.md": "\n".join(lines),
+    }
+    for name, text in texts.items():
+        part = options.out / f"{name}.part"
+        part.write_text(text + "\n", encoding="utf-8")
+        part.replace(options.out / name)
+
+
+def main(options: Options, *, rows: Sequence[Row] = ROWS, starter: Callable[..., str] = start) -> list[Outcome]:
+    """Run the rows, and write after each what is known."""
+    began, results = time.monotonic(), []
+    todo = chosen(rows, options.only)
+    options.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="jaxtricks-accelerator-") as temporary:
+        work = Path(temporary) if options.work is None else options.work
+        work.mkdir(parents=True, exist_ok=True)
+        for row in todo:
+            left = 60 * options.minutes - (time.monotonic() - began) - 2 * GRACE
+            result = run(row, options, work, left, starter)
+            results.append(result)
+            write(results, options, seconds=time.monotonic() - began)
+            print(f"{result.part} {result.name}: {result.outcome}, {result.seconds:.0f} s  {result.words}", flush=True)
+    print((options.out / "report.md").read_text(encoding="utf-8") if todo else "")
+    return results
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the row that runs is ended too
+    sys.exit(any(r.outcome.startswith("failed") for r in main(tyro.cli(Options, description=__doc__))))

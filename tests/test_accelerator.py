@@ -1,0 +1,210 @@
+"""The command for an accelerator: every row is typed right, and one that fails costs itself alone."""
+
+import importlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import tyro
+from packaging.requirements import Requirement
+
+from benchmarks import _packed, _wheels, accelerator
+from benchmarks._accelerator_rows import ROWS, Row, split
+
+ROOT = Path(__file__).parents[1]
+FILL = {"OUT": "x.json", "DATA": "cifar10", "WORK": "runs/x", "MINUTES": "1.5"}
+SAYS = "from pathlib import Path; import sys, json; Path(sys.argv[1]).write_text(json.dumps({'value': 1}))"
+
+
+def row(name, code, *, seconds=20.0, **options):
+    """A row whose module is what the standard library runs: a line of Python, given by its file."""
+    show = lambda figures: f"value {figures['value']}"  # noqa: E731
+    return Row("x", name, code, ("{OUT}",), ("{OUT}",), seconds, show, **options)
+
+
+@pytest.fixture
+def modules(tmp_path, monkeypatch):
+    """``make(name, text)``: a module that a row can run, in a process that finds it."""
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+
+    def make(name, text):
+        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+        return name
+
+    return make
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_what_a_row_types_is_understood(row, monkeypatch):
+    module = importlib.import_module(row.module)
+    options = getattr(module, "Options", None) or importlib.import_module("jaxtricks._command").Options
+    for typed in (row.options, row.toy):
+        tyro.cli(options, args=[part.format(**FILL) for part in typed])
+    assert row.seconds > 10
+
+
+def test_rows_are_in_the_order_of_their_worth_and_fit_into_eight_minutes():
+    assert [row.name for row in ROWS][:3] == ["device", "ResNet-50-D, bf16, batch 256", "airbench to 94 %"]
+    assert ROWS[-1].name == "ladder"  # it takes what is left
+    assert sum(row.seconds for row in ROWS[:4]) < 480  # the limits of those that matter most, all of them used up
+    assert {row.part for row in ROWS} == {"device", "a", "b", "c", "d", "e", "f"}
+
+
+def test_a_row_that_fails_or_stands_still_costs_itself_alone(tmp_path, modules):
+    says = f"{SAYS.replace(chr(39), chr(34))}\n"
+    partly = modules("partly", f"{says}import time; time.sleep(60)")
+    rows = [
+        row("broken", modules("broken", "raise RuntimeError('no such kernel')")),
+        row("partly", partly, seconds=1.0),
+        row("silent", modules("silent", "")),
+        row("long", modules("long", "assert False, 'it is not begun'"), seconds=1e4),
+        row("peer", modules("peer", "assert False"), needs=("torch", "no such library")),
+        row("good", modules("good", f"{says}import os; print(os.environ['XLA_FLAGS'])"), flags="--xla_of_a_row"),
+    ]
+    rows[4] = replace(rows[4], needs=("cifar10",))
+    options = accelerator.Options(tmp_path / "out", data=str(tmp_path / "cifar10.npz"), work=tmp_path / "work")
+    began = time.monotonic()
+    accelerator.main(options, rows=rows)
+    assert time.monotonic() - began < 60
+    results = json.loads((tmp_path / "out/results.json").read_text(encoding="utf-8"))["rows"]
+    outcomes = {result["name"]: result["outcome"] for result in results}
+    assert outcomes.pop("long").startswith("left out: ")
+    assert outcomes == {
+        "broken": "failed, status 1",
+        "partly": "stopped at its limit of 1 s",
+        "silent": outcomes["silent"],
+        "peer": f"left out: {options.data} is not there",
+        "good": "measured",
+    }
+    assert outcomes["silent"].startswith("failed: no figures (FileNotFoundError")
+    words = {result["name"]: result["words"] for result in results}
+    assert (words["good"], words["partly"], words["broken"]) == ("value 1", "value 1", "")
+    assert "no such kernel" in results[0]["tail"]
+    assert "--xla_of_a_row" in (tmp_path / "out/log.txt").read_text(encoding="utf-8")
+    report = (tmp_path / "out/report.md").read_text(encoding="utf-8")
+    assert "| x | good | value 1 |" in report
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["log.txt", "report.md", "results.json"]
+
+
+def test_only_picks_parts_by_letter_or_word():
+    names = lambda *only: [row.name for row in accelerator.chosen(ROWS, only)]  # noqa: E731
+    assert names("d", "nms") == ["seeds", "nms"]
+    assert names("ladder") == ["ladder"]
+    with pytest.raises(SystemExit, match="--only is ladders; allowed: parts"):
+        names("ladders")
+
+
+def here(command, env, log, limit):
+    """Run a row in this process, which has imported what it needs."""
+    module = importlib.import_module(command[2])
+    module.main(tyro.cli(module.Options, args=command[3:]))
+    return "measured"
+
+
+@pytest.fixture
+def precision():
+    """The precision of products, which a step sets for its process."""
+    yield
+    jax.config.update("jax_default_matmul_precision", None)
+
+
+@pytest.mark.parametrize(
+    "only", [("device", "scan"), pytest.param((), marks=pytest.mark.slow)], ids=["some rows", "all rows"]
+)
+def test_rehearsal_at_toy_size(tmp_path, precision, only):
+    rows = [row for row in ROWS if "torch" not in row.needs and row.name != "ladder"]
+    options = accelerator.Options(tmp_path / "out", toy=True, only=only, minutes=100)
+    results = accelerator.main(options, rows=rows, starter=here)
+    assert {result.outcome for result in results} == {"measured"}
+    assert all(result.words for result in results)
+    assert "toy sizes" in (tmp_path / "out/report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_command_itself_at_toy_size(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.accelerator", "--toy", "--minutes", "30", "--out", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["rows"]
+    bad = [row for row in results if not row["outcome"].startswith(("measured", "left out: torch"))]
+    assert not bad, done.stdout + str(bad)
+    assert (tmp_path / "ladder/report.md").exists()
+
+
+def test_a_signal_ends_the_row_that_runs_too(tmp_path, modules):
+    """The row writes its number, and is gone when the command is."""
+    says = "import os, sys, time; open(sys.argv[1] + '.pid', 'w').write(str(os.getpid()))\n"
+    name = modules("sleeper", says + "time.sleep(60)")
+    out, work = tmp_path / "out", tmp_path / "work"
+    code = (
+        "import signal, sys\nfrom pathlib import Path\nfrom benchmarks import accelerator\n"
+        "from benchmarks._accelerator_rows import Row\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
+        f"row = Row('x', 'sleeper', {name!r}, ('{{OUT}}',), (), 50.0, str)\n"
+        f"options = accelerator.Options(Path({str(out)!r}), work=Path({str(work)!r}))\n"
+        "accelerator.main(options, rows=[row])\n"
+    )
+    environment = {**accelerator.os.environ, "PYTHONPATH": f"{tmp_path / 'modules'}:{ROOT}"}
+    command = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    file = tmp_path / "work/0.json.pid"
+    for _ in range(600):
+        if file.exists() and file.read_text():
+            break
+        time.sleep(0.05)
+    command.send_signal(signal.SIGTERM)
+    assert command.wait(30) == 143
+    assert not Path(f"/proc/{file.read_text()}").exists()
+
+
+def test_options_are_split_as_they_are_typed():
+    assert split("--a 1  --b") == ("--a", "1", "--b")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_are_packed_into_parts_and_joined_bit_for_bit(tmp_path, channels):
+    rng = np.random.default_rng(0)
+    smooth = rng.integers(0, 256, (6, 1, 1, channels)) + rng.integers(-9, 9, (6, 5, 7, channels))
+    images = np.concatenate([smooth & 255, rng.integers(0, 256, (2, 5, 7, channels))]).astype(np.uint8)
+    file = tmp_path / "cifar10.npz"
+    np.savez(file, x_train=images, y_train=np.arange(8), x_test=images[:3], y_test=np.arange(3, dtype=np.int32))
+    paths = _packed.pack(file, tmp_path / "parts", part=200)
+    assert max(path.stat().st_size for path in paths[:-1]) <= 200
+    assert len(paths) > 3
+    _packed.join(tmp_path / "parts", file)
+    with np.load(file) as again:
+        np.testing.assert_array_equal(again["x_train"], images)
+        np.testing.assert_array_equal(again["y_test"], np.arange(3))
+        assert again["y_test"].dtype == np.int32
+    paths[1].unlink()
+    with pytest.raises(SystemExit, match=r"lacks cifar10\.001; allowed: all"):
+        _packed.join(tmp_path / "parts", file)
+
+
+def test_what_is_guessed_by_hand():
+    """Left 10, above 20, corner 12: 18. Corner 5: 25, more than both, so 20."""
+    left, above = np.array([10, 10, 10]), np.array([20, 20, 20])
+    np.testing.assert_array_equal(_packed._middle(left, above, np.array([12, 5, 30])), [18, 20, 10])
+
+
+def test_what_is_there_in_a_good_version_is_not_brought_along():
+    required = [Requirement(line) for line in ("jax>=0.10", "flax>=0.12", "tyro", "optax>=0.2", "etils")]
+    resolved = {
+        "jax": "0.12.0",
+        "jaxlib": "0.12.0",
+        "flax": "0.13",
+        "tyro": "1.0",
+        "optax": "0.3",
+        "etils": "1",
+        "rich": "14",
+    }
+    assert _wheels.lacking(resolved, required, ()).keys() == {"flax", "tyro", "optax", "etils", "rich"}
+    there = ["flax==0.12.5", "optax==0.1", "etils", "Rich"]
+    assert _wheels.lacking(resolved, required, there).keys() == {"tyro", "optax"}
+    assert "flax" in _wheels.lacking(resolved, required, ["flax"])  # in an unknown version, and there is a bound
