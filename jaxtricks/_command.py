@@ -85,6 +85,8 @@ class Options:
     """The largest difference that counts as no effect, in the unit of the headline; 0.5 points if it is left out."""
     recommend: bool = False
     """Then choose a recipe on held-out images, confirm it with fresh seeds, train it, save it in OUT/recommended."""
+    save: Path | None = None
+    """As --recommend, and the trained network is kept in this folder: python -m jaxtricks predict FOLDER IMAGES..."""
     out: Path | None = None
     """Folder of cells and report; runs/NAME if it is left out. What is there already is not trained again."""
     parallel: Literal["jit", "pmap", "shard_map"] = "jit"

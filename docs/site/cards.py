@@ -87,8 +87,8 @@ class Card:
       experiments: that use it.
       needs: what its arguments ask for.
       measured: what committed results say of it.
-      status: "measured" (at least one verdict), "not resolved", "not run" (in an experiment without results), or
-        "no experiment".
+      status: "measured" (at least one verdict), "not resolved", "in the baseline" (of an experiment that
+        compares others), "not run" (in an experiment without results), or "no experiment".
     """
 
     id: str
@@ -106,7 +106,12 @@ class Card:
     def status(self) -> str:
         if any(one.verdict != "not resolved" for one in self.measured):
             return "measured"
-        return "not resolved" if self.measured else "not run" if self.experiments else "no experiment"
+        if self.measured:
+            return "not resolved"
+        ran = {one.experiment for one in results.everything()}
+        return (
+            "no experiment" if not self.experiments else "in the baseline" if ran & {*self.experiments} else "not run"
+        )
 
     @property
     def verdicts(self) -> tuple[str, ...]:
@@ -181,7 +186,7 @@ def specific(experiment: str) -> dict[str, frozenset[int]]:
 
 
 def measured_of(row: Row) -> tuple[Measured, ...]:
-    """The measurements of a row: of the tricks that PLACES puts there, and of those in which one of its symbols is new."""
+    """The measurements of a row: of tricks that PLACES puts there, and of those in which one of its symbols is new."""
     values = {id(index.resolve(name)) for name in index.names(row.symbols)} if row.specific else set()
 
     def belongs(one: Measured) -> bool:

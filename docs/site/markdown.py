@@ -39,9 +39,9 @@ def prose(text: str) -> str:
 
 
 def cost(measured: Measured) -> str:
-    """Operations of a step over the reference's, in words where there are none more."""
+    """Operations on an image over the reference's, in words where there are none more."""
     ratio = measured.cost
-    return DASH if ratio is None else "none" if abs(ratio - 1) < FREE - 1 else f"{TIMES}{ratio:.2f}"
+    return DASH if ratio is None else "no more" if abs(ratio - 1) < FREE - 1 else f"{TIMES}{ratio:.2f}"
 
 
 def gain(measured: Measured) -> str:
@@ -127,7 +127,9 @@ def of_recipes() -> str:
         here = [one for one in of_experiment("recipes") if one.trick == title]
         measured = "; ".join(map(gain, here)) or "not run"
         figure = number(card.published, "{:g}") if card.published is not None else "not read"
-        rows.append([escape(title), figure, escape(card.on), measured, escape(card.source), escape(card.without) or DASH])
+        rows.append(
+            [escape(title), figure, escape(card.on), measured, escape(card.source), escape(card.without) or DASH]
+        )
     return grid(("recipe", "published, top-1 %", "on", "here", "source", "left out"), rows)
 
 
@@ -156,7 +158,9 @@ def family(letter: str, pictures: Mapping[str, Sequence[str]]) -> str:
     """
     title, package = FAMILIES[letter]
     deck = [card for card in cards() if card.letter == letter]
-    rows = [[f"[{escape(c.title)}](#{c.anchor})", prose(c.summary).replace("|", r"\|"), _best(c), c.status] for c in deck]
+    rows = [
+        [f"[{escape(c.title)}](#{c.anchor})", prose(c.summary).replace("|", r"\|"), _best(c), c.status] for c in deck
+    ]
     parts = [f"# {title}", introduction(package), grid(("trick", "what it is", "measured", "status"), rows)]
     return "\n\n".join([*parts, *(card_page(card, pictures) for card in deck)]) + "\n"
 

@@ -2,9 +2,6 @@
 
 from typing import Any
 
-from docutils import nodes
-from latex2mathml.converter import convert
-
 
 def mathml(latex: str, *, display: str = "inline") -> str:
     """A formula in LaTeX as MathML.
@@ -13,19 +10,25 @@ def mathml(latex: str, *, display: str = "inline") -> str:
       latex: without dollar signs.
       display: "inline" or "block".
     """
+    from latex2mathml.converter import convert
+
     return convert(latex, display=display)
 
 
-def inline(self: Any, node: nodes.math) -> None:
+def inline(self: Any, node: Any) -> None:
     """Write a formula within a line."""
+    from docutils.nodes import SkipNode
+
     self.body.append(mathml(node.astext()))
-    raise nodes.SkipNode
+    raise SkipNode
 
 
-def block(self: Any, node: nodes.math_block) -> None:
+def block(self: Any, node: Any) -> None:
     """Write a displayed formula; it scrolls where it is wider than the page."""
+    from docutils.nodes import SkipNode
+
     self.body.append(f'<div class="formula">{mathml(node.astext(), display="block")}</div>')
-    raise nodes.SkipNode
+    raise SkipNode
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -37,7 +37,7 @@ def render(pictures: Mapping[str, Sequence[str]], folder: Path, *, version: str)
     return TEMPLATES.get_template("cards.html.j2").render(
         cards=deck,
         families={letter: title for letter, (title, _) in FAMILIES.items()},
-        verdicts=("helps", "hurts", "no effect", "not resolved", "not run", "no experiment"),
+        verdicts=("helps", "hurts", "no effect", "not resolved", "in the baseline", "not run", "no experiment"),
         needs=sorted({need for card in deck for need in card.needs}),
         years=sorted({card.year for card in deck if card.year}),
         pictures={card.anchor: picture_tags(card, pictures, folder) for card in deck},
@@ -96,7 +96,8 @@ def interval(measured: Measured) -> Markup:
     at = lambda value: round(WIDTH * (value / reach + 1) / 2, 1)  # noqa: E731
     kind = CLASSES[measured.verdict]
     return Markup(
-        f'<svg class="interval {kind}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(markdown.gain(measured))}">'
+        f'<svg class="interval {kind}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'aria-label="{escape(markdown.gain(measured))}">'
         f'<line class="zero" x1="{WIDTH / 2}" x2="{WIDTH / 2}" y1="0" y2="{HEIGHT}"/>'
         f'<line class="bar" x1="{at(low)}" x2="{at(high)}" y1="{HEIGHT / 2}" y2="{HEIGHT / 2}"/>'
         f'<circle cx="{at(mean)}" cy="{HEIGHT / 2}" r="4"/></svg>'

@@ -62,7 +62,10 @@ def linked(text: str, names: set[str]) -> str:
 def by_hand() -> dict[str, str]:
     """The pages by hand, filled in, by name."""
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
-    values, names = variables(), {f"{m.__name__.removeprefix('jaxtricks.')}.{n}" for m in api.modules() for n in api.names(m)}
+    values, names = (
+        variables(),
+        {f"{m.__name__.removeprefix('jaxtricks.')}.{n}" for m in api.modules() for n in api.names(m)},
+    )
     pages = {path.stem: path.read_text(encoding="utf-8") for path in sorted(PAGES.glob("*.md"))}
     pages = {name: environment.from_string(text).render(values) for name, text in pages.items()}
     pages |= {name: (ROOT / file).read_text(encoding="utf-8") for name, file in ALSO.items()}
@@ -74,12 +77,13 @@ def llms(pages: dict[str, str]) -> str:
     lines = [
         "# jaxtricks",
         "",
-        "> The training tricks of modern image models as pure JAX functions, and an honest machine for finding out which",
-        "> of them help, by how much, at what cost, with what certainty.",
+        "> The training tricks of modern image models as pure JAX functions, and an honest machine for finding out",
+        "> which of them help, by how much, at what cost, with what certainty.",
         "",
-        "Calling contract: stochastic `f(key, data, ..., *, options)`, otherwise `f(data, ..., *, options)`; NHWC floats in",
-        "[0, 1]; boxes xyxy in pixels; a loss gives one value an example; a wrong argument is a ValueError that names the",
-        "value and what is allowed. Install: `pip install -e .`; first run: `python -m experiments.bag_of_tricks`.",
+        "Calling contract: stochastic `f(key, data, ..., *, options)`, otherwise `f(data, ..., *, options)`; NHWC",
+        "floats in [0, 1]; boxes xyxy in pixels; a loss gives one value an example; a wrong argument is a ValueError",
+        "that names the value and what is allowed. Install: `pip install -e .`; first run:",
+        "`python -m experiments.bag_of_tricks`.",
         "",
         "## Pages",
         "",

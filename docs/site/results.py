@@ -29,6 +29,7 @@ class Measured:
       headline: what was measured, with its unit.
       facts: of the results: data, model, epochs, batch, seeds, machine, command.
       entry: the Trick in the experiment's table; None where the table has it no more.
+      cost: operations of training on an image, over the reference's; None where they were not counted.
     """
 
     experiment: str
@@ -38,6 +39,7 @@ class Measured:
     headline: Headline
     facts: dict[str, Any]
     entry: Trick | None
+    cost: float | None
 
     @property
     def improvement(self) -> float:
@@ -48,11 +50,6 @@ class Measured:
     def certain(self) -> float:
         """The end of the interval that is nearer to a loss, positive where it is for the better."""
         return min(self.headline.direction * self.row.tested.low, self.headline.direction * self.row.tested.high)
-
-    @property
-    def cost(self) -> float | None:
-        """Operations of a training step over the reference's."""
-        return self.row.ratio["train_flops"]
 
     @property
     def verdict(self) -> str:
@@ -76,6 +73,7 @@ def of_experiment(name: str, results: dict[str, Any]) -> list[Measured]:
     """Every tested row of some results, in their order; complete stacks and interactions are left out."""
     table, headline = ladder(name), headline_of(results)
     facts = {key: value for key, value in results.items() if key not in ("rows", "summary", "recipe")}
+    costs = {row["name"]: row["cost"] for row in results["rows"]}
     measured = []
     for row in summarise(results):
         if row.about != "difference" or row.tested is None:
@@ -84,8 +82,18 @@ def of_experiment(name: str, results: dict[str, Any]) -> list[Measured]:
         if not isinstance(place := table.get(setting), Setting):  # the name of a trick may have a colon
             setting, trick, place = "", row.name.removeprefix("+ "), None
         entry = (table if place is None else place.ladder).get(trick)
-        measured.append(Measured(name, setting, trick, row, headline, facts, entry))
+        cost = _ratio(_operations(costs[row.arm]), _operations(costs[row.reference]))
+        measured.append(Measured(name, setting, trick, row, headline, facts, entry, cost))
     return measured
+
+
+def _operations(cost: dict[str, Any]) -> float | None:
+    """Of training on an image."""
+    return cost["train_flops"] / cost["batch"] if cost.get("train_flops") and cost.get("batch") else None
+
+
+def _ratio(value: float | None, reference: float | None) -> float | None:
+    return value / reference if value and reference else None
 
 
 @functools.cache

@@ -148,8 +148,8 @@ def run(
     mode = options.mode or mode
     chosen = {}
     if isinstance(next(iter(ladder.values())), Setting):
-        if options.recommend:
-            raise UsageError("--recommend is for experiments with one setting; allowed: without it.")
+        if options.recommend or options.save:
+            raise UsageError("--recommend and --save are for experiments with one setting; allowed: without them.")
         build_rows = partial(ablation.settings_grid, settings=under(ladder, options), mode=mode)
     elif options.under:
         raise UsageError(f"--under is {' '.join(options.under)}; this experiment has one setting only.")
@@ -270,8 +270,8 @@ def run(
         say(f"{budget.seeds} seeds: {budget.stopped}. Report: {cells.folder.parent / 'report.html'}")
         spent = ", ".join(f"{part} {minutes(seconds)}" for part, seconds in clock.spent().items())
         say(f"{minutes(clock.elapsed)}: {spent}.")
-    if options.recommend:
-        build_recommendation(recipe, chosen, cells, out, log=logs, say=say, **training)
+    if options.recommend or options.save:
+        build_recommendation(recipe, chosen, cells, out, log=logs, say=say, save=options.save, **training)
     return out
 
 
