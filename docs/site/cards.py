@@ -148,6 +148,7 @@ def symbol_of(name: str) -> Symbol:
         signature = f"{name}{inspect.signature(value)}" if callable(value) and ours else ""
     except (TypeError, ValueError):
         signature = ""
+    signature = signature.replace("jax.jaxlib._jax.Array", "jax.Array")
     paragraph = " ".join(doc.split("\n\n")[0].split())
     formula = formulas(doc) if ours else ()
     return Symbol(name, ours, doc.split("\n")[0] if ours else paragraph, formula, signature, doc)

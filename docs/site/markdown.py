@@ -198,7 +198,7 @@ def card_page(card: Card, pictures: Mapping[str, Sequence[str]]) -> str:
 
 def picture(file: str, title: str) -> str:
     """A picture: SVG within the page, whose colours it takes, others as a file."""
-    if file.endswith(".svg"):
+    if file.endswith(".html"):
         return f"```{{raw}} html\n:file: ../{file}\n```"
     return f"![{escape(title)}](/{file})"
 

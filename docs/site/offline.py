@@ -3,6 +3,7 @@
 import base64
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def render(pictures: Mapping[str, Sequence[str]], folder: Path, *, version: str)
         published=markdown.published,
         efficiency=efficiency,
         words=words,
+        tally=tally,
         version=version,
     )
 
@@ -77,6 +79,14 @@ def words(card: Card) -> str:
     names = " ".join(symbol.name for symbol in card.symbols)
     tricks = " ".join(one.trick for one in card.measured)
     return f"{card.id} {card.title} {names} {card.summary} {' '.join(card.papers)} {tricks}".lower()
+
+
+def tally(card: Card) -> str:
+    """How many measurements there are of each verdict."""
+    counts = Counter(one.verdict for one in card.measured)
+    return (
+        f"{sum(counts.values())} measurements: {', '.join(f'{count} {verdict}' for verdict, count in counts.items())}."
+    )
 
 
 def efficiency(measured: Measured | None) -> float:
@@ -111,7 +121,7 @@ def picture_tags(card: Card, pictures: Mapping[str, Sequence[str]], folder: Path
 
 
 def _tag(path: Path, title: str) -> Markup:
-    if path.suffix == ".svg":
+    if path.suffix == ".html":
         return Markup(path.read_text(encoding="utf-8"))
     data = base64.b64encode(path.read_bytes()).decode()
     return Markup(f'<img src="data:image/png;base64,{data}" alt="{escape(title)}" loading="lazy">')

@@ -17,7 +17,7 @@ def place(part: Panel | Sheet) -> list[str]:
 
 
 def drawn(folder: Path, *, only: tuple[str, ...] = ()) -> Pictures:
-    """Draw every panel and sheet: curves as SVG, which follows light and dark, pictures as PNG.
+    """Draw every panel and sheet: curves as SVG in HTML, which follows light and dark, pictures as PNG.
 
     Args:
       folder: of the site; the files are written to its folder ``pictures``.
@@ -33,8 +33,8 @@ def drawn(folder: Path, *, only: tuple[str, ...] = ()) -> Pictures:
                 file = f"pictures/{section}-{slug(family.title)}-{slug(part.title)}"
                 if isinstance(part, Panel):
                     figure = panels.svg(panels.draw(part, panels.evaluate(part)), part.title)
-                    file += ".svg"
-                    (folder / file).write_text(figure, encoding="utf-8")
+                    file += ".html"
+                    (folder / file).write_text(f'<div class="picture">{figure}</div>\n', encoding="utf-8")
                 else:
                     file += ".png"
                     image = sheets.draw(sheets.evaluate(part, sheets.photos()))

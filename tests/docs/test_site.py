@@ -1,4 +1,4 @@
-"""The site is made of what the code and the committed results say; the site itself is built by CI, warnings as errors."""
+"""The site is made of what code and committed results say; CI builds it, with warnings as errors."""
 
 import json
 import re
