@@ -1,5 +1,6 @@
 """The README's example runs, its options exist, CI runs its first commands; and the code of the site's pages runs."""
 
+import json
 import re
 from dataclasses import replace
 from functools import partial
@@ -60,6 +61,17 @@ def blocks(name):
 def test_the_code_of_a_page_runs(name):
     for code in blocks(name):
         exec(compile(code, name, "exec"), {})
+
+
+def test_the_notebook_runs():
+    cells = json.loads((ROOT / "docs" / "first.ipynb").read_text(encoding="utf-8"))["cells"]
+    space = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            assert not cell["outputs"]
+            exec(compile("".join(cell["source"]), cell["id"], "exec"), space)
+    assert space["found"].n == 4
+    assert space["found"].mean > 0
 
 
 @pytest.mark.parametrize("name", ["README", *PAGES])

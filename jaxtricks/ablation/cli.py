@@ -204,6 +204,13 @@ def run(
     # The folder, and what is going to be done in it.
     out = options.out if options.out is not None else Path("runs") / name
     try:
+        if options.save is not None:
+            options.save.mkdir(parents=True, exist_ok=True)  # not after an hour of training
+    except OSError as error:
+        raise UsageError(
+            f"--save is {options.save}; allowed: a folder that can be made and written to. {error}"
+        ) from error
+    try:
         cells = Cells(out, source)
     except OSError as error:
         raise UsageError(f"--out is {out}; allowed: a folder that can be made and written to. {error}") from error
