@@ -70,8 +70,8 @@ def test_the_notebook_runs():
         if cell["cell_type"] == "code":
             assert not cell["outputs"]
             exec(compile("".join(cell["source"]), cell["id"], "exec"), space)
-    assert space["found"].n == 4
-    assert space["found"].mean > 0
+    assert space["difference"].n == 4
+    assert space["difference"].mean > 0
 
 
 @pytest.mark.parametrize("name", ["README", *PAGES])
