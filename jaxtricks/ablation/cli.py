@@ -32,6 +32,7 @@ from rich.console import Console
 from jaxtricks import ablation, data, train
 from jaxtricks._command import fit_to_images, read
 from jaxtricks.ablation import Cells, Display, Ladder, Setting, common_headline, report, search
+from jaxtricks.ablation.ahead import compile_rows
 from jaxtricks.ablation.budget import MOST, Budget, block_size
 from jaxtricks.ablation.clock import Clock, minutes, process_age
 from jaxtricks.ablation.options import (  # noqa: F401 - a script finds all names here
@@ -254,8 +255,10 @@ def run(
     with Display([], len(rows), clock=clock, headline=headline, console=console, budget=budget) as display:
         try:
             while seeds:
-                display.add(jobs(cells.todo(rows, seeds), costs))
-                ablation.run_cells(rows, cells, seeds=seeds, log=(display.log, *logs), programs=programs, **training)
+                missing, said = cells.todo(rows, seeds), (display.log, *logs)
+                display.add(jobs(missing, costs))
+                compile_rows(missing, plan, programs, log=said)
+                ablation.run_cells(rows, cells, seeds=seeds, log=said, programs=programs, **training)
                 block = [cells.of(row).get(row.recipe, seed) for row in rows for seed in seeds]
                 good = sum(cell is not None and "error" not in cell for cell in block)
                 budget.finished(seeds, pace=display.pace, good=good)

@@ -1,5 +1,6 @@
 """The only training loop: classification, segmentation, detection, distillation, fine-tuning all go through ``fit``."""
 
+import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxtricks._runtime.arrays import to_host
-from jaxtricks._runtime.guard import UNGUARDED, Guard
+from jaxtricks._runtime.guard import UNGUARDED, Active, Guard
 from jaxtricks._runtime.signals import Interrupted
 from jaxtricks._runtime.watchdog import LIMIT_FACTOR
 from jaxtricks.checkpoint.remote import folder_of
@@ -20,6 +21,8 @@ from jaxtricks.train.program import Program, check_states
 from jaxtricks.train.recipe import Recipe, Stages, epoch_steps, stages_of
 from jaxtricks.train.session import Run, Session
 from jaxtricks.train.stop import EarlyStopping
+
+_MAKING = threading.Lock()
 
 
 def fit(
@@ -102,18 +105,13 @@ def fit(
 
     runs: list[Run] = []
     programs = {} if programs is None else programs
-    others = (*(part for _, part in stages), dataset, teacher, initial)
+    named = {"teachers": teachers, "teacher": teacher, "initial": initial, "stop": stop}
     with (UNGUARDED if guard is None else guard).activate() as active:
         for part, group in plan.groups(seeds):
             active.beat("making the program", LIMIT_FACTOR)
-            which = (part, stop, *map(id, others))  # the programs hold these objects, so that no other has their ids
-            if which not in programs:
-                others_here = (program for stages_of_it in programs.values() for program in stages_of_it)
-                shared = next((p for p in others_here if p.dataset is dataset and p.plan == part), None)
-                parts = {"teachers": teachers, "initial": initial, "stop": stop, "shared": shared}
-                programs[which] = active.wait_for(partial(_programs, stages, dataset, part, **parts))
+            parts = active.wait_for(partial(_kept, programs, stages, dataset, part, **named))
             # one group of seeds, from the first step or a checkpoint to the last
-            session = Session(programs[which], stages, group, active=active, **options)
+            session = Session(parts, stages, group, active=active, **options)
             try:
                 if folder is not None:
                     session.resume(f"{folder}/seed{'-'.join(map(str, group))}")
@@ -129,6 +127,43 @@ def fit(
         if number := int(to_host(plan.largest(active.received))):  # it came when all was done
             raise Interrupted(number, session.done)
     return runs
+
+
+def compile_programs(
+    recipe: Recipe | Stages, dataset: Dataset, *, seeds: Iterable[int], plan: Plan, programs: dict, test: bool = True
+) -> None:
+    """Compile what ``fit`` will run, so that several recipes can compile side by side, each in a thread of its own.
+
+    Programs are made one after another, since they share the data on the devices, and compiled at the same time. A plan
+    whose devices wait for each other must not do that.
+
+    Args:
+      recipe, dataset, seeds, plan, test: as in fit; no recipe has a teacher.
+      programs: the dict that ``fit`` is given then.
+
+    Raises:
+      RecipeError, DataError, ValueError: as fit.
+    """
+    stages = stages_of(recipe)
+    options = {"save_every": None, "asynchronous": False, "on_error": "raise", "stop": None, "log": ()}
+    for part, group in plan.groups(check_seeds(seeds)):
+        with _MAKING:
+            teachers = [None] * len(stages)
+            parts = _kept(programs, stages, dataset, part, teachers=teachers, teacher=None, initial=None, stop=None)
+        session = Session(parts, stages, group, active=Active(None, None), max_nonfinite_steps=0, **options)
+        session.compile(test=test)
+
+
+def _kept(programs, stages, dataset, part, *, teachers, teacher, initial, stop) -> list[Program]:
+    """The programs of these stages: those that are kept, or new ones, which are kept from now on."""
+    others = (*(recipe for _, recipe in stages), dataset, teacher, initial)
+    which = (part, stop, *map(id, others))  # the programs hold these objects, so that no other has their ids
+    if which not in programs:
+        others_here = (program for stages_of_it in programs.values() for program in stages_of_it)
+        shared = next((program for program in others_here if program.dataset is dataset and program.plan == part), None)
+        parts = {"teachers": teachers, "initial": initial, "stop": stop, "shared": shared}
+        programs[which] = _programs(stages, dataset, part, **parts)
+    return programs[which]
 
 
 def _programs(stages, dataset: Dataset, plan: Plan, *, teachers, initial, stop, shared) -> list[Program]:

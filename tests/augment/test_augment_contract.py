@@ -111,11 +111,11 @@ def jitted(name):
 
 @table
 def test_whatever_the_image_the_result_is_finite_and_in_range(name):
-    """Constant, black, white, one pixel, one column."""
+    """Constant, black, white, one pixel, one row of one channel or one column of three."""
     images = [np.full((7, 9, 3), value, np.float32) for value in (0.0, 0.3, 1.0)]
-    images += [RNG.random((*shape, 3), dtype=np.float32) for shape in ((1, 1), (8, 1), (7, 9))]
-    if 1 in CHANNELS[name]:
-        images += [np.full((1, 8, 1), 0.3, np.float32), RNG.random((1, 8, 1), dtype=np.float32)]
+    images += [RNG.random((*shape, 3), dtype=np.float32) for shape in ((1, 1), (7, 9))]
+    column = (1, 8, 1) if 1 in CHANNELS[name] else (8, 1, 3)
+    images += [np.full(column, 0.3, np.float32), RNG.random(column, dtype=np.float32)]
     for image in images:
         for key in jax.random.split(KEY, 3):
             out = np.asarray(jitted(name)(key, image))

@@ -95,14 +95,29 @@ def of_kind(*kinds, but=()):
     return pytest.mark.parametrize("name", names)
 
 
+COMPILED = {}  # by the id of a case, with the case, which holds its id
+
+
+def compiled(case):
+    """The loss, and its gradient beside it, each compiled once for the shapes that several tests share."""
+    if id(case) not in COMPILED:
+
+        def total(*args):
+            values = case.loss(*args)
+            return jnp.sum(values), values
+
+        COMPILED[id(case)] = jax.jit(case.loss), jax.jit(jax.value_and_grad(total, has_aux=True)), case
+    return COMPILED[id(case)]
+
+
+def jitted(case, *args):
+    """The losses."""
+    return compiled(case)[0](*args)
+
+
 def value_and_grad(case, *args):
     """The losses, and the gradient of their sum in the first argument."""
-
-    def total(*args):
-        values = case.loss(*args)
-        return jnp.sum(values), values
-
-    (_, values), grad = jax.jit(jax.value_and_grad(total, has_aux=True))(*args)
+    (_, values), grad = compiled(case)[1](*args)
     return values, grad
 
 
@@ -117,15 +132,15 @@ def assert_finite(case, *args):
 def test_eager_jit_and_vmap_agree(case):
     eager = case.loss(*case.args)
     assert eager.shape[0] == B
-    np.testing.assert_allclose(jax.jit(case.loss)(*case.args), eager, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(jitted(case, *case.args), eager, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(jax.jit(jax.vmap(case.loss))(*case.args), eager, rtol=1e-5, atol=1e-6)
 
 
 @every
 def test_two_batch_axes_are_as_good_as_one(case):
     twice = [np.stack([arg, arg[::-1]]) for arg in case.args]
-    one = jax.jit(case.loss)(*case.args)
-    np.testing.assert_allclose(jax.jit(case.loss)(*twice), np.stack([one, one[::-1]]), rtol=1e-5, atol=1e-6)
+    one = jitted(case, *case.args)
+    np.testing.assert_allclose(jitted(case, *twice), np.stack([one, one[::-1]]), rtol=1e-5, atol=1e-6)
 
 
 @every
@@ -169,7 +184,7 @@ def assert_computed_in_float32(case, dtype):
     values, grad = value_and_grad(case, *half)
     assert values.dtype == jnp.float32
     assert grad.dtype == dtype
-    np.testing.assert_allclose(values, jax.jit(case.loss)(*wide), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(values, jitted(case, *wide), rtol=1e-5, atol=1e-6)
 
 
 @every
