@@ -21,26 +21,27 @@ of an AMD EPYC (jax 0.10.2) that other jobs shared. The other rows and LeNet-5 a
 
 from functools import partial
 
-from jaxtricks import models, tasks
+from jaxtricks import models
+from jaxtricks.ablation import cli
 from jaxtricks.ablation.compression import Scheme, Step, main
 from jaxtricks.tricks import bare, coding
 from jaxtricks.tricks import compression as c
 
-EPOCHS = 15.0
 KERNELS = ("hidden/0/kernel",)  # where nearly all weights of both networks are
 
 
-def schemes(shares, share, steps):
+def schemes(shares, share, steps, epochs):
     """Deep Compression with the shares of its paper, and with one share by the cubic schedule; and other codes."""
-    at_once = Step(partial(c.pruned, shares=shares), 12.0, 0.3)
-    gradually = Step(partial(c.gradually, share=share, begin=0.5, steps=steps), 12.0, 0.3)
-    values = {bits: Step(partial(coding.quantized, bits={"kernel$": bits}), 3.0, 0.03) for bits in (4, 5)}
+    long, short = 12 / 15 * epochs, 3 / 15 * epochs
+    at_once = Step(partial(c.pruned, shares=shares), long, 0.3)
+    gradually = Step(partial(c.gradually, share=share, begin=0.5, steps=steps), long, 0.3)
+    values = {bits: Step(partial(coding.quantized, bits={"kernel$": bits}), short, 0.03) for bits in (4, 5)}
     recoded = partial(coding.recoded, patterns=KERNELS)
     rank = partial(recoded, encode=partial(coding.low_rank, share=0.1), decode=coding.multiplied)
     hashed = partial(recoded, encode=partial(coding.hashed, share=0.1), decode=coding.spread)
     vectors = partial(coding.vectors, length=4, clusters=16, patterns=KERNELS)
     return {
-        "trained on": Scheme([Step(c.fixed, EPOCHS, 0.3)]),
+        "trained on": Scheme([Step(c.fixed, epochs, 0.3)]),
         "pruned at once": Scheme([at_once]),
         "pruned gradually": Scheme([gradually]),
         "5 bits": Scheme([values[5]]),
@@ -48,23 +49,23 @@ def schemes(shares, share, steps):
         "pruned gradually, 5 bits": Scheme([gradually, values[5]]),
         "the same without Huffman": Scheme([gradually, values[5]], huffman=False),
         "pruned gradually, 4 bits": Scheme([gradually, values[4]]),
-        "low rank, 10 %": Scheme([Step(rank, EPOCHS)]),
-        "hashed, 10 %": Scheme([Step(hashed, EPOCHS)]),
-        "vectors of 4, 4 bits": Scheme([Step(vectors, EPOCHS, 0.003)]),
+        "low rank, 10 %": Scheme([Step(rank, epochs)]),
+        "hashed, 10 %": Scheme([Step(hashed, epochs)]),
+        "vectors of 4, 4 bits": Scheme([Step(vectors, epochs, 0.003)]),
     }
 
 
 def rows(dataset):
-    side = dataset.shape[0]
-    task, steps = tasks.classification(dataset.classes), 7 * (len(dataset.train) // 128)
-    recipe = partial(bare, task=task, augmented=None, lr=0.1, batch=128, epochs=EPOCHS)
+    side, values = cli.side(dataset), cli.fitted(dataset, lr=0.1, batch=128, epochs=15.0)
+    epochs, steps = values["epochs"], round(7 / 15 * values["epochs"] * (len(dataset.train) // values["batch"]))
+    recipe = partial(bare, task=cli.task_of(dataset), augmented=None, **values)
     dense = {"hidden/0/kernel": 0.92, "hidden/1/kernel": 0.91, "head/kernel": 0.74}
     convolutions = {"convs/0/kernel": 0.34, "convs/1/kernel": 0.88, "hidden/0/kernel": 0.92, "head/kernel": 0.81}
     perceptron = recipe(model=partial(models.perceptron, (300, 100), size=side * side))
     lenet = recipe(model=partial(models.lenet, (20, 50, 500), size=side))
     return {
-        "LeNet-300-100": (perceptron, schemes(dense, 0.885, steps)),
-        "LeNet-5": (lenet, schemes(convolutions, 0.92, steps)),
+        "LeNet-300-100": (perceptron, schemes(dense, 0.885, steps, epochs)),
+        "LeNet-5": (lenet, schemes(convolutions, 0.92, steps, epochs)),
     }
 
 

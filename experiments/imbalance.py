@@ -72,4 +72,4 @@ PRESETS = {
 }
 
 if __name__ == "__main__":
-    main("imbalance", t.modern, SETTINGS, PRESETS, title="Imbalance", mode="add-one", begin=i.begin)
+    main("imbalance", t.modern, SETTINGS, PRESETS, title="Imbalance", mode="add-one", dataset=i.checked, begin=i.begin)

@@ -10,13 +10,13 @@ of zeros in every tap and the gradient of every layer, with an alarm where it va
 import html
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import tyro
 from rich.console import Console
 
-from jaxtricks import data
-from jaxtricks.ablation import cli, inspection
+from jaxtricks.ablation import cli, inspection, output, sources
 
 
 @dataclass(frozen=True)
@@ -33,23 +33,29 @@ class Options:
     """Training images that the network sees."""
     seed: int = 0
     """Of the fresh weights."""
-    out: Path = Path("runs/inspect")
-    """Folder of inspect.html."""
+    out: Path | None = None
+    """Folder of inspect.html; runs/inspect/DATA if it is left out."""
+
+
+def prepare(options: Options):
+    """The data and the network."""
+    cli.choice("--model", options.model, cli.NETWORKS)
+    dataset = sources.load(options.data, size=options.size, images=None, say=partial(print, file=sys.stderr))
+    build = cli.network(options.model, dataset)
+    return dataset, build(classes=cli.task_of(dataset).outputs, channels=dataset.shape[-1])
 
 
 def main(options: Options) -> Path:
     """Inspect the network; returns the page that was written."""
-    cli.choice("--model", options.model, cli.NETWORKS)
-    dataset = data.load(options.data, size=options.size)
-    build = cli.network(options.model, dataset)
-    model = build(classes=cli.task_of(dataset).outputs, channels=dataset.shape[-1])
+    folder = output.folder_for("inspect", options.data, options.out)
+    dataset, model = prepare(options)
     parts = inspection.inspected(model, dataset, images=options.images, seed=options.seed)
     text = {name: html.escape("\n".join(lines)) for name, lines in parts.items()}
-    title = html.escape(f"{options.model} on {options.data}")
+    title = html.escape(f"{options.model} on {dataset.name}")
     body = "".join(f"<h2>{name}</h2><pre>{lines}</pre>" for name, lines in text.items())
-    options.out.mkdir(parents=True, exist_ok=True)
-    page = options.out / "inspect.html"
-    page.write_text(f'<!doctype html><meta charset="utf-8"><title>{title}</title><h1>{title}</h1>{body}', "utf-8")
+    page = folder / "inspect.html"
+    output.claim(folder, "inspect", options.data)
+    output.write_text(page, f'<!doctype html><meta charset="utf-8"><title>{title}</title><h1>{title}</h1>{body}')
     print(*parts["Costs"], f"written: {page}", sep="\n")
     return page
 

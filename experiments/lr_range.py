@@ -12,13 +12,13 @@ the rate as ``--lr``.
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import tyro
 from rich.console import Console
 
-from jaxtricks import data
-from jaxtricks.ablation import cli, range_test
+from jaxtricks.ablation import cli, output, range_test, sources
 from jaxtricks.analysis import _lr_range as lr_range
 from jaxtricks.tricks import bag
 
@@ -31,8 +31,8 @@ class Options:
     """fashion_mini, digits, fake, a TFDS image set, a folder of images, or an .npz file."""
     model: str = "plain_mini"
     """A network by name, such as plain_mini, resnet_mini, resnet20, resnet50."""
-    batch: int = 32
-    """Images in a step."""
+    batch: int | None = None
+    """Images in a step; 32 if it is left out, and fewer where the images are few."""
     steps: int = 100
     """Steps from the lowest to the highest rate."""
     low: float = 1e-5
@@ -43,28 +43,35 @@ class Options:
     """Height and width that images of varying size are brought to."""
     seed: int = 0
     """Of initial weights, order and draws."""
-    out: Path = Path("runs/lr_range")
-    """Folder of lr_range.png."""
+    out: Path | None = None
+    """Folder of lr_range.png; runs/lr_range/DATA if it is left out."""
+
+
+def prepare(options: Options):
+    """The data and the recipe, checked."""
+    cli.choice("--model", options.model, cli.NETWORKS)
+    dataset = sources.load(options.data, size=options.size, images=None, say=partial(print, file=sys.stderr))
+    values = cli.fitted(dataset, lr=options.high, batch=options.batch or 32, epochs=float(options.steps))
+    values |= {"lr": options.high, "batch": options.batch or values["batch"]}
+    model, augmented = cli.network(options.model, dataset), bag.augmentation(dataset)
+    recipe = bag.standard(task=cli.task_of(dataset), augmented=augmented, model=model, **values)
+    cli.check_recipes({options.model: recipe}, dataset)
+    return dataset, recipe
 
 
 def main(options: Options) -> dict[str, float]:
     """Run the test; returns the rates by rule, the suggestion first."""
-    cli.choice("--model", options.model, cli.NETWORKS)
-    dataset = data.load(options.data, size=options.size)
-    network = cli.network(options.model, dataset)
-    values = {"lr": options.high, "batch": options.batch, "epochs": options.steps}
-    augmented = bag.augmentation(dataset)
-    recipe = bag.standard(task=cli.task_of(dataset), augmented=augmented, model=network, **values)
+    folder = output.folder_for("lr_range", options.data, options.out)
+    dataset, recipe = prepare(options)
     span = {"low": options.low, "high": options.high, "steps": options.steps}
     test = lr_range.lr_range_test(*range_test.step_at_rate(recipe, dataset, seed=options.seed), **span)
     curve = lr_range.middle(test, steps=options.steps)
     suggestions = {"valley": lr_range.valley(*curve), "steepest": lr_range.steepest(*curve)}
-    options.out.mkdir(parents=True, exist_ok=True)
-    range_test.plot(test, suggestions, title=f"{options.model} on {options.data}").savefig(
-        options.out / "lr_range.png", dpi=150
-    )
-    print(f"{len(test.rates)} steps, up to a rate of {test.rates[-1]:.2g}; written: {options.out / 'lr_range.png'}")
-    print(f"Suggestion: --lr {suggestions['valley']:.2g} --batch {options.batch}")
+    output.claim(folder, "lr_range", options.data)
+    figure = range_test.plot(test, suggestions, title=f"{options.model} on {dataset.name}")
+    figure.savefig(folder / "lr_range.png", dpi=150)
+    print(f"{len(test.rates)} steps, up to a rate of {test.rates[-1]:.2g}; written: {folder / 'lr_range.png'}")
+    print(f"Suggestion: --lr {suggestions['valley']:.2g} --batch {recipe.batch}")
     print(f"(The smoothed loss falls fastest at {suggestions['steepest']:.2g}, by a rule that single steps decide.)")
     return suggestions
 

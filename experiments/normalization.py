@@ -61,8 +61,7 @@ def ghost(groups):
 
 
 def ladder(small):
-    """Without normalisation less is expected; without a batch, more where the batch is small."""
-    better = 1 if small else None
+    better = 1 if small else None  # less is expected without normalisation; without a batch, more where it is small
     return {
         "none": t.swap(norm=None),
         "layer": t.swap(better, "arXiv 1803.08494", norm=each(nnx.LayerNorm)),
@@ -81,9 +80,10 @@ LADDER = {
     "batch 32": Setting(None, {**ladder(False), **ghost(4)}),
     "batch 128": Setting(partial(t.batch_of, batch=128), {**ladder(False), **ghost(16)}),
 }
+values = {"batch": 32, "lr": 0.1, "seeds_on": "devices", "keep": ("batch",)}  # which the settings are named by
 PRESETS = {
-    "quick": Preset("fashion_mini", "plain_mini", seeds=4, epochs=4, batch=32, lr=0.1, seeds_on="devices"),
-    "full": Preset("cifar10", "plain_wide", seeds=10, epochs=30, batch=32, lr=0.1, seeds_on="devices"),
+    "quick": Preset("fashion_mini", "plain_mini", seeds=4, epochs=4, **values),
+    "full": Preset("cifar10", "plain_wide", seeds=10, epochs=30, **values),
 }
 
 if __name__ == "__main__":

@@ -50,16 +50,20 @@ def other(core, times, expected=None, paper=None, **parts):
     return Trick(partial(composing.exchange, core=core, times=times, **parts), expected, paper)
 
 
-def sgd(**options):
-    return partial(optax.sgd, **options)
+def counted(steps):
+    """The tricks that count the steps of a run: their change comes after half of them."""
+    half = steps // 2
+    rising = partial(o.rising_momentum, first=0.5, last=0.9, steps=half)
+    return {
+        "momentum 0.5 to 0.9": other(rising, 1, None, "Sutskever et al. 2013"),
+        "Adam, then SGD": other(partial(o.adam_then_sgd, at=half, share=0.04), 1, None, "arXiv 1712.07628"),
+    }
 
 
 LADDER = {
-    "plain SGD": other(sgd(momentum=0.0), 10, -1),
-    "heavy ball": other(sgd(momentum=0.9), 1),
-    "momentum 0.5 to 0.9": other(
-        partial(o.rising_momentum, first=0.5, last=0.9, steps=436), 1, None, "Sutskever et al. 2013"
-    ),
+    "plain SGD": other(partial(optax.sgd, momentum=0.0), 10, -1),
+    "heavy ball": other(partial(optax.sgd, momentum=0.9), 1),
+    "momentum 0.5 to 0.9": counted(872)["momentum 0.5 to 0.9"],
     "centralised": Trick(o.centralized, 1, "arXiv 2004.01461"),
     "adaptive clipping": Trick(o.adaptive_clip, None, "arXiv 2102.06171"),
     "lookahead": Trick(o.lookahead, 1, "arXiv 1907.08610"),
@@ -73,7 +77,7 @@ LADDER = {
     "LAMB": other(optax.lamb, 0.2, None, "arXiv 1904.00962", decay=composing.own),
     "Muon": other(o.muon, 1, None, "Jordan et al. 2024", decay=composing.own, weight=1e-2),
     "schedule-free": Trick(partial(o.schedule_free, times=4), None, "arXiv 2405.15682"),
-    "Adam, then SGD": other(partial(o.adam_then_sgd, at=436, share=0.04), 1, None, "arXiv 1712.07628"),
+    "Adam, then SGD": counted(872)["Adam, then SGD"],
 }
 PRESETS = {
     "quick": Preset("fashion_mini", "perceptron", seeds=4, epochs=8, batch=32, lr=0.05, seeds_on="devices"),
@@ -81,4 +85,4 @@ PRESETS = {
 }
 
 if __name__ == "__main__":
-    main("optimizers", bare, LADDER, PRESETS, title="Optimisers", mode="add-one", factors=FACTORS)
+    main("optimizers", bare, LADDER, PRESETS, title="Optimisers", mode="add-one", counted=counted, factors=FACTORS)

@@ -11,7 +11,8 @@ Not run: the table comes with the long run.
 
 from functools import partial
 
-from jaxtricks import models, tasks
+from jaxtricks import models
+from jaxtricks.ablation import cli
 from jaxtricks.ablation.compression import Scheme, Step, main
 from jaxtricks.tricks import bare, compression, thinning
 
@@ -25,30 +26,28 @@ CRITERIA = {
     "filters, random": (thinning.random, "layer"),
 }
 SHARES = (30, 50, 70, 90)
-EPOCHS = 6.0
 
 
 def weights(scope, share):
     """Single weights of small magnitude."""
-    return Scheme([Step(partial(compression.pruned, shares={"conv/kernel": share / 100}, scope=scope), EPOCHS)])
+    return partial(compression.pruned, shares={"conv/kernel": share / 100}, scope=scope)
 
 
 def filters(criterion, scope, share):
     """The filters that the criterion ranks lowest."""
-    step = partial(thinning.thinned, criterion=criterion, share=share / 100, scope=scope)
-    return Scheme([Step(step, EPOCHS)])
+    return partial(thinning.thinned, criterion=criterion, share=share / 100, scope=scope)
 
 
 def rows(dataset):
     model = partial(models.plain, (16, 32, 64))
-    task = tasks.classification(dataset.classes)
-    recipe = bare(task=task, augmented=None, model=model, lr=0.05, batch=32, epochs=EPOCHS)
-    schemes = {"trained on": Scheme([Step(compression.fixed, EPOCHS)])}
-    schemes |= {
+    values = cli.fitted(dataset, lr=0.05, batch=32, epochs=6.0)
+    recipe = bare(task=cli.task_of(dataset), augmented=None, model=model, **values)
+    changes = {"trained on": compression.fixed}
+    changes |= {
         f"weights {share} %, {scope}": weights(scope, share) for scope in ("layer", "global") for share in SHARES
     }
-    schemes |= {f"{name} {share} %": filters(*how, share) for name, how in CRITERIA.items() for share in SHARES}
-    return {"plain": (recipe, schemes)}
+    changes |= {f"{name} {share} %": filters(*how, share) for name, how in CRITERIA.items() for share in SHARES}
+    return {"plain": (recipe, {name: Scheme([Step(change, recipe.epochs)]) for name, change in changes.items()})}
 
 
 if __name__ == "__main__":

@@ -49,6 +49,15 @@ def trick(change, expected=None, paper=None, **options):
     return Trick(partial(change, **options), expected, paper)
 
 
+def counted(steps):
+    """The tricks that count the steps of a run: turns of an eighth of them, an average from three quarters on."""
+    average = partial(optim.swa_decay, start=3 * steps // 4)
+    return {
+        "decay 1e-3, by turns": trick(composing.weight_decay, weight=1e-3, turns=max(1, steps // 8)),
+        "constant rate, SWA": trick(set_fields, None, "arXiv 1803.05407", ema=average, schedule=optim.constant),
+    }
+
+
 PLAIN = {
     "dropout": t.swap(1, "Srivastava et al. 2014", head=r.drawn(layers.dropout, rate=0.2)),
     "DropBlock": t.swap(1, "arXiv 1810.12890", after=r.drawn(layers.drop_block, rate=0.1, block=3)),
@@ -56,7 +65,7 @@ PLAIN = {
     "DisturbLabel": trick(set_fields, 1, "arXiv 1605.00055", mix=partial(augment.label_noise, probability=0.1)),
     "no decay": trick(composing.weight_decay, -1, weight=0.0),
     "decay 1e-3": trick(composing.weight_decay, weight=1e-3),
-    "decay 1e-3, by turns": trick(composing.weight_decay, weight=1e-3, turns=109),
+    "decay 1e-3, by turns": counted(872)["decay 1e-3, by turns"],
     "decoupled decay": trick(composing.weight_decay, None, "arXiv 1711.05101", weight=1e-3, decay=composing.decoupled),
     "L1 penalty": trick(r.penalised, weight=1e-4),
     "max norm 1": trick(r.max_norm, 1, "Srivastava et al. 2014", limit=1.0),
@@ -64,9 +73,7 @@ PLAIN = {
     "EMA": trick(set_fields, ema=0.99),
     "constant rate": trick(set_fields, -1, schedule=optim.constant),
     "constant rate, EMA": trick(set_fields, ema=0.99, schedule=optim.constant),
-    "constant rate, SWA": trick(
-        set_fields, None, "arXiv 1803.05407", ema=partial(optim.swa_decay, start=654), schedule=optim.constant
-    ),
+    "constant rate, SWA": counted(872)["constant rate, SWA"],
 }
 RESIDUAL = {
     "stochastic depth": trick(r.wrapped, 1, "arXiv 1603.09382", how=r.stochastic_depth, rate=0.2),
@@ -79,4 +86,4 @@ PRESETS = {
 }
 
 if __name__ == "__main__":
-    main("regularizers", t.bare, LADDER, PRESETS, title="Regularisers", mode="add-one")
+    main("regularizers", t.bare, LADDER, PRESETS, title="Regularisers", mode="add-one", counted=counted)

@@ -25,19 +25,19 @@ nothing to a network that was trained on them; two of the three scales cut the b
 
 from functools import partial
 
-from jaxtricks import augment, tasks
+from jaxtricks import augment
+from jaxtricks.ablation import cli
 from jaxtricks.ablation import views as v
-from jaxtricks.ablation.cli import network
 from jaxtricks.tricks import augmentation as a
 from jaxtricks.tricks import bare
 
 
 def rows(dataset):
     """The networks, and the ways to test them; sizes are sevenths of the images': 16, 20, 24 and 28 px of 28."""
-    side = dataset.shape[0]
+    side, values = cli.side(dataset), cli.fitted(dataset, lr=0.05, batch=16, epochs=6.0)
     small = round(side * 5 / 7)
-    task, model = tasks.classification(dataset.classes), network("plain_mini", dataset)
-    baseline = bare(task=task, augmented=None, model=model, lr=0.05, batch=16, epochs=6)
+    task, model = cli.task_of(dataset), cli.network("plain_mini", dataset)
+    baseline = bare(task=task, augmented=None, model=model, **values)
     full = a.augmented(
         baseline,
         crop=augment.each(partial(augment.random_pad_crop, padding=1)),
@@ -55,7 +55,7 @@ def rows(dataset):
         f"trained at {side} px": (full, None, views),
         f"trained at {small} px": (reduced, None, sizes),
         f"then tuned at {side} px": (
-            a.fix_resolution(reduced, epochs=1.5, lr=0.01),
+            a.fix_resolution(reduced, epochs=values["epochs"] / 4, lr=0.01),
             f"trained at {small} px",
             {f"{side} px": v.itself},
         ),

@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ FEW = 16  # steps of the baseline in an epoch: with fewer the images are few
 LEAST_STEPS = 8  # in an epoch of few images, so that a row with four times the batch makes two
 LEAST_UPDATES = 128  # in a run on them, so that a warm-up of 5 epochs in 120 has a step at four times the batch
 USUAL = ("cifar10", "cifar100", "mnist", "fashion_mnist")  # sets of TensorFlow Datasets that a file is named by
+TFDS_NAME = re.compile(r"[\w-]+(/[\w.+-]+)?(:[\w.*]+)?", re.ASCII)  # name, name/config, name:version
 TABLE = "from jaxtricks.ablation.cli import Preset, main"  # stands in every module that takes these options
 
 
@@ -29,6 +31,8 @@ class Preset:
       seeds, minutes: as on the command line; one of them at least.
       seeds_on: as on the command line.
       merge: names of rows that are made of several tricks, with these tricks.
+      keep: ``batch`` or ``epochs``, where a row is named by it, so that it does not follow from the number of images.
+      updates: steps of the baseline that its epochs make, at least, where the images are few; see ``fit_to_images``.
       held_out: share of the training set that the learning curves are drawn on.
       sd: standard deviation of the paired differences that the smallest resolvable effect assumes, in the unit of the
         headline (for percent: points).
@@ -44,6 +48,8 @@ class Preset:
     minutes: float | None = None
     seeds_on: str = "map"
     merge: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    keep: tuple[str, ...] = ()
+    updates: int = LEAST_UPDATES
     held_out: float = 0.125
     sd: float = 0.9
     sd_from: str = "the median over the rungs of experiments/results/cifar10-5000, rounded"
@@ -62,7 +68,7 @@ class Options:
     mode: Literal["stack", "add-one", "leave-one-out", "pairwise"] | None = None
     """How the tricks are combined into rows; the experiment's way if it is left out."""
     data: str | None = None
-    """fashion_mini, digits, fake, a TFDS image set, a folder of images, or an .npz file."""
+    """fashion_mini, digits, fake, a TFDS image set, a folder of images (a folder for each class), or an .npz file."""
     model: str | None = None
     """A network by name, such as plain_mini, resnet_mini, resnet20, resnet50."""
     minutes: float | None = None
@@ -90,7 +96,7 @@ class Options:
     save: Path | None = None
     """As --recommend, and the trained network is kept in this folder: python -m jaxtricks predict FOLDER IMAGES..."""
     out: Path | None = None
-    """Folder of cells and report; runs/NAME if it is left out. What is there already is not trained again."""
+    """Folder of cells and report; runs/NAME/DATA if it is left out. What is there already is not trained again."""
     parallel: Literal["jit", "pmap", "shard_map"] = "jit"
     """How a step is spread over the devices."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -146,12 +152,14 @@ def check_path(spec: str) -> None:
       spec: what was typed; ``name``, ``name/config`` and ``name:version`` may be a set of TFDS.
     """
     path = Path(spec).expanduser()
-    if path.exists():
+    if path.is_dir() or (path.exists() and path.suffix == ".npz"):
         return
+    if path.exists():
+        raise UsageError(f"--data is {spec}, a file; allowed: a folder of images (unpack archives), or an .npz file.")
     if path.suffix == ".npz":
         make = f" python -m jaxtricks data {path.stem} {spec} makes it." if path.stem in USUAL else ""
         raise UsageError(f"--data is {spec}: no such file.{make}")
-    if path.is_absolute() or spec.startswith((".", "~")) or spec.endswith("/") or spec.count("/") > 1:
+    if not TFDS_NAME.fullmatch(spec):
         raise UsageError(f"--data is {spec}: no such file or folder.")
 
 
@@ -238,15 +246,36 @@ def fit_to_images(preset: Preset, options: Options, images: int, *, multiple: in
       The preset; where an epoch has fewer than 16 steps, with the batch halved until it has 8, and with as many epochs
       as make 128 steps.
     """
-    if images // preset.batch >= FEW:
-        return preset
-    batch = preset.batch
-    if options.batch is None:
-        while images // batch < LEAST_STEPS and batch % (2 * multiple) == 0:
-            batch //= 2
+    typed = {"batch": options.batch is not None, "epochs": options.epochs is not None}
+    fixed = [*preset.keep, *(name for name in typed if typed[name])]
+    values = {"batch": preset.batch, "epochs": preset.epochs, "updates": preset.updates}
+    batch, epochs = few_images(images, **values, multiple=multiple, fixed=fixed)
     lr = preset.lr * batch / preset.batch if options.lr is None else preset.lr
-    epochs = preset.epochs
-    if options.epochs is None:
-        steps = max(1, images // batch)
-        epochs = max(epochs, -(-LEAST_UPDATES // steps))
     return replace(preset, batch=batch, lr=lr, epochs=epochs)
+
+
+def few_images(
+    images: int,
+    *,
+    batch: int,
+    epochs: float,
+    multiple: int = 1,
+    updates: int = LEAST_UPDATES,
+    fixed: Sequence[str] = (),
+) -> tuple[int, float]:
+    """A smaller batch and more epochs where the images are few; see ``fit_to_images``.
+
+    Args:
+      images: of the training set.
+      batch, epochs: where they are many.
+      multiple: the batch stays a multiple of this.
+      updates: steps that the epochs make, at least.
+      fixed: ``batch`` and ``epochs``, as far as they stay.
+    """
+    if images // batch >= FEW:
+        return batch, epochs
+    while "batch" not in fixed and images // batch < LEAST_STEPS and batch % (2 * multiple) == 0:
+        batch //= 2
+    if "epochs" not in fixed:
+        epochs = max(epochs, -(-updates // max(1, images // batch)))
+    return batch, epochs

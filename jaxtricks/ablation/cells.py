@@ -17,7 +17,7 @@ from jaxtricks._runtime.processes import everywhere, of_first
 from jaxtricks.ablation.provenance import machine
 from jaxtricks.ablation.variants import Variant
 from jaxtricks.archive import read_npz
-from jaxtricks.data import Dataset, identity
+from jaxtricks.data import DataError, Dataset, identity
 from jaxtricks.data._identity import readers
 from jaxtricks.fingerprint import describe, fingerprint, source_digest
 from jaxtricks.train import Guard, Plan, Recipe, Run, Task, build_model, fit
@@ -168,7 +168,7 @@ def run_cells(
     guard: Guard | None = None,
     programs: dict | None = None,
 ) -> None:
-    """Train every cell that is missing; a cell that fails leaves its error, and the others go on.
+    """Train every cell that is missing; a cell that fails leaves its error, and the others go on, but for a DataError.
 
     Seeds that step together fail together. Without its teacher no seed of a row is started. Each row that is to be
     trained is checked by ``tricks.lint`` first; without a log what it says is a Python warning.
@@ -218,6 +218,8 @@ def _run_row(row: Todo, plan: Plan, test: bool, log: tuple[Callable[[dict], None
         try:
             teach = lambda record: say({**record, "part": "teacher"})  # noqa: E731
             teacher = row.cells.teacher(recipe.teacher, plan, teach, test=test, guard=process["guard"])
+        except DataError:
+            raise
         except FAILURES as error:
             fail(error, missing)
             return
@@ -226,6 +228,8 @@ def _run_row(row: Todo, plan: Plan, test: bool, log: tuple[Callable[[dict], None
             options = {"teacher": teacher, "test": test, "log": (say,), "done": keep, **process}
             fit(recipe, row.cells.dataset, seeds=missing, plan=plan, **options)
             return
+        except DataError:  # the other rows have the same images
+            raise
         except FAILURES as error:  # of the seeds that stepped together; those after them are still to be trained
             missing = tuple(seed for seed in missing if seed not in finished)
             failed = plan.groups(missing)[0][1] if missing else ()

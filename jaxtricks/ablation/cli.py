@@ -22,7 +22,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -30,10 +29,10 @@ import jax
 from rich.console import Console
 
 from jaxtricks import ablation, data, train
-from jaxtricks._command import fit_to_images, read
-from jaxtricks.ablation import Cells, Display, Ladder, Setting, common_headline, report, search
+from jaxtricks._command import read
+from jaxtricks.ablation import Cells, Display, Ladder, Setting, output, report, search, sources
 from jaxtricks.ablation.ahead import compile_rows
-from jaxtricks.ablation.budget import MOST, Budget, block_size
+from jaxtricks.ablation.budget import Budget, block_size
 from jaxtricks.ablation.clock import Clock, minutes, process_age
 from jaxtricks.ablation.options import (  # noqa: F401 - a script finds all names here
     NETWORKS,
@@ -41,18 +40,22 @@ from jaxtricks.ablation.options import (  # noqa: F401 - a script finds all name
     Options,
     Preset,
     UsageError,
+    check_recipes,
     check_rows,
     choice,
     choose,
+    fitted,
     network,
     settle,
+    side,
     task_of,
     under,
 )
 from jaxtricks.ablation.planning import smallest_effect, spread_so_far
+from jaxtricks.ablation.preparing import chosen, prepare
 from jaxtricks.ablation.progress import jobs, work
 from jaxtricks.ablation.saved import build_recommendation
-from jaxtricks.tricks import bag
+from jaxtricks.tricks import bag  # noqa: F401
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "jaxtricks" / "xla"
 
@@ -69,12 +72,13 @@ def main(
     task: Callable[[data.Dataset], train.Task] | None = None,
     begin: Callable[[train.Recipe, data.Dataset, data.Dataset], train.Recipe] | None = None,
     also: Callable[[Path], None] | None = None,
+    counted: Callable[[int], Ladder] | None = None,
     factors: tuple[float, ...] = (),
 ) -> None:
-    """Run an ablation from the command line; exit status 2 for what was typed wrong.
+    """Run an ablation from the command line; exit status 2 for what was typed wrong, 1 if no run was finished.
 
     Args:
-      name: of the experiment; its folder is runs/NAME.
+      name: of the experiment; its folder is runs/NAME/DATA.
       baseline: ``(task=, augmented=, model=, lr=, batch=, epochs=) -> Recipe``.
       ladder: the tricks by name, or settings by name, each with tricks of its own.
       presets: by name; ``quick`` is the default.
@@ -85,14 +89,19 @@ def main(
       begin: ``(baseline, data as loaded, data of the experiment) -> baseline``: makes what the rows need before they
         are built, such as weights to start from; or None.
       also: makes what the experiment shows beside the table, into the folder that it gets; or None.
+      counted: ``steps of the baseline -> tricks by name``, which take the place of those of the ladder; or None.
       factors: of each row's own learning rate, which are tried before the rows are compared; none if empty.
     """
     with exit_status(name):
         description = sys.modules["__main__"].__doc__
         options = read(sys.argv[1:], started=" ".join(started()), description=description)
-        parts = {"dataset": dataset, "task": task, "begin": begin, "also": also, "factors": factors}
+        parts = {"dataset": dataset, "task": task, "begin": begin, "also": also, "counted": counted, "factors": factors}
         clock = Clock(age=process_age())
-        run(name, options, baseline, ladder, presets, title=title, mode=mode, clock=clock, **parts)
+        results = run(name, options, baseline, ladder, presets, title=title, mode=mode, clock=clock, **parts)
+    if not any(row["cells"] for row in results["rows"]):
+        errors = dict.fromkeys(cell["error"] for row in results["rows"] for cell in row["failed"])
+        Console(stderr=True).print(f"{name}: every run failed. {' '.join(errors)}", markup=False, soft_wrap=True)
+        sys.exit(1)
 
 
 @contextmanager
@@ -137,73 +146,25 @@ def run(
     task=None,
     begin=None,
     also=None,
+    counted=None,
     factors=(),
     clock: Clock | None = None,
 ):
     """What main does once the command line is read; returns the results."""
     clock = Clock() if clock is None else clock
-    # What was typed is checked before data is read or anything compiles.
-    preset = settle(options, presets)
-    if factors and preset.seeds is not None and preset.seeds > MOST:
-        raise UsageError(f"--seeds is {preset.seeds}; allowed: 1 to {MOST}; the search of the rates has the next.")
-    mode = options.mode or mode
-    chosen = {}
-    if isinstance(next(iter(ladder.values())), Setting):
-        if options.recommend or options.save:
-            raise UsageError("--recommend and --save are for experiments with one setting; allowed: without them.")
-        build_rows = partial(ablation.settings_grid, settings=under(ladder, options), mode=mode)
-    elif options.under:
-        raise UsageError(f"--under is {' '.join(options.under)}; this experiment has one setting only.")
-    else:
-        chosen = choose(ablation.merge(ladder, preset.merge), options.only)
-        build_rows = partial(ablation.variants, ladder=chosen, mode=mode)
+    asked = chosen(options, ladder, presets, mode=mode, factors=factors)
+    out = output.folder_for(name, asked.preset.data, options.out)
     train.initialize_distributed()
     jax.config.update("jax_compilation_cache_dir", str(CACHE))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     console = Console(stderr=True, quiet=jax.process_index() > 0)
     say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
-    try:
-        plan = train.Plan(kind=options.parallel, seeds_on=preset.seeds_on)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-
-    # The data, the baseline, and every recipe built once before anything is trained.
-    loaded = data.load(preset.data, size=options.size)
-    if options.images is not None:
-        loaded = loaded.subset(options.images)
-    source = (loaded if dataset is None else dataset(loaded)).hold_out(preset.held_out)
-    held_out = 0 if source.validation is None else len(source.validation)
-    images = f"{len(source.train):,} + {held_out:,} held out, {len(source.test):,} test images"
-    say(f"{title}: {preset.model} on {preset.data}, {images}")
-    multiple = 1 if preset.seeds_on == "devices" else plan.size
-    usual, preset = preset, fit_to_images(preset, options, len(source.train), multiple=multiple)
-    if preset != usual:
-        of_usual = f"batch {usual.batch} and {usual.epochs:g} epochs"
-        say(f"The images are few: batch {preset.batch} and {preset.epochs:g} epochs instead of {of_usual}.")
-    recipe = replace(
-        baseline(
-            task=task_of(source) if task is None else task(source),
-            augmented=bag.augmentation(source),
-            model=network(preset.model, source),
-            lr=preset.lr,
-            batch=preset.batch,
-            epochs=preset.epochs,
-        ),
-        precision=PRECISIONS[options.precision],
-    )
-    if begin is not None:
-        recipe = begin(recipe, loaded, source)
-    hint = "Use --only to choose the tricks."
-    try:
-        rows = build_rows(recipe)
-        headline = common_headline([(row.name, row.recipe.task) for row in rows])
-    except ValueError as error:
-        raise UsageError(f"{error} {hint}") from error
-    forward = check_rows(rows, source, plan, hint=hint)
-    costs = {row.name: work(row.recipe, row.dataset(source), cost=forward[row.name]) for row in rows}
+    parts = {"title": title, "dataset": dataset, "task": task, "begin": begin, "counted": counted, "say": say}
+    ready = prepare(asked, options, baseline, **parts)
+    preset, plan, source, recipe, rows = ready.preset, ready.plan, ready.source, ready.recipe, ready.rows
+    costs = {row.name: work(row.recipe, row.dataset(source), cost=ready.forward[row.name]) for row in rows}
 
     # The folder, and what is going to be done in it.
-    out = options.out if options.out is not None else Path("runs") / name
     try:
         if options.save is not None:
             options.save.mkdir(parents=True, exist_ok=True)  # not after an hour of training
@@ -215,6 +176,8 @@ def run(
         cells = Cells(out, source)
     except OSError as error:
         raise UsageError(f"--out is {out}; allowed: a folder that can be made and written to. {error}") from error
+    if cells.todo(rows, range(2)):
+        sources.check_images(source, say=say)
     if also is not None and jax.process_index() == 0:
         also(cells.folder.parent)
     device = f"{plan.size} x {jax.devices()[0].device_kind}"
@@ -240,19 +203,20 @@ def run(
     )
     seeds, programs = budget.first(), {}
     spread = spread_so_far(rows, cells, seeds, assumed=preset.sd, source=preset.sd_from)
-    words = {"title": title, "command": shlex.join([*started(), *sys.argv[1:]]), "mode": mode, "margin": options.margin}
-    parts = {"spread": spread, "model": preset.model, "budget": budget, "clock": clock, "costs": forward}
+    words = {"title": title, "command": shlex.join([*started(), *sys.argv[1:]]), "mode": ready.mode}
+    words |= {"margin": options.margin}
+    parts = {"spread": spread, "model": preset.model, "budget": budget, "clock": clock, "costs": ready.forward}
     results = partial(_results, rows, cells, **parts, **words)
     planned = (
         f"{len(seeds)} seeds" if preset.minutes is None else f"{preset.minutes:g} min, {len(seeds)} seeds at least"
     )
     kept = sum(len(seeds) - len(cells.of(row).missing(row.recipe, seeds)) for row in rows)
     say(planned + (f"; {kept} cells are there already, in {cells.folder}." if kept else "."))
-    effect = headline.difference(f"{smallest_effect(rows, len(seeds), spread['value']):.1f}")
-    differ = headline.difference(f"{spread['value']:.2g}")
+    effect = ready.headline.difference(f"{smallest_effect(rows, len(seeds), spread['value']):.1f}")
+    differ = ready.headline.difference(f"{spread['value']:.2g}")
     say(f"Smallest effect that {len(seeds)} seeds resolve (80 % power): {effect},")
     say(f"if paired differences spread by {differ} ({spread['from']}).")
-    with Display([], len(rows), clock=clock, headline=headline, console=console, budget=budget) as display:
+    with Display([], len(rows), clock=clock, headline=ready.headline, console=console, budget=budget) as display:
         try:
             while seeds:
                 missing, said = cells.todo(rows, seeds), (display.log, *logs)
@@ -276,12 +240,13 @@ def run(
     out = results(range(budget.seeds))
     if jax.process_index() == 0:
         report.write(out, cells.folder.parent)
+        output.claim(cells.folder.parent, name, preset.data)
         Console().print(report.table(out))
         say(f"{budget.seeds} seeds: {budget.stopped}. Report: {cells.folder.parent / 'report.html'}")
         spent = ", ".join(f"{part} {minutes(seconds)}" for part, seconds in clock.spent().items())
         say(f"{minutes(clock.elapsed)}: {spent}.")
     if options.recommend or options.save:
-        build_recommendation(recipe, chosen, cells, out, log=logs, say=say, save=options.save, **training)
+        build_recommendation(recipe, ready.chosen, cells, out, log=logs, say=say, save=options.save, **training)
     return out
 
 

@@ -22,8 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from jaxtricks import ablation, analysis, compress, data, train
-from jaxtricks.ablation import cli, views
+from jaxtricks import ablation, analysis, compress, train
+from jaxtricks.ablation import cli, output, sources, views
 from jaxtricks.ablation.statistics import paired
 from jaxtricks.data import Dataset
 from jaxtricks.keys import named
@@ -65,25 +65,17 @@ class Scheme:
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(sources.Images):
     """Trains every network with several paired seeds, makes it smaller in every way, and prints a table."""
 
-    data: str = "fashion_mini"
-    """fashion_mini, digits, fake, a TFDS image set of one size, or an .npz file."""
-    seeds: int = 4
-    """Number of paired seeds, 1 or more."""
     epochs: float | None = None
     """Passes over the training set before anything is made smaller; the experiment's if it is left out."""
-    images: int | None = None
-    """Train on this many images only, the same share of each class."""
     only: tuple[str, ...] = field(default_factory=tuple)
     """Names of the schemes; all of them if it is left out. The first one of the table always runs."""
     networks: tuple[str, ...] = field(default_factory=tuple)
     """Names of the networks; all of them if it is left out."""
     on: Literal["test", "held out"] = "test"
     """The images that accuracies are of: choose values on a tenth of the training set that is held out."""
-    out: Path | None = None
-    """Folder of the table and the files; runs/NAME if it is left out."""
 
 
 @dataclass(frozen=True)
@@ -261,28 +253,13 @@ def run(name: str, rows: Callable, options: Options) -> str:
     for option, value in {"seeds": options.seeds, "images": options.images or 1, "epochs": options.epochs or 1}.items():
         if not 0 < value < float("inf"):
             raise cli.UsageError(f"--{option} is {value}; allowed: greater than 0.")
-    dataset = data.load(options.data)
-    if options.images is not None:
-        dataset = dataset.subset(options.images)
-    if not dataset.train.resident:
-        raise cli.UsageError(f"--data is {options.data}, which is decoded as it is read; allowed: images in memory.")
-    if options.on == "held out":
-        held = dataset.hold_out(0.1)
-        dataset = replace(held, test=held.validation, validation=None)
-    networks = rows(dataset)
-    for scheme in options.only:
-        cli.choice("--only", scheme, {name: None for _, schemes in networks.values() for name in schemes})
-    for network in options.networks:
-        cli.choice("--networks", network, networks)
-    folder = options.out if options.out is not None else Path("runs") / name
+    folder = output.folder_for(name, options.data, options.out)
+    dataset, networks = prepare(rows, options)
     folder.mkdir(parents=True, exist_ok=True)
-    text = f"{options.seeds} paired seeds, {options.data}, accuracies of {options.on} images, "
+    text = f"{options.seeds} paired seeds, {dataset.name}, accuracies of {options.on} images, "
     text += f"{ablation.machine()['cpu']}\n"
     results = {}
     for network, (recipe, schemes) in networks.items():
-        if options.networks and network not in options.networks:
-            continue
-        recipe = recipe if options.epochs is None else replace(recipe, epochs=options.epochs)
         first, *_ = schemes
         chosen = {k: v for k, v in schemes.items() if not options.only or k == first or k in options.only}
         (folder / network).mkdir(exist_ok=True)
@@ -294,7 +271,27 @@ def run(name: str, rows: Callable, options: Options) -> str:
         text += f"\n{network}: {plain:,} bytes in float32\n{table(cells, plain=plain)}\n"
         plain_values = lambda cell: cell if isinstance(cell, str) else vars(cell)  # noqa: E731
         results[network] = {scheme: list(map(plain_values, row)) for scheme, row in cells.items()}
-        (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    sys.stdout.write(text)
-    (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+        output.write_text(folder / "results.json", json.dumps(results, indent=1) + "\n")
+    output.write_table(folder, name, options.data, text)
     return text
+
+
+def prepare(rows: Callable, options: Options) -> tuple[Dataset, dict[str, tuple[Recipe, Mapping[str, Scheme]]]]:
+    """The data and the networks that were asked for, built and checked; nothing is trained."""
+    dataset = options.load()
+    if options.on == "held out":
+        held = dataset.hold_out(0.1)
+        dataset = replace(held, test=held.validation, validation=None)
+    networks = rows(dataset)
+    for scheme in options.only:
+        cli.choice("--only", scheme, {name: None for _, schemes in networks.values() for name in schemes})
+    for network in options.networks:
+        cli.choice("--networks", network, networks)
+    longer = {} if options.epochs is None else {"epochs": options.epochs}
+    asked = {
+        network: (replace(recipe, **longer), schemes)
+        for network, (recipe, schemes) in networks.items()
+        if not options.networks or network in options.networks
+    }
+    cli.check_recipes({network: recipe for network, (recipe, _) in asked.items()}, dataset)
+    return dataset, asked

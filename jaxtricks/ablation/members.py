@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +16,7 @@ import numpy as np
 import tyro
 
 from jaxtricks import ablation, data, ensembles, optim, train
-from jaxtricks.ablation import cli, statistics
+from jaxtricks.ablation import cli, output, sources, statistics
 from jaxtricks.data import Dataset, Split
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import warm_up
@@ -46,19 +45,13 @@ Way = Callable[[Predictions, Predictions], Any]  # (held-out, test) -> probabili
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(sources.Images):
     """Trains the members of every group with several paired seeds, and prints what ways to combine them measure."""
 
-    data: str = "fashion_mini"
-    """fashion_mini, digits, fake, a TFDS image set of one size, or an .npz file."""
     seeds: int = 3
     """Number of paired seeds, 1 or more."""
-    epochs: float = 8
-    """Of one network, more than 0."""
-    images: int | None = None
-    """Train on this many images only, the same share of each class."""
-    out: Path | None = None
-    """Folder of the table, NAME.txt; runs/NAME if it is left out."""
+    epochs: float | None = None
+    """Of one network, more than 0; 8 if it is left out, and more where the images are few."""
 
 
 # --- groups: (recipe, dataset, seed) -> [(recipe, variables), ...] ----------------------------------------------------
@@ -281,20 +274,26 @@ def main(name: str, baseline: Callable, model: str, groups, ways, *, dataset: Ca
 
 def run(name: str, options: Options, baseline, model: str, groups, ways, *, dataset=None) -> str:
     """What main does once the command line is read; returns the text."""
-    for option, value in {"seeds": options.seeds, "epochs": options.epochs, "images": options.images or 1}.items():
+    for option, value in {"seeds": options.seeds, "epochs": options.epochs or 1, "images": options.images or 1}.items():
         if value <= 0:
             raise cli.UsageError(f"--{option} is {value}; allowed: greater than 0.")
     jax.config.update("jax_compilation_cache_dir", str(cli.CACHE))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-    loaded = data.load(options.data)
-    source = (loaded if options.images is None else loaded.subset(options.images)).hold_out(HELD_OUT)
-    source = source if dataset is None else dataset(source)
-    parts = {"augmented": cli.bag.augmentation(source), "model": cli.network(model, source), "lr": 0.05, "batch": 16}
-    recipe = baseline(task=cli.task_of(source), epochs=options.epochs, **parts)
-    text = f"{options.seeds} paired seeds, {source.name}, {options.epochs:g} epochs, {ablation.machine()['cpu']}\n\n"
+    folder = output.folder_for(name, options.data, options.out)
+    source, recipe = prepare(options, baseline, model, dataset)
+    text = f"{options.seeds} paired seeds, {source.name}, {recipe.epochs:g} epochs, {ablation.machine()['cpu']}\n\n"
     text += table(measure(recipe, source, groups, ways, range(options.seeds)), groups, ways) + "\n"
-    sys.stdout.write(text)
-    folder = options.out if options.out is not None else Path("runs") / name
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+    output.write_table(folder, name, options.data, text)
     return text
+
+
+def prepare(options: Options, baseline: Callable, model: str, dataset: Callable | None) -> tuple[Dataset, Recipe]:
+    """The data and the recipe of a member, built and checked; nothing is trained."""
+    source = options.load().hold_out(HELD_OUT)
+    source = source if dataset is None else dataset(source)
+    values = cli.fitted(source, lr=0.05, batch=16, epochs=8.0)
+    values |= {} if options.epochs is None else {"epochs": options.epochs}
+    parts = {"augmented": cli.bag.augmentation(source), "model": cli.network(model, source)}
+    recipe = baseline(task=cli.task_of(source), **parts, **values)
+    cli.check_recipes({"a member": recipe}, source)
+    return source, recipe

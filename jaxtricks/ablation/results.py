@@ -116,6 +116,8 @@ def gather(
             "validation": len(dataset.validation or ()),
             "test": len(dataset.test),
             "classes": dataset.classes,
+            "class_names": dataset.class_names and list(dataset.class_names),
+            "notes": list(dataset.notes),
             "shape": list(dataset.shape),
         },
         "headline": headline.plain(),

@@ -7,15 +7,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from jaxtricks import ablation, augment, data, preprocess, train
-from jaxtricks.ablation import cli, statistics
+from jaxtricks import ablation, augment, preprocess, train
+from jaxtricks.ablation import cli, output, sources, statistics
 from jaxtricks.ablation.headline import Headline, headline_of_task
 from jaxtricks.data import Dataset
 from jaxtricks.train import Recipe, Run
@@ -24,17 +23,8 @@ Rows = Mapping[str, tuple[Recipe, str | None, Mapping[str, Callable]]]
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(sources.Images):
     """Trains every network with several paired seeds, and prints what each way to test it measures."""
-
-    data: str = "fashion_mini"
-    """fashion_mini, digits, fake, a TFDS image set of one size, or an .npz file."""
-    seeds: int = 4
-    """Number of paired seeds, 1 or more."""
-    images: int | None = None
-    """Train on this many images only, the same share of each class."""
-    out: Path | None = None
-    """Folder of the table, NAME.txt; runs/NAME if it is left out."""
 
 
 def itself(image):
@@ -138,17 +128,18 @@ def run(name: str, rows: Callable[[Dataset], Rows], options: Options) -> str:
         if value < 1:
             raise cli.UsageError(f"--{option} is {value}; allowed: 1 or more.")
     train.initialize_distributed()
-    dataset = data.load(options.data)
-    if options.images is not None:
-        dataset = dataset.subset(options.images)
-    if not dataset.train.resident:
-        raise cli.UsageError(f"--data is {options.data}, which is decoded as it is read; allowed: images in memory.")
-    networks = rows(dataset)
+    folder = output.folder_for(name, options.data, options.out)
+    dataset, networks = prepare(rows, options)
     first, *_ = (recipe for recipe, _, _ in networks.values())
-    text = f"{options.seeds} paired seeds, {options.data}, {ablation.machine()['cpu']}\n\n"
+    text = f"{options.seeds} paired seeds, {dataset.name}, {ablation.machine()['cpu']}\n\n"
     text += table(measure(networks, dataset, range(options.seeds)), headline_of_task(first.task)) + "\n"
-    sys.stdout.write(text)
-    folder = options.out if options.out is not None else Path("runs") / name
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+    output.write_table(folder, name, options.data, text)
     return text
+
+
+def prepare(rows: Callable[[Dataset], Rows], options: Options) -> tuple[Dataset, Rows]:
+    """The data and the networks, built and checked; nothing is trained."""
+    dataset = options.load()
+    networks = rows(dataset)
+    cli.check_recipes({name: recipe for name, (recipe, _, _) in networks.items()}, dataset)
+    return dataset, networks

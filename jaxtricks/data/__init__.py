@@ -3,15 +3,17 @@
 from jaxtricks.data._ahead import FeedError
 from jaxtricks.data._archive import read_npz
 from jaxtricks.data._batches import batch_composition, bounded_batches, deferred
-from jaxtricks.data._columns import Column, DataError, Records, Split
+from jaxtricks.data._columns import Column, DataError, DataWarning, Records, Split
 from jaxtricks.data._dataset import Dataset, class_counts, from_arrays, from_columns
 from jaxtricks.data._feed import Feed
+from jaxtricks.data._files import printable
+from jaxtricks.data._folder import folder
 from jaxtricks.data._identity import identity
 from jaxtricks.data._long_tail import long_tail, long_tail_counts
 from jaxtricks.data._nearest import nearest_source
 from jaxtricks.data._order import Sampler, epoch_order, epoch_permutation, epoch_rows, steps_per_epoch
 from jaxtricks.data._prepared import tfds_set
-from jaxtricks.data._rows import padded, readable
+from jaxtricks.data._rows import CORRUPT_SHARE, check_readable, decoded, padded, readable
 from jaxtricks.data._sampling import (
     class_balanced,
     label_shuffle,
@@ -21,11 +23,14 @@ from jaxtricks.data._sampling import (
     square_root,
 )
 from jaxtricks.data._shapes import shapes
-from jaxtricks.data._sources import digits, fake, fashion_mini, folder, load, npz
+from jaxtricks.data._sources import EMBEDDED, digits, fake, fashion_mini, load, npz
 
 __all__ = [
+    "CORRUPT_SHARE",
+    "EMBEDDED",
     "Column",
     "DataError",
+    "DataWarning",
     "Dataset",
     "Feed",
     "FeedError",
@@ -34,8 +39,10 @@ __all__ = [
     "Split",
     "batch_composition",
     "bounded_batches",
+    "check_readable",
     "class_balanced",
     "class_counts",
+    "decoded",
     "deferred",
     "digits",
     "epoch_order",
@@ -55,6 +62,7 @@ __all__ = [
     "npz",
     "over_sample",
     "padded",
+    "printable",
     "progressive",
     "read_npz",
     "readable",

@@ -11,6 +11,10 @@ class DataError(ValueError):
     """Data that cannot be used; the message names the file, array or record, and what is allowed."""
 
 
+class DataWarning(UserWarning):
+    """Files or records that are left out; the message counts and names them."""
+
+
 @runtime_checkable
 class Records(Protocol):
     """Rows that are decoded when they are read, all to one shape: images of files, masks.

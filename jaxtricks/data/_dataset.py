@@ -18,6 +18,8 @@ class Dataset:
       classes: their number, or None where rows have none.
       shape: ``(H, W, C)`` of every image.
       validation: held out of the training set by ``hold_out``, or None.
+      class_names: of the classes, in the order of the labels, or None where nobody named them.
+      notes: sentences for the user, on what reading the data left out or decided.
     """
 
     name: str
@@ -26,12 +28,18 @@ class Dataset:
     classes: int | None
     shape: tuple[int, int, int]
     validation: Split | None = None
+    class_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if self.class_names is not None and len(self.class_names) != self.classes:
+            raise DataError(f"class_names is {self.class_names}; allowed: one for each of {self.classes} classes.")
 
     def hold_out(self, share: float, *, by: str | None = "label") -> "Dataset":
         """Move a share of the training set into ``validation``: the same rows, whatever the seed.
 
         Args:
-          share: greater than 0, less than 1.
+          share: greater than 0, less than 1; of each class it is rounded to images, one at least.
           by: an integer column ``[N]``; the share is taken of the rows of each of its values. Where there is no such
             column, or None is given, it is taken of all rows together.
 
@@ -43,16 +51,20 @@ class Dataset:
         """
         if not 0 < share < 1:
             raise ValueError(f"share is {share!r}; allowed: greater than 0, less than 1.")
-        held = []
-        for value, rows in _strata(self.train, by).items():
-            count = round(len(rows) * share)
-            if not 0 < count < len(rows):
-                group = f"class {value} has" if value is not None else "there are"
-                raise DataError(f"{self.name}: {group} {len(rows)} training images, too few to hold out {share:g}.")
-            held.append(np.random.default_rng(_draw(7, value)).permutation(rows)[:count])
-        held = np.sort(np.concatenate(held))
+        strata = _strata(self.train, by)
+        for value, rows in strata.items():
+            if len(rows) < 2 or round(len(rows) * share) == len(rows):
+                group = "there are" if value is None else f"{self._class(value) if by == 'label' else value} has"
+                raise DataError(
+                    f"{self.name}: {group} {len(rows)} training images, too few to hold out {share:g} of them; "
+                    "allowed: 2 or more. Add some, or leave that class out."
+                )
+        held = stratified(strata, share, seed=7)
         kept = np.setdiff1d(np.arange(len(self.train)), held)
         return replace(self, train=self.train.take(kept), validation=self.train.take(held))
+
+    def _class(self, value: int) -> str:
+        return f"class {value}" if self.class_names is None else f"class {self.class_names[value]!r}"
 
     def subset(self, images: int, *, by: str | None = "label") -> "Dataset":
         """Keep this many training rows, the same share of each class: the same rows, whatever the seed.
@@ -88,6 +100,24 @@ class Dataset:
         if not minimum <= images <= len(rows):
             raise DataError(f"images is {images}; allowed: {minimum} to {len(rows)} for {self.name}.")
         return replace(self, train=self.train.take(np.sort(rows[:images])))
+
+
+def stratified(strata: Mapping[int | None, np.ndarray], share: float, *, seed: int) -> np.ndarray:
+    """A share of the rows of each stratum, rounded, one at least: the same ones whenever it is asked for.
+
+    Args:
+      strata: value to rows.
+      share: greater than 0, less than 1.
+      seed: of the draws.
+
+    Returns:
+      The rows, rising.
+    """
+    parts = [
+        np.random.default_rng(_draw(seed, value)).permutation(rows)[: max(1, round(len(rows) * share))]
+        for value, rows in strata.items()
+    ]
+    return np.sort(np.concatenate(parts))
 
 
 def _strata(split: Split, by: str | None) -> dict[int | None, np.ndarray]:
@@ -133,14 +163,15 @@ def from_arrays(name: str, x_train, y_train, x_test, y_test, *, classes: int | N
             )
         if not len(labels):
             raise DataError(f"{name}: the {part} split is empty; allowed: one image or more.")
-        splits[part] = images, labels.astype(np.int64)
+        splits[part] = images, labels
     y_train = splits["train"][1]
-    highest = int(y_train.max())
-    if classes is None and highest >= len(y_train):  # some class has no row: ids, say, which are no classes
+    present, highest = np.unique(y_train), int(y_train.max())
+    if classes is None and highest >= 2 * len(present):  # ids, say, which are no classes
         raise DataError(
-            f"{name}: y_train is {int(y_train.min())} to {highest} in {len(np.unique(y_train))} classes; "
-            "allowed: 0 to C - 1."
+            f"{name}: y_train is {int(present[0])} to {highest} in {len(present)} classes; allowed: 0 to C - 1."
         )
+    if classes is None and highest == 0:
+        raise DataError(f"{name}: all labels are 0, one class; allowed: two or more.")
     classes = highest + 1 if classes is None else classes
     for part, (_, labels) in splits.items():
         wrong = np.flatnonzero((labels < 0) | (labels >= classes))
@@ -148,7 +179,7 @@ def from_arrays(name: str, x_train, y_train, x_test, y_test, *, classes: int | N
             raise DataError(
                 f"{name}: y_{part}[{wrong[0]}] is {labels[wrong[0]]} ({wrong.size} such); allowed: 0 to {classes - 1}."
             )
-    empty = np.flatnonzero(np.bincount(y_train, minlength=classes) == 0)
+    empty = np.flatnonzero(np.bincount(y_train.astype(np.int64), minlength=classes) == 0)
     if empty.size:
         raise DataError(f"{name}: class {empty[0]} has no training image ({empty.size} such); allowed: one or more.")
     train, test = ({"image": x, "label": y.astype(np.int32)} for x, y in splits.values())

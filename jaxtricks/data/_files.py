@@ -1,10 +1,12 @@
 """Images decoded as they are read, whatever their mode and however damaged, and the two views of one of any size."""
 
+import functools
+import os
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from jaxtricks.data._columns import DataError
@@ -12,7 +14,25 @@ from jaxtricks.data._identity import files_identity
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM", "GIF", "TIFF")
 PIXELS = 89_478_485  # PIL's default for a warning; decoded to RGB, a quarter of a GiB
-PILLOW_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".gif", ".tif", ".tiff"}
+KINDS = "JPEG, PNG, BMP, WebP, PPM, GIF and TIFF"
+
+
+@functools.cache
+def suffixes() -> frozenset[str]:
+    """The endings of files that are taken for images, in small letters: PIL's for the formats that are read."""
+    return frozenset(ending for ending, kind in Image.registered_extensions().items() if kind in FORMATS)
+
+
+def printable(path: str | os.PathLike) -> str:
+    """A path or name as text that any file and any terminal takes; bytes that are not UTF-8 become a mark.
+
+    Args:
+      path: as the system gives it.
+
+    Returns:
+      Text of Unicode characters.
+    """
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def centre_view(image: Image.Image, size: int) -> np.ndarray:
@@ -28,9 +48,12 @@ def centre_view(image: Image.Image, size: int) -> np.ndarray:
     short = round(size * 8 / 7)
     width, height = image.size
     scale = short / min(width, height)
-    image = image.resize((max(size, round(width * scale)), max(size, round(height * scale))), Image.Resampling.BILINEAR)
-    left, top = round((image.width - size) / 2), round((image.height - size) / 2)
-    return as_array(image.crop((left, top, left + size, top + size)))
+    scaled = max(size, round(width * scale)), max(size, round(height * scale))
+    left, top = round((scaled[0] - size) / 2), round((scaled[1] - size) / 2)
+    across, down = width / scaled[0], height / scaled[1]
+    box = (left * across, top * down, min(width, (left + size) * across), min(height, (top + size) * down))
+    # only what is cut out is scaled: all of an image of 60,000 x 1 pixels would take gigabytes
+    return as_array(image.resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=None))
 
 
 def random_view(image: Image.Image, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -93,17 +116,19 @@ def view(image: Image.Image, size: int, *, index: int, seed: int, epoch: int, tr
     return centre_view(image, size)
 
 
-def decode(file: Path | BytesIO, *, channels: int = 3, pixels: int = PIXELS) -> Image.Image:
+def decode(file: Path | BytesIO, *, channels: int = 3, pixels: int = PIXELS, upright: bool = True) -> Image.Image:
     """An image whatever its mode: grey, palette, CMYK, transparent and 16-bit grey ones are converted.
 
     Transparency is dropped. Damage is found where the format tells it: anything cut off, and any changed bit of a PNG,
     whose chunks have checksums. A changed bit in the pixels of a JPEG, WebP, GIF, BMP, TIFF or PPM is other pixels and
-    nothing else. The name of a file plays no part; formats that PIL would hand to other programs are not opened.
+    nothing else. The name of a file plays no part; formats that PIL would hand to other programs are not opened. A PNG
+    with more text than PIL reads is read without it.
 
     Args:
       file: a path, or the bytes.
       channels: 3 for RGB, 1 for grey.
       pixels: greatest height times width; PIL's own limit, twice ``PIL.Image.MAX_IMAGE_PIXELS``, holds as well.
+      upright: whether it is turned as its EXIF orientation says; one that cannot be read counts as none.
 
     Returns:
       The image, in mode RGB or L.
@@ -122,12 +147,12 @@ def decode(file: Path | BytesIO, *, channels: int = 3, pixels: int = PIXELS) -> 
             if isinstance(image, TiffImageFile) and image.tag_v2.get(322, 0) * image.tag_v2.get(323, 0) > pixels:
                 raise DataError(f"its tiles have more than {pixels:,} pixels")
             if image.format != "PNG":
-                return _converted(image, channels)
+                return _converted(_turned(image) if upright else image, channels)
             image.verify()
         if isinstance(file, BytesIO):
             file.seek(0)
         with Image.open(file, formats=FORMATS) as image:  # what was verified cannot be read any more
-            return _converted(image, channels)
+            return _converted(_turned(image) if upright else image, channels)
     except (DataError, MemoryError):
         raise
     except UnidentifiedImageError as error:
@@ -135,7 +160,31 @@ def decode(file: Path | BytesIO, *, channels: int = 3, pixels: int = PIXELS) -> 
     except Exception as error:  # whatever a decoder raises on damaged bytes
         if isinstance(error, OSError) and error.errno is not None:
             raise
+        if "MAX_TEXT" in str(error):  # PIL's limits for the text of a PNG
+            raw = file.read_bytes() if isinstance(file, Path) else file.getvalue()
+            if len(short := _without_text(raw)) < len(raw):
+                return decode(BytesIO(short), channels=channels, pixels=pixels, upright=upright)
         raise DataError(str(error) or type(error).__name__) from error
+
+
+def _without_text(raw: bytes) -> bytes:
+    """A PNG without its chunks of text; each chunk has 4 bytes of length, 4 of name, its content, 4 of checksum."""
+    parts, at = [raw[:8]], 8
+    while at < len(raw):
+        end = at + 12 + int.from_bytes(raw[at : at + 4], "big")
+        if raw[at + 4 : at + 8] not in (b"tEXt", b"zTXt", b"iTXt"):
+            parts.append(raw[at:end])
+        at = end
+    return b"".join(parts)
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    """Upright, as the EXIF orientation says."""
+    image.load()  # what is wrong with the pixels is raised here
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # whatever PIL raises on damaged EXIF, of which the pixels know nothing
+        return image
 
 
 def _converted(image: Image.Image, channels: int) -> Image.Image:
@@ -172,6 +221,6 @@ class ImageFiles:
             try:
                 image = decode(self.files[i], pixels=self.pixels)
             except DataError as error:
-                raise DataError(f"{self.files[i]} cannot be read as an image: {error}.") from error
+                raise DataError(f"{printable(self.files[i])} cannot be read as an image: {error}.") from error
             out[row] = view(image, self.size, index=int(i), seed=seed, epoch=epoch, train=train)
         return out

@@ -52,7 +52,7 @@ def long_tail(dataset: Dataset, *, factor: float) -> Dataset:
       The dataset with fewer training images.
 
     Raises:
-      DataError: if the dataset has no classes, or their labels are not in memory.
+      DataError: if the dataset has no classes, their labels are not in memory, or a class has too few images.
       ValueError: if the factor is out of range.
 
     Reference:
@@ -62,6 +62,9 @@ def long_tail(dataset: Dataset, *, factor: float) -> Dataset:
     if dataset.classes is None or not isinstance(labels, np.ndarray):
         raise DataError(f"{dataset.name}: there are no classes in memory; allowed: a column 'label', an array.")
     before = class_counts(labels, dataset.classes)
+    if before.min() < factor:
+        few = f"{before.min()} training images in the smallest class, too few for a long tail by {factor:g}"
+        raise DataError(f"{dataset.name}: {few}; allowed: {factor:g} or more.")
     counts = long_tail_counts(int(before.min()), dataset.classes, factor=factor)
     kept = [
         np.random.default_rng((13, c)).permutation(np.flatnonzero(labels == c))[:count]

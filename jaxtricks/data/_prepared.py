@@ -10,13 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from jaxtricks.data._columns import DataError, Split
+from jaxtricks.data._columns import DataError, DataWarning, Split
 from jaxtricks.data._dataset import Dataset, from_arrays
 from jaxtricks.data._files import PIXELS, as_array, decode, view
 from jaxtricks.data._identity import files_identity
-from jaxtricks.data._rows import CORRUPT_SHARE, check_corrupt, say_rows
-
-RESIDENT_LIMIT = 2**30  # bytes of decoded images beyond which a source is streamed instead of held in memory
+from jaxtricks.data._rows import CORRUPT_SHARE, RESIDENT_LIMIT, check_corrupt, say_rows
 
 
 class TfdsRecords:
@@ -60,7 +58,7 @@ class TfdsRecords:
         for row, i in enumerate(index):
             record = self._record(int(i))
             try:
-                image = decode(BytesIO(record["image"]), channels=self.shape[-1], pixels=self.pixels)
+                image = decode(BytesIO(record["image"]), channels=self.shape[-1], pixels=self.pixels, upright=False)
                 if self.fixed and (image.height, image.width) != self.shape[1:3]:
                     raise DataError(f"it has {image.width} x {image.height} pixels; allowed: {self.shape[1:3]}")
             except DataError as error:
@@ -131,7 +129,7 @@ def tfds_set(spec: str, *, size: int, data_dir: str | None = None) -> Dataset:
     shape = features["image"].shape
     if features["image"].np_dtype != np.uint8 or shape[-1] not in (1, 3):
         raise DataError(f"{spec} has images of {features['image'].np_dtype} {shape}; allowed: uint8, 1 or 3 channels.")
-    splits = []
+    splits, notes = [], []
     for part, source in parts.items():
         records = TfdsRecords(source, shape, size)
         labels, unreadable = records.labels()
@@ -144,10 +142,13 @@ def tfds_set(spec: str, *, size: int, data_dir: str | None = None) -> Dataset:
         split = Split({"image": images, "label": labels})
         if unreadable:  # not even their labels are known
             left_out = f"{spec}, {part}: {say_rows(list(unreadable))} of {len(labels)} cannot be read and are left out."
-            warnings.warn(left_out, stacklevel=2)
+            warnings.warn(left_out, DataWarning, stacklevel=2)
+            notes.append(left_out)
             split = split.take(np.setdiff1d(np.arange(len(labels)), list(unreadable)))
         splits += [split["image"], split["label"]]
-    return from_arrays(spec, *splits, classes=features["label"].num_classes)
+    label = features["label"]
+    dataset = from_arrays(spec, *splits, classes=label.num_classes)
+    return dataclasses.replace(dataset, class_names=tuple(label.names), notes=tuple(notes))
 
 
 def _check_description(path: Path) -> None:

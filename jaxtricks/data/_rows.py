@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from jaxtricks.data._ahead import FeedError, read_ahead
-from jaxtricks.data._columns import DataError, Split
+from jaxtricks.data._columns import DataError, Split, dtype_of
 
 NAMED = 10  # records that a message names; it counts the others
 CORRUPT_SHARE = 0.01  # of a split
+RESIDENT_LIMIT = 2**30  # bytes of decoded images beyond which a source is streamed instead of held in memory
 CHUNK = 64  # rows that a thread reads at a time for a fit
 
 
@@ -204,14 +205,70 @@ def readable(
     if isinstance(source, np.ndarray):
         return source[rows]
     split = Split({column: source})
-    chunks = [rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK)]
     values, corrupt = [], {}
-    say = lambda number: say_rows(chunks[number])  # noqa: E731
-    read = lambda number: read_singly(split, chunks[number])  # noqa: E731
-    for good, unreadable in read_ahead(read, 0, len(chunks), workers=workers, ahead=4, timeout=timeout, say=say):
+    for good, unreadable in _chunks(split, rows, workers=workers, timeout=timeout):
         values += good
         corrupt |= unreadable
         check_corrupt(corrupt, corrupt_share, len(split))
     if not values:
         raise DataError(f"none of {len(rows)} records can be read; allowed: one or more readable ones.")
     return stacked(values)[column]
+
+
+def check_readable(
+    split: Split, *, corrupt_share: float = 0.0, workers: int = 4, timeout: float = 300.0
+) -> dict[int, str]:
+    """Read every row of a split once, so that what cannot be read is known before anything is trained.
+
+    Args:
+      split: any; of one in memory nothing is to be read.
+      corrupt_share: part of it that may be unreadable, 0 to less than 1.
+      workers: threads that decode.
+      timeout: as in readable.
+
+    Returns:
+      The rows that cannot be read, row to reason.
+
+    Raises:
+      DataError: if they are more than that share; it names them.
+      FeedError: as readable.
+    """
+    corrupt: dict[int, str] = {}
+    if not split.resident:
+        for _, unreadable in _chunks(split, np.arange(len(split)), workers=workers, timeout=timeout):
+            corrupt |= unreadable
+    check_corrupt(corrupt, corrupt_share, len(split))
+    return corrupt
+
+
+def decoded(split: Split, *, limit: int = RESIDENT_LIMIT) -> Split:
+    """A split with all its columns in memory, as an evaluation sees them: for what needs all images at once.
+
+    Args:
+      split: any.
+      limit: bytes that the columns may take.
+
+    Returns:
+      A split of arrays.
+
+    Raises:
+      DataError: if the columns take more, or records are unreadable; it names them.
+    """
+    if split.resident:
+        return split
+    sizes = {name: int(np.prod(column.shape)) * dtype_of(column).itemsize for name, column in split.columns.items()}
+    if sum(sizes.values()) > limit:
+        shapes = ", ".join(f"{name} {list(split[name].shape)}" for name in sizes)
+        take = f"{shapes} take {sum(sizes.values()) / 2**30:.1f} GiB in memory"
+        raise DataError(f"{take}; allowed: {limit / 2**30:g} GiB: fewer images, or of a smaller size.")
+    batches = list(padded(split, CHUNK))
+    names = split.columns
+    return Split({name: np.concatenate([b[name] for b in batches])[: len(split)] for name in names})
+
+
+def _chunks(split: Split, rows: np.ndarray, *, workers: int, timeout: float):
+    """Some of these rows after others, each as read_singly gives it."""
+    chunks = [rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK)]
+    say = lambda number: say_rows(chunks[number])  # noqa: E731
+    read = lambda number: read_singly(split, chunks[number])  # noqa: E731
+    yield from read_ahead(read, 0, len(chunks), workers=workers, ahead=4, timeout=timeout, say=say)

@@ -1,7 +1,6 @@
 """Where images come from: the package itself, scikit-learn, TFDS, a folder, an .npz file, or nowhere."""
 
-import os
-from collections.abc import Iterator
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,11 @@ import numpy as np
 from jaxtricks.data._archive import LIMIT, read_npz
 from jaxtricks.data._columns import DataError
 from jaxtricks.data._dataset import Dataset, from_arrays
-from jaxtricks.data._files import PILLOW_SUFFIXES, PIXELS, ImageFiles
+from jaxtricks.data._files import printable
+from jaxtricks.data._folder import folder
 from jaxtricks.data._prepared import tfds_set
 
+FASHION = tuple("T-shirt,trouser,pullover,dress,coat,sandal,shirt,sneaker,bag,ankle boot".split(","))
 EMBEDDED = ("fashion_mini", "digits", "fake")
 
 
@@ -23,7 +24,7 @@ def load(spec: str, *, size: int = 224, data_dir: str | None = None) -> Dataset:
     Args:
       spec: ``fashion_mini`` (Fashion-MNIST, 4,000 + 3,000 images, in the package), ``digits`` (scikit-learn's 8x8),
         ``fake`` (noise with a colour a class), the path of an ``.npz`` file (x_train, y_train, x_test, y_test), the
-        path of a folder (``train/CLASS/*.jpg`` and ``val/`` or ``test/``), or the name of a TFDS image set.
+        path of a folder of photographs with one folder a class (see ``folder``), or the name of a TFDS image set.
       size: height and width that images of varying size are brought to.
       data_dir: where TFDS keeps its sets; its own default if None.
 
@@ -40,6 +41,8 @@ def load(spec: str, *, size: int = 224, data_dir: str | None = None) -> Dataset:
         return npz(path)
     if path.is_dir():
         return folder(path, size=size)
+    if path.exists():
+        raise DataError(f"{printable(path)} is a file; allowed: a folder with one folder a class, or an .npz file.")
     if "/" in spec and not spec.replace("/", "").replace("_", "").replace(".", "").replace(":", "").isalnum():
         raise DataError(f"{spec}: no such file or folder.")
     return tfds_set(spec, size=size, data_dir=data_dir)
@@ -52,7 +55,7 @@ def fashion_mini() -> Dataset:
       The dataset.
     """
     with resources.as_file(resources.files("jaxtricks.data") / "fashion_mini.npz") as path:
-        return npz(path, name="fashion_mini")
+        return replace(npz(path, name="fashion_mini"), class_names=FASHION)
 
 
 def digits() -> Dataset:
@@ -112,76 +115,3 @@ def npz(path: Path, *, name: str | None = None, limit: int = LIMIT) -> Dataset:
         raise DataError(f"{path}: no such file; give an .npz with x_train, y_train, x_test and y_test.")
     arrays = read_npz(path, names=("x_train", "y_train", "x_test", "y_test"), limit=limit)
     return from_arrays(str(path) if name is None else name, *arrays.values())
-
-
-def folder(path: Path, *, size: int, pixels: int = PIXELS, links: bool = False) -> Dataset:
-    """A folder with ``train/CLASS/image`` and ``val/CLASS/image`` (or ``test/``): ImageNet's usual form.
-
-    Images are decoded as they are read: in training a random resized crop, in evaluation the centre of the image after
-    its short side was brought to ``size * 8 / 7``.
-
-    Args:
-      path: the folder.
-      size: height and width of what is read.
-      pixels: greatest height times width of an image; a larger one counts as unreadable.
-      links: whether symbolic links may lead out of the folder; those within it are always followed.
-
-    Returns:
-      The dataset; classes are the names of the folders, sorted.
-
-    Raises:
-      DataError: if a split, a class or every image of a class is missing, a link leads out of the folder or nowhere, or
-        what has an image's name is no file.
-    """
-    root = None if links else path.resolve()
-    parts = {entry.name for entry in _entries(path, root) if entry.is_dir()}
-    test_name = next((n for n in ("test", "val", "validation") if n in parts), None)
-    if "train" not in parts or test_name is None:
-        raise DataError(f"{path} needs the folders train/ and test/ (or val/), each with one folder a class.")
-    classes = {part: [e.name for e in _entries(path / part, root) if e.is_dir()] for part in ("train", test_name)}
-    names = classes["train"]
-    if not names:
-        raise DataError(f"{path}/train has no folder; allowed: one a class.")
-    splits = []
-    for part, folders in classes.items():
-        unknown = sorted(set(folders) - set(names))
-        if unknown:
-            raise DataError(f"{path}/{part}/{unknown[0]} is no class of {path}/train.")
-        files = [
-            (file, label)
-            for label, name in enumerate(names)
-            if name in folders
-            for file in _images(path / part / name, root)
-        ]
-        if not files:
-            raise DataError(f"{path}/{part} has no image; allowed: {', '.join(sorted(PILLOW_SUFFIXES))}.")
-        splits += [
-            ImageFiles(tuple(f for f, _ in files), size, pixels=pixels),
-            np.array([label for _, label in files], np.int64),
-        ]
-    return from_arrays(str(path), *splits, classes=len(names))
-
-
-def _images(path: Path, root: Path | None) -> Iterator[Path]:
-    for entry in _entries(path, root):
-        if os.path.splitext(entry.name)[1].lower() in PILLOW_SUFFIXES:
-            if not entry.is_file():
-                raise DataError(f"{entry.path} is no file; allowed: images under such names.")
-            yield Path(entry.path)
-
-
-def _entries(path: Path, root: Path | None) -> list[os.DirEntry]:
-    """What lies in a folder, by name; a link must lead to something, within root where one is given."""
-    with os.scandir(path) as listing:
-        entries = sorted(listing, key=lambda entry: entry.name)
-    for entry in entries:
-        if entry.is_symlink():
-            try:
-                place = Path(entry.path).resolve(strict=True)
-            except (OSError, RuntimeError) as error:
-                raise DataError(f"{entry.path} is a link that leads nowhere.") from error
-            if root is not None and not place.is_relative_to(root):
-                raise DataError(
-                    f"{entry.path} leads out of the folder to {place}; allowed by data.folder(..., links=True)."
-                )
-    return entries

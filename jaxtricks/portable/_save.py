@@ -78,7 +78,7 @@ def save(
         "recipe": describe(recipe),
     }
     text = json.dumps(saved, indent=1, ensure_ascii=False, default=str)
-    (folder / FILES["facts"]).write_text(text + "\n", encoding="utf-8")
+    (folder / FILES["facts"]).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     return folder
 
 
@@ -86,8 +86,7 @@ def _class_names(recipe: Recipe, dataset: Dataset) -> list[str] | None:
     """One for each output where the outputs are the classes of the data."""
     if dataset.classes is None or recipe.task.outputs != dataset.classes:
         return None
-    names = getattr(dataset, "class_names", None)
-    return list(names) if names else [str(number) for number in range(dataset.classes)]
+    return list(dataset.class_names) if dataset.class_names else [str(number) for number in range(dataset.classes)]
 
 
 def _last_map(model: Any, variables: tuple[Any, Any], shape: Sequence[int]) -> str | None:

@@ -2,26 +2,23 @@
 
 import numpy as np
 
-from jaxtricks.data import DataError, Dataset, Split
+from jaxtricks.data import DataError, Dataset, Split, decoded
 
 
 def in_memory(split: Split, name: str) -> np.ndarray:
     """A column as an array; use it where a dataset is made anew from all its images.
 
     Args:
-      split: of a dataset.
+      split: of a dataset; what is decoded when it is read is decoded once, as an evaluation sees it.
       name: of the column.
 
     Returns:
-      The array, not copied.
+      The array, not copied where it is in memory already.
 
     Raises:
-      DataError: if the column is decoded when it is read, or there is none of this name.
+      DataError: if it does not fit in memory, a record is unreadable, or there is no column of this name.
     """
-    column = split[name]
-    if not isinstance(column, np.ndarray):
-        raise DataError(f"column {name!r} is {type(column).__name__}; allowed: an array in memory.")
-    return column
+    return np.asarray(decoded(Split({name: split[name]}))[name])
 
 
 def class_count(dataset: Dataset) -> int:

@@ -139,7 +139,8 @@ def tinted(dataset: data.Dataset) -> data.Dataset:
     for number, split in enumerate((dataset.train, dataset.test)):
         color = np.random.default_rng((6, number)).uniform(0.3, 1.0, (len(split), 1, 1, 3))
         splits += [np.round(in_memory(split, "image") * color).astype(np.uint8), split["label"]]
-    return data.from_arrays(f"{dataset.name}, tinted", *splits, classes=dataset.classes)
+    colored = data.from_arrays(f"{dataset.name}, tinted", *splits, classes=dataset.classes)
+    return replace(colored, class_names=dataset.class_names, notes=dataset.notes)
 
 
 def smaller(recipe: Recipe, *, size: int) -> Recipe:

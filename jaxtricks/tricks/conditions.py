@@ -22,19 +22,19 @@ def batch_of(recipe: Recipe, *, batch: int) -> Recipe:
     return replace(recipe, batch=batch, lr=optim.scaled_lr(recipe.lr, batch, per=recipe.batch))
 
 
-def wrong_labels(recipe: Recipe, *, share: float, classes: int = 10) -> Recipe:
+def wrong_labels(recipe: Recipe, *, share: float) -> Recipe:
     """A share of the training images has a wrong label, the same one in every epoch: a test of robust losses.
 
     Args:
-      recipe: any.
+      recipe: of a task whose outputs are the classes.
       share: of the images, 0 to 1.
-      classes: of the dataset, >= 2.
 
     Returns:
       The recipe, whose augmentation ends with the wrong labels.
     """
     first = {} if recipe.augment is None else {"augment": recipe.augment}
-    return replace(recipe, augment=augment.chain(**first, noise=partial(mislabelled, share=share, classes=classes)))
+    noise = partial(mislabelled, share=share, classes=recipe.task.outputs)
+    return replace(recipe, augment=augment.chain(**first, noise=noise))
 
 
 def mislabelled(key, batch, *, share, classes):
@@ -43,7 +43,8 @@ def mislabelled(key, batch, *, share, classes):
     Args:
       key: not used.
       batch: with ``label [B]`` and ``index [B]``.
-      share, classes: as for ``wrong_labels``.
+      share: as for ``wrong_labels``.
+      classes: of the task, 2 or more.
 
     Returns:
       The batch.

@@ -22,6 +22,7 @@ __all__ = [
     "begin",
     "bounded",
     "case",
+    "checked",
     "counts_of",
     "deferral",
     "progressive",
@@ -88,6 +89,25 @@ def _added(total, part):
 def _mean_recall(total, *, group):
     rows, right = (total[name][list(group)] for name in ("rows", "right"))
     return float((right / rows).mean()) if rows.all() else float("nan")
+
+
+def checked(dataset: data.Dataset) -> data.Dataset:
+    """The data, if it has classes enough for the figures of ``task``.
+
+    Args:
+      dataset: any.
+
+    Returns:
+      The same.
+
+    Raises:
+      DataError: if there are fewer than three classes.
+    """
+    if (dataset.classes or 0) < 3:
+        raise data.DataError(
+            f"{dataset.name} has {dataset.classes} classes, of which thirds are reported; allowed: 3 or more."
+        )
+    return dataset
 
 
 def begin(recipe: Recipe, complete: data.Dataset, dataset: data.Dataset) -> Recipe:

@@ -58,7 +58,9 @@ def classes_of(dataset: data.Dataset, chosen: Iterable[int]) -> data.Dataset:
         image, label = in_memory(split, "image"), in_memory(split, "label")
         rows = np.flatnonzero(np.isin(label, classes))
         parts += [image[rows], np.searchsorted(classes, label[rows])]
-    return data.from_arrays(f"{dataset.name}, classes {' '.join(map(str, classes))}", *parts)
+    chosen_data = data.from_arrays(f"{dataset.name}, classes {' '.join(map(str, classes))}", *parts)
+    names = dataset.class_names
+    return chosen_data if names is None else replace(chosen_data, class_names=tuple(names[c] for c in classes))
 
 
 def target(dataset: data.Dataset) -> data.Dataset:
@@ -69,7 +71,13 @@ def target(dataset: data.Dataset) -> data.Dataset:
 
     Returns:
       A dataset of half as many classes.
+
+    Raises:
+      DataError: if there are fewer classes.
     """
+    if class_count(dataset) < 4:
+        few = f"{dataset.name} has {dataset.classes} classes, of which every other one is the target"
+        raise data.DataError(f"{few}; allowed: 4 or more.")
     return classes_of(dataset, range(0, class_count(dataset), 2))
 
 
@@ -82,7 +90,13 @@ def few(dataset: data.Dataset, *, images: int) -> data.Dataset:
 
     Returns:
       The dataset with ROWS training rows; the test images stay.
+
+    Raises:
+      DataError: if there are fewer images.
     """
+    if len(dataset.train) < images:
+        there = f"{dataset.name} has {len(dataset.train)} training images"
+        raise data.DataError(f"{there}; allowed: {images} or more.")
     chosen = dataset.subset(images)
     rows = np.resize(np.arange(images), ROWS)
     return replace(chosen, name=f"{dataset.name}, {images} images", train=chosen.train.take(rows))
@@ -151,6 +165,8 @@ def begin(recipe: Recipe, complete: data.Dataset, dataset: data.Dataset) -> Reci
             pretraining = replace(longer, task=tasks.classification(class_count(source)))
             (run,) = train.fit(pretraining, source, plan=train.Plan(devices=tuple(jax.devices()[:1])), test=False)
             for images, k in NEIGHBOURS.items():
+                if images > len(dataset.train):  # no setting of so many runs
+                    continue
                 chosen, labels = nearest(pretraining, run.variables, dataset.subset(images).train, source, k=k)
                 classes = np.asarray(class_count(dataset))
                 np.savez(borrowed_of(recipe, name, images), images=chosen, labels=labels, classes=classes)

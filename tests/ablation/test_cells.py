@@ -280,3 +280,21 @@ def test_a_recipe_that_cannot_be_checked_is_trained_all_the_same(tmp_path, train
     assert len(trained.seeds) == 2
     said = [record["message"] for record in records if record["kind"] == "warning"]
     assert said == ["the recipe cannot be checked for conflicts: TypeError: an optimiser of a kind unheard of"] * 2
+
+
+@pytest.mark.parametrize(
+    ("error", "ends"), [(data.DataError("a.jpg cannot be read."), True), (ValueError("no"), False)]
+)
+def test_images_that_cannot_be_read_end_the_command_and_other_errors_a_cell(error, ends, tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(cells, "fit", fails)
+    row = ablation.Variant("baseline", (), recipe(), None, None, None)
+    kept = Cells(tmp_path, SOURCE)
+    if ends:
+        with pytest.raises(data.DataError, match=r"a\.jpg"):
+            ablation.run_cells([row], kept, seeds=(0,), plan=train.Plan(), log=[lambda record: None])
+    else:
+        ablation.run_cells([row], kept, seeds=(0,), plan=train.Plan(), log=[lambda record: None])
+    assert (kept.get(row.recipe, 0) is None) == ends

@@ -3,10 +3,12 @@
 import json
 from dataclasses import replace
 
+import jax
+import numpy as np
 import pytest
 
-from jaxtricks import _command, _help, ablation, data, train
-from jaxtricks.ablation import Trick, cli
+from jaxtricks import _command, _help, ablation, data, tasks, train
+from jaxtricks.ablation import Trick, cli, preparing
 from jaxtricks.ablation.clock import Clock
 from jaxtricks.tricks import bag
 
@@ -139,6 +141,38 @@ def test_batch_and_epochs_follow_from_the_number_of_images(typed, images, settle
     options = cli.Options(**typed)
     preset = _command.fit_to_images(cli.settle(options, presets), options, images)
     assert (preset.batch, preset.lr, preset.epochs) == pytest.approx(settled)
+
+
+def test_a_preset_may_keep_its_batch_and_ask_for_more_updates():
+    values = {"epochs": 2, "batch": 32, "lr": 0.1, "seeds": 1}
+    kept = cli.Preset("fake", "logistic", **values, keep=("batch",))
+    assert _command.fit_to_images(kept, cli.Options(), 78).batch == 32
+    long = cli.Preset("fake", "logistic", **values, updates=512)
+    preset = _command.fit_to_images(long, cli.Options(), 78)
+    assert (preset.batch, preset.epochs) == (8, 57)  # 9 steps an epoch, 513 in all
+    source = data.fake(train=78)
+    assert cli.fitted(source, lr=0.1, batch=32, epochs=2.0) == {"lr": 0.025, "batch": 8, "epochs": 15}
+    assert cli.fitted(data.fake(train=512), lr=0.1, batch=32, epochs=2.0) == {"lr": 0.1, "batch": 32, "epochs": 2.0}
+
+
+@pytest.mark.parametrize("images", [40, 256])
+def test_tricks_that_count_steps_follow_the_length_of_the_run(images, tmp_path):
+    counted = lambda steps: {"fast": Trick(lambda r: replace(r, ema=lambda step: steps))}  # noqa: E731
+    typed = cli.Options(seeds=1, images=images, epochs=2.0, batch=8)
+    chosen = preparing.chosen(typed, LADDER, PRESETS, mode="stack")
+    said = {"title": "Test", "counted": counted, "say": lambda line: None}
+    ready = preparing.prepare(chosen, typed, bag.standard, **said)
+    (_, fast) = ready.rows
+    assert fast.recipe.ema(0) == 2 * (len(ready.source.train) // 8)
+
+
+def test_wrong_labels_are_of_the_classes_that_there_are():
+    recipe = bag.bare(
+        task=tasks.classification(2), augmented=None, model=cli.NETWORKS["logistic"], lr=1, batch=9, epochs=1
+    )
+    batch = {"image": np.zeros((64, 2, 2, 1)), "label": np.arange(64) % 2, "index": np.arange(64)}
+    wrong = bag.wrong_labels(recipe, share=1.0).augment(jax.random.key(0), batch)["label"]
+    assert wrong.tolist() == [1, 0] * 32
 
 
 def test_the_batch_stays_a_multiple_of_the_devices():

@@ -40,12 +40,12 @@ def test_fifteen_lines_leave_a_report_that_names_the_script(folder):
     assert len(SCRIPT.splitlines()) <= 15
     done = start(folder, "--images", "200")
     assert done.returncode == 0, done.stderr
-    results = json.loads((folder / "runs" / "mine" / "results.json").read_text())
+    results = json.loads((folder / "runs/mine/digits/results.json").read_text())
     assert results["command"] == "python mine.py --images 200"
     assert [row["name"] for row in results["rows"]] == ["baseline", "+ fast"]
     assert [len(row["cells"]) for row in results["rows"]] == [2, 2]
     assert results["headline"] == {"name": "accuracy", "unit": "%", "better": "higher", "bounds": [0.0, 100.0]}
-    page = (folder / "runs" / "mine" / "report.html").read_text()
+    page = (folder / "runs/mine/digits/report.html").read_text()
     assert "<pre>python mine.py --images 200</pre>" in page
     assert "My trick" in page
 

@@ -1,6 +1,8 @@
 """Sets of images: what is right is taken as it is, what is wrong is refused by name."""
 
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -54,6 +56,13 @@ def test_npz_round_trip(tmp_path):
         ({"y_train": np.full(20, -1)}, r"y_train\[0\] is -1 \(20 such\); allowed: 0 to"),
         ({"y_test": np.full(8, 4)}, r"y_test\[0\] is 4 \(8 such\); allowed: 0 to 3"),
         ({"y_train": np.arange(20) % 2 * 3}, "class 1 has no training image"),
+        (
+            {"y_train": np.arange(20) % 2 + 10**9},
+            "y_train is 1000000000 to 1000000001 in 2 classes; allowed: 0 to C - 1",
+        ),
+        ({"y_train": np.arange(20) % 2 * 4 + 3}, "y_train is 3 to 7 in 2 classes; allowed: 0 to C - 1"),
+        ({"y_train": np.full(20, 2**63 + 1, np.uint64)}, "y_train is 9223372036854775809 to"),
+        ({"y_train": np.zeros(20, int)}, "all labels are 0, one class; allowed: two or more"),
         ({"x_test": np.zeros((8, 5, 5, 3), np.uint8)}, r"test images are \(5, 5, 3\)"),
         ({"x_test": np.zeros((0, 6, 5, 3), np.uint8), "y_test": np.zeros(0, int)}, "the test split is empty"),
     ],
@@ -76,8 +85,11 @@ def test_wrong_files_are_refused_by_name(tmp_path):
     np.savez(tmp_path / "object.npz", **(arrays() | {"y_test": np.array([{}] * 8)}))
     with pytest.raises(DataError, match=r"object\.npz cannot be read"):
         data.load(str(tmp_path / "object.npz"))
-    with pytest.raises(DataError, match="needs the folders train/ and test/"):
+    with pytest.raises(DataError, match="has no folder; allowed: two or more, one for each class"):
         data.load(str(tmp_path))
+    (tmp_path / "text.zip").write_text("")
+    with pytest.raises(DataError, match=r"text\.zip is a file; allowed: a folder"):
+        data.load(str(tmp_path / "text.zip"))
 
 
 def test_hold_out_takes_every_class_evenly_and_loses_nothing():
@@ -90,8 +102,9 @@ def test_hold_out_takes_every_class_evenly_and_loses_nothing():
     share = np.bincount(found.validation["label"]) / np.bincount(whole.train["label"])
     assert abs(share - 0.1).max() < 0.01
     np.testing.assert_array_equal(found.validation["label"], whole.hold_out(0.1).validation["label"])
-    with pytest.raises(DataError, match="too few to hold out"):
-        whole.hold_out(0.001)
+    assert np.bincount(whole.hold_out(0.001).validation["label"]).tolist() == [1] * 10  # one at least
+    with pytest.raises(DataError, match=r"class 0 has \d+ training images, too few to hold out 0\.999 of them"):
+        whole.hold_out(0.999)
     with pytest.raises(ValueError, match="share is 1"):
         whole.hold_out(1)
 
@@ -114,39 +127,30 @@ def test_no_class_goes_with_a_subset():
         rare.subset(50)
 
 
-def jpeg(path, size, colour, mode="RGB"):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, size, colour).save(path)
+def test_a_view_is_that_of_the_whole_image_scaled_and_cut():
+    draws = np.random.default_rng(0)
+    for width, height in ((200, 100), (37, 300), (64, 64), (500, 9)):
+        image = Image.fromarray(draws.integers(0, 256, (height, width, 3), dtype=np.uint8))
+        scale = 64 / min(width, height)
+        whole = image.resize((max(56, round(width * scale)), max(56, round(height * scale))), Image.Resampling.BILINEAR)
+        left, top = round((whole.width - 56) / 2), round((whole.height - 56) / 2)
+        expected = np.asarray(whole.crop((left, top, left + 56, top + 56)), int)
+        assert abs(centre_view(image, 56) - expected).max() <= 1
 
 
-@pytest.fixture
-def images(tmp_path):
-    for part, count in (("train", 3), ("val", 1)):
-        for i in range(count):
-            jpeg(tmp_path / part / "cat" / f"{i}.png", (40, 30), (255, 0, 0))
-            jpeg(tmp_path / part / "dog" / f"{i}.png", (30, 50), 7, mode="L")
-    return tmp_path
+WIDE = """
+import resource
+from PIL import Image
+from jaxtricks.data._files import centre_view
+resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, 3 * 2**30))
+for size in ((60000, 1), (1, 60000)):
+    assert centre_view(Image.new("RGB", size, (1, 2, 3)), 224)[100, 100].tolist() == [1, 2, 3]
+"""
 
 
-def test_folder_of_images(images):
-    found = data.load(str(images), size=16)
-    assert found.shape == (16, 16, 3)
-    assert found.train["label"].tolist() == [0, 0, 0, 1, 1, 1]
-    batch = found.train.read(np.array([0, 5]), train=True)["image"]
-    assert batch[0].reshape(-1, 3).tolist() == [[255, 0, 0]] * 256
-    assert set(batch[1].ravel()) == {7}
-    held = found.hold_out(0.34)
-    assert len(held.train) == 4
-    assert held.validation.read(np.array([0]))["image"].shape == (1, 16, 16, 3)
-
-
-def test_folder_names_what_is_wrong(images):
-    (images / "train" / "cat" / "1.png").write_bytes(b"nothing")
-    with pytest.raises(DataError, match=r"cat/1\.png cannot be read as an image"):
-        data.load(str(images), size=16).train.read(np.array([1]))
-    jpeg(images / "val" / "bird" / "0.png", (9, 9), (1, 2, 3))
-    with pytest.raises(DataError, match="val/bird is no class"):
-        data.load(str(images), size=16)
+def test_the_view_of_a_long_image_takes_little_memory():
+    """All of it at the scale of the view would be 12 GB."""
+    subprocess.run([sys.executable, "-c", WIDE], check=True, timeout=100)
 
 
 def test_views():

@@ -142,11 +142,17 @@ def test_a_damaged_file_of_source_images_is_refused(begun):
 
 
 @pytest.mark.parametrize("change", [pretraining.target, augmentation.tinted, ordinal.turned])
-def test_images_that_are_read_from_files_are_refused(change):
+def test_images_that_are_read_from_files_are_decoded_once(change):
     column = Files(shape=(400, 8, 8, 1))
     files = data.from_columns("files", *(2 * [{"image": column, "label": GIVEN.train["label"]}]), classes=10)
-    with pytest.raises(data.DataError, match=r"^column 'image' is (Files|Rows); allowed: an array in memory"):
-        change(files)
+    assert change(files).train.resident
+
+
+def test_a_target_needs_four_classes_and_as_many_images_as_its_case():
+    with pytest.raises(data.DataError, match="fake has 3 classes, of which every other one is the target; allowed: 4"):
+        pretraining.target(data.fake(train=30, classes=3))
+    with pytest.raises(data.DataError, match="fake has 30 training images; allowed: 50 or more"):
+        pretraining.few(data.fake(train=30), images=50)
 
 
 WAYS = {  # what it does, what it leaves alone, and whether statistics stay

@@ -197,7 +197,7 @@ POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\
 IMAGES = {
     "large.png": (bomb_png(9_500, 9_500), "9500 x 9500 pixels; allowed: 89,478,485"),
     "huge.png": (bomb_png(60_000, 60_000), "decompression bomb"),
-    "text.png": (bomb_png(4, 4, chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(2**26), 1))), "too large"),
+    "text.png": (bomb_png(4, 4, chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(2**26), 1))), None),
     "profile.png": (bomb_png(4, 4, chunk(b"iCCP", b"k\0\0" + zlib.compress(bytes(2**26), 1))), "too large"),
     "tiles.tif": (bomb_tiff(32_000), "its tiles have more than"),
     "postscript.jpg": (POSTSCRIPT, "it is no image"),
@@ -229,6 +229,9 @@ def test_hostile_archives_and_images_are_refused_in_little_memory(tmp_path, card
     assert found.pop("control")[1] > MEMORY
     for path, words in wanted.items():
         said, grown = found[path]
+        if words is None:  # read, without what is hostile in it
+            assert (said, grown < MEMORY) == ("read", True), (path, grown)
+            continue
         assert said.startswith("DataError: "), (path, said)
         assert words in said, (path, said)
         assert path in said or not path.endswith(".npz"), (path, said)

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from jaxtricks.ablation.advice import Advice, advise, lesson
 from jaxtricks.ablation.headline import Headline, headline_of
+from jaxtricks.ablation.output import write_text
 from jaxtricks.ablation.report.html import CSS, render
 from jaxtricks.ablation.report.wording import (
     DASH,
@@ -95,10 +96,10 @@ def write(results: Mapping[str, Any], folder: str | Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     rows = summarise(results)
     full = _plain({**results, "summary": [dataclasses.asdict(row) for row in rows]})
+    page = render(results, rows)
     text = json.dumps(full, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    (folder / "results.json").write_text(text, encoding="utf-8")
-    (folder / "report.md").write_text(markdown(results, rows), encoding="utf-8")
-    (folder / "report.html").write_text(render(results, rows), encoding="utf-8")
+    for name, content in (("results.json", text), ("report.md", markdown(results, rows)), ("report.html", page)):
+        write_text(folder / name, content)
     return folder / "report.html"
 
 

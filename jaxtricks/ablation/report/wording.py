@@ -11,6 +11,7 @@ from jaxtricks.ablation.headline import headline_of
 from jaxtricks.ablation.summary import Row
 from jaxtricks.ablation.verdicts import MOST_SEEDS, margin_of
 
+NAMED = 20  # classes that a report names
 DASH, MINUS, TIMES = "\u2013", "\u2212", "\u00d7"
 
 
@@ -124,15 +125,24 @@ def about(results: Mapping[str, Any]) -> dict[str, str]:
     """When, on which data and how the runs were made, and what was measured, as text."""
     data, headline = results["data"], headline_of(results)
     shape = f"\u00a0{TIMES}\u00a0".join(map(str, data["shape"]))
-    classes = "" if data["classes"] is None else f", {data['classes']} classes"
+    classes = "" if data["classes"] is None else f", {data['classes']} classes{_named(data.get('class_names'))}"
     return {
         "created": results["created"][:16].replace("T", " "),
         "data": f"{data['name']}, {data['train']:,} training, {data['validation']:,} validation and {data['test']:,} "
         f"test images of {shape}{classes}{_data_of_rows(results)}",
+        **({"notes": " ".join(data["notes"])} if data.get("notes") else {}),
         "runs": f"{results['model']}, {results['epochs']:g} epochs, batch {results['batch']}, mode {results['mode']}, "
         f"seeds {', '.join(map(str, results['seeds']))}",
         "measured": f"{headline.title}; {headline.better} is better",
     }
+
+
+def _named(names: Sequence[str] | None) -> str:
+    """The classes by name, in brackets."""
+    if not names:
+        return ""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f" ({', '.join(names[:NAMED])}{more})"
 
 
 def _data_of_rows(results: Mapping[str, Any]) -> str:

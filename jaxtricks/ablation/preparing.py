@@ -1,0 +1,212 @@
+"""What a command is going to train, built and checked: data, baseline, rows, costs; nothing is trained yet."""
+
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from jaxtricks import ablation, data, train
+from jaxtricks._command import Options, Preset, UsageError, fit_to_images
+from jaxtricks.ablation import sources
+from jaxtricks.ablation.budget import MOST
+from jaxtricks.ablation.headline import Headline, common_headline
+from jaxtricks.ablation.options import PRECISIONS, check_costs, check_steps, choose, network, settle, task_of, under
+from jaxtricks.ablation.variants import Setting, Variant
+from jaxtricks.tricks import bag
+from jaxtricks.tricks.trick import Ladder, Trick
+
+HINT = "Use --only to choose the tricks."
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A comparison that is ready to be trained.
+
+    Fields:
+      preset: with what was typed, and fitted to the number of images.
+      mode: how the tricks are combined.
+      plan: where the steps run.
+      source: the data, with a held-out split.
+      recipe: the baseline.
+      chosen: the tricks by name, where there is one setting.
+      rows: of the table.
+      headline: what they are compared by.
+      forward: ``forward_cost`` of each row by name.
+    """
+
+    preset: Preset
+    mode: str
+    plan: train.Plan
+    source: data.Dataset
+    recipe: train.Recipe
+    chosen: Mapping[str, Trick]
+    rows: Sequence[Variant]
+    headline: Headline
+    forward: Mapping[str, dict[str, int]]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was typed, settled before data is read.
+
+    Fields:
+      preset: with what was typed.
+      mode: how the tricks are combined.
+      settings: those that were asked for, by name; empty where there is one.
+      tricks: those that were asked for, by name, where there is one setting.
+    """
+
+    preset: Preset
+    mode: str
+    settings: Mapping[str, Setting]
+    tricks: Mapping[str, Trick]
+
+    def counted(self, tricks: Ladder) -> "Choice":
+        """With other tricks in the place of those that have their names."""
+
+        def instead(ladder):
+            return {name: tricks.get(name, trick) for name, trick in ladder.items()}
+
+        settings = {name: replace(one, ladder=instead(one.ladder)) for name, one in self.settings.items()}
+        return replace(self, settings=settings, tricks=instead(self.tricks))
+
+    def rows(self, recipe: train.Recipe) -> list[Variant]:
+        """The rows of the table."""
+        if self.settings:
+            return ablation.settings_grid(recipe, self.settings, mode=self.mode)
+        return ablation.variants(recipe, self.tricks, mode=self.mode)
+
+
+def chosen(
+    options: Options,
+    ladder: Ladder | Mapping[str, Setting],
+    presets: Mapping[str, Preset],
+    *,
+    mode: str,
+    factors: Sequence[float] = (),
+) -> Choice:
+    """What was typed, checked before data is read or anything compiles.
+
+    Args:
+      options: as they were read.
+      ladder, presets, mode, factors: as for ``cli.main``.
+
+    Raises:
+      UsageError: if something of it does not exist, or does not go together.
+    """
+    preset = settle(options, presets)
+    if factors and preset.seeds is not None and preset.seeds > MOST:
+        raise UsageError(f"--seeds is {preset.seeds}; allowed: 1 to {MOST}; the search of the rates has the next.")
+    mode = options.mode or mode
+    if isinstance(next(iter(ladder.values())), Setting):
+        if options.recommend or options.save:
+            raise UsageError("--recommend and --save are for experiments with one setting; allowed: without them.")
+        return Choice(preset, mode, under(ladder, options), {})  # pyright: ignore[reportArgumentType]
+    if options.under:
+        raise UsageError(f"--under is {' '.join(options.under)}; this experiment has one setting only.")
+    tricks = ablation.merge(ladder, preset.merge)  # pyright: ignore[reportArgumentType]
+    return Choice(preset, mode, {}, choose(tricks, options.only))
+
+
+def prepare(
+    choice: Choice,
+    options: Options,
+    baseline: Callable[..., train.Recipe],
+    *,
+    title: str,
+    dataset: Callable[[data.Dataset], data.Dataset] | None = None,
+    task: Callable[[data.Dataset], train.Task] | None = None,
+    begin: Callable[[train.Recipe, data.Dataset, data.Dataset], train.Recipe] | None = None,
+    counted: Callable[[int], Ladder] | None = None,
+    say: Callable[[str], None],
+) -> Prepared:
+    """Read the data, and build every recipe once; ``begin`` alone may train, after all else is checked.
+
+    Args:
+      choice: from ``chosen``.
+      options: as they were read.
+      baseline, title, dataset, task, begin, counted: as for ``cli.main``.
+      say: prints a line.
+
+    Raises:
+      UsageError, DataError: one sentence on what does not fit, and what does.
+    """
+    preset = choice.preset
+    try:
+        plan = train.Plan(kind=options.parallel, seeds_on=preset.seeds_on)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    loaded = sources.load(preset.data, size=options.size, images=options.images, say=say)
+    source = (loaded if dataset is None else dataset(loaded)).hold_out(preset.held_out)
+    held_out = 0 if source.validation is None else len(source.validation)
+    images = f"{len(source.train):,} + {held_out:,} held out, {len(source.test):,} test images"
+    say(f"{title}: {preset.model} on {source.name}, {images}")
+    if source.train.resident and not loaded.train.resident:
+        say(f"Every image was decoded once, its centre at {loaded.shape[0]} x {loaded.shape[1]} (--size).")
+    _check_settings(choice.settings, lambda name: _data_of(choice.settings[name], source))
+    multiple = 1 if preset.seeds_on == "devices" else plan.size
+    usual, preset = preset, fit_to_images(preset, options, len(source.train), multiple=multiple)
+    if preset != usual:
+        of_usual = f"batch {usual.batch} and {usual.epochs:g} epochs"
+        say(f"The images are few: batch {preset.batch} and {preset.epochs:g} epochs instead of {of_usual}.")
+    recipe = replace(
+        baseline(
+            task=task_of(source) if task is None else task(source),
+            augmented=bag.augmentation(source),
+            model=network(preset.model, source),
+            lr=preset.lr,
+            batch=preset.batch,
+            epochs=preset.epochs,
+        ),
+        precision=PRECISIONS[options.precision],
+    )
+    if not choice.settings:
+        check_steps(Variant("baseline", (), recipe, None, None, None), source, plan, hint="")
+    if counted is not None:
+        choice = choice.counted(counted(max(1, round(recipe.epochs * (len(source.train) // recipe.batch)))))
+    if begin is not None:
+        recipe = begin(recipe, loaded, source)
+    try:
+        rows = choice.rows(recipe)
+        headline = common_headline([(row.name, row.recipe.task) for row in rows])
+    except ValueError as error:
+        raise UsageError(f"{error} {HINT}") from error
+    _check_rows(choice, rows, source, plan)
+    forward = check_costs(rows, source, hint=HINT)
+    return Prepared(preset, choice.mode, plan, source, recipe, choice.tricks, rows, headline, forward)
+
+
+def _check_rows(choice: Choice, rows: Sequence[Variant], source: data.Dataset, plan: train.Plan) -> None:
+    """UsageError for rows whose batch or schedule does not fit the data, with the settings or tricks that do."""
+    check = partial(check_steps, source=source, plan=plan)
+    if choice.settings:
+        rows_of = {name: [row for row in rows if row.name.startswith(f"{name}: ")] for name in choice.settings}
+        _check_settings(choice.settings, lambda name: [check(row, hint="") for row in rows_of[name]])
+    elif choice.mode == "add-one":
+        baseline, *others = rows
+        check(baseline, hint="")
+        by_name = {row.name: row for row in others}
+        _check_settings(by_name, lambda name: check(by_name[name], hint=""), option="--only")
+    else:
+        for row in rows:
+            check(row, hint=HINT)
+
+
+def _data_of(setting: Setting, source: data.Dataset) -> data.Dataset:
+    return source if setting.data is None else setting.data(source)
+
+
+def _check_settings(names: Iterable[str], check: Callable[[str], Any], *, option: str = "--under") -> None:
+    """UsageError with what the check says of the first name that does not fit the data, and with those that do."""
+    wrong = {}
+    for name in (names := list(names)):
+        try:
+            check(name)
+        except ValueError as error:
+            text = str(error).rstrip(". ")
+            wrong[name] = text if text.startswith(name) else f"{name}: {text}"
+    if wrong:
+        fit = shlex.join(name for name in names if name not in wrong)
+        way = f"What fits: {option} {fit}." if fit else "Nothing of this experiment fits this data."
+        raise UsageError(f"{next(iter(wrong.values()))}. {way}")
