@@ -18,6 +18,7 @@ import numpy as np
 
 import jaxtricks
 from jaxtricks import data
+from jaxtricks.data._files import suffixes
 
 HEAT_WEIGHT = 0.5  # of the colours over the image
 
@@ -92,10 +93,9 @@ def _files(path: Path) -> list[Path]:
     """A file, or the image files of a folder and of those in it, by name."""
     if not path.is_dir():
         return [path]
-    suffixes = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".gif", ".tif", ".tiff"}
-    files = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in suffixes and file.is_file()]
+    files = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in suffixes() and file.is_file()]
     if not files:
-        raise data.DataError(f"{path} has no image; allowed: {', '.join(sorted(suffixes))}.")
+        raise data.DataError(f"{path} has no image; allowed: {', '.join(sorted(suffixes()))}.")
     return files
 
 

@@ -51,7 +51,7 @@ def save(
     tap = _last_map(model, abstract, dataset.shape)
 
     def heat(params, stats, batch):
-        return analysis.grad_cam(model.apply, params, stats, ready(batch), tap=tap).astype(jnp.float32)
+        return analysis.grad_cam(model.apply, params, stats, ready(batch), tap=str(tap)).astype(jnp.float32)
 
     folder.mkdir(parents=True, exist_ok=True)
     trees = dict(zip(("params", "stats"), jax.tree.map(np.asarray, variables), strict=True))

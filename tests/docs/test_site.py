@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from docs import index
-from docs.site import api, cards, links, markdown, results
+from docs.site import api, cards, links, markdown, overview, results
 from docs.site.places import PLACES
 from tests._api import EXPORTED
 
@@ -82,3 +82,9 @@ def test_links_that_lead_nowhere_are_found(tmp_path):
     (tmp_path / "b.html").write_text('<p id="here"></p><script src="https://elsewhere.example/x.js"></script>')
     assert links.broken(tmp_path) == ["a.html: b.html#there", "a.html: c.html"]
     assert links.elsewhere(tmp_path) == ["b.html: https://elsewhere.example/x.js"]
+
+
+def test_the_readme_counts_what_the_picture_counts():
+    readme = (results.ROOT / "README.md").read_text(encoding="utf-8")
+    sentence = re.search(r"\d+ comparisons with paired seeds.*?\.", readme, re.S)[0]
+    assert re.findall(r"\d+", sentence) == re.findall(r"\d+", overview.counts())

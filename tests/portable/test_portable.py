@@ -131,7 +131,7 @@ def test_exported_files_hold_the_network(kept, tmp_path):
     [
         (["predict", "none", "x.png"], "none has no model.json; allowed: a folder of --save."),
         (["predict", "MODEL", "x.png"], "x.png: no such file."),
-        (["predict", "MODEL", "MODEL"], "has no image; allowed: .bmp"),
+        (["predict", "MODEL", "MODEL"], "has no image; allowed: ."),
         (["predict", "MODEL", "MODEL/model.json"], "model.json cannot be read as an image"),
         (["predict", "MODEL", "FILE", "--top", "0"], "--top is 0; allowed: 1 or more."),
         (["export", "MODEL", "x.bin", "--to", "npz"], "allowed: a file with the suffix .npz"),
