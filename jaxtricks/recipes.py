@@ -11,6 +11,7 @@ from functools import partial
 import optax
 
 from jaxtricks import augment, data, optim
+from jaxtricks._signatures import shown
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import composing, published
@@ -48,6 +49,9 @@ class Card:
     on: str
     source: str
     without: str = ""
+
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 def sized(recipe: Recipe, *, epochs: float, batch: int, lr: float, views: int = 1) -> Recipe:

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxtricks import augment, check
+from jaxtricks import augment, check, compress, init
 from jaxtricks.keys import named, typed
+from tests._api import FUNCTIONS, parameters
 from tests.cases import CASES, subject
 from tests.cases.case import Key
 
@@ -27,7 +28,7 @@ def test_a_name_gives_one_key_and_another_name_another():
 def drawing():
     """The cases of functions that take a key."""
     for name, case in CASES.items():
-        if not case.host and not case.deep and any(isinstance(leaf, Key) for leaf in subject(name).leaves):
+        if not case.host and any(isinstance(leaf, Key) for leaf in subject(name).leaves):
             yield name
 
 
@@ -37,6 +38,34 @@ def test_a_raw_key_is_as_good_as_a_typed_one(name):
     values = case.make(0)
     raw = [jax.random.key_data(v) if isinstance(leaf, Key) else v for leaf, v in zip(case.leaves, values, strict=True)]
     jax.eval_shape(case.result, raw)
+
+
+TAKES_KEYS = (
+    "analysis",
+    "augment",
+    "compress",
+    "detection",
+    "init",
+    "layers",
+    "losses",
+    "metrics",
+    "optim",
+    "preprocess",
+)
+OTHERS = {"compress.hessian_diagonal", "compress.random_filters"}  # below, and on a graph of filters
+
+
+def test_every_primitive_with_a_key_is_tried_with_a_raw_one():
+    keyed = {
+        name.removeprefix("jaxtricks.")
+        for name, function in FUNCTIONS.items()
+        if name.split(".")[1] in TAKES_KEYS and {"key", "keys"} & {p.name for p in parameters(function)}
+    }
+    assert keyed - set(drawing()) == OTHERS
+    loss = lambda params: jnp.sum(params["w"] ** 3)  # noqa: E731
+    for key in (jax.random.PRNGKey(0), jax.random.key(0)):
+        jax.eval_shape(lambda k: compress.hessian_diagonal(k, loss, {"w": jnp.ones(3)}), key)
+        jax.eval_shape(lambda k: init.dirac()(k, (3, 3, 4, 4), jnp.float32), key)
 
 
 @pytest.mark.parametrize("per", ["sample", "batch"])

@@ -1,5 +1,6 @@
 """What one wants to know of a network: its cost, shapes, signal and learning rate; what it sees, and how it learns."""
 
+from jaxtricks._signatures import name_defaults
 from jaxtricks.analysis._cam import effective_field, grad_cam, grad_cam_plus_plus
 from jaxtricks.analysis._cost import count_macs, count_parameters
 from jaxtricks.analysis._count import Count, LayerCost, count
@@ -50,6 +51,7 @@ __all__ = [
     "valley",
     "variance_by_depth",
 ]
+name_defaults(globals())
 
 
 def __dir__() -> list[str]:

@@ -75,10 +75,10 @@ def variance_by_depth(
 
         return jax.lax.scan(layer, start, (kernels, offsets))[0]
 
-    start = jax.random.normal(inputs, (batch, width))
+    start = jax.random.normal(inputs, (batch, width), jnp.float32)
     _, outputs = jax.lax.scan(through, start, kernels)
     _, pullback = jax.vjp(behind, jnp.zeros_like(outputs))
-    (gradients,) = pullback(jax.random.normal(grads, start.shape))
+    (gradients,) = pullback(jax.random.normal(grads, start.shape, start.dtype))
     variance = gradients.var((1, 2))
     return Variances(outputs.var((1, 2)), variance / variance[-1])
 

@@ -4,12 +4,21 @@ Images are floats in [0, 1], or uint8, which stands for 255ths: it is computed o
 Other floats come back in their dtype. Amounts and thresholds are in parts of the range for both; a ``fill`` or
 ``value`` that is put into an image is in the units of that image, 0 to 255 for uint8.
 
+What works in that range refuses floats outside of it: 0 to 255, or standardised ones; what only moves pixels takes any.
+A compiled program does not see values; ``checkify`` of JAX does, and costs nothing where it is not used::
+
+    from jax.experimental import checkify
+
+    error, batch = checkify.checkify(jax.jit(prepare))(key, batch)  # once, to try it
+    error.throw()  # image holds 0.0 to 255.0; allowed: floats in [0, 1], or uint8.
+
 Each image has its own draw by ``each``, or all of a batch one with ``per="batch"``; mixup and cutmix say it by ``per``.
 
 A NaN in an image stays there and spreads to all that depends on it; equalize alone counts it as black. A box with a NaN
 holds no pixel, and cropping to it gives NaN; among labels a box that is not finite is not valid.
 """
 
+from jaxtricks._signatures import name_defaults
 from jaxtricks.augment._affine import random_affine, rotate, scale, shear, translate, warp
 from jaxtricks.augment._autoaugment import AUTO_OPS, CIFAR10_POLICY, IMAGENET_POLICY, auto_augment
 from jaxtricks.augment._boxes import cut_boxes, mask_boxes, move_boxes, move_points
@@ -177,6 +186,7 @@ __all__ = [
     "warp",
     "warp_sample",
 ]
+name_defaults(globals())
 
 
 def __dir__() -> list[str]:

@@ -45,7 +45,7 @@ def warp(
       ValueError: on a wrong rank, shape, dtype, size or method.
     """
     size = _check(image, method, fill, size)
-    return _resample(image, geometry.inverse(matrix), size=size, method=method, fill=fill)
+    return resample(image, geometry.inverse(matrix), size=size, method=method, fill=fill)
 
 
 def rotate(image: jax.Array, angle: jax.Array | float, *, method: str = "bilinear", fill: float = 0.0) -> jax.Array:
@@ -181,14 +181,14 @@ def _check(image: jax.Array, method: str, fill: float, size) -> tuple[int, int]:
 
 
 @partial(jax.jit, static_argnames=("size", "method"))  # so that its loops are compiled once, outside jit too
-def _resample(image, matrix: jax.Array, *, size: tuple[int, int], method: str, fill: float) -> jax.Array:
+def resample(image, matrix: jax.Array, *, size: tuple[int, int], method: str, fill: float) -> jax.Array:
     """The image at the places that a matrix gives, by gathers."""
     (a, b, e), (c, d, f), _ = matrix
 
     def back(u, v):
         return a * u + b * v + e, c * u + d * v + f
 
-    u, v = jnp.arange(size[1]) + 0.5, jnp.arange(size[0]) + 0.5
+    u, v = (jnp.arange(n, dtype=jnp.float32) + 0.5 for n in (size[1], size[0]))
     if method == "nearest":
         width = image.shape[1]
 
@@ -209,9 +209,10 @@ def _stretch(image, matrix: jax.Array, method: str, fill: float) -> jax.Array:
     height, width = _check(image, method, fill, None)
     back = geometry.inverse(matrix)
     if method == "nearest":
-        return _resample(image, back, size=(height, width), method=method, fill=fill)
+        return resample(image, back, size=(height, width), method=method, fill=fill)
     (a, _, e), (_, d, f), _ = back
-    x, y = a * (jnp.arange(width) + 0.5) + e, d * (jnp.arange(height) + 0.5) + f
+    columns, rows = (jnp.arange(n, dtype=jnp.float32) + 0.5 for n in (width, height))
+    x, y = a * columns + e, d * rows + f
     image = moved = jnp.asarray(image)
     for axis, places in ((1, x), (0, y)):
         moved = along(moved, places, 1.0, (0, image.shape[axis]), axis=axis, most=1.0)

@@ -115,6 +115,7 @@ def auto_augment(
             check.between("level", level, 0, 9)
     table = {name: ops[name] for name in used}
     _checks.photo("image", image)
+    _checks.unit("image", image)
     image = jnp.asarray(image)
     places = jnp.array([[list(table).index(name) for name, _, _ in pair] for pair in policy])
     chances = jnp.array([[probability for _, probability, _ in pair] for pair in policy])

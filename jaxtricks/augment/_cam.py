@@ -64,7 +64,7 @@ def cam_box(cam: jax.Array, threshold: jax.Array | float, *, size: tuple[int, in
     check.between("threshold", threshold, 0.0, 1.0)
     check.between("margin", margin, 0.0, float("inf"))
     height, width = _checks.size("size", size)
-    cell = jnp.array([width / cam.shape[1], height / cam.shape[0]])
+    cell = jnp.array([width / cam.shape[1], height / cam.shape[0]], jnp.float32)
     level = threshold * cam.max()
     box = mask_boxes(cam >= level).reshape(2, 2) * jnp.where(jnp.isnan(level), jnp.nan, cell)[None]
     extra = margin * (box[1] - box[0])

@@ -1,11 +1,13 @@
 """Checks that only augmentations need: images, sizes, ranges, batches."""
 
+import warnings
 from collections.abc import Mapping
 
 import jax.numpy as jnp
 
 from jaxtricks import check
 from jaxtricks.preprocess._levels import levels_or_floats
+from jaxtricks.preprocess._levels import unit as unit
 
 
 def image(name: str, array, *, channels: tuple[int, ...] | None = None) -> None:
@@ -16,10 +18,25 @@ def image(name: str, array, *, channels: tuple[int, ...] | None = None) -> None:
 
 
 def pixels(name: str, array) -> None:
-    """Raise ValueError unless the array is ``[H, W, C]`` of any dtype, with at least one pixel."""
+    """Raise ValueError unless the array is ``[H, W, C]`` of any dtype, with at least one pixel; channels are last."""
     check.rank(name, array, 3)
-    if 0 in jnp.shape(array):
-        raise ValueError(f"{name} has shape {jnp.shape(array)}; allowed: at least one pixel and one channel.")
+    shape = jnp.shape(array)
+    if 0 in shape:
+        raise ValueError(f"{name} has shape {shape}; allowed: at least one pixel and one channel.")
+    channels_last(name, shape)
+
+
+def channels_last(name: str, shape: tuple[int, ...]) -> None:
+    """Raise ValueError for an image of four rows or fewer and more channels, which is ``[C, H, W]``; warn of others."""
+    if shape[2] > 4 >= shape[0]:
+        raise ValueError(
+            f"{name} has shape {shape}, [C, H, W] as it seems; allowed: [H, W, C]. Transpose by (1, 2, 0)."
+        )
+    if shape[2] > 4:
+        words = (
+            f"{name} has shape {shape}: {shape[2]} channels as [H, W, C]. If it is [C, H, W], transpose by (1, 2, 0)."
+        )
+        warnings.warn(words, stacklevel=4)
 
 
 def photo(name: str, array, *, channels: tuple[int, ...] | None = None) -> None:
@@ -74,10 +91,17 @@ def interval(name: str, value, low: float, high: float) -> None:
         raise ValueError(f"{name} is {value!r}; allowed: a pair (minimum, maximum) within {low} to {high}.")
 
 
-def entries(batch, *names: str) -> None:
-    """Raise unless the batch is a dict with all these entries, of one number of rows; images are ``[B, H, W, C]``."""
+def entries(batch, *names: str, others: bool = False) -> None:
+    """Raise unless the batch is a dict with all these entries, of one number of rows; images are ``[B, H, W, C]``.
+
+    Args:
+      batch: what a user passed.
+      names: the first says how many rows there are.
+      others: whether all other entries have as many rows too.
+    """
     if not isinstance(batch, Mapping):
         raise TypeError(f"batch is a {type(batch).__name__}; allowed: a dict with {' and '.join(map(repr, names))}.")
+    names = (*names, *batch) if others else names
     for name in names:
         if name not in batch:
             hint = " Make it from labels first: jax.nn.one_hot(label, classes)." if name == "target" else ""

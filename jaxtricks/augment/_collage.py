@@ -45,7 +45,7 @@ def mosaic_at(
     x, y = center[:, 0], center[:, 1]
     right = jnp.arange(width)[None, None, :] >= x[:, None, None]
     low = jnp.arange(height)[None, :, None] >= y[:, None, None]
-    quarter = 2 * low + right
+    quarter = 2 * low.astype(jnp.int32) + right.astype(jnp.int32)
 
     def pixels(array):
         out = array
@@ -61,9 +61,11 @@ def mosaic_at(
         offset = jnp.stack([x - width * left, y - height * top] * 2, 1)
         zero = jnp.zeros_like(x)
         frame = [zero if left else x, zero if top else y, x if left else zero + width, y if top else zero + height]
-        moved = jnp.roll(batch["box"], i, axis=0) + offset[:, None, :]
+        rolled = jnp.roll(batch["box"], i, axis=0)
+        dtype = rolled.dtype if jnp.issubdtype(rolled.dtype, jnp.floating) else jnp.int32
+        moved = rolled + offset[:, None, :].astype(dtype)
         cut = jax.vmap(lambda b, v, f: cut_boxes(b, v, f, visible=visible))
-        box, good = cut(moved, jnp.roll(batch["box_valid"], i, axis=0), jnp.stack(frame, 1))
+        box, good = cut(moved, jnp.roll(batch["box_valid"], i, axis=0), jnp.stack(frame, 1).astype(moved.dtype))
         boxes.append(box)
         valid.append(good)
         if "keypoint" in batch:
@@ -111,7 +113,8 @@ def mosaic(
     _checks.interval("center", center, 0.0, 1.0)
     _check(batch, instances)
     count, height, width = batch["image"].shape[:3]
-    place = jax.random.uniform(key, (count, 2), minval=center[0], maxval=center[1]) * jnp.array([[width, height]])
+    place = jax.random.uniform(key, (count, 2), minval=center[0], maxval=center[1])
+    place = place * jnp.array([[width, height]], place.dtype)
     return mosaic_at(batch, jnp.round(place).astype(jnp.int32), visible=visible, instances=instances)
 
 
@@ -148,7 +151,7 @@ def paste_instances(
     pasted_mask = jnp.roll(mask, 1, axis=0) & pasted[..., None, None]
     cover = pasted_mask.any(1)
     left = mask & ~cover[:, None]
-    area, area_left = mask.sum((2, 3)), left.sum((2, 3))
+    area, area_left = (pixels.sum((2, 3)).astype(jnp.float32) for pixels in (mask, left))
     unhidden = area_left == area
     valid = batch["box_valid"] & (unhidden | (area_left > visible * area))
     box = jnp.where(unhidden[..., None], batch["box"], mask_boxes(left))
@@ -216,9 +219,11 @@ def _for_points(pairs: jax.Array, batch: Batch) -> jax.Array:
 
 
 def _check(batch: Batch, others: tuple[str, ...]) -> None:
+    _checks.entries(batch, "image", "box", "box_valid")
+    _checks.channels_last("image", batch["image"].shape[1:])
     if "keypoint" in batch:
         others = ("keypoint", "visible", *others)
-    _checks.entries(batch, "image", "box", "box_valid", *others)
+    _checks.entries(batch, "image", *others)
     _checks.partners(batch)
     levels_or_floats('batch["image"]', batch["image"])
     check.shape('batch["box"]', batch["box"], (None, None, 4))

@@ -32,6 +32,7 @@ def luma(image: jax.Array) -> jax.Array:
       0.299
     """
     _checks.photo("image", image, channels=(1, 3))
+    _checks.unit("image", image)
     image = jnp.asarray(image)
     if image.shape[-1] == 1:
         return image
@@ -68,6 +69,7 @@ def adjust_brightness(image: jax.Array, factor: jax.Array | float) -> jax.Array:
       [0.125 0.375]
     """
     _checks.image("image", image)
+    _checks.unit("image", image)
     return _blend(image, jnp.zeros_like(image), factor)
 
 
@@ -91,6 +93,7 @@ def adjust_contrast(image: jax.Array, factor: jax.Array | float) -> jax.Array:
       [0.375 0.625]
     """
     _checks.image("image", image, channels=(1, 3))
+    _checks.unit("image", image)
     mean = luma(channelwise(jnp.mean, image))  # luma is linear: that of the mean is the mean of it
     return _blend(image, jnp.broadcast_to(mean, image.shape), factor)
 
@@ -181,6 +184,7 @@ def color_jitter(
     for name, strength in factors.items():
         check.between(name, strength, 0.0, math.inf)
     _checks.image("image", image)
+    _checks.unit("image", image)
     order_key, *keys = jax.random.split(key, 5)
     adjust = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue)
     ranges = [(max(0.0, 1.0 - s), 1.0 + s) for s in factors.values()] + [(-hue, hue)]

@@ -40,6 +40,7 @@ def fit_color_pca(images: Images) -> ColorPCA:
     """
     count, total, squares = 0, 0.0, 0.0
     for part in parts(images):
+        _checks.unit("images", part)
         pixels = part.reshape(-1, part.shape[-1])
         count, total, squares = count + len(pixels), total + pixels.sum(0), squares + pixels.T @ pixels
     mean = total / count
@@ -63,6 +64,7 @@ def pca_shift(image: jax.Array, pca: ColorPCA, amount: jax.Array) -> jax.Array:
       ValueError: on a wrong rank, shape or dtype.
     """
     _checks.image("image", image)
+    _checks.unit("image", image)
     channels = image.shape[-1]
     _checks.vector("pca.values", pca.values, channels)
     check.shape("pca.vectors", pca.vectors, (channels, channels))

@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from jaxtricks import check
+from jaxtricks.augment import _checks
 from jaxtricks.keys import named
 
 Batch = dict[str, jax.Array]
@@ -35,13 +37,15 @@ def each(transform: Callable[[jax.Array, jax.Array], jax.Array], *, per: str = "
     check.option("loop", loop, (False, True))
 
     def augment(key: jax.Array, batch: Batch) -> Batch:
+        _checks.entries(batch, "image")
         image = batch["image"]
-        check.rank('batch["image"]', image, 4)
         rows = image.shape[:1]
         keys = jax.random.split(key, rows) if per == "sample" else key
         if loop:
             keys = keys if per == "sample" else jnp.broadcast_to(keys, rows + jnp.shape(keys))  # a raw key has an axis
             arguments = keys, image
+            if not isinstance(image, Tracer):  # a loop is compiled: let the transform see the numbers before
+                jax.eval_shape(lambda keys: jax.vmap(transform)(keys, image), keys)
             return {**batch, "image": jax.lax.map(lambda one: transform(*one), arguments)}
         return {**batch, "image": jax.vmap(transform, (0 if per == "sample" else None, 0))(keys, image)}
 

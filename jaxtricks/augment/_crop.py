@@ -38,7 +38,7 @@ def pad_crop(image: jax.Array, offset: jax.Array, *, padding: int, mode: str = "
     offset = jnp.asarray(offset)
     last = min(2 * padding, jnp.iinfo(offset.dtype).max)
     top, left = jnp.clip(offset, 0, last).astype(jnp.int32)  # -1 would be the far end
-    return jax.lax.dynamic_slice(padded, (top, left, 0), image.shape)
+    return jax.lax.dynamic_slice(padded, (top, left, jnp.int32(0)), image.shape)
 
 
 def random_pad_crop(key: jax.Array, image: jax.Array, *, padding: int = 4, mode: str = "constant") -> jax.Array:
@@ -91,7 +91,7 @@ def resized_crop(image: jax.Array, box: jax.Array, *, size: int | tuple[int, int
     moved = image
     for axis, start, stop, out in ((1, x0, x1, width), (0, y0, y1, height)):  # Pillow's order, and the faster one
         step = (stop - start) / out
-        wanted = start + (jnp.arange(out) + 0.5) * step
+        wanted = start + (jnp.arange(out, dtype=jnp.float32) + 0.5) * step
         moved = along(moved, wanted, step, (start, stop), axis=axis, most=moved.shape[axis] / out)
     return rounded(moved, jnp.result_type(image))
 
@@ -159,18 +159,20 @@ def random_box(
     tries = check.at_least("tries", tries, minimum=1)
     check.option("otherwise", otherwise, ("center", "empty"))
     area_key, aspect_key, place_key = jax.random.split(key, 3)
-    pixels = jax.random.uniform(area_key, (tries,), minval=area[0], maxval=area[1]) * height * width
+    pixels = jax.random.uniform(area_key, (tries,), jnp.float32, minval=area[0], maxval=area[1]) * height * width
     low, high = map(math.log, aspect)
-    ratio = jnp.exp(jax.random.uniform(aspect_key, (tries,), minval=low, maxval=high))
+    ratio = jnp.exp(jax.random.uniform(aspect_key, (tries,), jnp.float32, minval=low, maxval=high))
     drawn = jnp.round(jnp.sqrt(jnp.stack([pixels * ratio, pixels / ratio], 1)))  # [tries, (width, height)]
     frame = jnp.array([width, height], jnp.float32)
     fits = ((drawn > 0) & (drawn <= frame[None])).all(1)
     first = jnp.argmax(fits)
     extent = drawn[first]
-    corner = jnp.floor(jax.random.uniform(place_key, (2,)) * (frame - extent + 1))
+    corner = jnp.floor(jax.random.uniform(place_key, (2,), jnp.float32) * (frame - extent + 1))
     corner = jnp.minimum(corner, frame - extent)  # uniform times n may round up to n
     box = jnp.concatenate([corner, corner + extent])
-    return jnp.where(fits[first], box, _largest(height, width, aspect) if otherwise == "center" else jnp.zeros(4))
+    return jnp.where(
+        fits[first], box, _largest(height, width, aspect) if otherwise == "center" else jnp.zeros(4, jnp.float32)
+    )
 
 
 def random_scaled_crop(

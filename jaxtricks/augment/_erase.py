@@ -15,7 +15,7 @@ def erase_box(image: jax.Array, box: jax.Array, value: jax.Array | float) -> jax
     """Put a value in place of a box: of the pixels whose centre lies in it.
 
     Args:
-      image: ``[H, W, C]``, uint8 or floats in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats.
       box: ``(x0, y0, x1, y1)`` in pixels, ``[4]``; what lies outside of the image is left out.
       value: a scalar, or an image ``[H, W, C]``, in the units of the image: 0 to 255 for uint8.
 
@@ -60,8 +60,9 @@ def in_box(size: tuple[int, int], box: jax.Array) -> jax.Array:
 def _spans(size: tuple[int, int], box: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Rows and columns whose centre lies in a box."""
     _checks.vector("box", box, 4)
-    x0, y0, x1, y1 = box
-    y, x = (jnp.arange(n) + 0.5 for n in size)
+    box = jnp.asarray(box)
+    x0, y0, x1, y1 = box if jnp.issubdtype(box.dtype, jnp.floating) else box.astype(jnp.float32)
+    y, x = (jnp.arange(n, dtype=jnp.float32) + 0.5 for n in size)
     return (y >= y0) & (y < y1), (x >= x0) & (x < x1)
 
 
@@ -78,7 +79,7 @@ def random_erasing(
 
     Args:
       key: a typed key.
-      image: ``[H, W, C]``, uint8 or floats in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats; in [0, 1] where noise fills them.
       probability: 0 to 1.
       area: minimum and maximum part of the image's area, uniform, within 0 to 1.
       aspect: minimum and maximum width / height, uniform in the logarithm.
@@ -97,6 +98,7 @@ def random_erasing(
     check.between("probability", probability, 0.0, 1.0)
     if isinstance(fill, str):
         check.option("fill", fill, ("noise",))
+        _checks.unit("image", image)
     else:
         _checks.fill("fill", fill, jnp.result_type(image))
     coin_key, box_key, noise_key = jax.random.split(key, 3)
@@ -114,7 +116,7 @@ def cutout(key: jax.Array, image: jax.Array, *, size: int | tuple[int, int], fil
 
     Args:
       key: a typed key.
-      image: ``[H, W, C]``, uint8 or floats in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats.
       size: of the box: a number or ``(height, width)``.
       fill: what stands in its place, in the units of the image: 0 to 255 for uint8.
 
@@ -141,7 +143,7 @@ def mask_grid(
     """Erase a grid of squares: where both coordinates, counted from the offset, lie past ``keep`` of a unit.
 
     Args:
-      image: ``[H, W, C]``, uint8 or floats in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats.
       offset: ``(x, y)`` in pixels, ``[2]``: a corner of the grid. Where it or the unit is a NaN, nothing is erased.
       unit: distance from square to square in pixels, greater than 0.
       keep: 1 - side of a square / unit, 0 to 1; of the image, ``1 - (1 - keep)^2`` stays.
@@ -160,7 +162,7 @@ def mask_grid(
     check.between("keep", keep, 0.0, 1.0)
     _checks.fill("fill", fill, jnp.result_type(image))
     height, width = image.shape[:2]
-    x, y = jnp.arange(width) + 0.5 - offset[0], jnp.arange(height) + 0.5 - offset[1]
+    x, y = (jnp.arange(n, dtype=jnp.float32) + 0.5 - offset[i] for i, n in enumerate((width, height)))
     hole_x, hole_y = ((place / unit - jnp.floor(place / unit)) >= keep for place in (x, y))
     return jnp.where((hole_y[:, None] & hole_x[None, :])[..., None], jnp.asarray(fill, image.dtype), image)
 
@@ -178,7 +180,7 @@ def gridmask(
 
     Args:
       key: a typed key.
-      image: ``[H, W, C]``, uint8 or floats in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats.
       unit: minimum and maximum distance from square to square, as a part of the shorter side, greater than 0.
       keep: 1 - side of a square / unit, 0 to 1; of the image, ``1 - (1 - keep)^2`` stays on average.
       probability: 0 to 1; the paper raises it over the epochs.

@@ -27,6 +27,7 @@ def rgb_to_hsv(image: jax.Array) -> jax.Array:
       [0.333 1.    0.5  ]
     """
     _checks.image("image", image, channels=(3,))
+    _checks.unit("image", image)
     r, g, b = image[..., 0], image[..., 1], image[..., 2]
     value, minimum = jnp.maximum(jnp.maximum(r, g), b), jnp.minimum(jnp.minimum(r, g), b)
     spread = value - minimum

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtricks import check
 from jaxtricks.augment import _checks, _crop, _flip
 from jaxtricks.augment import _matrix as geometry
-from jaxtricks.augment._affine import warp
+from jaxtricks.augment._affine import resample, warp
 from jaxtricks.augment._boxes import cut_boxes, move_boxes, move_points
 from jaxtricks.augment._compose import Augment
 
@@ -32,7 +32,7 @@ def each_sample(transform: Callable[[jax.Array, Sample], Sample]) -> Augment:
     """
 
     def augment(key: jax.Array, batch: Sample) -> Sample:
-        _checks.entries(batch, "image", *batch)
+        _checks.entries(batch, "image", others=True)
         return jax.vmap(transform)(jax.random.split(key, batch["image"].shape[0]), batch)
 
     return augment
@@ -76,7 +76,9 @@ def move_labels(
         if 0 in mask.shape:
             raise ValueError(f"sample['mask'] has shape {mask.shape}; allowed: one mask and one pixel, or more.")
         flat = jnp.moveaxis(mask.reshape(-1, *mask.shape[-2:]), 0, -1)
-        moved = warp(flat, matrix, size=(height, width), method="nearest", fill=mask_fill)
+        _checks.fill("mask_fill", mask_fill, flat.dtype)  # and not by warp, which takes many masks for many channels
+        back = geometry.inverse(matrix)
+        moved = resample(flat, back, size=(height, width), method="nearest", fill=mask_fill)
         sample["mask"] = jnp.moveaxis(moved, -1, 0).reshape(*mask.shape[:-2], height, width)
     return sample
 

@@ -241,7 +241,7 @@ def random_matrix(
         shearing(jax.random.uniform(keys[0], (2,), minval=-slope, maxval=slope), size),
         scaling(jax.random.uniform(keys[1], minval=scale[0], maxval=scale[1]), size),
         rotation(jax.random.uniform(keys[2], minval=-angle, maxval=angle), size),
-        translation(jax.random.uniform(keys[3], (2,), minval=-shift, maxval=shift) * jnp.array([width, height])),
+        translation(jax.random.uniform(keys[3], (2,), minval=-shift, maxval=shift) * jnp.array([width, height], float)),
     )
 
 

@@ -217,13 +217,15 @@ def cutmix(key: jax.Array, batch: Batch, *, alpha: float = 1.0, per: str = "batc
     area_key, place_key = jax.random.split(key)
     frame = jnp.array([[width, height]])
     side = jnp.sqrt(1 - jax.random.beta(area_key, alpha, alpha, (draws, 1)))
-    extent = jnp.floor(side * frame).astype(jnp.int32)
+    extent = jnp.floor(side * frame.astype(side.dtype)).astype(jnp.int32)
     corner = jax.random.randint(place_key, (draws, 2), 0, frame) - extent // 2
     boxes = jnp.repeat(jnp.concatenate([corner, corner + extent], 1), count // draws, axis=0)
     return cut_pairs(batch, boxes, swap=per == "pair")
 
 
 def _check_cut(batch: Batch) -> None:
+    _checks.entries(batch, "image")
+    _checks.channels_last("image", batch["image"].shape[1:])
     _refuse(batch, "box", "keypoint", "visible")
     if "mask" not in batch or "target" in batch:
         _check_soft(batch)

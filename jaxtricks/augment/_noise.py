@@ -30,6 +30,7 @@ def gaussian_noise(key: jax.Array, image: jax.Array, *, std: float) -> jax.Array
       ValueError: on a wrong rank or dtype, or a negative std.
     """
     _checks.image("image", image)
+    _checks.unit("image", image)
     check.between("std", std, 0.0, math.inf)
     return jnp.clip(image + jnp.asarray(std, image.dtype) * normal(key, image.shape), 0, 1)
 
@@ -41,7 +42,7 @@ def gaussian_blur(image: jax.Array, sigma: jax.Array | float, *, radius: int) ->
     .. math:: w_i \propto \exp(-i^2 / (2 \sigma^2)), \quad i = -radius \ldots radius
 
     Args:
-      image: ``[H, W, C]``, uint8 or floats in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats.
       sigma: standard deviation in pixels; 0 gives the image.
       radius: pixels of the kernel on each side, static, 0 or more.
 
@@ -56,7 +57,7 @@ def gaussian_blur(image: jax.Array, sigma: jax.Array | float, *, radius: int) ->
     _checks.scalar("sigma", sigma)
     check.between("sigma", sigma, 0.0, math.inf)
     tiny = 1e-6  # so that sigma 0 is no division of 0 by 0
-    weight = jnp.exp(-0.5 * (jnp.arange(-radius, radius + 1) / jnp.maximum(sigma, tiny)) ** 2)
+    weight = jnp.exp(-0.5 * (jnp.arange(-radius, radius + 1, dtype=jnp.float32) / jnp.maximum(sigma, tiny)) ** 2)
     weight = (weight / weight.sum()).astype(image.dtype)
     # Sums of shifted images, not a convolution: with a sigma for each image that would be a slow grouped one. Columns
     # and channels are one axis, so that a processor takes many values at once.
@@ -79,7 +80,7 @@ def random_blur(
 
     Args:
       key: a typed key.
-      image: ``[H, W, C]``, uint8 or floats in [0, 1].
+      image: ``[H, W, C]``, uint8 or floats.
       sigma: minimum and maximum standard deviation in pixels, uniform, 0 or more.
       radius: pixels of the kernel on each side; None for three of the greatest sigma.
 

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxtricks import check
+from jaxtricks._signatures import shown
 from jaxtricks.augment import _checks, _color, _pil_ops
 from jaxtricks.augment import _matrix as geometry
 from jaxtricks.augment._affine import warp
@@ -34,6 +35,9 @@ class Op(NamedTuple):
     high: float = 0.0
     signed: bool = False
     moves: bool = False
+
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 Ops = Mapping[str, Op]
@@ -173,6 +177,7 @@ def apply_op(
       ValueError: on a wrong rank, dtype or method, an empty table, or channels that an operation refuses.
     """
     _checks.photo("image", image)
+    _checks.unit("image", image)
     check.integer("choice", choice)
     check.rank("choice", choice, 0)
     if not ops:
@@ -180,7 +185,8 @@ def apply_op(
     image = jnp.asarray(image)
     size = image.shape[:2]
     amounts = [(op.low + strength * (op.high - op.low)) * (sign if op.signed else 1) for op in ops.values()]
-    amounts = [jnp.asarray(amount, jnp.float32) + 0 * choice for amount in amounts]  # differ by device as choice does
+    # they differ by device where the choice does
+    amounts = [jnp.asarray(amount, jnp.float32) + (0 * choice).astype(jnp.float32) for amount in amounts]
     table = list(zip(ops.values(), amounts, strict=True))
     choice = jnp.clip(choice, 0, len(ops) - 1)
     if any(op.moves for op in ops.values()):

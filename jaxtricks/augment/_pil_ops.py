@@ -27,6 +27,7 @@ def invert(image: jax.Array) -> jax.Array:
       [0.75 0.25]
     """
     _checks.photo("image", image)
+    _checks.unit("image", image)
     image = jnp.asarray(image)
     return 255 - image if image.dtype == jnp.uint8 else 1 - image
 
@@ -72,6 +73,7 @@ def solarize(image: jax.Array, threshold: jax.Array | float) -> jax.Array:
       [0.25 0.25]
     """
     _checks.image("image", image)
+    _checks.unit("image", image)
     _checks.scalar("threshold", threshold)
     return jnp.where(jnp.isnan(threshold), jnp.nan, jnp.where(image < threshold, image, 1 - image))
 
@@ -99,6 +101,7 @@ def posterize(image: jax.Array, bits: jax.Array | int) -> jax.Array:
     check.rank("bits", bits, 0)
     check.between("bits", bits, 0, 8)
     _checks.photo("image", image)
+    _checks.unit("image", image)
     dropped = 8 - jnp.clip(jnp.asarray(bits), 0, 8).astype(jnp.int32)
     if jnp.result_type(image) == jnp.uint8:
         dropped = dropped.astype(jnp.uint8)
@@ -129,6 +132,7 @@ def autocontrast(image: jax.Array) -> jax.Array:
       [0. 1.]
     """
     _checks.photo("image", image)
+    _checks.unit("image", image)
     dtype = jnp.result_type(image)
     is_uint8 = dtype == jnp.uint8
     image = jnp.asarray(image, jnp.float32) if is_uint8 else floats(image)
@@ -161,6 +165,7 @@ def equalize(image: jax.Array) -> jax.Array:
       100 115 0 255
     """
     _checks.photo("image", image)
+    _checks.unit("image", image)
     image = jnp.asarray(image)
     is_uint8 = image.dtype == jnp.uint8
     levels = image.astype(jnp.int32) if is_uint8 else _levels(image)
@@ -189,6 +194,7 @@ def adjust_sharpness(image: jax.Array, factor: jax.Array | float) -> jax.Array:
       ValueError: on a wrong rank or dtype, or a negative factor.
     """
     _checks.image("image", image)
+    _checks.unit("image", image)
     _checks.scalar("factor", factor)
     check.between("factor", factor, 0.0, float("inf"))
     height, width, channels = image.shape

@@ -49,6 +49,8 @@ def rand_augment(
     """
     count = check.at_least("count", count, minimum=1)
     check.between("strength", strength, 0.0, 1.0)
+    _checks.photo("image", image)
+    _checks.unit("image", image)
 
     def step(image, draw):
         choice, sign = _draw(draw, ops)
@@ -78,6 +80,8 @@ def trivial_augment(
     Reference:
       Mueller and Hutter, TrivialAugment: tuning-free yet state-of-the-art data augmentation, arXiv 2103.10158.
     """
+    _checks.photo("image", image)
+    _checks.unit("image", image)
     strength_key, draw = jax.random.split(key)
     choice, sign = _draw(draw, ops)
     strength = jax.random.randint(strength_key, (), 0, 31) / 30
@@ -126,10 +130,11 @@ def augmix(
     depth = check.at_least("depth", depth, minimum=1)
     check.positive("alpha", alpha)
     _checks.photo("image", image)
+    _checks.unit("image", image)
     image = jnp.asarray(image)
     weight_key, share_key, chain_key = jax.random.split(key, 3)
-    weights = jax.random.dirichlet(weight_key, jnp.full(width, alpha, jnp.float32))
-    share = jax.random.beta(share_key, alpha, alpha)
+    weights = jax.random.dirichlet(weight_key, jnp.full(width, alpha, jnp.float32), dtype=jnp.float32)
+    share = jax.random.beta(share_key, alpha, alpha, dtype=jnp.float32)
 
     def chain(key):
         length_key, step_key = jax.random.split(key)
@@ -175,6 +180,7 @@ def three_augment(
       Touvron et al., DeiT III: revenge of the ViT, arXiv 2204.07118.
     """
     _checks.photo("image", image, channels=(3,))
+    _checks.unit("image", image)
     _checks.interval("sigma", sigma, 0.0, float("inf"))
     choice_key, blur_key = jax.random.split(key)
     three = (
@@ -203,7 +209,7 @@ def repeat_batch(batch: Batch, *, times: int) -> Batch:
       Hoffer et al., Augment your batch: better training with larger batches, arXiv 1901.09335.
     """
     times = check.at_least("times", times, minimum=1)
-    _checks.entries(batch, "image", *batch)
+    _checks.entries(batch, "image", others=True)
     return {name: jnp.repeat(entry, times, axis=0) for name, entry in batch.items()}
 
 

@@ -25,7 +25,7 @@ def multi_scale(batch: Batch, *, size: int | tuple[int, int]) -> Batch:
     Raises:
       ValueError: on a wrong shape, dtype or size.
     """
-    _checks.entries(batch, "image", *batch)
+    _checks.entries(batch, "image", others=True)
     height, width = batch["image"].shape[1:3]
     all_pixels = jnp.array([0, 0, width, height], jnp.float32)
     return jax.vmap(lambda sample: crop_sample(sample, all_pixels, size=size))(batch)

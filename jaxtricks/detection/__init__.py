@@ -3,6 +3,7 @@
 Functions take one image; ``jax.vmap`` makes them functions of a batch. Boxes are xyxy in pixels, floating point.
 """
 
+from jaxtricks._signatures import name_defaults
 from jaxtricks.detection._anchors import anchors, decode, encode, fpn_level
 from jaxtricks.detection._formats import area, check_format, clip, convert
 from jaxtricks.detection._fusion import Fused, vote, weighted_fusion
@@ -59,6 +60,7 @@ __all__ = [
     "vote",
     "weighted_fusion",
 ]
+name_defaults(globals())
 
 
 def __dir__() -> list[str]:

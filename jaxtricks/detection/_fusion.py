@@ -151,7 +151,7 @@ def weighted_fusion(
             mass.at[place].add(score, mode="drop"),
             number.at[place].add(1, mode="drop"),
             group.at[place].set(label, mode="drop"),
-            begun + (there & ~joins),
+            begun + (there & ~joins).astype(begun.dtype),
         )
         return clusters, None
 
@@ -163,7 +163,7 @@ def weighted_fusion(
     else:
         total, mass, number, group, _ = start
     box = ratio(total, jnp.broadcast_to(mass[:, None], total.shape))
-    score = ratio(mass, number.astype(mass.dtype)) * jnp.minimum(number, models) / models
+    score = ratio(mass, number.astype(mass.dtype)) * jnp.minimum(number, models).astype(mass.dtype) / models
     return _first(Fused(box, score, group, number > 0), max_output)
 
 
@@ -179,7 +179,9 @@ def _first(fused: Fused, count: int) -> Fused:
     order = jnp.argsort(jnp.where(fused.valid, -fused.score, jnp.inf), stable=True)[:count]
 
     def take(array):
-        taken = jnp.where(fused.valid[order].reshape(-1, *(1,) * (array.ndim - 1)), array[order], 0)
+        taken = jnp.where(
+            fused.valid[order].reshape(-1, *(1,) * (array.ndim - 1)), array[order], jnp.zeros((), array.dtype)
+        )
         return jnp.pad(taken, [(0, count - order.shape[0]), *[(0, 0)] * (array.ndim - 1)]).astype(array.dtype)
 
     return Fused(*map(take, fused))

@@ -129,13 +129,13 @@ def heatmap_targets(
     inside = (corner >= 0).all(-1) & (corner[:, 0] < width) & (corner[:, 1] < height)
     valid &= is_class & inside & (sides > 0).all(-1)
     radius = jnp.floor(gaussian_radius(cells, overlap=overlap))
-    across = jnp.arange(width)[None] - corner[:, :1]
-    down = jnp.arange(height)[None] - corner[:, 1:]
+    across = jnp.arange(width, dtype=corner.dtype)[None] - corner[:, :1]
+    down = jnp.arange(height, dtype=corner.dtype)[None] - corner[:, 1:]
     sigma = ((2 * radius + 1) / 6)[:, None]
     bumps = [jnp.where(jnp.abs(d) <= radius[:, None], jnp.exp(-(d**2) / (2 * sigma**2)), 0.0) for d in (down, across)]
     of_class = valid[:, None] & (labels[:, None] == jnp.arange(classes)[None])
     flat = jnp.where(valid, corner[:, 1] * width + corner[:, 0], height * width).astype(jnp.int32)
-    heat = jnp.zeros((height, width, classes))
+    heat = jnp.zeros((height, width, classes), jnp.float32)
     if count:
 
         def draw(heat, item):
@@ -144,13 +144,13 @@ def heatmap_targets(
 
         heat, _ = lax.scan(draw, heat, (*bumps, of_class.astype(jnp.float32)))
     area = jnp.where(valid, sides[:, 0] * sides[:, 1], jnp.inf)
-    smallest = jnp.full(height * width, jnp.inf).at[flat].min(area, mode="drop")
+    smallest = jnp.full(height * width, jnp.inf, area.dtype).at[flat].min(area, mode="drop")
     first = jnp.full(height * width, count, jnp.int32)
     wins = area == smallest.at[flat].get(mode="fill", fill_value=jnp.inf)
     first = first.at[jnp.where(wins, flat, height * width)].min(jnp.arange(count, dtype=jnp.int32), mode="drop")
     there = (first < count).reshape(height, width)
     values = jnp.concatenate([center - corner, sides * stride], -1)
-    chosen = jnp.concatenate([values, jnp.zeros((1, 4))])[first].reshape(height, width, 4)
+    chosen = jnp.concatenate([values, jnp.zeros((1, 4), values.dtype)])[first].reshape(height, width, 4)
     return HeatmapTargets(heat, chosen[..., :2], chosen[..., 2:], there)
 
 

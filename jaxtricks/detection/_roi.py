@@ -54,7 +54,7 @@ def roi_pool(features: jax.Array, boxes: jax.Array, *, size: tuple[int, int], sc
         step = jnp.arange(number, dtype=cells.dtype)[None]
         first = jnp.clip(jnp.floor(step * length) + low[:, None], 0, limit)
         last = jnp.clip(jnp.ceil((step + 1) * length) + low[:, None], 0, limit)
-        cell = jnp.arange(limit)[None, None]
+        cell = jnp.arange(limit, dtype=cells.dtype)[None, None]
         return (cell >= first[..., None]) & (cell < last[..., None])
 
     down = parts(cells[:, 1], cells[:, 3], rows, height)
@@ -121,10 +121,10 @@ def roi_align(
         outside = (place < -1.0) | (place > limit)
         place = jnp.clip(place, 0.0, limit - 1.0)
         first = jnp.minimum(jax.lax.stop_gradient(jnp.floor(place)).astype(jnp.int32), max(limit - 2, 0))
-        part = place - first
-        weight = jax.nn.one_hot(first, limit) * (1.0 - part)[..., None]
+        part = place - first.astype(place.dtype)
+        weight = jax.nn.one_hot(first, limit, dtype=place.dtype) * (1.0 - part)[..., None]
         if limit > 1:
-            weight += jax.nn.one_hot(first + 1, limit) * part[..., None]
+            weight += jax.nn.one_hot(first + 1, limit, dtype=place.dtype) * part[..., None]
         weight = jnp.where(outside[..., None], 0.0, weight)
         return weight.reshape(-1, number, sampling, limit).mean(2)
 

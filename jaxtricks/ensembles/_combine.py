@@ -105,7 +105,7 @@ def fit_weights(probabilities: jax.Array, labels: jax.Array, *, steps: int = 100
     def step(_, weights):
         part = weights[:, None] * true
         part = part / jnp.where(counts, jnp.sum(part, axis=0), 1.0)[None]
-        return jnp.sum(jnp.where(counts[None], part, 0.0), axis=1) / jnp.sum(counts)
+        return jnp.sum(jnp.where(counts[None], part, 0.0), axis=1) / jnp.sum(counts).astype(part.dtype)
 
     start = jnp.full(true.shape[:1], 1 / true.shape[0], true.dtype)
     return jax.lax.fori_loop(0, steps, step, start)
@@ -186,7 +186,8 @@ def coverage(predicted: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Ar
     check.integer("labels", labels)
     predicted, labels = jnp.asarray(predicted), jnp.asarray(labels)
     decided, right = predicted >= 0, (predicted == labels) & (predicted >= 0)
-    return jnp.sum(decided) / jnp.float32(predicted.size), jnp.sum(right) / jnp.sum(decided)
+    answers = jnp.sum(decided).astype(jnp.float32)
+    return answers / predicted.size, jnp.sum(right).astype(jnp.float32) / answers
 
 
 def borda(probabilities: jax.Array) -> jax.Array:
@@ -244,7 +245,9 @@ def _votes(probabilities: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     valid = ~jnp.isnan(probabilities).any(-1, keepdims=True)
     votes = jnp.where(valid, jax.nn.one_hot(jnp.argmax(probabilities, -1), probabilities.shape[-1]), 0.0).sum(0)
     voters = jnp.sum(valid[..., 0], axis=0)
-    mean = jnp.sum(jnp.where(valid, probabilities, 0.0), axis=0) / jnp.maximum(voters, 1)[..., None]
+    mean = jnp.sum(jnp.where(valid, probabilities, 0.0), axis=0) / jnp.maximum(voters, 1)[..., None].astype(
+        probabilities.dtype
+    )
     return votes, voters, mean
 
 

@@ -1,5 +1,6 @@
 """Initial weights: initialisers of a kernel, changes to an entire tree of parameters, and weights from a file."""
 
+from jaxtricks._signatures import name_defaults
 from jaxtricks.init._changes import fixup, forget_bias, grown, lsuv, zero_gamma, zero_last
 from jaxtricks.init._kernels import dirac, he_normal, patch_whitening, xavier_normal
 from jaxtricks.init._names import (
@@ -46,6 +47,7 @@ __all__ = [
     "zero_gamma",
     "zero_last",
 ]
+name_defaults(globals())
 
 
 def __dir__() -> list[str]:

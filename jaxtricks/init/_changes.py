@@ -15,22 +15,31 @@ import jax.numpy as jnp
 from jaxtricks import check
 
 Tree = dict[str, Any]
+LIKELY = r"(?i)(norm|bn)[^/]*/(scale|weight)"  # of a normalisation, in the words of most libraries
 
 
 def zero_gamma(params: Tree, *, pattern: str = r"last_bn/scale$") -> Tree:
-    """Set gamma of the last batch normalisation of every residual block to 0.
+    r"""Set gamma of the last batch normalisation of every residual block to 0.
 
     ``x + 0 * branch(x)``: every block starts as its shortcut, and the network as a shallow one.
 
     Args:
       params: nested dicts of arrays.
-      pattern: chooses the leaves. The models of this package call the layer ``last_bn`` in every residual block.
+      pattern: chooses the leaves: ``last_bn`` in the models of this package. In others it depends on their names: with
+        two normalisations a block, say ``r"Block_\d+/BatchNorm_1/scale$"`` of a linen module, ``r"norm2/scale"`` of the
+        state of an nnx module, ``r"norm2/weight$"`` of an equinox module.
 
     Returns:
       The parameters with zeros in the chosen leaves.
 
     Raises:
       ValueError: if the pattern matches no leaf.
+
+    Example:
+      >>> from jaxtricks import init
+      >>> linen = {"ResNetBlock_0": {"BatchNorm_0": {"scale": jnp.ones(2)}, "BatchNorm_1": {"scale": jnp.ones(2)}}}
+      >>> init.zero_gamma(linen, pattern=r"Block_\d+/BatchNorm_1/scale$")["ResNetBlock_0"]["BatchNorm_1"]["scale"]
+      Array([0., 0.], dtype=float32)
 
     Reference:
       Goyal et al., Accurate, large minibatch SGD, arXiv 1706.02677; He et al., Bag of tricks, arXiv 1812.01187.
@@ -198,5 +207,7 @@ def _change(params: Tree, pattern: str, change: Callable[[str, jax.Array], jax.A
     changed = jax.tree_util.tree_map_with_path(replace, params)
     if not paths:
         every = [jax.tree_util.keystr(p, simple=True, separator="/") for p, _ in jax.tree.leaves_with_path(params)]
-        raise ValueError(f"pattern is {pattern!r}, found in no path; allowed: one found in some of {every}.")
+        likely = [path for path in every if re.search(LIKELY, path)] or every
+        example = f', such as pattern=r"{re.escape("/".join(likely[-1].split("/")[-2:]))}$"' if likely else ""
+        raise ValueError(f"pattern is {pattern!r}, found in no path; allowed: one found in some of {every}{example}.")
     return changed

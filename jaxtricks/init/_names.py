@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from string import ascii_lowercase
 
+from jaxtricks._signatures import shown
 from jaxtricks.init._pretrained import LEAVES
 
 Rule = tuple[str, Callable[..., str]]
@@ -23,6 +24,9 @@ class Names:
     """
 
     rules: Callable[[list[str]], Iterable[Rule]]
+
+    def __repr__(self) -> str:
+        return shown(self)
 
     def __call__(self, paths: Iterable[str]) -> dict[str, str]:
         """``{path: name}`` of all leaves that a rule fits."""

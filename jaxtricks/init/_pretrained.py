@@ -2,6 +2,8 @@
 
 import os
 import re
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,8 @@ from jaxtricks.init._tensors import Header, opened
 
 Tree = dict[str, Any]
 
-LISTED = 20  # mismatches that an error spells out; it counts them all
+LISTED = 6  # mismatches that an error spells out; it counts them all
+UNUSED = "num_batches_tracked"  # which nothing here needs
 FLOATS = {"F64", "F32", "F16", "BF16", "float64", "float32", "float16"}
 GATE = {"squeeze": "fc1", "excite": "fc2"}
 LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
@@ -29,7 +32,12 @@ class PretrainedMismatchError(ValueError):
 
 
 def load_pretrained(
-    variables: tuple[Tree, Tree], path: str | os.PathLike, *, skip: Sequence[str] = (), names: Names | None = None
+    variables: tuple[Tree, Tree],
+    path: str | os.PathLike,
+    *,
+    skip: Sequence[str] = (),
+    names: Names | None = None,
+    prefix: str | None = None,
 ) -> tuple[Tree, Tree]:
     """Parameters and batch statistics of a network from a file with torchvision's or timm's names.
 
@@ -39,6 +47,10 @@ def load_pretrained(
     ``[out, in, height, width]`` and ``[out, in]``; ``num_batches_tracked``, which nothing here needs, is passed over.
     Every other tensor and every leaf must find its partner, of the same shape. Files never run code: a pickle is
     refused, and no tensor is read before its shape is known to be that of its leaf.
+
+    Wrappers put a prefix before all names: ``module.`` (DataParallel), ``model.`` (Lightning), ``_orig_mod.``
+    (``torch.compile``), ``backbone.``. One that all names share is taken off, with a warning. A file with several sets
+    of weights, such as plain and averaged ones, is refused until ``prefix`` chooses one.
 
     A file does not say what has no weights. The network must be built with the switches that its weights were trained
     with: torchvision's and timm's ``resnet50``, ``resnet101``, ``resnet152`` have ``b=True``, timm's ``resnet50d`` and
@@ -53,13 +65,15 @@ def load_pretrained(
         they take keeps its value, whatever the file holds for it: ``("^head/",)`` for another number of classes.
       names: ``paths of all leaves -> {path: name in the file}``, such as ``init.densenet_names``; None for a
         ``models.resnet``.
+      prefix: of the names in the file that are meant, such as ``"ema."``; it is taken off, and what does not begin with
+        it is passed over. ``""`` means the names as they are, None all names, by what they share.
 
     Returns:
       ``(params, stats)`` in the structure and dtypes of ``variables``: what ``train.fit`` takes as ``initial``.
 
     Raises:
       PretrainedMismatchError: a ValueError, if tensors are missing or too many, or of another shape or no floating
-        point; it names them all, or the first 20 and their number.
+        point; it says how many names match, and names the first 6 places.
       ValueError: if the file is no safetensors or npz file, or damaged; if a pattern of ``skip`` takes nothing, or
         together they take everything.
       ImportError: if the file is a safetensors file, and safetensors is not installed.
@@ -70,19 +84,16 @@ def load_pretrained(
     leaves = {_path(keys): leaf for tree in variables for keys, leaf in jax.tree.leaves_with_path(tree)}
     kept = _kept(leaves, skip)
     with opened(path) as (headers, read):
-        pooled = any(name.endswith(".downsample.2.weight") for name in headers)
-        called = torch_names(leaves, pooled=pooled) if names is None else names(leaves)
+        headers, prefix = _within(headers, prefix, path, set(_called(leaves, headers, names).values()))
+        called = _called(leaves, headers, names)
         wrong = list(_mismatches(leaves, kept, called, headers))
         if wrong:
-            more = [f"and {len(wrong) - LISTED} more."] if len(wrong) > LISTED else []
-            count = f"{len(wrong)} place{'s' * (len(wrong) > 1)}"
-            places = "\n  ".join([*wrong[:LISTED], *more])
-            raise PretrainedMismatchError(f"{path} and the model differ in {count}:\n  {places}")
+            raise PretrainedMismatchError(_sentence(path, wrong, called, kept, headers))
 
         def load(keys, leaf):
             if _path(keys) in kept:
                 return leaf
-            array = read(called[_path(keys)])
+            array = read(prefix + called[_path(keys)])
             array = array.reshape(array.shape[: len(leaf.shape)])  # a dense layer may be a 1x1 convolution there
             return jnp.asarray(array.transpose(TO_OURS.get(array.ndim, range(array.ndim))), leaf.dtype)
 
@@ -91,7 +102,13 @@ def load_pretrained(
 
 
 def from_pretrained(
-    build: Callable, path: str | os.PathLike, *, skip: Sequence[str] = (), names: Names | None = None, **options: Any
+    build: Callable,
+    path: str | os.PathLike,
+    *,
+    skip: Sequence[str] = (),
+    names: Names | None = None,
+    prefix: str | None = None,
+    **options: Any,
 ) -> Any:
     """A network whose fresh weights are those of a file: a recipe's ``model`` for fine-tuning.
 
@@ -100,14 +117,16 @@ def from_pretrained(
 
     Args:
       build: ``(**options) -> Model``.
-      path, skip, names: as for ``load_pretrained``; what skip takes is drawn afresh.
+      path, skip, names, prefix: as for ``load_pretrained``; what skip takes is drawn afresh.
       options: for build.
 
     Returns:
       The Model that build gives, with another ``init``; errors of ``load_pretrained`` are raised there.
     """
     model = build(**options)
-    return model._replace(init=lambda key: load_pretrained(model.init(key), path, skip=skip, names=names))
+    return model._replace(
+        init=lambda key: load_pretrained(model.init(key), path, skip=skip, names=names, prefix=prefix)
+    )
 
 
 def save_pretrained(variables: tuple[Tree, Tree], path: str | os.PathLike, *, pooled: bool = False) -> None:
@@ -179,6 +198,63 @@ def torch_names(paths: Iterable[str], *, pooled: bool) -> dict[str, str]:
     return names
 
 
+def _called(leaves: Tree, headers: dict[str, Header], names: Names | None) -> dict[str, str]:
+    """What the file calls each leaf."""
+    if names is not None:
+        return names(leaves)
+    return torch_names(leaves, pooled=any(name.endswith(".downsample.2.weight") for name in headers))
+
+
+def _within(
+    headers: dict[str, Header], prefix: str | None, path: str | os.PathLike, ours: set[str]
+) -> tuple[dict[str, Header], str]:
+    """The tensors behind a prefix, without it, and the prefix: the caller's, or the one that all names share."""
+    tensors = [name for name in headers if not name.endswith(UNUSED)]
+    if prefix is None:
+        prefix = _shared_prefix(tensors, path, ours)
+    elif not any(name.startswith(prefix) for name in tensors):
+        first = ", ".join(map(repr, tensors[:3]))
+        raise ValueError(f"prefix is {prefix!r}; allowed: what some names in {path} begin with: {first}, ...")
+    elif not prefix:  # names as they are
+        return {name: header for name, header in headers.items() if name in ours}, prefix
+    return {name.removeprefix(prefix): header for name, header in headers.items() if name.startswith(prefix)}, prefix
+
+
+def _shared_prefix(tensors: Sequence[str], path: str | os.PathLike, ours: set[str]) -> str:
+    """What stands before all names, where most of ours stand behind it."""
+    fronts = Counter()
+    for name in tensors:
+        parts = name.split(".")
+        ends = (".".join(parts[i:]) for i in range(len(parts)))
+        fronts.update(name.removesuffix(end) for end in ends if end in ours)
+    sets = sorted(front for front, count in fronts.items() if 2 * count > len(ours))
+    if len(sets) > 1:
+        words = " or ".join(map(repr, sets))
+        raise PretrainedMismatchError(f"{path} holds {len(sets)} sets of these weights; allowed: prefix={words}.")
+    if sets in ([], [""]):
+        return ""
+    (prefix,) = sets
+    others = sum(not name.startswith(prefix) for name in tensors)
+    if others:
+        raise PretrainedMismatchError(
+            f"{path} has {fronts[prefix]} of {len(ours)} names behind {prefix!r}, and {others} other names; "
+            f"allowed: prefix={prefix!r}, which passes over these."
+        )
+    warnings.warn(f"{path}: {prefix!r} is taken off all names.", stacklevel=4)
+    return prefix
+
+
+def _sentence(
+    path: str | os.PathLike, wrong: Sequence[str], called: dict[str, str], kept: set[str], headers: dict[str, Header]
+) -> str:
+    """How many names match, and the first places that do not."""
+    wanted = {name for leaf, name in called.items() if leaf not in kept}
+    more = [f"and {len(wrong) - LISTED} more."] if len(wrong) > LISTED else []
+    count = f"{len(wrong)} place{'s' * (len(wrong) > 1)}"
+    matched = f"{len(wanted & set(headers))} of {len(wanted)} names match"
+    return f"{path} and the model differ in {count}; {matched}:\n  " + "\n  ".join([*wrong[:LISTED], *more])
+
+
 def _kept(leaves: Iterable[str], skip: Sequence[str]) -> set[str]:
     """The paths that a pattern of skip is found in."""
     if isinstance(skip, str):
@@ -209,7 +285,7 @@ def _mismatches(leaves: Tree, kept: set[str], names: dict[str, str], headers: di
         elif headers[name].dtype not in FLOATS:
             yield f"{name}, for {path}: dtype {headers[name].dtype}; allowed: {', '.join(sorted(FLOATS))}."
     for name in sorted(set(headers) - set(names.values())):
-        if not name.endswith("num_batches_tracked"):
+        if not name.endswith(UNUSED):
             yield f"{name}, shape {headers[name].shape}: no leaf of the model takes it."
 
 

@@ -1,5 +1,6 @@
 """Layers that Flax and JAX do not have: modules where they hold parameters, functions elsewhere."""
 
+from jaxtricks._signatures import name_defaults
 from jaxtricks.layers._activations import PReLU, Swish, rrelu, rrelu_mean
 from jaxtricks.layers._attention import EfficientChannelAttention, SqueezeExcite
 from jaxtricks.layers._conv import (
@@ -31,10 +32,12 @@ from jaxtricks.layers._stochastic import (
     dropout_plain_mean,
     stochastic_depth,
 )
+from jaxtricks.layers._structured import Circulant, XnorConv
 
 __all__ = [
     "Asymmetric",
     "BatchNorm",
+    "Circulant",
     "DepthwiseSeparable",
     "EfficientChannelAttention",
     "FeatureNorm",
@@ -42,6 +45,7 @@ __all__ = [
     "PReLU",
     "SqueezeExcite",
     "Swish",
+    "XnorConv",
     "blur_pool",
     "classifier_noise",
     "conv",
@@ -67,6 +71,7 @@ __all__ = [
     "stochastic_pool",
     "stochastic_pool_mean",
 ]
+name_defaults(globals())
 
 
 def __dir__() -> list[str]:

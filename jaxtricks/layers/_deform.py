@@ -87,7 +87,8 @@ def deform_conv2d(
 
 def _grid(count: int, stride: int, padding: int, taps: int, dilation: int) -> jax.Array:
     """Where each tap of each output looks along one axis before it is moved, ``[count, taps]``."""
-    return (jnp.arange(count) * stride - padding)[:, None] + (jnp.arange(taps) * dilation)[None, :]
+    place = (jnp.arange(count) * stride - padding)[:, None] + (jnp.arange(taps) * dilation)[None, :]
+    return place.astype(jnp.float32)
 
 
 def _bilinear(image: jax.Array, y: jax.Array, x: jax.Array) -> jax.Array:

@@ -155,7 +155,7 @@ def supervised_contrastive(features: jax.Array, labels: jax.Array, *, temperatur
     positive = (labels[:, None] == labels[None, :]) & ~itself
     log_p = jax.nn.log_softmax(cosines / temperature, axis=-1, where=~itself)
     total = jnp.sum(log_p, axis=-1, where=positive)
-    return -_safe.ratio(total, jnp.sum(positive, axis=-1))
+    return -_safe.ratio(total, jnp.sum(positive, axis=-1).astype(total.dtype))
 
 
 def _counts(labels, centers: jax.Array) -> jax.Array:

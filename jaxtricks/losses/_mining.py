@@ -38,7 +38,7 @@ def hard_negative_weights(losses: jax.Array, positives: jax.Array, *, ratio: flo
     check.same_shape("positives", positives, "losses", losses)
     check.option("positives.dtype", jnp.result_type(positives), [jnp.dtype(bool)])
     negatives = jnp.where(positives, -jnp.inf, losses)
-    count = jnp.sum(positives, axis=-1, keepdims=True)
+    count = jnp.sum(positives, axis=-1, keepdims=True).astype(losses.dtype)
     keep = jnp.where(count == 0, 0.0, jnp.floor(ratio * count))  # not infinity times 0
     hard = _largest(negatives, keep) & (negatives != -jnp.inf)
     return (positives | hard).astype(jnp.float32)
@@ -79,7 +79,7 @@ def _largest(losses: jax.Array, keep: jax.Array | int) -> jax.Array:
 
     The smallest that is kept is found bit by bit, by counts of each row: on CPU in a tenth of the time of two sorts.
     """
-    losses = jax.lax.stop_gradient(losses)
+    losses, keep = jax.lax.stop_gradient(losses), jnp.asarray(keep)
     width = jnp.finfo(losses.dtype).bits
     unsigned = jnp.dtype(f"uint{width}").type
     sign = unsigned(1 << (width - 1))
@@ -89,9 +89,10 @@ def _largest(losses: jax.Array, keep: jax.Array | int) -> jax.Array:
 
     def add_bit(i, smallest):
         more = smallest | (sign >> i.astype(unsigned))
-        return jnp.where(jnp.sum(order >= more, axis=-1, keepdims=True) >= keep, more, smallest)
+        reaching = jnp.sum(order >= more, axis=-1, keepdims=True).astype(keep.dtype)
+        return jnp.where(reaching >= keep, more, smallest)
 
     smallest = jax.lax.fori_loop(0, width, add_bit, jnp.zeros_like(order[..., :1]))
     above, equal = order > smallest, order == smallest
-    room = keep - jnp.sum(above, axis=-1, keepdims=True)
-    return above | (equal & (jnp.cumsum(equal, axis=-1) <= room))
+    room = keep - jnp.sum(above, axis=-1, keepdims=True).astype(keep.dtype)
+    return above | (equal & (jnp.cumsum(equal, axis=-1).astype(keep.dtype) <= room))

@@ -53,6 +53,7 @@ LAYOUTS = {
     "resnet20": Layout((3, 3, 3), (16, 32, 64), bottleneck=False, stem=(3, 1), pool=False),
     "resnet56": Layout((9, 9, 9), (16, 32, 64), bottleneck=False, stem=(3, 1), pool=False),
     "resnet_digits": Layout((1, 1), (8, 16), bottleneck=True, stem=(5, 1), pool=False),
+    "resnet_micro": Layout((1, 1, 1), (8, 16, 32), bottleneck=True, stem=(7, 2), pool=True),
     "resnet_mini": Layout((1, 1, 1), (8, 16, 32), bottleneck=True, stem=(7, 2), pool=False),
     "resnext_mini": Layout((1, 1, 1), (8, 16, 32), bottleneck=True, stem=(3, 1), pool=False, groups=4, base=32),
     "resnet_small": Layout((2, 2, 2), (16, 32, 64), bottleneck=True, stem=(5, 1), pool=False),

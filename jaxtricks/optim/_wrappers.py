@@ -129,7 +129,7 @@ def skip_spikes(
         )
         losses = losses.at[count % window].set(jnp.where(finite, loss, losses[count % window]))
         count = jnp.where(finite, optax.safe_increment(count), count)
-        return new, Rejects(state.rejected + ~accepted, SpikeState(losses, count, inner))
+        return new, Rejects(state.rejected + (~accepted).astype(jnp.int32), SpikeState(losses, count, inner))
 
     return optax.GradientTransformationExtraArgs(init, update)  # pyright: ignore[reportArgumentType]
 

@@ -6,8 +6,13 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.experimental import checkify
 
 from jaxtricks import check
+
+SLACK = 0.01  # what bfloat16 makes of a sum that is 1
 
 
 def in_float32(function: Callable) -> Callable:
@@ -37,6 +42,31 @@ def levels_or_floats(name: str, array) -> jnp.dtype:
     return dtype
 
 
+def unit(name: str, array) -> None:
+    """Raise ValueError if floats lie outside [0, 1], as those of 0 to 255 do, or standardised ones.
+
+    Their values are seen outside of jit, under vmap and gradients too. In a compiled program they are not: there it is
+    a ``checkify.debug_check``, which costs nothing unless the program is built by ``checkify.checkify``. A NaN passes.
+    """
+    if jnp.result_type(array) == jnp.uint8:
+        return
+    values = _values(array)
+    if values is not None:
+        with jax.ensure_compile_time_eval():  # a constant within a program that is being traced is seen too
+            low, high = float(jnp.min(values)), float(jnp.max(values))
+        if low < -SLACK:
+            hint = "Standardise after augmentation, not before."
+        elif high > 1 + SLACK:
+            hint = "Divide by 255, or give uint8."
+        else:
+            return
+        raise ValueError(f"{name} holds {low:.3g} to {high:.3g}; allowed: floats in [0, 1], or uint8. {hint}")
+    low, high = jnp.min(array), jnp.max(array)
+    right = ~((low < -SLACK) | (high > 1 + SLACK))
+    message = name + " holds {low} to {high}; allowed: floats in [0, 1], or uint8."
+    checkify.debug_check(right, message, low=low, high=high)
+
+
 def floats(image: jax.Array) -> jax.Array:
     """An image of uint8 or floats in float32 or wider."""
     image = jnp.asarray(image)
@@ -55,3 +85,10 @@ def rounded(image: jax.Array, dtype) -> jax.Array:
     if dtype == jnp.uint8:
         image = jnp.round(jnp.where(image > 0, jnp.minimum(image, 255), 0))  # a NaN is not more than 0
     return image.astype(dtype)
+
+
+def _values(array):
+    """The numbers of an array outside of jit, those behind tracers of vmap and gradients too; None under jit."""
+    while isinstance(array, Tracer):
+        array = getattr(array, "val", getattr(array, "primal", None))
+    return array if isinstance(array, (jax.Array, np.ndarray)) else None

@@ -86,7 +86,7 @@ def along(
     nan_or_one = jnp.where((spread > max(1.0, most) * (1 + 1e-5)) & (start < stop), jnp.nan, 1)
 
     def weights(place, wanted):
-        center = place + 0.5
+        center = place.astype(wanted.dtype) + 0.5
         weight = kernel((center - wanted[:, None]) / spread)
         weight = jnp.where((center < start) | (center >= stop), 0, weight)
         total = weight.sum(1, keepdims=True)
@@ -103,7 +103,7 @@ def along(
 
         def table(grid):
             first, wanted = grid
-            place = first[:, None] + jnp.arange(taps)[None, :]
+            place = first[:, None] + jnp.arange(taps, dtype=first.dtype)[None, :]
             return jnp.clip(place, 0, pixels - 1).astype(jnp.int32), weights(place, wanted)
 
         def mean(place, weight, image):

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxtricks import check
-from jaxtricks.preprocess._levels import levels_or_floats, rounded
+from jaxtricks.preprocess._levels import levels_or_floats, rounded, unit
 from jaxtricks.preprocess._resample import along, cubic, triangle
 
 KERNELS = {"bilinear": triangle, "bicubic": cubic}
@@ -35,6 +35,7 @@ def resize_center_crop(
     shorter = check.at_least("shorter", shorter, minimum=1)
     if 0 in image.shape:
         raise ValueError(f"image has shape {image.shape}; allowed: at least one pixel and one channel.")
+    unit("image", image)
     shortest = min(image.shape[:2])
     resized = tuple(side * shorter // shortest for side in image.shape[:2])
     target = [check.at_least("size", t, minimum=1) for t in (size if isinstance(size, tuple | list) else (size, size))]
@@ -43,7 +44,7 @@ def resize_center_crop(
     for axis in (1, 0):  # Pillow's order
         step = image.shape[axis] / resized[axis]
         start = round((resized[axis] - target[axis]) / 2)
-        wanted = (start + jnp.arange(target[axis]) + 0.5) * step
+        wanted = (start + jnp.arange(target[axis], dtype=jnp.float32) + 0.5) * step
         span = (0, image.shape[axis])
         image = along(image, wanted, step, span, axis=axis, most=step, kernel=KERNELS[method])
         image = image.clip(0, 255 if dtype == jnp.uint8 else 1)

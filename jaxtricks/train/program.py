@@ -15,7 +15,7 @@ from jaxtricks.data import Dataset, Feed, Split, padded, readable
 from jaxtricks.fingerprint import describe
 from jaxtricks.train.parallel import Plan, compiled_cost
 from jaxtricks.train.recipe import Recipe, RecipeError, check_alike, epoch_steps, total_steps
-from jaxtricks.train.state import State, create_state, eval_params
+from jaxtricks.train.state import State, create_state, dicts, eval_params
 from jaxtricks.train.step import dry_run, make_evaluate, make_step
 from jaxtricks.train.stop import EarlyStopping
 from jaxtricks.train.task import check_columns
@@ -51,7 +51,8 @@ class Program:
         stop: EarlyStopping | None = None,
         share_data_with: "Program | None" = None,
     ):
-        self.recipe, self.dataset, self.plan, self.initial, self.teacher = recipe, dataset, plan, initial, teacher
+        self.recipe, self.dataset, self.plan, self.teacher = recipe, dataset, plan, teacher
+        self.initial = dicts(initial)
         check_columns(recipe.task, dataset)
         if stop is not None and stop.metric not in recipe.task.metrics:
             raise ValueError(
@@ -80,10 +81,9 @@ class Program:
             model = build_model(recipe, dataset)
             halves = make(model)
         parts = 1 if plan.axis_name is None else plan.size
-        others = {"parts": parts, "teacher": teacher_model, "initial": initial}
+        others = {"parts": parts, "teacher": teacher_model, "initial": self.initial}
         dry_run(recipe, dataset, model, self.tx, halves, constants, **others)
 
-        # onto the devices
         there = {} if share_data_with is None else share_data_with.constants
         shared = {name: there[name] for name in ("data",) if name in there}
         self.constants = plan.put_replicated({k: v for k, v in constants.items() if k not in shared}) | shared
@@ -232,6 +232,7 @@ def build_optimizer(recipe: Recipe, schedule: Callable) -> optax.GradientTransfo
     """
     with _built("optimizer"):
         tx = recipe.optimizer(schedule)
+        tx = tx.gradient_transformation() if isinstance(tx, optax.MultiSteps) else tx
     if not isinstance(tx, optax.GradientTransformation):
         raise RecipeError(f"recipe.optimizer gives {tx!r}; allowed: an optax transformation.")
     return optax.with_extra_args_support(tx)

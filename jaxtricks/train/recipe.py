@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxtricks._signatures import shown
 from jaxtricks.data import Dataset, Sampler, epoch_permutation, epoch_rows, steps_per_epoch
 from jaxtricks.train.precision import FLOAT32, SCALES, Precision
 from jaxtricks.train.task import Task
@@ -72,6 +73,9 @@ class Recipe:
     teacher: "Recipe | None" = None
 
     described_as = "recipe"  # by fingerprint.describe: as a dict of its fields
+
+    def __repr__(self) -> str:
+        return shown(self)
 
     def __post_init__(self):
         for name in ("model", "loss", "optimizer", "schedule"):

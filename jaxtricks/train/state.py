@@ -1,6 +1,7 @@
 """The complete state of a run as one pytree."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -73,6 +74,22 @@ def create_state(recipe, model, tx: optax.GradientTransformation, key: jax.Array
         bad=jnp.int32(0),
         sums=zero_sums(),
     )
+
+
+def dicts(tree: Tree) -> Tree:
+    """A tree whose mappings, such as flax's ``FrozenDict``, are dicts: what models take.
+
+    Args:
+      tree: tuples, lists and mappings of arrays, or None.
+
+    Returns:
+      The same leaves.
+    """
+    if isinstance(tree, Mapping):
+        return {name: dicts(part) for name, part in tree.items()}
+    if isinstance(tree, (tuple, list)) and not hasattr(tree, "_fields"):
+        return type(tree)(map(dicts, tree))
+    return tree
 
 
 def average_of(params: Tree, stats: Tree) -> tuple[Tree, Tree]:

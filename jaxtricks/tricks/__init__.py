@@ -16,6 +16,7 @@ What most scripts need stands here::
     }
 """
 
+from jaxtricks._signatures import name_defaults
 from jaxtricks.tricks.bag import (
     bare,
     cosine,
@@ -72,6 +73,7 @@ __all__ = [
     "weight_decay",
     "zero_gamma",
 ]
+name_defaults(globals())
 
 
 def __dir__() -> list[str]:

@@ -12,9 +12,10 @@ import jax
 import numpy as np
 import optax
 
-from jaxtricks import augment, data, init, losses, models, optim, preprocess, train
+from jaxtricks import augment, data, init, losses, optim, preprocess, train
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import composing
+from jaxtricks.tricks._teachers import TEACHERS, larger
 from jaxtricks.tricks.conditions import batch_of, mislabelled, wrong_labels
 from jaxtricks.tricks.parts import global_max, part, response_norm, swap
 
@@ -218,22 +219,21 @@ def distilled(params, out, batch, *, loss, temperature):
     return loss(params, out, batch) + losses.distillation(out[0], batch["teacher"], temperature=temperature)
 
 
-TEACHERS = {models.LAYOUTS[small]: models.LAYOUTS[large] for small, large in (("resnet50", "resnet152"),)}
-
-
 def distillation(recipe: Recipe, *, temperature: float = 20.0) -> Recipe:
     """A larger network of the same family, trained by the same recipe, teaches: the paper's, or one twice as wide.
 
     Args:
-      recipe: of a residual network.
+      recipe: of a network whose layout says how wide its layers are; of another one, give the recipe a ``teacher``
+        yourself, and ``distilled`` as its loss.
       temperature: of both softmaxes, > 0.
 
     Returns:
       The recipe with a teacher, which ``train.fit`` trains first, and its softened output in the loss.
+
+    Raises:
+      ValueError: if no larger network of this kind is known.
     """
-    layout = recipe.model.args[0]
-    larger = TEACHERS.get(layout, layout._replace(widths=tuple(2 * width for width in layout.widths)))
-    teacher = replace(recipe, model=partial(models.resnet, larger, **recipe.model.keywords))
+    teacher = replace(recipe, model=larger(recipe.model))
     return replace(recipe, loss=partial(distilled, loss=recipe.loss, temperature=temperature), teacher=teacher)
 
 

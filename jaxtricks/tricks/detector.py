@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxtricks import check, detection, metrics, models, train
+from jaxtricks._signatures import name_defaults
 from jaxtricks.train import Recipe
 from jaxtricks.tricks._retinanet import by_iou, focal, nms, smooth_l1
 
@@ -279,3 +280,6 @@ def changed(recipe: Recipe, **fields: Any) -> Recipe:
     """
     parts = recipe.model.keywords  # pyright: ignore[reportFunctionMemberAccess]
     return planned(recipe, replace(parts["plan"], **fields), parts["backbone"])
+
+
+name_defaults(globals())

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from jaxtricks._signatures import shown
 from jaxtricks.data import Dataset
 from jaxtricks.fingerprint import describe
 from jaxtricks.train import Recipe
@@ -27,6 +28,9 @@ class Trick:
     change: Callable[[Recipe], Recipe]
     expected: int | None = 1
     paper: str | None = None
+
+    def __repr__(self) -> str:
+        return shown(self)
 
     def __post_init__(self):
         if not callable(self.change):

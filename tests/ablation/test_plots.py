@@ -32,6 +32,18 @@ def test_the_steep_part_of_a_curve_is_left_out_on_its_worse_side(make_row):
     assert high > 91.0
 
 
+def test_a_curve_that_leaves_its_panel_has_an_arrow(make_row):
+    row = make_row("taught", [84.0])
+    row["cells"][0]["curve"]["train_loss"] = [921.0, 920.0, 919.5]
+
+    def marks(limits):
+        return plots.curves(row, None, ACCURACY, limits).count("<use")
+
+    inside = marks([(70.0, 90.0), (900.0, 930.0)])
+    assert marks([(70.0, 90.0), (900.0, 920.5)]) == inside + 1  # above, at the first epoch
+    assert marks([(70.0, 90.0), (919.8, 920.5)]) == inside + 2  # and below, at the last
+
+
 def test_labels_are_spread_in_order():
     heights = [0.9, 0.5, 0.49, 0.48, 0.1]
     spread = plots._spread(heights, 0.1)

@@ -14,6 +14,14 @@ Loss = partial(Case, rows=True, empty="B")
 NUMBERS = Array(("B", "N"), lambda rng, shape: rng.integers(0, 9, shape), dtypes="iufbc", lead=True, edges=("zeros",))
 INFINITE_BOX = Says("finite for all boxes of finite area")
 
+MAPS = Array(("B", "H", "W", "D"), edges=("zeros", "one row zero", "tiny"), lead=True)
+
+
+def attention(maps):
+    squares = np.einsum("bhwc,bhwc->bhw", maps, maps).reshape(len(maps), -1)
+    return squares / np.linalg.norm(squares, axis=1, keepdims=True)
+
+
 CASES = {
     "losses.absolute_error": Loss(empty="BC", holds=within(0, np.inf)),
     "losses.arcface_logits": Loss(empty="BD", variants=({"scale": 4.0},)),
@@ -22,6 +30,16 @@ CASES = {
         holds=within(0, np.inf),
         kind="binary",
         variants=({"gamma_positive": 0.5, "gamma_negative": 0.5, "shift": 0.0},),
+    ),
+    "losses.attention_transfer": Loss(
+        {"student": MAPS, "teacher": MAPS},
+        empty="BD",
+        kind="",
+        holds=within(0, 2.001),
+        by_hand=(({"student": [[[[2.0], [0.0]]]], "teacher": [[[[0.0], [1.0]]]]}, [2.0]),),
+        limit=({}, lambda student, teacher: 2 - 2 * (attention(student) * attention(teacher)).sum(-1)),
+        reference=lambda student, teacher: ((attention(student) - attention(teacher)) ** 2).sum(-1),
+        invariance=lambda student, teacher: {"student": -3 * student, "teacher": teacher[..., ::-1]},
     ),
     "losses.balance_alpha": Loss({"positives": NUMBERS, "negatives": NUMBERS}, empty="BN", holds=within(0, 1)),
     "losses.balanced_cross_entropy": Loss(options={"alpha": 0.3}, empty="BC", holds=within(0, np.inf), kind="binary"),

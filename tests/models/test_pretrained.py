@@ -282,7 +282,7 @@ def test_every_mismatch_is_named(changes, lines, tmp_path):
     with pytest.raises(init.PretrainedMismatchError) as error:
         init.load_pretrained(FRESH, path)
     head, *found = str(error.value).splitlines()
-    assert head == f"{path} and the model differ in {len(lines)} place{'s' * (len(lines) > 1)}:"
+    assert head.startswith(f"{path} and the model differ in {len(lines)} place{'s' * (len(lines) > 1)}; ")
     assert len(found) == len(lines)
     assert all(mine.strip().startswith(line) for mine, line in zip(found, lines, strict=True))
 
@@ -294,8 +294,48 @@ def test_a_long_list_is_cut_and_counted(tmp_path):
     head, *found = str(error.value).splitlines()
     count = int(head.split("differ in ")[1].split()[0])
     assert count > 21
-    assert len(found) == 21
-    assert found[-1].strip() == f"and {count - 20} more."
+    named = {name for name in TENSORS if not name.endswith("num_batches_tracked")}
+    assert head.endswith(f"; {len(named & set(tensors_of(BOTTLENECK)))} of {len(named)} names match:")
+    assert len(found) == 7
+    assert found[-1].strip() == f"and {count - 6} more."
+
+
+def behind(prefix):
+    return {f"{prefix}{name}": value for name, value in TENSORS.items()}
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.", "backbone.", "module.model."])
+def test_a_prefix_that_all_names_share_is_taken_off_and_said(prefix, tmp_path):
+    counted = {f"{prefix}bn1.num_batches_tracked": np.array(3)}
+    path = save(tmp_path / "w.npz", behind(prefix) | counted)
+    with pytest.warns(UserWarning, match=rf"^{re.escape(str(path))}: '{prefix}' is taken off all names\.$"):
+        loaded = init.load_pretrained(FRESH, path)
+    plain = init.load_pretrained(FRESH, save(tmp_path / "plain.npz", TENSORS))
+    jax.tree.map(np.testing.assert_array_equal, loaded, plain)
+    jax.tree.map(np.testing.assert_array_equal, init.load_pretrained(FRESH, path, prefix=prefix), plain)
+
+
+@pytest.mark.parametrize(("first", "second"), [("", "ema."), ("model.", "model_ema.module.")])
+def test_of_plain_and_averaged_weights_one_is_chosen(first, second, tmp_path):
+    averaged = {name: value + 1 for name, value in behind(second).items()}
+    path = save(tmp_path / "w.npz", behind(first) | averaged | {"epoch": np.array(9.0)})
+    words = f"holds 2 sets of these weights; allowed: prefix={first!r} or {second!r}."
+    with pytest.raises(init.PretrainedMismatchError, match=re.escape(words)):
+        init.load_pretrained(FRESH, path)
+    plain = init.load_pretrained(FRESH, path, prefix=first)
+    other = init.load_pretrained(FRESH, path, prefix=second)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a + 1, b, rtol=1e-6), plain, other)
+
+
+def test_names_beside_those_with_a_prefix_are_counted(tmp_path):
+    path = save(tmp_path / "w.npz", behind("model.") | {"criterion.weight": np.ones(3)})
+    count = sum(not name.endswith("num_batches_tracked") for name in TENSORS)
+    words = f"has {count} of {count} names behind 'model.', and 1 other names; allowed: prefix='model.'"
+    with pytest.raises(init.PretrainedMismatchError, match=re.escape(words)):
+        init.load_pretrained(FRESH, path)
+    assert init.load_pretrained(FRESH, path, prefix="model.")
+    with pytest.raises(ValueError, match=r"^prefix is 'ema\.'; allowed: what some names in .* begin with: 'model\."):
+        init.load_pretrained(FRESH, path, prefix="ema.")
 
 
 def test_a_network_of_another_kind_is_refused(tmp_path):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax.core import FrozenDict
 from small import bare, recipe
 
 from jaxtricks import data, optim, tasks, train
@@ -205,3 +206,15 @@ def test_the_policy_sets_parameters_computation_and_output(precision):
     }
     kept = (state.params, state.stats, state.opt, state.ema, record["loss"])
     assert {x.dtype for x in jax.tree.leaves(kept)} == {jnp.dtype("float32")}
+
+
+def test_a_frozen_dict_is_a_start_and_multi_steps_an_optimiser():
+    """The gradient of the weight is 1: every second step moves it by the rate, 0.1."""
+    source = data.fake(train=128, test=8, shape=(4, 4, 1))
+    settings = plain(
+        optimizer=lambda schedule: optax.MultiSteps(optax.sgd(0.1), every_k_schedule=2), batch=32, epochs=1.0
+    )
+    initial = tuple(FrozenDict(tree) for tree in constant(5.0).init(None))
+    run = fit(settings, source, initial=initial, plan=ONE, test=False)[0]
+    np.testing.assert_allclose(run.state.params["w"]["kernel"], 5.0 - 2 * 0.1, rtol=1e-6)
+    assert type(run.state.params) is dict

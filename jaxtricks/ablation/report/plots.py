@@ -147,7 +147,12 @@ def curves(
             epochs, values = _curve(entry, track)
             if len(epochs):
                 axes.fill_between(epochs, values.min(0), values.max(0), color=colour, alpha=0.18, linewidth=0)
-                axes.plot(epochs, values.mean(0), color=colour, linewidth=1.3, marker="." if len(epochs) == 1 else None)
+                mean = values.mean(0)
+                axes.plot(epochs, mean, color=colour, linewidth=1.3, marker="." if len(epochs) == 1 else None)
+                for beyond, edge, arrow in ((mean < limit[0], limit[0], "v"), (mean > limit[1], limit[1], "^")):
+                    if beyond.any():  # where it comes back, or its last epoch if it never does
+                        last = epochs[int(np.flatnonzero(beyond)[-1])]
+                        axes.plot(last, edge, arrow, color=colour, markersize=4, clip_on=False, zorder=3)
         axes.set_ylim(*limit)
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.tick_params(labelsize=7.5)
