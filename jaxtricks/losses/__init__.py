@@ -26,6 +26,7 @@ from jaxtricks.losses._soft_targets import (
     bce_targets,
     expected_value,
     gaussian_label_distribution,
+    smooth_labels_by_counts,
     smooth_labels_exclusive,
 )
 
@@ -64,6 +65,7 @@ __all__ = [
     "mad_scale",
     "ohem_weights",
     "ramp",
+    "smooth_labels_by_counts",
     "smooth_labels_exclusive",
     "softmax_focal",
     "supervised_contrastive",

@@ -22,6 +22,14 @@ def attention(maps):
     return squares / np.linalg.norm(squares, axis=1, keepdims=True)
 
 
+def by_columns(targets, counts):
+    """The matrix whose column c is what becomes of class c: 1 - e, and e / (C - 1) elsewhere."""
+    share = (counts - counts.min()) / max(counts.max() - counts.min(), 1e-30)
+    epsilon, classes = 0.3 * np.sin(np.pi / 2 * share), len(counts)
+    matrix = np.where(np.eye(classes, dtype=bool), 1 - epsilon, epsilon / (classes - 1))
+    return targets @ matrix.T
+
+
 CASES = {
     "losses.absolute_error": Loss(empty="BC", holds=within(0, np.inf)),
     "losses.arcface_logits": Loss(empty="BD", variants=({"scale": 4.0},)),
@@ -87,6 +95,18 @@ CASES = {
         options={"keep": 2}, nan=Says("a NaN counts as the smallest"), holds=lambda w: (w.sum(-1) == 2).all()
     ),
     "losses.ramp": Loss(),
+    "losses.smooth_labels_by_counts": Loss(
+        by_hand=(  # the sine of 30 degrees is a half: the middle class is half of the way from tail to head
+            ({"targets": [0.0, 1.0, 0.0], "counts": [90, 30, 0], "head": 0.2}, [0.05, 0.9, 0.05]),
+            ({"targets": [0.5, 0.0, 0.5], "counts": [90, 30, 0], "head": 0.2, "tail": 0.1}, [0.425, 0.075, 0.5]),
+        ),
+        limit=(  # one epsilon for all classes, whatever their sizes
+            {"head": 0.3, "tail": 0.3},
+            lambda targets, counts: (1 - 0.3) * targets + 0.3 / (targets.shape[-1] - 1) * (1 - targets),
+        ),
+        reference=by_columns,
+        invariance=lambda targets, counts: {"targets": targets, "counts": 7 * counts},
+    ),
     "losses.smooth_labels_exclusive": Loss(options={"alpha": 0.1}),
     "losses.softmax_focal": Loss(variants=({"gamma": 0.5}, {"gamma": 0.0})),
     "losses.supervised_contrastive": Case(
