@@ -268,7 +268,7 @@ TARGETS = (
         slope="",
     ),
     points(
-        "Label smoothing by counts: what the true class keeps",
+        "By counts: the true class keeps",
         {"head 0.3, tail 0": Call(losses.smooth_labels_by_counts, kept)},
         x=np.arange(6.0),
         xlabel="class, from 1,000 images to 10",
@@ -361,10 +361,10 @@ DISTILLATION = (
         ylabel="target",
     ),
     Panel(
-        "Attention of two positions, the teacher's on the first",
+        "Attention to two positions",
         {"attention transfer": Call(losses.attention_transfer, at_share)},
         x=(0, 1),
-        xlabel="activation at the second position, that at the first being 1",
+        xlabel="activation at the second; at the first 1",
         ylabel="loss",
     ),
 )
