@@ -51,7 +51,12 @@ ROWS = (
         "label distributions",
         "losses.gaussian_label_distribution, losses.expected_value, optax.losses.kl_divergence",
     ),
-    Row("A13", "distillation", "losses.distillation, losses.logit_regression"),
+    Row(
+        "A13",
+        "distillation",
+        "losses.distillation, losses.logit_regression, losses.attention_transfer",
+        also=("compress", "thin"),
+    ),
     Row(
         "A14",
         "costs of errors",
@@ -159,12 +164,17 @@ ROWS = (
     Row(
         "F3",
         "a plain network and a perceptron whose parts are arguments",
-        "models.lenet, models.plain, models.WIDTHS, models.perceptron, models.fixed, models.drawn, models.learned, "
+        "models.plain, models.WIDTHS, models.perceptron, models.fixed, models.drawn, models.learned, "
         "models.batch_norm, models.stateless_norm",
         also=("init",),
     ),
     Row("F+", "feature pyramid with a head for boxes", "models.detector", also=("detect",)),
-    Row("F4", "LeNet-5: 61,706 parameters", "models.lenet5"),
+    Row(
+        "F4",
+        "LeNet-5: 61,706 parameters; Caffe's: 431,080",
+        "models.lenet, models.LENET_LAYOUTS, models.LeNetLayout",
+        also=("compress",),
+    ),
     Row(
         "F4",
         "AlexNet: 61.1 M parameters, 0.71 G multiply-accumulates; VGG 11 to 19, with and without BN: 132.9 M, 7.6 G "
@@ -491,18 +501,21 @@ ROWS = (
         also=("compress",),
     ),
     Row(
-        "P1", "Tucker-2, ranks", "compress.tucker2, compress.Tucker, compress.rank_of_energy, compress.ranks_of_budget"
+        "P1",
+        "Tucker-2, ranks",
+        "compress.tucker2, compress.Tucker, compress.rank_of_energy, compress.ranks_of_budget, tricks.factoring.ranked",
     ),
     Row(
         "P2",
         "circulant and Toeplitz layers",
-        "compress.circulant_product, compress.circulant, compress.nearest_circulant, compress.toeplitz_product",
+        "compress.circulant_product, compress.circulant, compress.nearest_circulant, compress.toeplitz_product, "
+        "layers.Circulant",
     ),
     Row(
         "P3",
         "pruning of weights",
         "compress.share_masks, compress.apply_masks, compress.keep_masks, compress.prune_gradually, compress.cubic, "
-        "compress.density, compress.Pruning, tricks.compression.pruned, tricks.compression.gradually",
+        "compress.density, compress.Held, compress.Pruning, tricks.compression.pruned, tricks.compression.gradually",
         also=("compress", "prune"),
     ),
     Row("P3", "pruning by a threshold, N of M", "compress.threshold_masks, compress.n_of_m_mask"),
@@ -510,7 +523,8 @@ ROWS = (
         "P4",
         "pruning of filters",
         "compress.shrink, compress.mask_filters, compress.filters_to_keep, compress.graph_of, compress.check_graph, "
-        "compress.verify_graph, compress.Graph, compress.Group, compress.GraphError, tricks.thinning.thinned",
+        "compress.verify_graph, compress.Graph, compress.Group, compress.Place, compress.GraphError, "
+        "tricks.thinning.thinned, tricks.thinning.sparsely",
         also=("prune",),
     ),
     Row(
@@ -520,7 +534,12 @@ ROWS = (
         "compress.random_filters",
         also=("prune",),
     ),
-    Row("P5", "importance of weights, of first and second order", "compress.saliency, compress.hessian_diagonal"),
+    Row(
+        "P5",
+        "importance of weights, of first and second order",
+        "compress.saliency, compress.hessian_diagonal, compress.fisher_diagonal",
+        also=("prune",),
+    ),
     Row(
         "P7",
         "shared values, Huffman's code",
@@ -549,7 +568,8 @@ ROWS = (
     Row(
         "P10",
         "XNOR, packed",
-        "compress.xnor_dense, compress.xnor_conv, compress.pack_signs, compress.packed_dense, compress.packed_conv",
+        "compress.xnor_dense, compress.xnor_conv, compress.pack_signs, compress.packed_dense, compress.packed_conv, "
+        "compress.packed_params, layers.XnorConv, models.xnor",
     ),
     Row(
         "P11",

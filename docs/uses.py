@@ -56,6 +56,8 @@ def _walk(value: object, seen: dict[int, object]) -> None:
     elif is_dataclass(value) and not isinstance(value, type):
         for field in fields(value):
             _walk(getattr(value, field.name), seen)
+    elif isinstance(wrapped := getattr(value, "__wrapped__", None), (FunctionType, functools.partial)):  # by jax.jit
+        _walk(wrapped, seen)
     elif isinstance(value, FunctionType) and not value.__module__.startswith(LIBRARIES):
         scope = dict(_closed_over(value))
         for part in scope.values():

@@ -14,17 +14,22 @@ from functools import partial
 
 from jaxtricks import compress, models
 from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import Trick, coding, parts, regularizers
 from jaxtricks.tricks import bag as t
 
 SIGNS = models.fixed(compress.straight_through(compress.sign, limit=1.0))
 LADDER = {
     "BinaryConnect": t.swap(-1, "arXiv 1511.00363", kernel=compress.binary_connect),
+    "BinaryConnect, drawn": Trick(
+        partial(regularizers.wrapped, how=coding.drawn_signs, patterns=("conv/kernel",)), -1, "arXiv 1511.00363"
+    ),
     "BWN": t.swap(-1, "arXiv 1603.05279", kernel=compress.binary_weights),
     "ternary": t.swap(-1, "arXiv 1605.04711", kernel=compress.ternary),
     "int8": t.swap(0, "arXiv 1712.05877", kernel=partial(compress.fake_int8, axes=(0, 1, 2))),
     "signs of activations": t.swap(-1, "arXiv 1602.02830", activation=SIGNS),
     "BWN, signs of activations": t.swap(-1, "arXiv 1603.05279", activation=SIGNS, kernel=compress.binary_weights),
     "BNN": t.swap(-1, "arXiv 1602.02830", activation=SIGNS, kernel=compress.binary_connect),
+    "XNOR": Trick(partial(parts.network, build=models.xnor), -1, "arXiv 1603.05279"),
 }
 PRESETS = {
     "quick": Preset("fashion_mini", "plain_mini", seeds=6, epochs=6, batch=16, lr=0.05, seeds_on="devices"),

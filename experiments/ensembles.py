@@ -3,10 +3,11 @@
 All members are trained on the same images. What is fitted above them (weights, temperatures, the second level) is
 fitted on the held-out eighth, which a single network does not see: its gain is partly that of more images. Snapshots
 and short cycles are the weights of one run at several ends of its rate (arXiv 1704.00109, 1802.10026), the momentum
-begun anew. For each row: accuracy, difference to one network, trainings and forward passes in those of one network,
-the correlation of the members' errors, and the share of images that are answered at all.
+begun anew; quarter runs are as many networks of their own at the same price. Folds are networks of a cross-validation.
+Columns: trainings and multiply-accumulates of a prediction in those of one network; disagreement, Q statistic and error
+correlation of pairs; the share of images that are answered, where it is not all of them.
 
-Not measured yet. Run so far, on 500 digits with two members: seeds, snapshots and fused taps; the other groups never.
+Not run yet.
 
     python -m experiments.ensembles
 """
@@ -14,13 +15,15 @@ Not measured yet. Run so far, on 500 digits with two members: seeds, snapshots a
 from functools import partial
 
 from jaxtricks import losses, models
-from jaxtricks.ablation import members as m
+from jaxtricks.ablation import groups as g
+from jaxtricks.ablation import ways as w
+from jaxtricks.ablation.members import Group, Way, main
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import objectives as o
 from jaxtricks.tricks import teams
 from jaxtricks.tricks.trick import set_fields
 
-FUSED = partial(models.fuse_taps, partial(models.plain, (8, 16, 32)), taps=("stage1", "stage2"))
+FUSED, ADDED = partial(teams.fused, how="concat"), partial(teams.fused, how="add")
 LOSSES = (
     t.part,
     t.smoothing,
@@ -31,39 +34,54 @@ NETWORKS = (
     t.part,
     partial(set_fields, model=partial(models.plain, (12, 24, 24))),
     partial(set_fields, model=partial(models.plain, (8, 16, 16, 32))),
-    partial(set_fields, model=FUSED),
+    FUSED,
 )
-GROUPS = {  # members; trainings of one network, forward passes of one
-    "seeds": (partial(m.independent, members=4), 4, 4),
-    "losses": (partial(m.independent, members=4, change=LOSSES), 4, 4),
-    "networks": (partial(m.independent, members=4, change=NETWORKS), 4, 4),
-    "snapshots": (partial(m.snapshots, members=4), 1, 4),
-    "short cycles": (partial(m.snapshots, members=4, first=0.7), 1, 4),
-    "distilled": (partial(teams.distilled, members=4), 5, 1),
-    "fused taps": (partial(m.independent, members=1, change=(partial(set_fields, model=FUSED),)), 1, 1),
+GROUPS = {
+    "seeds": Group(partial(g.independent, members=4), 4),
+    "quarter runs": Group(partial(g.independent, members=4, share=0.25), 1),
+    "losses": Group(partial(g.independent, members=4, change=LOSSES), 4),
+    "networks": Group(partial(g.independent, members=4, change=NETWORKS), 4),
+    "folds": Group(partial(g.folds, members=4), 4),
+    "snapshots": Group(partial(g.snapshots, members=4), 1),
+    "short cycles": Group(partial(g.snapshots, members=4, first=0.7), 1),
+    "last epochs": Group(partial(g.last_epochs, members=4), 1),
+    "distilled": Group(partial(teams.distilled, members=4), 5),
+    "fused taps": Group(partial(g.independent, members=1, change=(FUSED,)), 1),
+    "added taps": Group(partial(g.independent, members=1, change=(ADDED,)), 1),
 }
+ONE, TWO, LAST = slice(1), slice(-2, None), slice(-1, None)
 WAYS = {
-    "one network": ("seeds", m.single),
-    "seeds: average": ("seeds", m.average),
-    "seeds: average of logs": ("seeds", m.geometric),
-    "seeds: weighted": ("seeds", m.weighted),
-    "seeds: average, calibrated": ("seeds", m.calibrated),
-    "seeds: plurality": ("seeds", m.plurality),
-    "seeds: majority or nothing": ("seeds", m.majority),
-    "seeds: Borda": ("seeds", m.borda),
-    "seeds: stacked": ("seeds", m.stacked),
-    "seeds: features, SVM": ("seeds", partial(m.joined, kind="svm")),
-    "seeds: features, logistic": ("seeds", partial(m.joined, kind="logistic")),
-    "losses: average": ("losses", m.average),
-    "losses: features, SVM": ("losses", partial(m.joined, kind="svm")),
-    "networks: average": ("networks", m.average),
-    "networks: weighted": ("networks", m.weighted),
-    "snapshots: average": ("snapshots", m.average),
-    "snapshots: last": ("snapshots", m.last),
-    "short cycles: average": ("short cycles", m.average),
-    "distilled: one network": ("distilled", m.single),
-    "fused taps: one network": ("fused taps", m.single),
+    "one network": Way("seeds", w.average, ONE, 1),
+    "one network: stages, SVM": Way("seeds", partial(w.of_layers, kind="svm"), ONE, 1),
+    "one network: hyper-columns, SVM": Way("seeds", partial(w.of_columns, kind="svm"), ONE, 1),
+    "fused taps: one network": Way("fused taps", w.average),
+    "added taps: one network": Way("added taps", w.average),
+    "seeds: average": Way("seeds", w.average),
+    "seeds: average of logs": Way("seeds", w.geometric),
+    "seeds: weighted": Way("seeds", w.weighted),
+    "seeds: average, calibrated": Way("seeds", w.calibrated),
+    "seeds: plurality": Way("seeds", w.plurality),
+    "seeds: majority or nothing": Way("seeds", w.majority),
+    "seeds: Borda": Way("seeds", w.borda),
+    "seeds: stacked": Way("seeds", w.stacked),
+    "seeds: features, SVM": Way("seeds", partial(w.joined, kind="svm")),
+    "seeds: features, logistic": Way("seeds", partial(w.joined, kind="logistic")),
+    "losses: average": Way("losses", w.average),
+    "losses: average, calibrated": Way("losses", w.calibrated),
+    "losses: features, SVM": Way("losses", partial(w.joined, kind="svm")),
+    "networks: average": Way("networks", w.average),
+    "networks: weighted": Way("networks", w.weighted),
+    "folds: average": Way("folds", w.average),
+    "folds: best two": Way("folds", partial(w.best, keep=2), used=2),
+    "folds: stacked out of fold": Way("folds", w.stacked_out_of_fold),
+    "quarter runs: average": Way("quarter runs", w.average),
+    "snapshots: average": Way("snapshots", w.average),
+    "snapshots: last two": Way("snapshots", w.average, TWO),
+    "snapshots: last": Way("snapshots", w.average, LAST),
+    "short cycles: average": Way("short cycles", w.average),
+    "last epochs: average": Way("last epochs", w.average),
+    "distilled: one network": Way("distilled", w.average),
 }
 
 if __name__ == "__main__":
-    m.main("ensembles", t.modern, "plain_mini", GROUPS, WAYS)
+    main("ensembles", t.modern, GROUPS, WAYS, epochs=6)

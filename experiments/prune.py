@@ -25,29 +25,45 @@ CRITERIA = {
     "filters, APoZ": (partial(thinning.apoz, taps={f"stages/{n}": f"stage{n + 1}" for n in range(3)}), "layer"),
     "filters, random": (thinning.random, "layer"),
 }
+WEIGHTS = {
+    "weights, layer": {"scope": "layer"},
+    "weights, global": {"scope": "global"},
+    "weights, first order": {"importance": compression.first_order},
+    "weights, second order": {"importance": compression.second_order},
+}
+PENALTIES = {  # trained with, before the filters go by what it makes small
+    "filters, slimming": (thinning.scale_sizes, 1e-3, thinning.scales),
+    "filters, group lasso": (thinning.group_lasso, 1e-3, partial(thinning.norms, order=2)),
+}
 SHARES = (30, 50, 70, 90)
 
 
-def weights(scope, share):
-    """Single weights of small magnitude."""
-    return partial(compression.pruned, shares={"conv/kernel": share / 100}, scope=scope)
+def weights(share, epochs, **how):
+    """Single weights, of small magnitude or small importance."""
+    return Scheme([Step(partial(compression.pruned, shares={"conv/kernel": share / 100}, **how), epochs)])
 
 
-def filters(criterion, scope, share):
+def filters(criterion, scope, share, epochs, *before):
     """The filters that the criterion ranks lowest."""
-    return partial(thinning.thinned, criterion=criterion, share=share / 100, scope=scope)
+    step = partial(thinning.thinned, criterion=criterion, share=share / 100, scope=scope)
+    return Scheme([*before, Step(step, epochs)])
+
+
+def grown(penalty, weight, criterion, share, epochs):
+    """Half of the epochs under a penalty, then without the filters."""
+    sparse = Step(partial(thinning.sparsely, penalty=penalty, weight=weight), epochs / 2, 0.3)
+    return filters(criterion, "layer", share, epochs / 2, sparse)
 
 
 def rows(dataset):
     model = partial(models.plain, (16, 32, 64))
     values = cli.fitted(dataset, lr=0.05, batch=32, epochs=6.0)
-    recipe = bare(task=cli.task_of(dataset), augmented=None, model=model, **values)
-    changes = {"trained on": compression.fixed}
-    changes |= {
-        f"weights {share} %, {scope}": weights(scope, share) for scope in ("layer", "global") for share in SHARES
-    }
-    changes |= {f"{name} {share} %": filters(*how, share) for name, how in CRITERIA.items() for share in SHARES}
-    return {"plain": (recipe, {name: Scheme([Step(change, recipe.epochs)]) for name, change in changes.items()})}
+    recipe, n = bare(task=cli.task_of(dataset), augmented=None, model=model, **values), values["epochs"]
+    schemes = {"trained on": Scheme([Step(compression.fixed, n)])}
+    schemes |= {f"{name} {share} %": weights(share, n, **how) for name, how in WEIGHTS.items() for share in SHARES}
+    schemes |= {f"{name} {share} %": filters(*how, share, n) for name, how in CRITERIA.items() for share in SHARES}
+    schemes |= {f"{name} {share} %": grown(*how, share, n) for name, how in PENALTIES.items() for share in SHARES}
+    return {"plain": (recipe, schemes)}
 
 
 if __name__ == "__main__":

@@ -72,6 +72,7 @@ def main(
     task: Callable[[data.Dataset], train.Task] | None = None,
     begin: Callable[[train.Recipe, data.Dataset, data.Dataset], train.Recipe] | None = None,
     also: Callable[[Path], None] | None = None,
+    after: Callable | None = None,
     counted: Callable[[int], Ladder] | None = None,
     factors: tuple[float, ...] = (),
 ) -> None:
@@ -89,6 +90,7 @@ def main(
       begin: ``(baseline, data as loaded, data of the experiment) -> baseline``: makes what the rows need before they
         are built, such as weights to start from; or None.
       also: makes what the experiment shows beside the table, into the folder that it gets; or None.
+      after: ``(results, rows, data, folder)``: makes what the experiment shows of the results; or None.
       counted: ``steps of the baseline -> tricks by name``, which take the place of those of the ladder; or None.
       factors: of each row's own learning rate, which are tried before the rows are compared; none if empty.
     """
@@ -98,7 +100,8 @@ def main(
         if options.on != "here" and not cluster.is_worker():
             out = output.folder_for(name, settle(options, presets).data, options.out)
             sys.exit(cluster.run_jobs(options, cluster.typed_command(started()), out))
-        parts = {"dataset": dataset, "task": task, "begin": begin, "also": also, "counted": counted, "factors": factors}
+        parts = {"dataset": dataset, "task": task, "begin": begin, "also": also, "counted": counted}
+        parts |= {"after": after, "factors": factors}
         clock = Clock(age=process_age())
         results = run(name, options, baseline, ladder, presets, title=title, mode=mode, clock=clock, **parts)
     if not any(row["cells"] for row in results["rows"]):
@@ -149,6 +152,7 @@ def run(
     task=None,
     begin=None,
     also=None,
+    after=None,
     counted=None,
     factors=(),
     clock: Clock | None = None,
@@ -242,6 +246,8 @@ def run(
             report.write(out, cells.folder.parent)
             output.claim(cells.folder.parent, name, preset.data)
         Console().print(report.table(out))
+        if after is not None:
+            after(out, rows, source, cells.folder.parent)
         say(f"{budget.seeds} seeds: {budget.stopped}. Report: {cells.folder.parent / 'report.html'}")
         spent = ", ".join(f"{part} {minutes(seconds)}" for part, seconds in clock.spent().items())
         say(f"{minutes(clock.elapsed)}: {spent}.")

@@ -7,7 +7,6 @@ beside the trained network's, and accuracy before and after the last training.
 
 import json
 import re
-import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,11 +23,11 @@ import tyro
 
 from jaxtricks import ablation, analysis, compress, train
 from jaxtricks.ablation import cli, output, sources, views
-from jaxtricks.ablation.statistics import paired
+from jaxtricks.ablation.compression_table import curves, table
 from jaxtricks.data import Dataset
 from jaxtricks.keys import named
 from jaxtricks.train import Recipe
-from jaxtricks.tricks import compression
+from jaxtricks.tricks import compression, students
 from jaxtricks.tricks.compression import Network
 
 BATCH = 64  # images of which the time is measured
@@ -58,10 +57,32 @@ class Scheme:
     Fields:
       steps: one after another.
       huffman: whether the file may have Huffman's code.
+      paper: what a paper reports, and where, or None.
     """
 
     steps: Sequence[Step]
     huffman: bool = True
+    paper: str | None = None
+
+
+def from_start(
+    name: str, model: Callable, epochs: float, teachers: Mapping[str, Callable] | None = None, *after: Step
+) -> dict[str, Scheme]:
+    """Schemes that train a smaller network from the start, by itself and taught by the trained one.
+
+    Args:
+      name: of the smaller network.
+      model: ``(classes=, channels=, ...) -> Model``.
+      epochs: of its training, at the recipe's rate.
+      teachers: by name, ``teach`` of ``students.student``.
+      *after: steps that follow.
+
+    Returns:
+      By name, one scheme without a teacher, and one for each.
+    """
+    ways = {name: None} | {f"{name}, {how}": teach for how, teach in (teachers or {}).items()}
+    student = partial(students.student, model=model)
+    return {way: Scheme([Step(partial(student, teach=teach), epochs, 1.0), *after]) for way, teach in ways.items()}
 
 
 @dataclass(frozen=True)
@@ -172,13 +193,9 @@ def _size(network: Network, trained: Network, scheme: Scheme, batch, path: Path)
     tree = compress.load(path)
     params, stats = network.unpack(tree["params"]), tree.get("stats", {})
     image = batch["image"][:BATCH]
-    model, scored = (
-        recipe.model(classes=recipe.task.outputs, channels=image.shape[-1])
-        for recipe in (network.plain, network.recipe)
-    )
-    run = jax.jit(lambda params, stats, image: model.apply(params, stats, image, train=False)[0][0])
+    model, scored, first = (_model(recipe, image) for recipe in (network.plain, network.recipe, trained.plain))
     logits = scored.apply(network.params, network.stats, image, train=False)[0][0]
-    if not np.allclose(run(params, stats, image), logits, rtol=1e-4, atol=1e-4):
+    if not np.allclose(model.apply(params, stats, image, train=False)[0][0], logits, rtol=1e-4, atol=1e-4):
         raise RuntimeError(f"the network of {path} has other logits than the one that was saved.")
     kernels = [leaf for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
     return {
@@ -186,7 +203,7 @@ def _size(network: Network, trained: Network, scheme: Scheme, batch, path: Path)
         "macs": analysis.count_macs(lambda image: model.apply(params, stats, image, train=False), image[:1]),
         "parameters": analysis.count_parameters(params),
         "density": sum(int(np.count_nonzero(leaf)) for leaf in kernels) / sum(leaf.size for leaf in kernels),
-        "time": _ratio(run, (params, stats, image), (trained.params, trained.stats, image)),
+        "time": _ratio((model, params, stats), (first, trained.params, trained.stats), image),
     }
 
 
@@ -194,45 +211,22 @@ def _without_empty(params, stats):
     return {"params": params, **({"stats": stats} if jax.tree.leaves(stats) else {})}
 
 
-def _ratio(run: Callable, these: tuple, others: tuple) -> float:
-    """The median time of one call in that of another; they take turns."""
+def _model(recipe: Recipe, image):
+    return recipe.model(classes=recipe.task.outputs, channels=image.shape[-1])
+
+
+def _ratio(this: tuple, other: tuple, image: jax.Array) -> float:
+    """The shortest time of a batch through one network in that through another; they take turns."""
     times: tuple[list[float], list[float]] = ([], [])
-    arguments = [jax.tree.map(jnp.asarray, part) for part in (these, others)]
+    runs = [jax.jit(partial(model.apply, train=False)) for model, *_ in (this, other)]
+    arguments = [jax.tree.map(jnp.asarray, (params, stats, image)) for _, params, stats in (this, other)]
     for turn in range(REPEATS + 2):
-        for seconds, part in zip(times, arguments, strict=True):
+        for seconds, run, part in zip(times, runs, arguments, strict=True):
             began = time.perf_counter()
-            jax.block_until_ready(run(*part))
+            jax.block_until_ready(run(*part)[0][0])
             if turn > 1:
                 seconds.append(time.perf_counter() - began)
-    return statistics.median(times[0]) / statistics.median(times[1])
-
-
-def table(cells: Mapping[str, Sequence[Any]], *, plain: int) -> str:
-    """The cells as text; differences are to the first scheme.
-
-    Args:
-      cells: by scheme, one a seed, or the words of an error.
-      plain: bytes of the trained network in float32.
-
-    Returns:
-      Lines.
-    """
-    reference, *_ = cells
-    width = max(map(len, cells))
-    mean = lambda name, key: float(np.mean([getattr(cell, key) for cell in cells[name]]))  # noqa: E731
-    lines = [f"{'':{width}}     bytes  smaller  weights      MACs   time  before   after  difference [95 %]"]
-    for name, row in cells.items():
-        if errors := [cell for cell in row if isinstance(cell, str)]:
-            lines.append(f"{name:{width}}  not possible: {errors[0]}")
-            continue
-        c = paired([cell.after for cell in cells[name]], [cell.after for cell in cells[reference]])
-        last = "" if name == reference else f"  {c.mean:+.2f} [{c.low:+.2f}, {c.high:+.2f}]"
-        lines.append(
-            f"{name:{width}} {mean(name, 'bytes'):9,.0f} {plain / mean(name, 'bytes'):7.1f}x "
-            f"{100 * mean(name, 'density'):6.1f} % {mean(name, 'macs'):9,.0f} {mean(name, 'time'):5.2f}x "
-            f"{mean(name, 'before'):7.2f} {mean(name, 'after'):7.2f}{last}"
-        )
-    return "\n".join(lines)
+    return min(times[0]) / min(times[1])  # other jobs only add to it
 
 
 def main(name: str, rows: Callable[[Dataset], Mapping[str, tuple[Recipe, Mapping[str, Scheme]]]]) -> None:
@@ -268,7 +262,9 @@ def run(name: str, rows: Callable, options: Options) -> str:
         ]
         cells = {scheme: [by[scheme] for by in by_seed] for scheme in chosen}
         plain = 4 * cells[first][0].parameters
-        text += f"\n{network}: {plain:,} bytes in float32\n{table(cells, plain=plain)}\n"
+        papers = {name: scheme.paper for name, scheme in chosen.items() if scheme.paper}
+        text += f"\n{network}: {plain:,} bytes in float32\n{table(cells, plain=plain, papers=papers)}\n"
+        curves(cells, folder / f"{network}.png", title=f"{network}, {options.seeds} paired seeds")
         plain_values = lambda cell: cell if isinstance(cell, str) else vars(cell)  # noqa: E731
         results[network] = {scheme: list(map(plain_values, row)) for scheme, row in cells.items()}
         output.write_text(folder / "results.json", json.dumps(results, indent=1) + "\n")

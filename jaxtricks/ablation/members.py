@@ -1,299 +1,216 @@
 """Networks that predict together: trained once a seed, and then combined in several ways; the command line of a table.
 
-A group is a way to come by members, a way is what is made of their predictions. Whatever a way fits, weights or
-temperatures or a second level, it fits on images held out of the training set.
+``groups`` are ways to come by members, ``ways`` are what is made of their predictions; a row of the table is one of
+each. It says what a row costs: trainings, and multiply-accumulates of a prediction, both in those of one network.
 """
 
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass, field, replace
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from jaxtricks import ablation, data, ensembles, optim, train
-from jaxtricks.ablation import cli, output, sources, statistics
+from jaxtricks import ablation, data, ensembles
+from jaxtricks.ablation import cli, output, sources
+from jaxtricks.ablation.gains import Row, add, draw, table
+from jaxtricks.ablation.groups import Member, outputs
+from jaxtricks.ablation.ways import Predictions, probabilities
 from jaxtricks.data import Dataset, Split
 from jaxtricks.train import Recipe
-from jaxtricks.tricks import warm_up
-from jaxtricks.tricks.trick import set_fields
 
 HELD_OUT = 0.125
 
 
-class Predictions(NamedTuple):
-    """What the members of a group say of a split.
+class Group(NamedTuple):
+    """A way to come by members.
 
     Fields:
-      logits: ``[M, N, C]``.
-      features: ``[N, D]`` of each member.
-      labels: ``[N]``.
-      trained: training images of each class, ``[C]``.
+      members: ``(recipe, dataset, seed) -> members``, such as ``partial(groups.independent, members=4)``.
+      trainings: what they cost, in trainings of one network.
     """
 
-    logits: np.ndarray
-    features: tuple[np.ndarray, ...]
-    labels: np.ndarray
-    trained: np.ndarray
+    members: Callable
+    trainings: float
 
 
-Way = Callable[[Predictions, Predictions], Any]  # (held-out, test) -> probabilities or scores [N, C], or classes [N]
+class Way(NamedTuple):
+    """A row of the table.
+
+    Fields:
+      group: name of its group.
+      how: ``(held-out, test) -> probabilities or scores [N, C], or classes [N]``, such as ``ways.average``.
+      members: those that it uses.
+      trainings: in those of one network, where other members of the group are not needed; the group's if None.
+      used: how many of these members predict in the end; all of them if None.
+    """
+
+    group: str
+    how: Callable
+    members: slice = slice(None)
+    trainings: float | None = None
+    used: int | None = None
 
 
 @dataclass(frozen=True)
 class Options(sources.Images):
     """Trains the members of every group with several paired seeds, and prints what ways to combine them measure."""
 
-    seeds: int = 3
-    """Number of paired seeds, 1 or more."""
     epochs: float | None = None
-    """Of one network, more than 0; 8 if it is left out, and more where the images are few."""
+    """Of one network, more than 0; the experiment's if it is left out, and more where the images are few."""
+    model: str | None = None
+    """Every member's network, unless its group changes it, such as resnet32; the experiment's if it is left out."""
+    batch: int | None = None
+    """Images in a step; 16 if it is left out."""
+    lr: float | None = None
+    """Peak learning rate at this batch; 0.05 at 16 if it is left out."""
+    on: str = "test"
+    """The images that accuracies are of: test, or held out, to choose values; a half of these is then fitted on."""
+    first_seed: int = 0
+    """The first of the seeds; choose values with others than the table has."""
+    only: tuple[str, ...] = field(default_factory=tuple)
+    """Names of the rows; all of them if it is left out. The first one of the table always runs."""
 
 
-# --- groups: (recipe, dataset, seed) -> [(recipe, variables), ...] ----------------------------------------------------
-
-
-def independent(recipe: Recipe, dataset: Dataset, seed: int, *, members: int, change: Sequence[Callable] = ()):
-    """Members that differ in their seeds, and in a change of the recipe for each where there are some."""
-    recipes = [change[m % len(change)](recipe) if change else recipe for m in range(members)]
-    return [(part, fitted(part, dataset, members * seed + m)) for m, part in enumerate(recipes)]
-
-
-def snapshots(recipe: Recipe, dataset: Dataset, seed: int, *, members: int, first: float | None = None):
-    """Members of one run: a cosine down to 0 for each, every one from the weights of the one before.
-
-    Where ``first`` is given, the first takes that share of the epochs and the others short cycles up and down, as in
-    fast geometric ensembling. The momentum starts anew with each.
-    """
-    shares = [1 / members] * members if first is None else [first, *[(1 - first) / (members - 1)] * (members - 1)]
-    parts, variables = [], None
-    for number, share in enumerate(shares):
-        part = replace(recipe, epochs=share * recipe.epochs, warmup=recipe.warmup if number == 0 else None)
-        if first is not None and number:
-            part = set_fields(part, schedule=partial(optim.triangular, epochs=part.epochs, low=0.05))
-        variables = fitted(part, dataset, seed, initial=variables)
-        parts.append((part, variables))
-    return parts
-
-
-def balanced_parts(recipe: Recipe, dataset: Dataset, seed: int, *, members: int):
-    """Members that are trained on balanced parts of an unbalanced set, each for as many steps as one on all of it."""
-    rows = ensembles.easy_ensemble(seed, np.asarray(dataset.train["label"]), members=members)
-    longer = replace(recipe, epochs=recipe.epochs * len(dataset.train) / rows.shape[1])
-    longer = longer if recipe.warmup is None else warm_up(longer)
-    parts = [replace(dataset, train=dataset.train.take(row)) for row in rows]
-    return [(longer, fitted(longer, part, members * seed + m)) for m, part in enumerate(parts)]
-
-
-def fitted(recipe: Recipe, dataset: Dataset, seed: int, *, initial: Any = None) -> Any:
-    """The variables of one run; the validation split is kept from it."""
-    part = replace(dataset, validation=None)
-    return train.fit(recipe, part, seeds=(seed,), initial=initial, test=False)[0].variables
-
-
-# --- ways: (held-out predictions, test predictions) -> what is predicted ----------------------------------------------
-
-
-probabilities = jax.jit(jax.nn.softmax)
-
-
-def single(held: Predictions, test: Predictions):
-    """The first member alone."""
-    return test.logits[0]
-
-
-def last(held: Predictions, test: Predictions):
-    """The last member alone."""
-    return test.logits[-1]
-
-
-def average(held: Predictions, test: Predictions):
-    """The mean probability."""
-    return ensembles.average(probabilities(test.logits))
-
-
-def geometric(held: Predictions, test: Predictions):
-    """The mean log-probability."""
-    return ensembles.geometric(probabilities(test.logits))
-
-
-def weighted(held: Predictions, test: Predictions):
-    """The mean probability under the weights of smallest held-out log loss."""
-    weights = ensembles.fit_weights(probabilities(held.logits), jnp.asarray(held.labels))
-    return ensembles.average(probabilities(test.logits), weights=weights)
-
-
-def calibrated(held: Predictions, test: Predictions):
-    """The mean probability after a temperature for each member."""
-    sharp = np.stack([np.asarray(ensembles.temperature(jnp.asarray(x), jnp.asarray(held.labels))) for x in held.logits])
-    return ensembles.average(probabilities(test.logits / sharp[:, None, None]))
-
-
-def plurality(held: Predictions, test: Predictions):
-    """The class of most votes."""
-    return ensembles.plurality(jnp.asarray(test.logits))
-
-
-def majority(held: Predictions, test: Predictions):
-    """The class of more than half of the votes, or none; accuracy is that of what is predicted."""
-    return ensembles.majority(jnp.asarray(test.logits))
-
-
-def borda(held: Predictions, test: Predictions):
-    """Points by rank."""
-    return ensembles.borda(jnp.asarray(test.logits))
-
-
-def stacked(held: Predictions, test: Predictions):
-    """A logistic regression of all members' probabilities, fitted on the held-out images, which none was trained on."""
-    parts = [list(np.asarray(probabilities(split.logits))) for split in (held, test)]
-    return second_level(parts, held, kind="logistic")
-
-
-def joined(held: Predictions, test: Predictions, *, kind: str):
-    """A linear classifier of all members' features, fitted on the held-out images."""
-    return second_level([list(split.features) for split in (held, test)], held, kind=kind)
-
-
-def second_level(parts, held: Predictions, *, kind: str):
-    """The scores of the test split by a linear classifier of the held-out split, which no member was trained on."""
-    linear = ensembles.fit_linear(parts[0], held.labels, classes=held.logits.shape[-1], kind=kind, strength=0.1)
-    return ensembles.linear_scores(linear, parts[1])
-
-
-def even(held: Predictions, test: Predictions, *, how: Callable, prior: Callable | None = None):
-    """The mean probability, balanced by a prior: equal shares if None."""
-    mean = ensembles.average(probabilities(test.logits))
-    shares = None if prior is None else jnp.asarray(prior(test), jnp.float32)
-    return how(mean, prior=shares)
-
-
-def by_coefficients(mean: jax.Array, *, prior: jax.Array | None):
-    """Scores under the coefficients of ``ensembles.balance_predictions``."""
-    return mean * ensembles.balance_predictions(mean, prior=prior, iterations=1000)[None]
-
-
-def corrected(held: Predictions, test: Predictions, *, prior: Callable | None = None):
-    """The mean probability by Bayes' rule, from the training shares to equal ones or a prior."""
-    mean = ensembles.average(probabilities(test.logits))
-    shares = jnp.ones(mean.shape[1]) if prior is None else jnp.asarray(prior(test), jnp.float32)
-    return ensembles.prior_correction(mean, prior=shares, trained=jnp.asarray(test.trained))
-
-
-def reversed_tail(test: Predictions) -> np.ndarray:
-    """A prior that is wrong: the training shares in the order of the classes turned round."""
-    return test.trained[::-1]
-
-
-# --- the table --------------------------------------------------------------------------------------------------------
-
-
-def predictions(members: Sequence[tuple[Recipe, Any]], dataset: Dataset, split: Split) -> Predictions:
+def predictions(members: Sequence[Member], dataset: Dataset, split: Split) -> Predictions:
     """What the members say of a split in memory."""
     images, labels = (np.asarray(split[name]) for name in ("image", "label"))
-    logits, features = zip(*(_outputs(part, dataset, variables, images) for part, variables in members), strict=True)
+    said = [outputs(member.recipe, dataset, member.variables, images) for member in members]
+    logits, features = np.stack([one.logits for one in said]), tuple(one.features for one in said)
     trained = data.class_counts(np.asarray(dataset.train["label"]), dataset.classes or 0)
-    return Predictions(np.stack(logits), features, labels, trained)
+    return Predictions(logits, features, labels, trained, said[0].layers, said[0].columns)
 
 
-def _outputs(recipe: Recipe, dataset: Dataset, variables: Any, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    model = train.build_model(recipe, dataset)
-    stats = recipe.preprocess[0](dataset.train["image"])
+def with_unseen(held: Predictions, members: Sequence[Member], dataset: Dataset) -> Predictions:
+    """The same with what each member of a cross-validation says of the training rows that were kept from it."""
+    images, labels = (np.asarray(dataset.train[name]) for name in ("image", "label"))
+    every, parts, scores = np.arange(len(labels)), [], []
+    for member in members:
+        rows = np.asarray(member.unseen)
+        logits = outputs(member.recipe, dataset, member.variables, images[rows]).logits
+        scores.append(np.mean(logits.argmax(-1) == labels[rows]))
+        parts.append(ensembles.Fold(np.setdiff1d(every, rows), rows, np.asarray(probabilities(logits))))
+    unseen = ensembles.out_of_fold(parts, rows=len(labels)), labels
+    return held._replace(scores=np.array(scores), unseen=unseen)
 
-    @jax.jit
-    def out(variables, image):
-        ready = jax.vmap(partial(recipe.preprocess[1], stats))(image / np.float32(255))
-        (logits, taps), _ = model.apply(*variables, ready, train=False)
-        return logits, taps["features"]
 
-    parts = [out(variables, part) for part in np.array_split(images, 10)]
-    return tuple(np.concatenate([np.asarray(part[i], np.float32) for part in parts]) for i in (0, 1))  # pyright: ignore[reportReturnType]
+def measure(
+    recipe: Recipe,
+    dataset: Dataset,
+    groups: Mapping[str, Group],
+    ways: Mapping[str, Way],
+    seeds: Sequence[int],
+    *,
+    done: Callable[[dict[str, Row]], object] = lambda rows: None,
+) -> dict[str, Row]:
+    """Every row at every seed; the members of a group are trained once a seed.
 
+    Args:
+      recipe: of one network.
+      dataset: with a validation split, which no member is trained on.
+      groups: by name; those of no row are not trained.
+      ways: by name of the row.
+      seeds: the same for every row, so that differences are paired.
+      done: takes the rows after every seed.
 
-def measure(recipe: Recipe, dataset: Dataset, groups, ways, seeds: Sequence[int]) -> dict[str, dict[str, list[float]]]:
-    """Accuracy and coverage, in percent, and error correlation of the members, by row and seed."""
-    rows: dict[str, dict[str, list[float]]] = {name: {"accuracy": [], "coverage": [], "alike": []} for name in ways}
+    Returns:
+      Rows by name.
+    """
+    one, costs = ablation.forward_cost(recipe, dataset)["macs"], {}
+    rows = {n: Row(groups[w.group].trainings if w.trainings is None else w.trainings) for n, w in ways.items()}
     for seed in seeds:
-        for group, (members_of, _, _) in groups.items():
-            members = members_of(recipe, dataset, seed)
-            held, test = (
-                predictions(members, dataset, split) for split in (dataset.validation or dataset.test, dataset.test)
-            )
-            right = jnp.asarray(test.logits.argmax(-1) == test.labels[None])
-            pairs = np.asarray(ensembles.error_correlation(right))[np.triu_indices(len(members), 1)]
-            for name, (of, way) in ways.items():
-                if of == group:
-                    said = np.asarray(way(held, test))
-                    said = said.argmax(-1) if said.ndim == 2 else said
-                    covered, accuracy = ensembles.coverage(jnp.asarray(said), jnp.asarray(test.labels))
-                    alike = float(pairs.mean()) if len(pairs) else np.nan
-                    values = (100 * float(accuracy), 100 * float(covered), alike)
-                    for column, value in zip(rows[name].values(), values, strict=True):
-                        column.append(value)
+        for name in dict.fromkeys(way.group for way in ways.values()):
+            members = [Member(*member) for member in groups[name].members(recipe, dataset, seed)]
+            if name not in costs:  # the same for every seed
+                costs[name] = [ablation.forward_cost(member.recipe, dataset)["macs"] / one for member in members]
+            splits = dataset.validation or dataset.test, dataset.test
+            held, test = (predictions(members, dataset, split) for split in splits)
+            held = held if members[0].unseen is None else with_unseen(held, members, dataset)
+            for row, way in ways.items():
+                if way.group == name:
+                    rows[row].passes = sum(costs[name][way.members][: way.used])
+                    add(rows[row], way.how, held.of(way.members), test.of(way.members))
+        done(rows)
     return rows
 
 
-def table(rows: Mapping[str, Mapping[str, Sequence[float]]], groups, ways) -> str:
-    """The rows as text; differences are to the first one."""
-    reference, width = next(iter(rows)), max(map(len, rows))
-    lines = [f"{'':{width}}  test accuracy, %; difference, points [95 %]; training, test x one; error correlation"]
-    for name, row in rows.items():
-        _, trained, passes = groups[ways[name][0]]
-        line = f"{name:{width}}  {np.mean(row['accuracy']):6.2f}"
-        if name != reference:
-            c = statistics.paired(row["accuracy"], rows[reference]["accuracy"])
-            line += f"  {c.mean:+.2f} [{c.low:+.2f}, {c.high:+.2f}]"
-        one = ways[name][1] in (single, last)
-        alone = ways[name][1] is single and trained == passes  # of several members, of which the others are not needed
-        line += f"  x {1 if alone else trained:g}, x {1 if one else passes:g}"
-        line += "" if one or np.isnan(row["alike"]).all() else f"  {np.mean(row['alike']):.2f}"
-        covered = np.mean(row["coverage"])
-        lines.append(line + (f"  of {covered:.1f} %" if covered < 100 else ""))
-    return "\n".join(lines)
-
-
-def main(name: str, baseline: Callable, model: str, groups, ways, *, dataset: Callable | None = None) -> None:
+def main(
+    name: str,
+    baseline: Callable,
+    groups: Mapping[str, Group],
+    ways: Mapping[str, Way],
+    *,
+    epochs: float,
+    model: str = "plain_mini",
+    dataset: Callable | None = None,
+    begin: Callable | None = None,
+) -> None:
     """Train, combine and print, as the command line says; exit status 2 for what was typed wrong.
 
     Args:
       name: of the experiment.
       baseline: ``(task=, augmented=, model=, lr=, batch=, epochs=) -> Recipe``.
-      model: of every member, by name.
-      groups: name to ``(members, trainings of one network that they cost, forward passes)``.
-      ways: name of the row to ``(group, way)``; differences are to the first row.
-      dataset: what the experiment makes of the data, or None.
+      groups, ways: as for ``measure``; differences are to the first row.
+      epochs, model: of one network, unless the command line says otherwise.
+      dataset: what the experiment makes of the data, a split of which is held out, or None.
+      begin: ``(baseline, data as loaded, data of the experiment) -> baseline``, or None.
     """
     options = tyro.cli(Options, prog=" ".join(cli.started()), description=sys.modules["__main__"].__doc__)
     with cli.exit_status(name):
-        run(name, options, baseline, model, groups, ways, dataset=dataset)
+        run(name, options, baseline, groups, ways, epochs=epochs, model=model, dataset=dataset, begin=begin)
 
 
-def run(name: str, options: Options, baseline, model: str, groups, ways, *, dataset=None) -> str:
+def run(
+    name: str, options: Options, baseline, groups, ways, *, epochs, model="plain_mini", dataset=None, begin=None
+) -> str:
     """What main does once the command line is read; returns the text."""
-    for option, value in {"seeds": options.seeds, "epochs": options.epochs or 1, "images": options.images or 1}.items():
-        if value <= 0:
+    numbers = {"seeds": options.seeds, "epochs": options.epochs, "batch": options.batch, "lr": options.lr}
+    for option, value in {**numbers, "images": options.images}.items():
+        if value is not None and value <= 0:
             raise cli.UsageError(f"--{option} is {value}; allowed: greater than 0.")
+    model = options.model or model
+    cli.choice("--model", model, cli.NETWORKS)
+    cli.choice("--on", options.on, {"test": None, "held out": None})
+    chosen = cli.choose(ways, options.only)
+    ways = {row: way for row, way in ways.items() if row in chosen or row == next(iter(ways))}
     jax.config.update("jax_compilation_cache_dir", str(cli.CACHE))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     folder = output.folder_for(name, options.data, options.out)
-    source, recipe = prepare(options, baseline, model, dataset)
-    text = f"{options.seeds} paired seeds, {source.name}, {recipe.epochs:g} epochs, {ablation.machine()['cpu']}\n\n"
-    text += table(measure(recipe, source, groups, ways, range(options.seeds)), groups, ways) + "\n"
-    output.write_table(folder, name, options.data, text)
-    return text
+    source, recipe = prepare(options, baseline, model, epochs, dataset, begin)
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    about = f"paired seeds, {source.name}, {model}, {recipe.epochs:g} epochs, {options.on} images"
+    about += f", {ablation.machine()['cpu']}"
+
+    def write(rows: dict[str, Row]) -> str:
+        """What there is after a seed, so that a run that is stopped leaves its table."""
+        done = len(next(iter(rows.values())).accuracy)
+        text = f"{done} {about}\n\n{table(rows)}\n"
+        output.write_table(folder, name, options.data, text)
+        plain = {row: asdict(values) for row, values in rows.items()}
+        output.write_text(folder / "results.json", json.dumps(plain, indent=1) + "\n")
+        if done > 1:  # one seed has no interval
+            draw(rows).savefig(folder / f"{name}.png", dpi=150)
+        return text
+
+    return write(measure(recipe, source, groups, ways, seeds, done=write))
 
 
-def prepare(options: Options, baseline: Callable, model: str, dataset: Callable | None) -> tuple[Dataset, Recipe]:
+def prepare(options: Options, baseline: Callable, model: str, epochs: float, dataset, begin) -> tuple[Dataset, Recipe]:
     """The data and the recipe of a member, built and checked; nothing is trained."""
-    source = options.load().hold_out(HELD_OUT)
+    loaded = options.load()
+    source = loaded.hold_out(HELD_OUT)
+    values = cli.fitted(source, lr=0.05, batch=16, epochs=epochs)
     source = source if dataset is None else dataset(source)
-    values = cli.fitted(source, lr=0.05, batch=16, epochs=8.0)
-    values |= {} if options.epochs is None else {"epochs": options.epochs}
+    typed = {"lr": options.lr, "batch": options.batch, "epochs": options.epochs}
+    values |= {option: value for option, value in typed.items() if value is not None}
     parts = {"augmented": cli.bag.augmentation(source), "model": cli.network(model, source)}
     recipe = baseline(task=cli.task_of(source), **parts, **values)
+    if options.on == "held out" and source.validation is not None:
+        halves = [source.validation.take(np.arange(len(source.validation))[start::2]) for start in (0, 1)]
+        source = replace(source, validation=halves[0], test=halves[1])
+    recipe = recipe if begin is None else begin(recipe, loaded, source)
     cli.check_recipes({"a member": recipe}, source)
     return source, recipe

@@ -57,14 +57,14 @@ def score(recipe: Recipe, dataset: Dataset, run: Run, views: Callable) -> float:
     metric = recipe.task.metrics[recipe.task.headline]
     model = train.build_model(recipe, dataset)
     stats = recipe.preprocess[0](dataset.train["image"])
-    params, norms = run.variables
-
-    def predict(images):
-        ready = jax.vmap(partial(recipe.preprocess[1], stats))(images)
-        return model.apply(params, norms, ready, train=False)[0][0]
+    variables = jax.tree.map(jnp.asarray, run.variables)
 
     @jax.jit
-    def part(batch):
+    def part(variables, batch):
+        def predict(images):
+            ready = jax.vmap(partial(recipe.preprocess[1], stats))(images)
+            return model.apply(*variables, ready, train=False)[0][0]
+
         merged = augment.over_views(predict, views)(batch["image"])  # log-probabilities
         return metric.part((merged, {}), recipe.task.encode(batch))
 
@@ -72,7 +72,7 @@ def score(recipe: Recipe, dataset: Dataset, run: Run, views: Callable) -> float:
     for rows in np.array_split(np.arange(len(dataset.test)), 10):
         batch = dataset.test.take(rows).read(np.arange(len(rows)))
         batch |= {"image": batch["image"] / np.float32(255), "row_valid": np.ones(len(rows), bool)}
-        total = metric.update(total, jax.tree.map(np.asarray, part(batch)))
+        total = metric.update(total, jax.tree.map(np.asarray, part(variables, batch)))
     return metric.scale * metric.compute(total)
 
 

@@ -25,12 +25,13 @@ from jaxtricks.compress._codebooks import (
 )
 from jaxtricks.compress._file import FileError, expand, load, save
 from jaxtricks.compress._filters import filters_to_keep, mask_filters, shrink, verify_graph
-from jaxtricks.compress._graph import Graph, GraphError, Group, check_graph, graph_of
+from jaxtricks.compress._graph import Graph, GraphError, Group, Place, check_graph, graph_of
 from jaxtricks.compress._hashing import fold_kernel, hash_places, hashed_kernel
 from jaxtricks.compress._huffman import CodeError, huffman_bits, huffman_decode, huffman_encode, huffman_lengths
 from jaxtricks.compress._importance import (
     apoz,
     filter_norms,
+    fisher_diagonal,
     gated,
     hessian_diagonal,
     norm_scales,
@@ -42,8 +43,8 @@ from jaxtricks.compress._int8 import fake_int8, int8_dense, int8_scale, to_int8
 from jaxtricks.compress._low_rank import Factors, Tucker, rank_of_energy, ranks_of_budget, svd, tucker2
 from jaxtricks.compress._masks import apply_masks, density, n_of_m_mask, share_masks, threshold_masks
 from jaxtricks.compress._model import from_values, through, values_of
-from jaxtricks.compress._sparse_training import Pruning, cubic, keep_masks, prune_gradually
-from jaxtricks.compress._xnor import pack_signs, packed_conv, packed_dense, xnor_conv, xnor_dense
+from jaxtricks.compress._sparse_training import Held, Pruning, cubic, keep_masks, prune_gradually
+from jaxtricks.compress._xnor import pack_signs, packed_conv, packed_dense, packed_params, xnor_conv, xnor_dense
 
 __all__ = [
     "CodeError",
@@ -53,6 +54,8 @@ __all__ = [
     "Graph",
     "GraphError",
     "Group",
+    "Held",
+    "Place",
     "ProductCode",
     "Pruning",
     "Tucker",
@@ -73,6 +76,7 @@ __all__ = [
     "filter_norms",
     "filter_scales",
     "filters_to_keep",
+    "fisher_diagonal",
     "fold_kernel",
     "from_values",
     "gated",
@@ -96,6 +100,7 @@ __all__ = [
     "pack_signs",
     "packed_conv",
     "packed_dense",
+    "packed_params",
     "product_decode",
     "product_quantize",
     "prune_gradually",

@@ -9,13 +9,15 @@ import numpy as np
 
 from jaxtricks import check
 from jaxtricks.compress import _masks
-from jaxtricks.compress._graph import Graph, GraphError, check_graph, leaves_of, size_of
+from jaxtricks.compress._graph import Graph, GraphError, check_graph, leaves_of, places_of, shared_axes, size_of
 
 Tree = Any
 Keep = Mapping[str, np.ndarray]
 
 
-def filters_to_keep(scores: Mapping[str, jax.Array], *, share: float, scope: str = "layer") -> dict[str, np.ndarray]:
+def filters_to_keep(
+    scores: Mapping[str, jax.Array], *, share: float, scope: str = "layer", multiple: int = 1
+) -> dict[str, np.ndarray]:
     """Which channels stay if a share of those with the lowest scores goes.
 
     Of n channels ``floor(share n + 1/2)`` go, the earlier of equal ones first.
@@ -24,12 +26,15 @@ def filters_to_keep(scores: Mapping[str, jax.Array], *, share: float, scope: str
       scores: by group, ``[C]``; their numbers are read.
       share: 0 or more and less than 1.
       scope: ``"layer"``, the share of every group, or ``"global"``, of all together: for scores that can be compared.
+      multiple: of channels that stay in each group, where it has as many: the best of those that would go stay too.
+        Products of odd sizes are slow on many machines.
 
     Returns:
       Booleans by group, ``[C]``.
 
     Raises:
-      ValueError: if the share or the scope is wrong, a score is no number, or a group would lose all of its channels.
+      ValueError: if the share, the scope or the multiple is wrong, a score is no number, or a group would lose all of
+        its channels.
 
     Example:
       >>> print(filters_to_keep({"hidden/0": jnp.array([3.0, 1.0, 2.0, 4.0])}, share=0.5)["hidden/0"])
@@ -37,6 +42,7 @@ def filters_to_keep(scores: Mapping[str, jax.Array], *, share: float, scope: str
     """
     _masks.below_one("share", share)
     check.option("scope", scope, ("layer", "global"))
+    multiple = check.at_least("multiple", multiple, minimum=1)
     values = {name: np.asarray(score, np.float64) for name, score in scores.items()}
     for name, value in values.items():
         check.rank(f"scores of {name}", value, 1)
@@ -51,6 +57,9 @@ def filters_to_keep(scores: Mapping[str, jax.Array], *, share: float, scope: str
     for name, kept in keep.items():
         if not kept.any():
             raise ValueError(f"share is {share}, which leaves {name} without a filter; allowed: a smaller one.")
+        wanted = min(-(-int(kept.sum()) // multiple) * multiple, kept.size)
+        again = [i for i in np.argsort(values[name], kind="stable")[::-1] if not kept[i]]
+        kept[again[: wanted - int(kept.sum())]] = True
     return keep
 
 
@@ -69,14 +78,11 @@ def mask_filters(params: Tree, stats: Tree, graph: Graph, keep: Keep) -> tuple[T
       GraphError: if the graph does not fit the network.
       ValueError: if keep does not fit the graph, or leaves a group without a channel.
     """
-    changes = {}
-    for name, kept in _checked(params, stats, graph, keep).items():
-        for path, axis in graph.groups[name].makes:
-            if path.startswith("params/"):
-                changes.setdefault(path, []).append((axis, kept))
+    makers = {name: {(p[0], p[1]) for p in (*g.makes, *g.norms)} for name, g in graph.groups.items()}
+    changes = _kept(params, stats, graph, keep, lambda name, path, axis: (path, axis) in makers[name])
 
     def masked(path, leaf):
-        for axis, kept in changes.get(path, ()):
+        for axis, kept in changes.get(path, {}).items() if path.startswith("params/") else ():
             leaf = leaf * kept.reshape(-1, *(1,) * (leaf.ndim - 1 - axis)).astype(leaf.dtype)[(None,) * axis]
         return leaf
 
@@ -101,15 +107,11 @@ def shrink(params: Tree, stats: Tree, graph: Graph, keep: Keep) -> tuple[Tree, T
     Reference:
       Li et al., Pruning filters for efficient convnets, arXiv 1608.08710.
     """
-    changes: dict[str, list] = {}
-    for name, kept in _checked(params, stats, graph, keep).items():
-        for path, axis in (*graph.groups[name].makes, *graph.groups[name].feeds):
-            changes.setdefault(path, []).append((axis, kept))
+    changes = _kept(params, stats, graph, keep, lambda name, path, axis: True)
 
     def taken(path, leaf):
-        for axis, kept in changes.get(path, ()):
-            rows = np.flatnonzero(np.tile(kept, leaf.shape[axis] // kept.size))
-            leaf = jnp.take(leaf, rows, axis=axis)
+        for axis, kept in changes.get(path, {}).items():
+            leaf = jnp.take(leaf, np.flatnonzero(kept), axis=axis)
         return leaf
 
     return _by_path(taken, params, stats)
@@ -135,9 +137,10 @@ def verify_graph(apply: Callable, params: Tree, stats: Tree, graph: Graph, image
     for name in graph.groups:
         order = rng.permutation(size_of(graph, name, shapes))
         keep[name] = order >= order.size // 2
-    logits = apply(*mask_filters(params, stats, graph, keep), image, train=False)[0][0]
+    run = jax.jit(lambda variables: apply(*variables, image, train=False)[0][0])
+    logits = run(mask_filters(params, stats, graph, keep))
     try:
-        smaller = apply(*shrink(params, stats, graph, keep), image, train=False)[0][0]
+        smaller = run(shrink(params, stats, graph, keep))
     except (TypeError, ValueError) as error:
         raise GraphError(f"without half of its channels the network does not run: {error}") from error
     gap = float(jnp.abs(logits - smaller).max() / jnp.maximum(jnp.abs(logits).max(), 1e-30))
@@ -146,6 +149,18 @@ def verify_graph(apply: Callable, params: Tree, stats: Tree, graph: Graph, image
             f"graph joins the wrong layers, or an activation does not map 0 to 0: without half of its channels the "
             f"logits differ by {gap:.1e} of the largest; allowed: 1e-4."
         )
+
+
+def _kept(params: Tree, stats: Tree, graph: Graph, keep: Keep, counts: Callable) -> dict[str, dict[int, np.ndarray]]:
+    """What stays of the leaves that count, by path and axis, of all groups that have a part of it."""
+    shapes, shared, out = leaves_of(params, stats), shared_axes(graph), {}
+    for name, kept in _checked(params, stats, graph, keep).items():
+        for path, axis, start in places_of(graph, name):
+            if counts(name, path, axis):
+                rows = out.setdefault(path, {}).setdefault(axis, np.ones(shapes[path][axis], bool))
+                times = 1 if (path, axis) in shared else rows.size // kept.size
+                rows[start : start + times * kept.size] = np.tile(kept, times)
+    return out
 
 
 def _checked(params: Tree, stats: Tree, graph: Graph, keep: Keep) -> dict[str, np.ndarray]:

@@ -12,7 +12,20 @@ from typing import Any, NamedTuple
 import jax
 
 Tree = Any
-Place = tuple[str, int]  # the path of a leaf, which begins with params/ or stats/, and an axis
+
+
+class Place(NamedTuple):
+    """Where a leaf has the channels of a group.
+
+    Fields:
+      path: of the leaf, which begins with params/ or stats/.
+      axis: of the leaf.
+      start: of the channels on that axis; other than 0 where outputs of several layers lie side by side.
+    """
+
+    path: str
+    axis: int
+    start: int = 0
 
 
 class GraphError(ValueError):
@@ -23,13 +36,16 @@ class Group(NamedTuple):
     """Channels that are made and read together.
 
     Fields:
-      makes: leaves that have one row for each channel: kernels by their last axis, biases, scales, statistics.
+      makes: leaves that have one row for each channel: kernels by their last axis, biases, scales, statistics. The
+        first has no other channels.
       feeds: kernels that read the channels, by their axis of inputs. A dense kernel may have several rows for each
         channel, one for each position of a map that was flattened, channels last.
+      norms: normalisations before an activation that the kernels of ``feeds`` have of their own, as in a DenseNet.
     """
 
     makes: tuple[Place, ...]
     feeds: tuple[Place, ...]
+    norms: tuple[Place, ...] = ()
 
 
 class Graph(NamedTuple):
@@ -47,7 +63,7 @@ class Graph(NamedTuple):
 
 
 def graph_of(params: Tree, stats: Tree) -> Graph:
-    """The graph of a perceptron, a LeNet, a plain or a residual network of ``models``, by the names of its leaves.
+    """The graph of a perceptron, a LeNet, a plain, residual or densely connected network, by the names of its leaves.
 
     Args:
       params, stats: of the network; arrays or shapes.
@@ -60,7 +76,10 @@ def graph_of(params: Tree, stats: Tree) -> Graph:
     """
     shapes = leaves_of(params, stats)
     network = _Network(shapes)
-    graph = network.residual() if "params/stem/0/conv/kernel" in shapes else network.plain()
+    if "params/stem/0/conv/kernel" in shapes:
+        graph = network.residual()
+    else:
+        graph = network.dense() if "params/last/bn/scale" in shapes else network.plain()
     check_graph(graph, params, stats)
     return graph
 
@@ -78,26 +97,48 @@ def check_graph(graph: Graph, params: Tree, stats: Tree) -> None:
       GraphError: if a leaf is missing, in no group or in two, or of another size than its group.
     """
     shapes = leaves_of(params, stats)
-    seen: dict[Place, str] = {(path, len(shapes.get(path, ())) - 1): "the outputs" for path in graph.outputs}
-    seen |= {(path, len(shapes.get(path, ())) - 2): "the inputs" for path in graph.inputs}
-    for name, group in graph.groups.items():
+    shared = shared_axes(graph)
+    seen: dict[tuple[str, int], list[tuple]] = {}  # by leaf and axis: first channel, last one, what has them
+    for path in graph.outputs:
+        seen[path, len(shapes.get(path, ())) - 1] = [(0, None, "the outputs")]
+    for path in graph.inputs:
+        seen[path, len(shapes.get(path, ())) - 2] = [(0, None, "the inputs")]
+    for name in graph.groups:
         size = size_of(graph, name, shapes)
-        for path, axis in (*group.makes, *group.feeds):
-            where = (path, axis)
+        for path, axis, start in places_of(graph, name):
             if path not in shapes or not 0 <= axis < len(shapes[path]):
                 raise GraphError(f"group {name} names axis {axis} of {path}; allowed: leaves and axes of the network.")
-            if where in seen:
-                raise GraphError(f"{path}, axis {axis}, is in group {name} and in {seen[where]}; allowed: one of them.")
-            seen[where] = f"group {name}"
             channels = shapes[path][axis]
-            flattened = where in group.feeds and len(shapes[path]) == 2 and channels % size == 0
-            if channels != size and not flattened:
+            alone = (path, axis) not in shared
+            flattened = (
+                (path, axis) in {p[:2] for p in graph.groups[name].feeds}
+                and len(shapes[path]) == 2
+                and not channels % size
+            )
+            if (alone and channels != size and not flattened) or start + size > channels:
                 raise GraphError(f"{path} has {channels} channels on axis {axis}; allowed: {size}, as group {name}.")
+            seen.setdefault((path, axis), []).append((start, None if alone else start + size, f"group {name}"))
     for path, shape in shapes.items():
-        wanted = [(path, len(shape) - 1)] + ([(path, len(shape) - 2)] if len(shape) > 1 else [])
-        lost = [where[1] for where in wanted if where not in seen]
-        if lost or not shape:
-            raise GraphError(f"{path}, axis {lost}, is in no group; allowed: a graph in which every channel is.")
+        for axis in (len(shape) - 1, len(shape) - 2)[: max(1, len(shape))]:
+            at, before = 0, ""
+            for start, end, owner in sorted(seen.get((path, axis), []), key=lambda part: part[0]):
+                if start < at:
+                    raise GraphError(f"{path}, axis {axis}, is in {owner} and in {before}; allowed: one of them.")
+                if start == at:
+                    at, before = (shape[axis] if end is None else end), owner
+            if not shape or at != shape[axis]:
+                raise GraphError(f"{path}, axis {axis}, is in no group; allowed: a graph in which every channel is.")
+
+
+def places_of(graph: Graph, name: str) -> list[Place]:
+    """All places of a group, those of a graph written by hand as pairs too."""
+    group = graph.groups[name]
+    return [Place(*place) for place in (*group.makes, *group.feeds, *group.norms)]
+
+
+def shared_axes(graph: Graph) -> set[tuple[str, int]]:
+    """Leaves and axes on which channels of several groups lie side by side."""
+    return {(path, axis) for name in graph.groups for path, axis, start in places_of(graph, name) if start}
 
 
 def size_of(graph: Graph, name: str, shapes: dict[str, tuple[int, ...]]) -> int:
@@ -105,7 +146,7 @@ def size_of(graph: Graph, name: str, shapes: dict[str, tuple[int, ...]]) -> int:
     group = graph.groups[name]
     if not group.makes or not group.feeds:
         raise GraphError(f"group {name} makes or feeds nothing; allowed: channels that are made and read.")
-    path, axis = group.makes[0]
+    path, axis, _ = Place(*group.makes[0])
     if path not in shapes or not 0 <= axis < len(shapes[path]):
         raise GraphError(f"group {name} names axis {axis} of {path}; allowed: leaves and axes of the network.")
     return shapes[path][axis]
@@ -133,24 +174,24 @@ class _Network:
         parents = [f"{kind}/{layer}" for layer in layers for kind in ("params", "stats")]
         leaves = ("kernel", "bias", "scale", "mean", "var")
         paths = [f"{parent}/{leaf}" for parent in parents for leaf in leaves if f"{parent}/{leaf}" in self.shapes]
-        return tuple((path, len(self.shapes[path]) - 1) for path in paths)
+        return tuple(Place(path, len(self.shapes[path]) - 1) for path in paths)
 
     def reads(self, layer: str) -> Place:
         path = f"params/{layer}/kernel"
         if path not in self.shapes:
             raise GraphError(f"the network has no leaf {path}; allowed: networks of models.")
-        return path, len(self.shapes[path]) - 2
+        return Place(path, len(self.shapes[path]) - 2)
 
     def plain(self) -> Graph:
         """Layers in a row: convolutions, dense layers, the head."""
-        stages = [(f"{stage}/conv", f"{stage}/norm") for stage in self.numbers("stages")]
-        rest = [(layer,) for prefix in ("convs", "hidden") for layer in self.numbers(prefix)]
-        rows = [*stages, *rest, ("head",)]
+        parts = {"stages": ("/conv", "/norm"), "convs": ("/conv", "/bn"), "hidden": ("",)}
+        rows = [tuple(f"{layer}{part}" for part in parts[kind]) for kind in parts for layer in self.numbers(kind)]
+        rows.append(("head",))
         groups = {
             row[0].removesuffix("/conv"): Group(self.makes(*row), (self.reads(after[0]),))
             for row, after in pairwise(rows)
         }
-        return Graph(groups, (self.reads(rows[0][0])[0],), tuple(path for path, _ in self.makes("head")))
+        return Graph(groups, (self.reads(rows[0][0])[0],), tuple(path for path, *_ in self.makes("head")))
 
     def residual(self) -> Graph:
         """The stem, and stages of blocks that are added to what goes past them."""
@@ -172,7 +213,41 @@ class _Network:
                     name, makes, feeds = block, list(self._convnorm(f"{block}/shortcut")), []
                 makes += self.makes(f"{block}/last_conv", f"{block}/last_bn")
         groups[name] = Group(tuple(makes), (*feeds, self.reads("head")))
-        return Graph(groups, (self.reads(f"{stem[0]}/conv")[0],), tuple(path for path, _ in self.makes("head")))
+        return Graph(groups, (self.reads(f"{stem[0]}/conv")[0],), tuple(path for path, *_ in self.makes("head")))
+
+    def dense(self) -> Graph:
+        """Blocks whose layers read all that was made before them in the block, side by side."""
+        stem = "stem/conv" if "params/stem/conv/kernel" in self.shapes else "stem"
+        groups: dict[str, Group] = {}
+        row = {"stem": Group(self.makes(stem, "stem/bn"), ())}
+        for number, count in enumerate(self._blocks(), 1):
+            for layer in (f"stage{number}/{n}" for n in range(count)):
+                self._read_all(row, f"{layer}/first/bn", f"{layer}/conv1")
+                groups[f"{layer}/conv1"] = Group(
+                    self.makes(f"{layer}/conv1", f"{layer}/second/bn"), (self.reads(f"{layer}/conv2"),)
+                )
+                row[f"{layer}/conv2"] = Group(self.makes(f"{layer}/conv2"), ())
+            transition = f"transitions/{number - 1}"
+            if f"params/{transition}/conv/kernel" in self.shapes:
+                self._read_all(row, f"{transition}/norm/bn", f"{transition}/conv")
+                groups |= row
+                row = {transition: Group(self.makes(f"{transition}/conv"), ())}
+        self._read_all(row, "last/bn", "head")
+        return Graph(groups | row, (f"params/{stem}/kernel",), tuple(path for path, *_ in self.makes("head")))
+
+    def _blocks(self) -> list[int]:
+        """Layers of each block."""
+        stages = sorted({path.split("/")[1] for path in self.shapes if path.startswith("params/stage")})
+        return [len(self.numbers(stage)) for stage in stages]
+
+    def _read_all(self, row: dict[str, Group], norm: str, layer: str) -> None:
+        """A layer with a normalisation of its own reads all channels of a row."""
+        start, read = 0, self.reads(layer)
+        for name, group in row.items():
+            norms = tuple(place._replace(start=start) for place in self.makes(norm))
+            row[name] = group._replace(feeds=(*group.feeds, read._replace(start=start)), norms=(*group.norms, *norms))
+            path, axis, _ = group.makes[0]
+            start += self.shapes[path][axis]
 
     def _convnorm(self, layer: str) -> tuple[Place, ...]:
         return self.makes(f"{layer}/conv", f"{layer}/bn")

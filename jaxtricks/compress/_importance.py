@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxtricks import check
-from jaxtricks.compress._graph import Graph, leaves_of, size_of
+from jaxtricks.compress._graph import Graph, Place, leaves_of, size_of
 
 Tree = Any
 
@@ -75,6 +75,36 @@ def hessian_diagonal(key: jax.Array, loss: Callable, params: Tree, *, samples: i
     return jax.lax.scan(one, jax.tree.map(jnp.zeros_like, params), jax.random.split(key, samples))[0]
 
 
+def fisher_diagonal(loss: Callable, params: Tree, batch: Tree) -> Tree:
+    r"""The mean of squared gradients of single examples: of the diagonal of the Hessian, an estimate with less noise.
+
+    .. math:: h = \frac{1}{B} \sum_b g_b^2
+
+    With labels drawn from what the network says it is, in the mean, the Gauss-Newton diagonal of the cross-entropy: the
+    Hessian's where the network is linear in each single weight, as with ReLU.
+
+    Args:
+      loss: ``(params, batch) -> [B]``; no example may change another's loss.
+      params: a tree of floating-point arrays.
+      batch: a tree of arrays with B rows.
+
+    Returns:
+      A tree like params, 0 or more.
+
+    Reference:
+      Theis et al., Faster gaze prediction with dense networks and Fisher pruning, arXiv 1801.05787.
+    """
+
+    def one(total, example):
+        alone = jax.tree.map(lambda x: x[None], example)
+        gradient = jax.grad(lambda params: loss(params, alone).sum())(params)
+        return jax.tree.map(lambda t, g: t + g**2, total, gradient), None
+
+    rows = len(jax.tree.leaves(batch)[0])
+    total = jax.lax.scan(one, jax.tree.map(jnp.zeros_like, params), batch)[0]
+    return jax.tree.map(lambda t: t / rows, total)
+
+
 def filter_norms(params: Tree, graph: Graph, *, order: int = 1) -> dict[str, jax.Array]:
     """The L1 or L2 norm of each filter: the usual criterion, which needs no data.
 
@@ -95,7 +125,8 @@ def filter_norms(params: Tree, graph: Graph, *, order: int = 1) -> dict[str, jax
     check.option("order", order, (1, 2))
 
     def norm(name):
-        kernels = [(leaf, axis) for path, axis, leaf in _made(params, graph, name) if path.endswith("/kernel")]
+        places = [Place(*place) for place in graph.groups[name].makes]
+        kernels = [(leaf, place.axis) for place, leaf in _parts(params, graph, name, places) if _ends(place, "/kernel")]
         power = sum(
             jnp.sum(jnp.abs(leaf) ** order, axis=[a for a in range(leaf.ndim) if a != axis]) for leaf, axis in kernels
         )
@@ -122,7 +153,9 @@ def norm_scales(params: Tree, graph: Graph) -> dict[str, jax.Array]:
     """
     scores = {}
     for name in graph.groups:
-        scales = [jnp.abs(leaf) for path, _, leaf in _made(params, graph, name) if path.endswith("/scale")]
+        scales = [
+            jnp.abs(leaf) for place, leaf in _parts(params, graph, name, _gates(graph, name)) if _ends(place, "/scale")
+        ]
         if not scales:
             raise ValueError(f"graph has group {name} without normalisation; allowed: groups that have a scale.")
         scores[name] = sum(scales[1:], scales[0])
@@ -175,10 +208,8 @@ def taylor_filters(loss: Callable, params: Tree, graph: Graph, batch: Tree) -> d
     Reference:
       Molchanov et al., Pruning convolutional neural networks for resource efficient inference, arXiv 1611.06440.
     """
-    gates = {}
-    for name in graph.groups:
-        _, axis, leaf = _made(params, graph, name)[0]
-        gates[name] = jnp.ones(leaf.shape[axis], leaf.dtype)
+    shapes = leaves_of(params, {})
+    gates = {name: jnp.ones(size_of(graph, name, shapes), jnp.float32) for name in graph.groups}
 
     def one(example):
         alone = jax.tree.map(lambda x: x[None], example)
@@ -198,17 +229,16 @@ def gated(params: Tree, graph: Graph, gates: dict[str, jax.Array]) -> Tree:
     Returns:
       The parameters.
     """
-    factors = {}
+    factors: dict[str, list] = {}
     for name, gate in gates.items():
-        leaves = _made(params, graph, name)
-        normed = {path.rpartition("/")[0] for path, _, _ in leaves if path.endswith("/scale")}
-        for path, axis, leaf in leaves:
-            if not normed or path.rpartition("/")[0] in normed:
-                factors[path] = gate.reshape((1,) * axis + (-1,) + (1,) * (leaf.ndim - 1 - axis))
+        for path, axis, start in _gates(graph, name):
+            factors.setdefault(path, []).append((axis, start, gate))
 
     def one(path, leaf):
-        name = "params/" + jax.tree_util.keystr(path, simple=True, separator="/")
-        return leaf * factors[name] if name in factors else leaf
+        for axis, start, gate in factors.get("params/" + jax.tree_util.keystr(path, simple=True, separator="/"), ()):
+            rows = jnp.ones(leaf.shape[axis], leaf.dtype).at[start : start + gate.size].set(gate.astype(leaf.dtype))
+            leaf = leaf * rows.reshape((1,) * axis + (-1,) + (1,) * (leaf.ndim - 1 - axis))
+        return leaf
 
     return jax.tree.map_with_path(one, params)
 
@@ -231,8 +261,27 @@ def random_filters(key: jax.Array, params: Tree, graph: Graph) -> dict[str, jax.
     }
 
 
-def _made(params: Tree, graph: Graph, name: str) -> list[tuple[str, int, jax.Array]]:
-    """The parameters that make the channels of a group: path, axis, leaf."""
+def _gates(graph: Graph, name: str) -> list[Place]:
+    """The parameters that a gate multiplies: of the last normalisation before the activation, else all that make it."""
+    group = graph.groups[name]
+    if group.norms:
+        return [Place(*place) for place in group.norms if place[0].startswith("params/")]
+    places = [Place(*place) for place in group.makes if place[0].startswith("params/")]
+    normed = {place.path.rpartition("/")[0] for place in places if _ends(place, "/scale")}
+    return [place for place in places if not normed or place.path.rpartition("/")[0] in normed]
+
+
+def _parts(params: Tree, graph: Graph, name: str, places: list[Place]) -> list[tuple[Place, jax.Array]]:
+    """The channels of a group in each of these parameters."""
     pairs = jax.tree.leaves_with_path({"params": params})
     leaves = {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in pairs}
-    return [(path, axis, leaves[path]) for path, axis in graph.groups[name].makes if path in leaves]
+    size = size_of(graph, name, {path: leaf.shape for path, leaf in leaves.items()})
+    return [
+        (place, jax.lax.slice_in_dim(leaves[place.path], place.start, place.start + size, axis=place.axis))
+        for place in places
+        if place.path in leaves
+    ]
+
+
+def _ends(place: Place, name: str) -> bool:
+    return place.path.endswith(name)

@@ -13,6 +13,18 @@ from jaxtricks.compress import _masks
 Tree = Any
 
 
+class Held(NamedTuple):
+    """State of ``keep_masks``; the masks are in it, and no part of the compiled step.
+
+    Fields:
+      masks: a tree of booleans like the parameters.
+      inner: the state of the optimiser.
+    """
+
+    masks: Tree
+    inner: Tree
+
+
 class Pruning(NamedTuple):
     """State of ``prune_gradually``.
 
@@ -72,16 +84,19 @@ def keep_masks(tx: optax.GradientTransformation, masks: Tree) -> optax.GradientT
       masks: a tree of booleans like the parameters.
 
     Returns:
-      The transformation, with the state of ``tx``; its update needs the parameters.
+      The transformation, whose state is ``Held``; its update needs the parameters.
     """
     inner = optax.with_extra_args_support(tx)
 
+    def init(params):
+        return Held(jax.tree.map(jnp.asarray, masks), inner.init(params))
+
     def update(updates, state, params=None, **extra):
         _needed(params)
-        updates, state = inner.update(_masks.apply_masks(updates, masks), state, params, **extra)
-        return _held(updates, params, masks), state
+        updates, inside = inner.update(_masks.apply_masks(updates, state.masks), state.inner, params, **extra)
+        return _held(updates, params, state.masks), Held(state.masks, inside)
 
-    return optax.GradientTransformationExtraArgs(inner.init, update)
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def prune_gradually(

@@ -4,12 +4,17 @@ Both paths give the same numbers: the sum of n products of signs is an integer, 
 are multiplied in one order. Padding counts as 0, whose sign is 1.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from jaxtricks import check
 from jaxtricks.compress._binary import filter_scales, sign, straight_through
+from jaxtricks.optim import path_mask
 
+Tree = Any
 WORD = 32
 
 
@@ -85,6 +90,35 @@ def pack_signs(x: jax.Array, *, axis: int = -1) -> jax.Array:
     words = bits.reshape(*bits.shape[:-1], -1, WORD).astype(jnp.uint32)
     places = jnp.arange(WORD, dtype=jnp.uint32).reshape((1,) * (words.ndim - 1) + (WORD,))
     return jnp.moveaxis(jnp.sum(words << places, axis=-1, dtype=jnp.uint32), -1, axis)
+
+
+def packed_params(params: Tree, *, patterns: Sequence[str] = ("conv/kernel$",)) -> Tree:
+    """Kernels as bits and scales, for ``models.xnor(..., packed=True)``: 32 weights in a word.
+
+    Args:
+      params: nested dicts of arrays.
+      patterns: of the kernels, ``[h, w, C, D]``, which are packed.
+
+    Returns:
+      The dicts, with ``words`` and ``scales`` beside what was beside such a ``kernel``.
+
+    Raises:
+      ValueError: if a pattern is found nowhere, or takes something else than kernels of convolutions.
+    """
+
+    def one(tree, taken):
+        if not isinstance(tree, dict):
+            return tree
+        out = {}
+        for name, leaf in tree.items():
+            if isinstance(leaf, dict) or not taken[name]:
+                out[name] = one(leaf, taken[name])
+                continue
+            check.rank("a kernel that is packed", leaf, 4)
+            out |= {"words": pack_signs(leaf, axis=2), "scales": filter_scales(leaf)}
+        return out
+
+    return one(params, path_mask(params, *patterns))
 
 
 def packed_dense(x: jax.Array, words: jax.Array, scales: jax.Array) -> jax.Array:

@@ -32,10 +32,12 @@ from jaxtricks.layers._stochastic import (
     dropout_plain_mean,
     stochastic_depth,
 )
+from jaxtricks.layers._structured import Circulant, XnorConv
 
 __all__ = [
     "Asymmetric",
     "BatchNorm",
+    "Circulant",
     "DepthwiseSeparable",
     "EfficientChannelAttention",
     "FeatureNorm",
@@ -43,6 +45,7 @@ __all__ = [
     "PReLU",
     "SqueezeExcite",
     "Swish",
+    "XnorConv",
     "blur_pool",
     "classifier_noise",
     "conv",

@@ -15,7 +15,7 @@ from jaxtricks.losses._balanced import (
 )
 from jaxtricks.losses._boxes import ciou_loss, diou_loss, giou_loss, iou_loss
 from jaxtricks.losses._costs import class_weights, costs_from_confusion, costs_from_counts, expected_cost
-from jaxtricks.losses._distillation import distillation, logit_regression
+from jaxtricks.losses._distillation import attention_transfer, distillation, logit_regression
 from jaxtricks.losses._margin import arcface_logits, large_margin_logits, ramp, weston_watkins
 from jaxtricks.losses._metric import center, center_pull, supervised_contrastive, update_centers
 from jaxtricks.losses._mining import hard_negative_weights, ohem_weights
@@ -26,6 +26,7 @@ from jaxtricks.losses._soft_targets import (
     bce_targets,
     expected_value,
     gaussian_label_distribution,
+    smooth_labels_by_counts,
     smooth_labels_exclusive,
 )
 
@@ -33,6 +34,7 @@ __all__ = [
     "absolute_error",
     "arcface_logits",
     "asymmetric",
+    "attention_transfer",
     "balance_alpha",
     "balanced_cross_entropy",
     "bce_targets",
@@ -63,6 +65,7 @@ __all__ = [
     "mad_scale",
     "ohem_weights",
     "ramp",
+    "smooth_labels_by_counts",
     "smooth_labels_exclusive",
     "softmax_focal",
     "supervised_contrastive",

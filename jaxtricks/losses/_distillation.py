@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxtricks import check
-from jaxtricks.losses import _arguments
+from jaxtricks.losses import _arguments, _safe
 
 
 def distillation(student_logits: jax.Array, teacher_logits: jax.Array, *, temperature: float) -> jax.Array:
@@ -70,3 +70,40 @@ def logit_regression(student: jax.Array, teacher: jax.Array) -> jax.Array:
     student = _arguments.scores("student", student)
     teacher = _arguments.like("teacher", teacher, "student", student)
     return 0.5 * jnp.sum((student - jax.lax.stop_gradient(teacher)) ** 2, axis=-1)
+
+
+def attention_transfer(student: jax.Array, teacher: jax.Array) -> jax.Array:
+    r"""Squared distance of two maps of where a network is active: for a student of another width than its teacher.
+
+    .. math:: \left\| \frac{Q_s}{\|Q_s\|_2} - \frac{Q_t}{\|Q_t\|_2} \right\|_2^2, \quad Q = \sum_c A_c^2
+
+    Q is taken as one vector of all positions. A map that is 0 everywhere stays 0.
+
+    Args:
+      student: activations ``[..., H, W, C]`` of a layer, floating point.
+      teacher: those of the teacher, ``[..., H, W, D]``; no gradient flows into it.
+
+    Returns:
+      The loss of each example, ``[...]``, 0 to 2, float32 or wider.
+
+    Raises:
+      ValueError: if heights or widths differ, there is no position, or a dtype is no floating point.
+
+    Example:
+      >>> left, right = jnp.array([[[1.0], [0.0]]]), jnp.array([[[0.0, 0.0], [3.0, 4.0]]])
+      >>> print(attention_transfer(left, left), attention_transfer(left, right))
+      0.0 2.0
+
+    Reference:
+      Zagoruyko and Komodakis, Paying more attention to attention, arXiv 1612.03928.
+    """
+    student, teacher = _arguments.wide("student", student, rank=3), _arguments.wide("teacher", teacher, rank=3)
+    check.shape("teacher", teacher, (*student.shape[:-1], None))
+    if not student.shape[-3] * student.shape[-2]:
+        raise ValueError(f"student has shape {student.shape}; allowed: one position or more.")
+
+    def attention(maps):
+        squares = jnp.sum(maps**2, axis=-1)
+        return _safe.unit(squares.reshape(*squares.shape[:-2], -1), axis=-1)
+
+    return jnp.sum((attention(student) - attention(jax.lax.stop_gradient(teacher))) ** 2, axis=-1)

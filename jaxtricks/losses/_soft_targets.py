@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxtricks import check
-from jaxtricks.losses import _arguments
+from jaxtricks.losses import _arguments, _safe
 
 
 def smooth_labels_exclusive(targets: jax.Array, alpha: float) -> jax.Array:
@@ -33,11 +33,55 @@ def smooth_labels_exclusive(targets: jax.Array, alpha: float) -> jax.Array:
       form: Szegedy et al., Rethinking the Inception architecture, arXiv 1512.00567.
     """
     check.between("alpha", alpha, 0.0, 1.0)
-    targets = _arguments.scores("targets", targets)
+    targets = _at_least_two("targets", targets)
     classes = targets.shape[-1]
-    if classes < 2:
-        raise ValueError(f"targets has shape {targets.shape}, {classes} class; allowed: 2 classes or more.")
     return (1.0 - alpha) * targets + alpha / (classes - 1) * (1.0 - targets)
+
+
+def smooth_labels_by_counts(
+    targets: jax.Array, counts: jax.Array, *, head: float = 0.3, tail: float = 0.0
+) -> jax.Array:
+    r"""Label smoothing by class size: a network that is too sure of common classes, and not of rare ones.
+
+    .. math::
+       \epsilon_c = \epsilon_t + (\epsilon_h - \epsilon_t) \sin\frac{\pi (n_c - n_{min})}{2 (n_{max} - n_{min})}, \quad
+       (1 - \epsilon_c) t_c + \sum_{k \ne c} \frac{\epsilon_k}{C - 1} t_k
+
+    Each class is smoothed as by `smooth_labels_exclusive`, by its own epsilon. The paper also has a straight and a
+    convex way from tail to head.
+
+    Args:
+      targets: t, ``[..., C]`` with C >= 2, floating point, rows of sum 1.
+      counts: n, ``[C]``, training examples of each class. Where all are equal, epsilon is that of the tail.
+      head: epsilon of the largest class, 0 to 1.
+      tail: epsilon of the smallest, 0 to 1.
+
+    Returns:
+      The smoothed targets, ``[..., C]``, rows of sum 1, float32 or wider.
+
+    Raises:
+      ValueError: if there are fewer than 2 classes, or a shape, a dtype or an epsilon is wrong.
+
+    Example:
+      >>> print(np.asarray(smooth_labels_by_counts(jnp.eye(3), jnp.array([90, 50, 10]), head=0.4)).round(3))
+      [[0.6   0.2   0.2  ]
+       [0.141 0.717 0.141]
+       [0.    0.    1.   ]]
+
+    Reference:
+      Zhong et al., Improving calibration for long-tailed recognition, arXiv 2104.00466.
+    """
+    check.between("head", head, 0.0, 1.0)
+    check.between("tail", tail, 0.0, 1.0)
+    targets = _at_least_two("targets", targets)
+    check.shape("counts", counts, targets.shape[-1:])
+    counts = _arguments.class_counts(counts)
+    lowest = jnp.min(counts)
+    share = _safe.ratio(counts - lowest, jnp.max(counts) - lowest)
+    epsilon = (tail + (head - tail) * jnp.sin(jnp.pi / 2 * share)).astype(targets.dtype)
+    taken = targets * jnp.broadcast_to(epsilon, targets.shape)
+    spread = jnp.sum(taken, axis=-1, keepdims=True) - taken
+    return targets - taken + spread / (targets.shape[-1] - 1)
 
 
 def gaussian_label_distribution(values: jax.Array, *, bins: jax.Array, sigma: float | jax.Array) -> jax.Array:
@@ -145,3 +189,10 @@ def bce_targets(targets: jax.Array, *, threshold: float = 0.0) -> jax.Array:
     targets = _arguments.scores("targets", targets)
     unknown = jnp.isnan(targets) | jnp.isnan(threshold)
     return jnp.where(unknown, jnp.nan, (targets > threshold).astype(targets.dtype))
+
+
+def _at_least_two(name: str, targets: jax.Array) -> jax.Array:
+    targets = _arguments.scores(name, targets)
+    if targets.shape[-1] < 2:
+        raise ValueError(f"{name} has shape {targets.shape}, {targets.shape[-1]} class; allowed: 2 classes or more.")
+    return targets

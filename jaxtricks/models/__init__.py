@@ -2,7 +2,7 @@
 
 from jaxtricks._signatures import name_defaults
 from jaxtricks.models._airbench import AIRBENCH94, airbench
-from jaxtricks.models._classics import CONV_LAYOUTS, ConvLayout, lenet5, stacked
+from jaxtricks.models._classics import CONV_LAYOUTS, ConvLayout, stacked
 from jaxtricks.models._cspnet import CSP_LAYOUTS, CspLayout, cspnet
 from jaxtricks.models._densenet import DENSE_LAYOUTS, DenseLayout, densenet
 from jaxtricks.models._detector import detector
@@ -11,7 +11,7 @@ from jaxtricks.models._fusion import fuse_taps, hyper_columns
 from jaxtricks.models._highway import HIGHWAY_MINI, highway
 from jaxtricks.models._inception import INCEPTION_LAYOUTS, InceptionLayout, googlenet
 from jaxtricks.models._inception_v3 import INCEPTION_V3_LAYOUTS, InceptionV3Layout, inception_v3
-from jaxtricks.models._lenet import lenet
+from jaxtricks.models._lenet import LENET_LAYOUTS, LeNetLayout, lenet
 from jaxtricks.models._mobilenet import MOBILE_LAYOUTS, MobileLayout, mobilenet
 from jaxtricks.models._networks import NETWORKS
 from jaxtricks.models._nin import NIN_CIFAR, NIN_MINI, nin
@@ -22,6 +22,7 @@ from jaxtricks.models._repvgg import REP_LAYOUTS, RepLayout, merge_branches, rep
 from jaxtricks.models._resnet import LAYOUTS, Layout, resnet
 from jaxtricks.models._squeezenet import SQUEEZENET, SQUEEZENET_MINI, squeezenet
 from jaxtricks.models._vovnet import VOV_LAYOUTS, VovLayout, vovnet
+from jaxtricks.models._xnor import xnor
 
 __all__ = [
     "AIRBENCH94",
@@ -32,6 +33,7 @@ __all__ = [
     "INCEPTION_LAYOUTS",
     "INCEPTION_V3_LAYOUTS",
     "LAYOUTS",
+    "LENET_LAYOUTS",
     "MOBILE_LAYOUTS",
     "NETWORKS",
     "NIN_CIFAR",
@@ -48,6 +50,7 @@ __all__ = [
     "InceptionLayout",
     "InceptionV3Layout",
     "Layout",
+    "LeNetLayout",
     "MobileLayout",
     "Model",
     "PreactLayout",
@@ -68,7 +71,6 @@ __all__ = [
     "inception_v3",
     "learned",
     "lenet",
-    "lenet5",
     "merge_branches",
     "mobilenet",
     "nin",
@@ -81,6 +83,7 @@ __all__ = [
     "stacked",
     "stateless_norm",
     "vovnet",
+    "xnor",
 ]
 name_defaults(globals())
 

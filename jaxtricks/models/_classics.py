@@ -1,4 +1,4 @@
-"""LeNet-5, AlexNet, VGG: convolutions, pools, and dense layers behind them."""
+"""AlexNet, VGG: convolutions, pools, and dense layers behind them."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,76 +13,6 @@ from jaxtricks.layers._normalize import local_response_norm
 from jaxtricks.models import _layers as nets
 from jaxtricks.models._functional import Model, functional
 from jaxtricks.models._layers import HE_NORMAL, ConvNorm, Parts
-
-
-def lenet5(
-    *,
-    classes: int,
-    channels: int = 1,
-    padding: int = 2,
-    norm: Callable | None = None,
-    act: Callable[[jax.Array], jax.Array] = jnp.tanh,
-    kernel_init: Callable = HE_NORMAL,
-    dtype: jnp.dtype = jnp.float32,
-    axis_name: str | None = None,
-) -> Model:
-    """LeNet-5, for digits of 28x28: 61,706 parameters for 10 classes.
-
-    The paper's third layer sees only some of the six maps, and its averages have weights: 60,000 parameters before its
-    output layer. Here, as in all later copies, it sees all, and averages have none.
-
-    Args:
-      classes: number of classes, C >= 1.
-      channels: of the input image.
-      padding: around the image; 2 makes 32x32 of 28x28, as the paper has it. On larger images the last convolution has
-        several positions, which are averaged.
-      norm: ``(features, axis_name=, rngs=) -> layer``, such as ``models.batch_norm``; None for biases.
-      act: the activation.
-      kernel_init: of every convolution and dense layer.
-      dtype: of the computation; parameters, normalisation and logits are float32.
-      axis_name: mesh axis over which batch statistics are averaged, inside shard_map and pmap.
-
-    Returns:
-      The model. Taps: ``stage1``, ``stage2`` before pooling, ``stage3`` ``[B, H, W, D]``, ``features`` ``[B, 84]``.
-
-    Raises:
-      ValueError: if an option is out of range; when called, if the image is too small.
-
-    Reference:
-      LeCun et al., Gradient-based learning applied to document recognition, Proceedings of the IEEE 86(11), 1998.
-    """
-    check.at_least("padding", padding)
-    shared = nets.parts(
-        classes=classes,
-        channels=channels,
-        norm=norm,
-        act=act,
-        kernel_init=kernel_init,
-        dtype=dtype,
-        axis_name=axis_name,
-    )
-    return functional(partial(_LeNet, shared, classes, channels, padding))
-
-
-class _LeNet(nnx.Module):
-    def __init__(self, parts, classes, channels, padding, rngs):
-        self.parts, self.channels = parts, channels
-        layer = partial(ConvNorm, parts, rngs=rngs)
-        self.convs = nnx.List(
-            [layer(channels, 6, 5, padding=padding), layer(6, 16, 5, padding=0), layer(16, 120, 5, padding=0)]
-        )
-        self.dense = parts.dense(120, 84, rngs=rngs)
-        self.head = parts.dense(84, classes, rngs=rngs)
-
-    def __call__(self, image, *, train, key=None):
-        x = nets.begin(image, self.channels, self.parts.dtype)
-        taps = {}
-        for number, conv in enumerate(self.convs, 1):
-            x = taps[f"stage{number}"] = conv(x, train)
-            if number < 3:
-                x = nets.average_pool(x, 2, 2)
-        x = taps["features"] = self.parts.act(self.dense(nets.global_average(x)))
-        return nets.logits_of(self.head, x), taps
 
 
 class ConvLayout(NamedTuple):

@@ -1,81 +1,123 @@
-"""LeNet: two convolutions and two dense layers, for images of 28 x 28."""
+"""LeNet: two convolutions with a pool each, a third one over what is left, and dense layers."""
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jaxtricks.layers._conv import check_map
-from jaxtricks.layers._conv_gradient import conv
+from jaxtricks import check
+from jaxtricks.models import _layers as nets
 from jaxtricks.models._functional import Model, functional
-from jaxtricks.models._perceptron import HE_NORMAL
+from jaxtricks.models._layers import HE_NORMAL, ConvNorm
+
+
+class LeNetLayout(NamedTuple):
+    """What distinguishes one LeNet from another.
+
+    Fields:
+      convs: (channels, kernel) of each convolution, without padding; a pool of 2x2 follows all but the last.
+      hidden: units of the dense layers before the classifier.
+      padding: around the image.
+      pool: ``"average"`` or ``"max"``.
+      act: the activation.
+    """
+
+    convs: tuple[tuple[int, int], ...]
+    hidden: tuple[int, ...]
+    padding: int
+    pool: str
+    act: Callable[[jax.Array], jax.Array]
+
+
+LENET_LAYOUTS = {
+    "lenet5": LeNetLayout(((6, 5), (16, 5), (120, 5)), (84,), 2, "average", jnp.tanh),
+    # Caffe's, of papers on compression; its dense layer of 500 units on a map of 4x4 is the third convolution here
+    "lenet_caffe": LeNetLayout(((20, 5), (50, 5), (500, 4)), (), 0, "max", jax.nn.relu),
+}
 
 
 def lenet(
-    widths: tuple[int, int, int],
+    layout: LeNetLayout,
     *,
     classes: int,
-    size: int = 28,
     channels: int = 1,
+    norm: Callable | None = None,
+    act: Callable[[jax.Array], jax.Array] | None = None,
     kernel_init: Callable = HE_NORMAL,
     dtype: jnp.dtype = jnp.float32,
     axis_name: str | None = None,
 ) -> Model:
-    """LeNet-5 as Caffe has it, the small network of papers on compression: 431,080 parameters at 28 x 28.
+    """LeNet-5, for digits of 28x28: the paper's with 61,706 parameters, or Caffe's with 431,080, for 10 classes.
 
-    Two convolutions of 5 x 5 without padding, each with a maximum of 2 x 2 behind it, and a dense layer with ReLU.
+    The paper's third layer sees only some of the six maps, and its averages have weights: 60,000 parameters before its
+    output layer. Here, as in all later copies, it sees all, and averages have none. On larger images the last
+    convolution has several positions, which are averaged.
 
     Args:
-      widths: channels of the convolutions and units of the dense layer; Caffe's are ``(20, 50, 500)``.
+      layout: one of ``LENET_LAYOUTS``, or your own.
       classes: number of classes, C >= 1.
-      size: height and width of the image, 16 or more, such that both maxima halve it.
-      channels: of the image.
-      kernel_init: of every layer; biases start at 0.
-      dtype: of the computation; parameters and logits are float32.
-      axis_name: not needed: no example sees another.
+      channels: of the input image.
+      norm: ``(features, axis_name=, rngs=) -> layer``, such as ``models.batch_norm``; None for biases.
+      act: the activation; the layout's if None.
+      kernel_init: of every convolution and dense layer.
+      dtype: of the computation; parameters, normalisation and logits are float32.
+      axis_name: mesh axis over which batch statistics are averaged, inside shard_map and pmap.
 
     Returns:
-      The model. Parameters ``convs/0``, ``convs/1``, ``hidden/0``, ``head``. Taps: ``conv1``, ``conv2``
-      ``[B, H, W, D]`` before pooling, and ``features`` ``[B, D]``.
+      The model. Parameters ``convs/0/conv``, ..., ``hidden/0``, ..., ``head``. Taps: ``stage1``, ... ``[B, H, W, D]``
+      before pooling, ``features`` ``[B, D]``.
 
     Raises:
-      ValueError: if a width, channels or classes is less than 1, or the size does not fit.
+      ValueError: if an option is out of range; when called, if the image is too small.
 
     Reference:
-      LeCun et al., Gradient-based learning applied to document recognition, 1998; the sizes: Caffe's examples/mnist.
+      LeCun et al., Gradient-based learning applied to document recognition, Proceedings of the IEEE 86(11), 1998;
+      Caffe's sizes: examples/mnist/lenet.prototxt.
     """
-    for name, value in (("classes", classes), ("channels", channels), *(("a width", width) for width in widths)):
-        if value < 1:
-            raise ValueError(f"{name} is {value}; allowed: 1 or more.")
-    if len(widths) != 3:
-        raise ValueError(f"widths is {widths}; allowed: three integers.")
-    if size < 16 or size % 4:
-        raise ValueError(f"size is {size}; allowed: a multiple of 4, 16 or more.")
-    return functional(partial(_LeNet, widths, classes, size, channels, kernel_init, dtype))
+    nets.positive_widths("layout.convs", layout.convs)
+    if layout.hidden:
+        nets.positive_widths("layout.hidden", (layout.hidden,))
+    check.at_least("layout.padding", layout.padding)
+    check.option("layout.pool", layout.pool, ("average", "max"))
+    shared = nets.parts(
+        classes=classes,
+        channels=channels,
+        norm=norm,
+        act=layout.act if act is None else act,
+        kernel_init=kernel_init,
+        dtype=dtype,
+        axis_name=axis_name,
+    )
+    return functional(partial(_LeNet, shared, layout, classes, channels))
 
 
 class _LeNet(nnx.Module):
-    def __init__(self, widths, classes, size, channels, kernel_init, dtype, rngs):
-        options = {"kernel_init": kernel_init, "dtype": dtype, "rngs": rngs}
-        first, second, units = widths
-        layers = ((channels, first), (first, second))
-        layer = partial(nnx.Conv, kernel_size=(5, 5), padding="VALID", conv_general_dilated=conv, **options)
-        self.convs = nnx.List([layer(i, o) for i, o in layers])
-        left = ((size - 4) // 2 - 4) // 2
-        self.hidden = nnx.List([nnx.Linear(left * left * second, units, **options)])
-        self.head = nnx.Linear(units, classes, **options)
-        self.size, self.channels, self.dtype = size, channels, dtype
+    def __init__(self, parts, layout: LeNetLayout, classes, channels, rngs):
+        self.parts, self.channels = parts, channels
+        self.pool = nets.max_pool if layout.pool == "max" else nets.average_pool
+        convs, dense, inputs = [], [], channels
+        for number, (width, kernel) in enumerate(layout.convs):
+            padding = 0 if number else layout.padding
+            convs.append(ConvNorm(parts, inputs, width, kernel, padding=padding, rngs=rngs))
+            inputs = width
+        for units in layout.hidden:
+            dense.append(parts.dense(inputs, units, rngs=rngs))
+            inputs = units
+        self.convs, self.hidden = nnx.List(convs), nnx.List(dense)
+        self.head = parts.dense(inputs, classes, rngs=rngs)
 
     def __call__(self, image, *, train, key=None):
-        check_map(image, self.channels, name="image")
-        if image.shape[1:3] != (self.size, self.size):
-            raise ValueError(f"image has shape {image.shape}; allowed: {self.size} x {self.size} pixels.")
-        x, taps = image.astype(self.dtype), {}
-        for number, layer in enumerate(self.convs, 1):
-            x = taps[f"conv{number}"] = jax.nn.relu(layer(x))
-            x = nnx.max_pool(x, (2, 2), strides=(2, 2))
-        x = jax.nn.relu(self.hidden[0](x.reshape(x.shape[0], -1)))
+        x = nets.begin(image, self.channels, self.parts.dtype)
+        taps = {}
+        for number, conv in enumerate(self.convs, 1):
+            x = taps[f"stage{number}"] = conv(x, train)
+            if number < len(self.convs):
+                x = self.pool(x, 2, 2)
+        x = nets.global_average(x)
+        for dense in self.hidden:
+            x = self.parts.act(dense(x))
         taps["features"] = x
-        return self.head(x).astype(jnp.float32), taps
+        return nets.logits_of(self.head, x), taps

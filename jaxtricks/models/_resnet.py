@@ -51,6 +51,7 @@ LAYOUTS = {
     "wide_resnet50": IMAGENET((3, 4, 6, 3), bottleneck=True, base=128),
     # CIFAR's own (He et al., section 4.2) and small bottleneck networks on which every tweak can act.
     "resnet20": Layout((3, 3, 3), (16, 32, 64), bottleneck=False, stem=(3, 1), pool=False),
+    "resnet32": Layout((5, 5, 5), (16, 32, 64), bottleneck=False, stem=(3, 1), pool=False),
     "resnet56": Layout((9, 9, 9), (16, 32, 64), bottleneck=False, stem=(3, 1), pool=False),
     "resnet_digits": Layout((1, 1), (8, 16), bottleneck=True, stem=(5, 1), pool=False),
     "resnet_micro": Layout((1, 1, 1), (8, 16, 32), bottleneck=True, stem=(7, 2), pool=True),

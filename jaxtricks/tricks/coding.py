@@ -1,6 +1,5 @@
-"""Kernels of a trained network as codes, steps of ``compression``: shared values, vectors, factors, hashes, signs."""
+"""Kernels of a trained network as codes, steps of ``compression``: shared values, vectors, bytes, signs, bits."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -10,21 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtricks import compress, optim
+from jaxtricks import compress
+from jaxtricks.keys import named
 from jaxtricks.tricks import composing
+from jaxtricks.tricks._kernels import behind, on
 from jaxtricks.tricks.compression import Network, itself
 
-__all__ = [
-    "coded",
-    "hashed",
-    "low_rank",
-    "multiplied",
-    "quantized",
-    "recoded",
-    "signed",
-    "spread",
-    "vectors",
-]
+__all__ = ["coded", "drawn_signs", "of_bytes", "packed", "quantized", "signed", "vectors"]
 
 Tree = Any
 
@@ -44,7 +35,7 @@ def quantized(network: Network, *, bits: Mapping[str, int], batch: Tree, key: ja
     def shared(params, width):
         return compress.quantize(params, clusters=2**width, start="linear", sparse=bool((params == 0).any()))
 
-    codes = _on(network.params, bits, shared)
+    codes = on(network.params, bits, shared)
     params = compress.values_of(codes)
     recipe = composing.around(network.plain, partial(compress.keep_masks, masks=_trainable(codes)))
     recipe = replace(recipe, model=partial(coded, network.plain.model, codes=codes))
@@ -65,7 +56,7 @@ def vectors(
     Returns:
       The network, whose parameters are the vectors.
     """
-    codes = _on(
+    codes = on(
         network.params,
         dict.fromkeys(patterns),
         lambda leaf, _: compress.product_quantize(leaf, length=length, clusters=clusters),
@@ -74,88 +65,72 @@ def vectors(
     return replace(network, recipe=recipe, params=compress.values_of(codes), pack=partial(_with_values, codes=codes))
 
 
-def recoded(
-    network: Network,
-    *,
-    encode: Callable,
-    decode: Callable,
-    patterns: tuple[str, ...],
-    batch: Tree,
-    key: jax.Array,
-) -> Network:
-    """Kernels are computed of fewer numbers, which are trained: factors of low rank, hashed weights.
-
-    Layers still multiply with the full kernel: the file becomes smaller, not the time.
+def of_bytes(network: Network, *, patterns: tuple[str, ...], batch: Tree, key: jax.Array) -> Network:
+    """Kernels of int8, one scale for each output; what trains it on knows of the rounding.
 
     Args:
       network: whose parameters are arrays.
-      encode: ``kernel -> array, or dict of arrays``.
-      decode: ``(what encode gave, shape) -> kernel``.
       patterns: of the kernels.
       batch, key: not used.
 
     Returns:
-      The network, whose parameters are these numbers.
+      The network, whose file has a byte a weight.
     """
-    params = _on(network.params, dict.fromkeys(patterns), lambda leaf, _: encode(leaf))
-    params = jax.tree.map(np.asarray, params)
-    shapes = jax.tree.map(np.shape, network.params)
-    behind = partial(_restored, shapes=shapes, decode=decode, patterns=patterns)
-    model = partial(_behind, network.plain.model, change=behind, start=params)
-    return replace(network, recipe=replace(network.plain, model=model), params=params, unpack=behind)
+
+    def rounded(leaf, _):
+        return compress.fake_int8(leaf, axes=range(leaf.ndim - 1))
+
+    def held(leaf, _):
+        scale = compress.int8_scale(leaf, axes=range(leaf.ndim - 1))
+        return {"int8": np.asarray(compress.to_int8(leaf, scale)), "scale": np.asarray(scale)}
+
+    rules = dict.fromkeys(patterns)
+    model = partial(behind, network.plain.model, change=partial(on, rules=rules, change=rounded))
+    return replace(network, recipe=replace(network.plain, model=model), pack=partial(on, rules=rules, change=held))
 
 
-def low_rank(kernel: jax.Array, *, share: float) -> dict[str, jax.Array]:
-    """The two factors of a dense kernel, for ``recoded``.
+def packed(network: Network, *, patterns: tuple[str, ...] = ("conv/kernel$",), batch: Tree, key: jax.Array) -> Network:
+    """An XNOR network whose file and inference have one bit a weight.
 
     Args:
-      kernel: ``[C, D]``.
-      share: of its parameters, that the factors have at most; rank 1 at the lowest.
+      network: of ``models.xnor``.
+      patterns: of the kernels behind signs.
+      batch, key: not used.
 
     Returns:
-      ``first`` and ``second``.
+      The network; it trains on as before.
     """
-    rank = max(1, int(share * kernel.size / sum(kernel.shape)))
-    return compress.svd(kernel, rank=rank)._asdict()
+    plain = replace(network.plain, model=partial(network.plain.model, packed=True))
+    return replace(network, plain=plain, pack=partial(compress.packed_params, patterns=patterns))
 
 
-def multiplied(factors: dict[str, jax.Array], shape: tuple[int, ...]) -> jax.Array:
-    """The kernel of two factors.
+def drawn_signs(build: Callable, options: Mapping[str, Any], **arguments: Any):
+    """Kernels behind signs that are drawn in each step of training: stochastic BinaryConnect.
+
+    Evaluation takes the signs of the weights. For ``regularizers.wrapped``.
 
     Args:
-      factors: of ``low_rank``.
-      shape: not used.
+      build: ``(**arguments) -> Model``.
+      options: ``patterns`` of the kernels.
+      **arguments: that a recipe's model is called with.
 
     Returns:
-      ``[C, D]``.
+      The Model, with the parameters of ``build``'s.
     """
-    return factors["first"] @ factors["second"]
+    model, rules = build(**arguments), dict.fromkeys(options["patterns"])
 
+    def apply(params, stats, image, *, train, key=None):
+        if not train:
+            params = on(params, rules, lambda leaf, _: compress.binary_connect(leaf))
+        elif key is None:
+            raise ValueError("key is None; allowed in training: a key, or one for each image.")
+        else:
+            first = key if key.ndim == 0 else key[0]
+            draw = lambda path, leaf, _: compress.binary_connect_stochastic(named(first, path), leaf)  # noqa: E731
+            params = on(params, rules, draw, named=True)
+        return model.apply(params, stats, image, train=train, key=key)
 
-def hashed(kernel: jax.Array, *, share: float) -> jax.Array:
-    """The weights whose hashed kernel is nearest to a kernel, for ``recoded``.
-
-    Args:
-      kernel: of any shape.
-      share: of its size, that the weights have.
-
-    Returns:
-      The weights.
-    """
-    return compress.fold_kernel(kernel, buckets=max(1, int(share * kernel.size)))
-
-
-def spread(weights: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """The kernel of hashed weights.
-
-    Args:
-      weights: of ``hashed``.
-      shape: of the kernel.
-
-    Returns:
-      The kernel.
-    """
-    return compress.hashed_kernel(weights, shape=shape)
+    return model._replace(apply=apply)
 
 
 def signed(network: Network, *, change: Callable, patterns: tuple[str, ...], batch: Tree, key: jax.Array) -> Network:
@@ -170,9 +145,9 @@ def signed(network: Network, *, change: Callable, patterns: tuple[str, ...], bat
     Returns:
       The network, whose file has the few values of each filter and an index for each weight.
     """
-    behind = partial(_on, rules=dict.fromkeys(patterns), change=lambda leaf, _: change(leaf))
-    recipe = replace(network.plain, model=partial(_behind, network.plain.model, change=behind))
-    return replace(network, recipe=recipe, pack=partial(_levels, behind=behind))
+    signs = partial(on, rules=dict.fromkeys(patterns), change=lambda leaf, _: change(leaf))
+    recipe = replace(network.plain, model=partial(behind, network.plain.model, change=signs))
+    return replace(network, recipe=recipe, pack=partial(_levels, signs=signs))
 
 
 def coded(build: Callable, *, codes: Tree, **arguments: Any):
@@ -191,30 +166,6 @@ def coded(build: Callable, *, codes: Tree, **arguments: Any):
     return compress.through(model, decoded, init=lambda key: (compress.values_of(codes), model.init(key)[1]))
 
 
-def _behind(build, *, change, start=None, **arguments):
-    model = build(**arguments)
-    init = None if start is None else (lambda key: (jax.tree.map(jnp.asarray, start), model.init(key)[1]))
-    return compress.through(model, change, init=init)
-
-
-def _restored(params: Tree, *, shapes: Tree, decode: Callable, patterns: tuple[str, ...], path: str = "") -> Tree:
-    """The kernels of what ``recoded`` trains."""
-    if isinstance(shapes, dict):
-        parts = {"decode": decode, "patterns": patterns}
-        return {key: _restored(params[key], shapes=s, path=f"{path}/{key}", **parts) for key, s in shapes.items()}
-    return decode(params, shapes) if any(re.search(pattern, path[1:]) for pattern in patterns) else params
-
-
-def _on(tree: Tree, rules: Mapping[str, Any], change: Callable, *, path: str = "") -> Tree:
-    """Nested dicts whose leaves ``change(leaf, rule)`` where a pattern is found in the path; the first one counts."""
-    if not path:
-        optim.path_mask(tree, *rules)  # finds a pattern that takes nothing
-    if isinstance(tree, dict):
-        return {key: _on(leaf, rules, change, path=f"{path}/{key}") for key, leaf in tree.items()}
-    matching = [rule for pattern, rule in rules.items() if re.search(pattern, path[1:])]
-    return change(tree, matching[0]) if matching else tree
-
-
 def _trainable(codes: Tree) -> Tree:
     """What is trained of codes: not a value of 0, which is that of what was pruned."""
     if isinstance(codes, dict):
@@ -228,7 +179,7 @@ def _with_values(params: Tree, codes: Tree) -> Tree:
     return compress.from_values(params, codes, itself)
 
 
-def _levels(params: Tree, *, behind: Callable) -> Tree:
+def _levels(params: Tree, *, signs: Callable) -> Tree:
     """Kernels that have few values in each filter as these values and an index for each weight."""
 
     def one(leaf, changed):
@@ -245,4 +196,4 @@ def _levels(params: Tree, *, behind: Callable) -> Tree:
         code = compress.Codebook(np.arange(1, count + 1, dtype=np.float32), indices.reshape(leaf.shape))
         return {"levels": levels.astype(np.float32), "indices": code}
 
-    return one(params, behind(params))
+    return one(params, signs(params))

@@ -23,10 +23,14 @@ from jaxtricks.tricks import composing
 __all__ = [
     "Network",
     "begin",
+    "example_losses",
+    "first_order",
     "fixed",
     "gradually",
     "itself",
+    "model_of",
     "pruned",
+    "second_order",
     "surgery",
     "trained",
     "unpacked",
@@ -109,27 +113,106 @@ def fixed(network: Network, *, batch: Tree, key: jax.Array) -> Network:
 
 
 def pruned(
-    network: Network, *, shares: Mapping[str, float], batch: Tree, key: jax.Array, scope: str = "layer"
+    network: Network,
+    *,
+    shares: Mapping[str, float],
+    batch: Tree,
+    key: jax.Array,
+    scope: str = "layer",
+    importance: Callable | None = None,
 ) -> Network:
-    """Weights of small magnitude go, and stay at 0.
+    """Weights of small magnitude, or of small importance, go and stay at 0.
 
     Args:
       network: whose parameters are arrays.
       shares: by pattern of the leaves, the share that goes, of all its weights, those of an earlier step included.
-      batch, key: not used.
+      batch, key: what the importance is of.
       scope: ``layer``, or ``global`` over all leaves of a pattern.
+      importance: ``(network, batch=, key=) -> scores like the parameters``, such as ``second_order``; magnitude if
+        None.
 
     Returns:
       The network, whose file has zeros in a sparse form.
     """
+    scores = None if importance is None else importance(network, batch=batch, key=key)
     masks = [
-        compress.share_masks(network.params, share=share, scope=scope, patterns=(pattern,))
+        compress.share_masks(network.params, share=share, scope=scope, patterns=(pattern,), scores=scores)
         for pattern, share in shares.items()
     ]
     masks = reduce(partial(jax.tree.map, jnp.logical_and), masks)
     params = jax.tree.map(np.asarray, compress.apply_masks(network.params, masks))
     recipe = composing.around(network.plain, partial(compress.keep_masks, masks=masks))
     return replace(network, recipe=recipe, params=params, pack=_sparse)
+
+
+def first_order(network: Network, *, batch: Tree, key: jax.Array) -> Tree:
+    """The importance by gradient times weight, for ``pruned``.
+
+    Args:
+      network: whose parameters are arrays.
+      batch: images and targets.
+      key: not used.
+
+    Returns:
+      Scores like the parameters.
+    """
+    loss = example_losses(network, batch)
+    gradient = jax.jit(jax.grad(lambda params: loss(params, batch).mean()))(network.params)
+    return compress.saliency(network.params, gradient)
+
+
+def second_order(network: Network, *, batch: Tree, key: jax.Array, samples: int = 4) -> Tree:
+    """The importance by the diagonal of the Hessian, as in optimal brain damage, for ``pruned``.
+
+    The diagonal is estimated by ``compress.fisher_diagonal``, with labels that are drawn from what the network says.
+
+    Args:
+      network: of a classification, whose parameters are arrays.
+      batch: images and targets.
+      key: of the labels.
+      samples: labels that are drawn for each image.
+
+    Returns:
+      Scores like the parameters.
+    """
+    loss = example_losses(network, batch)
+    logits = model_of(network, batch).apply(network.params, network.stats, batch["image"], train=False)[0][0]
+    labels = jax.random.categorical(key, logits, shape=(samples, *logits.shape[:1])).reshape(-1)
+    drawn = jax.tree.map(lambda x: jnp.concatenate([x] * samples), batch)
+    drawn["target"] = jax.nn.one_hot(labels, logits.shape[-1])
+    hessian = jax.jit(lambda params: compress.fisher_diagonal(loss, params, drawn))(network.params)
+    return compress.saliency(network.params, network.params, hessian=hessian)
+
+
+def example_losses(network: Network, batch: Tree) -> Callable:
+    """The loss of each example with fixed batch statistics, ``(params, batch) -> [B]``.
+
+    Args:
+      network: whose parameters are those of its plain model.
+      batch: whose images say how many channels there are.
+
+    Returns:
+      The function.
+    """
+    model = model_of(network, batch)
+
+    def loss(params, batch):
+        return network.plain.loss(params, model.apply(params, network.stats, batch["image"], train=False)[0], batch)
+
+    return loss
+
+
+def model_of(network: Network, batch: Tree):
+    """The Model that takes what ``Network.unpack`` gives.
+
+    Args:
+      network: any.
+      batch: whose images say how many channels there are.
+
+    Returns:
+      The Model.
+    """
+    return network.plain.model(classes=network.plain.task.outputs, channels=batch["image"].shape[-1])
 
 
 def gradually(
@@ -185,6 +268,8 @@ def unpacked(tree: Tree) -> Tree:
     if isinstance(tree, dict) and set(tree) == {"levels", "indices"}:
         index = tree["indices"].indices
         return np.take_along_axis(tree["levels"], index.reshape(-1, index.shape[-1]), axis=0).reshape(index.shape)
+    if isinstance(tree, dict) and set(tree) == {"int8", "scale"}:
+        return tree["int8"].astype(np.float32) * tree["scale"]
     if isinstance(tree, dict):
         return {key: unpacked(leaf) for key, leaf in tree.items()}
     return compress.expand(tree)

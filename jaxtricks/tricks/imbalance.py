@@ -8,17 +8,19 @@ has the tricks on the loss, ``decoupling`` those on the classifier.
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtricks import data, tasks
+from jaxtricks import data, models, tasks
 from jaxtricks.train import Metric, Recipe, Task
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks.trick import Ladder, Setting
 
 __all__ = [
     "LongTailed",
+    "baseline",
     "begin",
     "bounded",
     "case",
@@ -89,6 +91,18 @@ def _added(total, part):
 def _mean_recall(total, *, group):
     rows, right = (total[name][list(group)] for name in ("rows", "right"))
     return float((right / rows).mean()) if rows.all() else float("nan")
+
+
+def baseline(**parts: Any) -> Recipe:
+    """As ``bag.modern``; a perceptron, whose steps cost little, takes its images as they are.
+
+    Args:
+      **parts: of ``bag.standard``.
+
+    Returns:
+      The recipe.
+    """
+    return (t.bare if parts["model"].func is models.perceptron else t.modern)(**parts)
 
 
 def checked(dataset: data.Dataset) -> data.Dataset:

@@ -1,5 +1,6 @@
 """Other parts of a network as tricks: its activation, normalisation, pooling, initialisation."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -8,7 +9,7 @@ from jaxtricks import layers
 from jaxtricks.train import Recipe
 from jaxtricks.tricks.trick import Trick
 
-__all__ = ["global_max", "part", "response_norm", "swap"]
+__all__ = ["global_max", "network", "part", "response_norm", "swap"]
 
 
 def part(recipe: Recipe, **parts: Any) -> Recipe:
@@ -22,6 +23,19 @@ def part(recipe: Recipe, **parts: Any) -> Recipe:
       The recipe with that network.
     """
     return replace(recipe, model=partial(recipe.model, **parts))
+
+
+def network(recipe: Recipe, *, build: Callable) -> Recipe:
+    """Another family of networks at the same widths.
+
+    Args:
+      recipe: whose model is a ``partial`` of a family, such as ``models.plain``, on its widths.
+      build: of the other family, which takes the same arguments.
+
+    Returns:
+      The recipe with that network.
+    """
+    return replace(recipe, model=partial(build, *recipe.model.args, **recipe.model.keywords))
 
 
 def swap(expected: int | None = None, paper: str | None = None, **parts: Any) -> Trick:

@@ -6,6 +6,7 @@ from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from jaxtricks import augment, losses
 from jaxtricks.train import Recipe
@@ -15,15 +16,20 @@ from jaxtricks.tricks.imbalance import counts_of, deferral
 __all__ = [
     "adjusted",
     "by_counts",
+    "confused",
+    "cooled",
     "costly",
     "deferred_weights",
     "effective",
     "focal_by_counts",
+    "focal_deferred",
     "inverse",
     "inverse_root",
     "margins_deferred",
     "remixed",
     "reweighted",
+    "smoothed",
+    "softmax_at",
     "weighted",
 ]
 
@@ -137,10 +143,80 @@ def costly(recipe: Recipe, *, weight: float) -> Recipe:
     Returns:
       The recipe with the sum.
     """
-    costs = np.asarray(losses.costs_from_counts(jnp.asarray(counts_of(recipe))))
+    return _with_costs(recipe, losses.costs_from_counts(jnp.asarray(counts_of(recipe))), weight)
+
+
+def confused(recipe: Recipe, *, confusion, weight: float) -> Recipe:
+    """The expected cost of mistakes beside the recipe's loss, from those that a network made: for a stage after it.
+
+    Args:
+      recipe: of ``begin``.
+      confusion: ``[C, C]``, how often true class i was taken for j, on images that the network was not trained on.
+      weight: of the costs; the matrix is scaled to a mean of 1 off the diagonal.
+
+    Returns:
+      The recipe with the sum.
+
+    Raises:
+      ValueError: if nothing was confused, so that there are no costs.
+    """
+    costs = losses.costs_from_confusion(jnp.asarray(confusion))
+    if not costs.any():
+        raise ValueError("confusion is diagonal; allowed: one mistake or more, since costs come from mistakes.")
+    return _with_costs(recipe, costs, weight)
+
+
+def _with_costs(recipe: Recipe, costs, weight: float) -> Recipe:
+    costs = np.asarray(costs)
     costs = costs / (costs.sum() / (costs.size - len(costs)))
     second = partial(o.on_labels, loss=partial(losses.expected_cost, cost_matrix=costs))
     return o.auxiliary(recipe, second=second, weight=weight)
+
+
+def smoothed(recipe: Recipe, *, head: float = 0.3, tail: float = 0.0) -> Recipe:
+    """Label smoothing by class size, the most for the largest class; another smoothing is dropped.
+
+    Args:
+      recipe: of ``begin``, whose loss reads soft targets.
+      head, tail: of ``losses.smooth_labels_by_counts``.
+
+    Returns:
+      The recipe with these targets.
+
+    Reference: Zhong et al., arXiv 2104.00466.
+    """
+    options = {"counts": np.float32(counts_of(recipe)), "head": head, "tail": tail}
+    return replace(recipe, targets=partial(losses.smooth_labels_by_counts, **options))
+
+
+def softmax_at(logits, targets, *, temperatures):
+    """Cross-entropy of logits by a temperature for each class.
+
+    Args:
+      logits, targets: float ``[B, C]``.
+      temperatures: ``[C]``, greater than 0.
+
+    Returns:
+      Float ``[B]``.
+    """
+    return optax.softmax_cross_entropy(logits / jnp.asarray(temperatures, logits.dtype)[None], targets)
+
+
+def cooled(recipe: Recipe, *, power: float = 0.2) -> Recipe:
+    """Class-dependent temperatures (CDT) in training: logits of rare classes must be larger for the same probability.
+
+    Args:
+      recipe: of ``begin``; its loss is dropped.
+      power: of the largest class size by the class's own, 0 or more; 0 gives the cross-entropy.
+
+    Returns:
+      The recipe with that loss.
+
+    Reference: Ye et al., arXiv 2001.01385.
+    """
+    counts = np.maximum(counts_of(recipe), 1)
+    temperatures = np.float32((counts.max() / counts) ** power)
+    return o.objective(recipe, how=o.on_targets, loss=partial(softmax_at, temperatures=temperatures))
 
 
 def adjusted(build: Callable, *, prior: tuple[float, ...], tau: float, **arguments):
@@ -191,6 +267,20 @@ def focal_by_counts(recipe: Recipe, *, scheme: Callable) -> Recipe:
     Reference: Cui et al., arXiv 1901.05555.
     """
     return reweighted(o.objective(recipe, how=o.on_targets, loss=losses.softmax_focal), scheme=scheme)
+
+
+def focal_deferred(recipe: Recipe, *, scheme: Callable, share: float = 0.8) -> Recipe:
+    """Focal loss with deferred re-weighting, in the place of the recipe's loss.
+
+    Args:
+      recipe: of ``imbalance.begin``.
+      scheme, share: as for ``deferred_weights``.
+
+    Returns:
+      The recipe with that loss.
+    """
+    recipe = o.objective(recipe, how=o.on_targets, loss=losses.softmax_focal)
+    return deferred_weights(recipe, scheme=scheme, share=share)
 
 
 def margins_deferred(recipe: Recipe, *, scheme: Callable, share: float = 0.8) -> Recipe:

@@ -7,12 +7,12 @@ from typing import Any
 
 import jax
 
-from jaxtricks import ensembles, train
+from jaxtricks import ensembles, models, train
 from jaxtricks.data import Dataset
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag
 
-__all__ = ["by_members", "distil", "distilled", "team"]
+__all__ = ["by_members", "distil", "distilled", "fused", "team"]
 
 
 def by_members(params, out, batch, *, loss: Callable):
@@ -64,8 +64,22 @@ def distil(recipe: Recipe, *, members: int, temperature: float = 3.0) -> Recipe:
     return replace(recipe, loss=loss, teacher=team(replace(recipe, teacher=None), members=members))
 
 
+def fused(recipe: Recipe, *, how: str, taps: tuple[str, ...] = ("stage1", "stage2")) -> Recipe:
+    """A classifier that sees several layers of its network: members of one forward pass.
+
+    Args:
+      recipe: of a network with these taps and the layer ``head``.
+      how: ``"concat"`` or ``"add"``, of ``models.fuse_taps``.
+      taps: as there.
+
+    Returns:
+      The recipe.
+    """
+    return replace(recipe, model=partial(models.fuse_taps, recipe.model, taps=taps, how=how))
+
+
 def distilled(recipe: Recipe, dataset: Dataset, seed: int, *, members: int) -> list[tuple[Recipe, Any]]:
-    """A group of ``ablation.members``: the network that a team of the same recipe has taught.
+    """A group of ``ablation.groups``: the network that a team of the same recipe has taught.
 
     Args:
       recipe: of one network.

@@ -9,10 +9,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtricks import compress
-from jaxtricks.tricks.compression import Network
+from jaxtricks import compress, losses
+from jaxtricks.tricks import objectives
+from jaxtricks.tricks.compression import Network, example_losses, model_of
 
-__all__ = ["apoz", "norms", "random", "resized", "scales", "taylor", "thinned"]
+__all__ = [
+    "apoz",
+    "group_lasso",
+    "norms",
+    "random",
+    "resized",
+    "scale_sizes",
+    "scales",
+    "sparsely",
+    "taylor",
+    "thinned",
+]
 
 Tree = Any
 
@@ -25,6 +37,7 @@ def thinned(
     batch: Tree,
     key: jax.Array,
     scope: str = "layer",
+    multiple: int = 1,
 ) -> Network:
     """Filters go, so that arrays, file and time become smaller.
 
@@ -35,6 +48,7 @@ def thinned(
       batch: images as the network takes them, with their targets, for criteria by data.
       key: one key.
       scope: ``layer``, or ``global`` over all groups, the scores of each divided by their L2 norm.
+      multiple: as for ``compress.filters_to_keep``.
 
     Returns:
       The network of smaller arrays.
@@ -47,8 +61,8 @@ def thinned(
     scores = criterion(network, graph, batch=batch, key=key)
     if scope == "global":
         scores = {name: score / jnp.maximum(jnp.linalg.norm(score), 1e-30) for name, score in scores.items()}
-    compress.verify_graph(_model(network, batch).apply, network.params, network.stats, graph, batch["image"][:4])
-    keep = compress.filters_to_keep(scores, share=share, scope=scope)
+    compress.verify_graph(model_of(network, batch).apply, network.params, network.stats, graph, batch["image"][:4])
+    keep = compress.filters_to_keep(scores, share=share, scope=scope, multiple=multiple)
     params, stats = jax.tree.map(np.asarray, compress.shrink(network.params, network.stats, graph, keep))
     model = partial(resized, network.plain.model, params=params, stats=stats)
     return replace(network, recipe=replace(network.plain, model=model), params=params, stats=stats)
@@ -104,12 +118,8 @@ def taylor(network: Network, graph: compress.Graph, *, batch: Tree, key: jax.Arr
     Returns:
       Scores by group.
     """
-    model = _model(network, batch)
-
-    def loss(params, batch):
-        return network.plain.loss(params, model.apply(params, network.stats, batch["image"], train=False)[0], batch)
-
-    return compress.taylor_filters(loss, network.params, graph, batch)
+    loss = example_losses(network, batch)
+    return jax.jit(lambda params: compress.taylor_filters(loss, params, graph, batch))(network.params)
 
 
 def apoz(network: Network, graph: compress.Graph, *, batch: Tree, key: jax.Array, taps: Mapping[str, str]):
@@ -123,7 +133,7 @@ def apoz(network: Network, graph: compress.Graph, *, batch: Tree, key: jax.Array
     Returns:
       Scores by group.
     """
-    values = _model(network, batch).apply(network.params, network.stats, batch["image"], train=False)[0][1]
+    values = model_of(network, batch).apply(network.params, network.stats, batch["image"], train=False)[0][1]
     return {name: -compress.apoz(values[taps[name]]) for name in graph.groups}
 
 
@@ -141,5 +151,50 @@ def resized(build: Callable, *, params: Tree, stats: Tree, **arguments: Any):
     return build(**arguments)._replace(init=lambda key: jax.tree.map(jnp.asarray, (params, stats)))
 
 
-def _model(network: Network, batch: Tree):
-    return network.plain.model(classes=network.plain.task.outputs, channels=batch["image"].shape[-1])
+def sparsely(network: Network, *, penalty: Callable, weight: float, batch: Tree, key: jax.Array) -> Network:
+    """The network as it is, which trains on under a penalty that drives filters to 0; ``thinned`` comes after it.
+
+    Args:
+      network: whose parameters are arrays.
+      penalty: ``(params, out, batch) -> scalar``: ``group_lasso`` or ``scale_sizes``.
+      weight: of the penalty, 0 or more.
+      batch, key: not used.
+
+    Returns:
+      The network; what is made of it trains without the penalty.
+    """
+    return replace(network, recipe=objectives.auxiliary(network.plain, second=penalty, weight=weight))
+
+
+def group_lasso(params: Tree, out: tuple, batch: Tree):
+    """The sum of the L2 norms of all filters of convolutions; for ``sparsely``, with ``norms`` of order 2.
+
+    Args:
+      params: of the network.
+      out, batch: not used.
+
+    Returns:
+      A scalar.
+    """
+    return losses.group_sparsity(params, mask=_is_conv)
+
+
+def scale_sizes(params: Tree, out: tuple, batch: Tree):
+    """The sum of the magnitudes of all scales of normalisation, of network slimming; for ``sparsely``, with ``scales``.
+
+    Args:
+      params: of the network.
+      out, batch: not used.
+
+    Returns:
+      A scalar.
+    """
+    return losses.l1_penalty(params, mask=_is_scale)
+
+
+def _is_conv(path: str) -> bool:
+    return path.endswith("conv/kernel")
+
+
+def _is_scale(path: str) -> bool:
+    return path.endswith("/scale")

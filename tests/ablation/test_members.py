@@ -1,132 +1,128 @@
-"""Groups and ways of ensembles without a training: who starts from whom, what is fitted on what, and the table."""
+"""The table of networks that predict together: which members a row uses, what it costs, and what is compared."""
 
 from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scipy.special import softmax
 
 from experiments import balance, ensembles
-from jaxtricks import data, tasks
-from jaxtricks.ablation import cli, members
-from jaxtricks.ablation.members import Predictions
-from jaxtricks.tricks import bag
+from jaxtricks.ablation import cli, gains, members, ways
+from jaxtricks.ablation.gains import Row
+from jaxtricks.ablation.members import Group, Options, Way
+from jaxtricks.ablation.ways import Predictions
 
-SOURCE = data.fake(train=400, test=40, shape=(6, 6, 1)).hold_out(0.2)
-RECIPE = bag.modern(
-    task=tasks.classification(10), augmented=None, model=cli.NETWORKS["plain_mini"], lr=0.1, batch=8, epochs=10
-)
+LABELS = np.arange(12) % 3
+RIGHT = 4 * np.eye(3, dtype=np.float32)[LABELS]
+WRONG = np.roll(RIGHT, 1, axis=1)
+HALF = 2 * np.where(np.arange(12)[:, None] < 6, RIGHT, WRONG)  # the surest of them
 
 
 @pytest.fixture
-def runs(monkeypatch):
-    """What fit is called with."""
+def three(monkeypatch):
+    """Members that are all wrong, half right and right, of one, two and four times the cost."""
+    said = Predictions(np.stack([WRONG, HALF, RIGHT]), (WRONG, HALF, RIGHT), LABELS, np.array([4, 4, 4]))
+    monkeypatch.setattr(members, "predictions", lambda *_: said)
+    monkeypatch.setattr(members.ablation, "forward_cost", lambda recipe, _: {"macs": 100 * recipe})
     calls = []
 
-    def fit(recipe, dataset, *, seeds, initial, test):
-        assert dataset.validation is None
-        assert not test
-        calls.append((recipe, dataset, seeds[0], initial))
-        return [SimpleNamespace(variables=f"run {len(calls)}")]
+    def trained(recipe, dataset, seed):
+        calls.append(seed)
+        return [(cost, None) for cost in (1, 2, 4)]
 
-    monkeypatch.setattr(members.train, "fit", fit)
-    return calls
+    return trained, calls
 
 
-def test_independent_members_have_seeds_of_their_own(runs):
-    for seed in (0, 1, 2):
-        members.independent(RECIPE, SOURCE, seed, members=3)
-    assert [seed for _, _, seed, _ in runs] == list(range(9))
-    changed = members.independent(RECIPE, SOURCE, 0, members=3, change=(bag.part, bag.smoothing))
-    assert [recipe.targets is not None for recipe, _ in changed] == [False, True, False]
-
-
-def test_snapshots_are_one_run_in_parts(runs):
-    found = members.snapshots(RECIPE, SOURCE, 5, members=4)
-    assert [recipe.epochs for recipe, _ in found] == [2.5] * 4
-    assert [initial for *_, initial in runs] == [None, "run 1", "run 2", "run 3"]
-    assert [recipe.warmup is None for recipe, _ in found] == [False, True, True, True]
-    short = members.snapshots(RECIPE, SOURCE, 5, members=4, first=0.7)
-    np.testing.assert_allclose([recipe.epochs for recipe, _ in short], [7, 1, 1, 1])
-    rates = members.train.build_schedule(short[1][0], SOURCE)
-    np.testing.assert_allclose([rates(step) for step in (0, 20)], [0.005, 0.1], rtol=1e-4)  # 40 steps an epoch
-
-
-def test_balanced_parts_take_as_many_steps(runs):
-    tailed = data.long_tail(SOURCE, factor=16)
-    found = members.balanced_parts(RECIPE, tailed, 0, members=3)
-    for recipe, part, *_ in runs:
-        assert set(np.bincount(part.train["label"])) == {2}
-        assert recipe.epochs * len(part.train) == pytest.approx(10 * len(tailed.train))
-        assert recipe.warmup.keywords["epochs"] == pytest.approx(recipe.epochs / 24)
-    assert len(found) == 3
-
-
-RNG = np.random.default_rng(0)
-LABELS = RNG.integers(0, 4, 300)
-
-
-def said(rows, sharp=(1.0, 1.0, 1.0)):
-    """Three members, of which the last knows nothing."""
-    right = np.eye(4)[LABELS[rows]] * np.array([2.0, 2.0, 0.0])[:, None, None]
-    logits = (right + RNG.normal(size=(3, len(LABELS[rows]), 4))) * np.array(sharp)[:, None, None]
-    return Predictions(
-        logits.astype(np.float32), tuple(logits.astype(np.float32)), LABELS[rows], np.array([40, 30, 20, 10])
-    )
-
-
-HELD, TEST = said(slice(0, 150)), said(slice(150, None))
-
-
-def accuracy(way, held=HELD, test=TEST):
-    out = np.asarray(way(held, test))
-    return np.mean((out.argmax(-1) if out.ndim == 2 else out) == test.labels)
-
-
-@pytest.mark.parametrize("name", {**ensembles.WAYS, **balance.WAYS})
-def test_every_way_predicts(name):
-    _, way = {**ensembles.WAYS, **balance.WAYS}[name]
-    out = np.asarray(way(HELD, TEST))
-    assert out.shape in ((150, 4), (150,))
-    assert not np.isnan(out).any()
-
-
-def test_what_is_fitted_on_held_out_images_leaves_the_ignorant_out():
-    assert accuracy(members.weighted) > accuracy(members.average)
-    assert accuracy(members.stacked) > accuracy(members.average)
-    sharp = said(slice(0, 150), sharp=(1, 1, 20)), said(slice(150, None), sharp=(1, 1, 20))
-    assert accuracy(members.calibrated, *sharp) > accuracy(members.average, *sharp) + 0.05
-
-
-def test_a_wrong_prior_is_worse_than_none():
-    tail = TEST._replace(logits=TEST.logits + np.log(TEST.trained / 100).astype(np.float32))
-    right, wrong = (partial(members.corrected, prior=prior) for prior in (None, members.reversed_tail))
-    assert accuracy(right, HELD, tail) > accuracy(members.average, HELD, tail)
-    assert accuracy(wrong, HELD, tail) < accuracy(right, HELD, tail)
-
-
-def test_the_table_has_accuracy_cost_and_coverage():
+def test_a_row_uses_the_members_that_it_names_and_pays_for_them(three):
+    trained, calls = three
+    groups = {"team": Group(trained, 3), "of no row": Group(None, 9)}
     rows = {
-        "one": {"accuracy": [50.0, 52.0], "coverage": [100.0, 100.0], "alike": [0.25, 0.35]},
-        "votes": {"accuracy": [60.0, 61.0], "coverage": [80.0, 90.0], "alike": [0.25, 0.35]},
+        "first": Way("team", ways.average, slice(1), 1),
+        "last": Way("team", ways.average, slice(-1, None)),
+        "last two": Way("team", ways.average, slice(-2, None)),
+        "one of two": Way("team", ways.average, slice(-2, None), used=1),
+        "votes": Way("team", ways.majority, slice(-2, None)),
     }
-    groups = {"seeds": (None, 4, 4)}
-    ways = {"one": ("seeds", members.single), "votes": ("seeds", members.majority)}
-    head, one, votes = members.table(rows, groups, ways).splitlines()
-    assert "training, test x one" in head
-    assert one.split() == ["one", "51.00", "x", "1,", "x", "1"]
-    assert votes.split() == "votes 60.50 +9.50 [+3.15, +15.85] x 4, x 4 0.30 of 85.0 %".split()
+    dataset = SimpleNamespace(validation=None, test=None)
+    after = []
+    found = members.measure(1, dataset, groups, rows, [4, 7], done=lambda some: after.append(len(some["last"].q)))
+    assert after == [1, 2]
+    assert calls == [4, 7]  # a group is trained once a seed
+    assert [row.accuracy for row in found.values()] == [[0, 0], [100, 100], [50, 50], [50, 50], [100, 100]]
+    assert [(row.trainings, row.passes) for row in found.values()] == [(1, 1), (3, 4), (3, 6), (3, 2), (3, 6)]
+    assert found["votes"].coverage == [50, 50]
+    assert found["last two"].disagreement == [0.5, 0.5]
+    assert np.isnan(found["last"].q).all()
 
 
-def test_predictions_of_a_network_are_those_of_its_evaluation(monkeypatch):
-    model = members.train.build_model(RECIPE, SOURCE)
-    variables = model.init(members.jax.random.key(0))
-    found = members.predictions([(RECIPE, variables)], SOURCE, SOURCE.test)
-    stats = RECIPE.preprocess[0](SOURCE.train["image"])
-    ready = RECIPE.preprocess[1](stats, np.float32(SOURCE.test["image"][3] / np.float32(255)))
-    (logits, taps), _ = model.apply(*variables, ready[None], train=False)
-    np.testing.assert_allclose(found.logits[0, 3], logits[0], rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(found.features[0][3], taps["features"][0], rtol=1e-4, atol=1e-5)
-    assert found.trained.tolist() == [32] * 10
-    np.testing.assert_allclose(softmax(found.logits, -1).sum(-1), 1, rtol=1e-5)
+def test_the_table_has_differences_costs_and_coverage():
+    pairs = {"disagreement": [0.2, 0.3], "q": [0.9, 0.8], "correlation": [0.25, 0.35]}
+    alone = {name: [np.nan, np.nan] for name in pairs}
+    full, part = [100.0, 100.0], [80.0, 90.0]
+    rows = {
+        "one": Row(1, 1, [50.0, 52.0], full, **alone),
+        "average": Row(4, 4.5, [60.0, 61.0], full, **pairs),
+        "votes": Row(4, 4.5, [70.0, 71.0], part, **pairs),
+    }
+    head, one, mean, votes = gains.table(rows).splitlines()
+    assert head.split() == "test % difference, 95 % verdict trained passes disagree Q errors alike answered".split()
+    assert one.split() == ["one", "51.00", "x1", "x1"]
+    test, verdict = gains.compared(rows)["average"]
+    assert (test.mean, verdict) == (9.5, "helps")
+    # two pairs, 10 and 9: the t interval of one degree of freedom
+    assert (test.low, test.high) == pytest.approx((3.15, 15.85), abs=0.01)
+    assert mean.split() == "average 60.50 +9.50 [+3.15, +15.85] helps x4 x4.5 0.25 0.85 0.30".split()
+    assert votes.split() == "votes 70.50 x4 x4.5 0.25 0.85 0.30 85.0 %".split()  # of other images: not compared
+    figure = gains.draw(rows)
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["average"]
+    assert figure.axes[1].lines[0].get_xdata()[0] == pytest.approx(9.5 / 4.5)
+
+
+@pytest.mark.parametrize("module", [ensembles, balance])
+def test_rows_name_groups_that_are_there_and_every_group_has_a_row(module):
+    assert {way.group for way in module.WAYS.values()} == set(module.GROUPS)
+    first = next(iter(module.WAYS.values()))
+    assert (first.members, first.trainings) == (slice(1), 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"seeds": 0}, "--seeds is 0; allowed: greater than 0"),
+        ({"model": "plain_min"}, "--model is 'plain_min'; .*Perhaps you meant 'plain_mini'"),
+        ({"on": "train"}, "--on is 'train'; allowed: 'test', 'held out'"),
+        ({"only": ("seed",)}, "--only is 'seed'"),
+    ],
+)
+def test_what_is_typed_wrong_is_refused(options, words, monkeypatch):
+    monkeypatch.setattr(Options, "load", None)  # before anything is read
+    with pytest.raises(cli.UsageError, match=words):
+        members.run("x", Options(**options), None, ensembles.GROUPS, ensembles.WAYS, epochs=1)
+
+
+def test_a_run_leaves_table_figure_and_values(tmp_path, monkeypatch):
+    seen = {}
+
+    def measure(recipe, dataset, groups, ways, seeds, done):
+        seen.update(recipe=recipe, dataset=dataset, rows=list(ways), seeds=list(seeds))
+        return {name: Row(1, 1, [50.0 + n, 51.0], [100.0] * 2, [0.1], [0.2], [0.3]) for n, name in enumerate(ways)}
+
+    monkeypatch.setattr(members, "measure", measure)
+    monkeypatch.setattr(cli, "CACHE", members.jax.config.jax_compilation_cache_dir)
+    options = {"data": "fake", "seeds": 2, "first_seed": 7, "out": tmp_path, "only": ("seeds: Borda",), "epochs": 3.0}
+    parts = (cli.bag.modern, ensembles.GROUPS, ensembles.WAYS)
+    text = members.run("x", Options(**options), *parts, epochs=8)
+    assert (seen["rows"], seen["seeds"], seen["recipe"].epochs) == (["one network", "seeds: Borda"], [7, 8], 3)
+    assert (tmp_path / "x.txt").read_text() == text
+    assert {path.name for path in tmp_path.iterdir()} == {"x.txt", "x.png", "results.json", "about.json"}
+    whole = seen["dataset"]
+    members.run("x", Options(**options, on="held out"), *parts, epochs=3, begin=partial(begun, seen))
+    assert seen["begun"] is seen["dataset"]
+    rows = [len(split) for split in (seen["dataset"].validation, seen["dataset"].test)]
+    assert sum(rows) == len(whole.validation)
+    assert abs(rows[0] - rows[1]) <= 1
+
+
+def begun(seen, recipe, loaded, source):
+    seen["begun"] = source
+    return recipe

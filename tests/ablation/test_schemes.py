@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxtricks import models, tasks
-from jaxtricks.ablation import cli, compression
+from jaxtricks.ablation import cli, compression, compression_table
 from jaxtricks.ablation.compression import Cell, Scheme, Step
 from jaxtricks.tricks import bag, coding, thinning
 from jaxtricks.tricks import compression as c
@@ -55,15 +55,37 @@ def test_a_table_from_training_to_files(tmp_path, capsys):
     assert "not possible: share is 0.99, which leaves hidden/0 without a filter" in text
 
 
+def test_schemes_that_differ_in_a_number_are_one_curve(tmp_path, monkeypatch):
+    drawn = {}
+
+    def errorbar(axes, x, y, *, yerr, label, **_):
+        drawn[label] = (np.round(x, 2).tolist(), np.round(y, 2).tolist())
+
+    monkeypatch.setattr(compression_table.Figure, "savefig", lambda *_, **__: None)
+    monkeypatch.setattr("matplotlib.axes.Axes.errorbar", errorbar)
+    cell = partial(Cell, seed=0, macs=100, parameters=10, density=0.5, before=80.0)
+    cells = {
+        "as it is": [cell(bytes=40, time=1.0, after=90.0), cell(bytes=40, time=1.0, after=91.0)],
+        "pruned, 50 %": [cell(bytes=20, time=2.0, after=89.0), cell(bytes=20, time=2.0, after=90.0)],
+        "pruned, 30 %": [cell(bytes=30, time=1.0, after=90.0), cell(bytes=30, time=1.0, after=91.0)],
+        "pruned, 99 %": ["a layer would be left without a filter"] * 2,
+        "5 bits": [cell(bytes=10, time=1.5, after=80.0), cell(bytes=10, time=1.5, after=81.0)],
+    }
+    compression_table.curves(cells, tmp_path / "c.png", title="t")
+    assert drawn == {"pruned": ([1.0, 2.0], [0.0, -1.0]), "5 bits": ([1.5], [-10.0])}  # over time, drawn last
+
+
 def test_the_table_by_hand():
     cell = partial(Cell, macs=100, parameters=10, density=0.5, time=2.0)
     cells = {
         "a": [cell(seed=s, bytes=40, before=80.0, after=90.0 + s) for s in (0, 1)],
         "b": [cell(seed=s, bytes=20, before=70.0, after=88.5 + s / 2) for s in (0, 1)],
     }
-    head, first, second = compression.table(cells, plain=80).splitlines()
+    head, first, second = compression_table.table(cells, plain=80).splitlines()
     assert head.split()[:3] == ["bytes", "smaller", "weights"]
     assert first.split() == "a 40 2.0x 50.0 % 100 2.00x 80.00 90.50".split()
+    *_, paper = compression_table.table(cells, plain=80, papers={"b": "2x"}).splitlines()
+    assert paper == "Published, b: 2x"
     # differences -1.5 and -2: 0.25 is the error of their mean, 12.706 the quantile of t with one degree of freedom
     assert second.split() == "b 20 4.0x 50.0 % 100 2.00x 70.00 88.75 -1.75 [-4.93, +1.43]".split()
 

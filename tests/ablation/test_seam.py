@@ -21,9 +21,13 @@ ABLATION = {  # matplotlib's, CSS's and HTML's
 }
 CLASSES = {
     "compression.py",
+    "gains.py",
+    "groups.py",
     "inspection.py",
     "members.py",
-}  # tables of classification: votes, and networks made smaller
+    "tails.py",
+    "ways.py",
+}  # tables of classification: votes, classes of unequal size, networks made smaller
 SAVED = {  # predictions are kept beside the truth, where the data has labels
     "ablation/saved.py: ``label`` where the data has one) are written, by the first process.",
     'ablation/saved.py: if "label" in split.columns:',

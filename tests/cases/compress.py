@@ -219,13 +219,16 @@ ELSEWHERE = {
         "tests/compress/test_masks.py": """compress.apply_masks compress.density compress.keep_masks
             compress.prune_gradually compress.share_masks compress.threshold_masks""",
         "tests/compress/test_filters.py": """compress.check_graph compress.filter_norms compress.filters_to_keep
-            compress.gated compress.graph_of compress.hessian_diagonal compress.mask_filters compress.norm_scales
+            compress.fisher_diagonal compress.gated compress.graph_of compress.hessian_diagonal
+            compress.mask_filters compress.norm_scales
             compress.random_filters compress.saliency compress.shrink compress.taylor_filters compress.verify_graph""",
         "tests/compress/test_codebooks.py": """compress.decode compress.from_values compress.huffman_bits
             compress.huffman_decode compress.huffman_encode compress.huffman_lengths compress.kmeans
             compress.product_decode compress.product_quantize compress.quantize compress.through compress.values_of""",
         "tests/compress/test_bits.py": "compress.packed_conv compress.packed_dense compress.straight_through",
         "tests/compress/test_file.py": "compress.expand compress.load compress.save",
+        "tests/layers/test_structured.py": "compress.packed_params",
         "tests/models/test_lenet.py": "models.lenet",
+        "tests/models/test_xnor.py": "models.xnor",
     }.items()
 }

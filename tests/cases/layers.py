@@ -38,6 +38,14 @@ def module(build, x=INPUT, **case) -> Case:
 CASES = {
     "layers.Asymmetric": module(lambda r: layers.Asymmetric(CHANNEL, 2, rngs=r), empty="B"),
     "layers.BatchNorm": module(lambda r: layers.BatchNorm(CHANNEL, rngs=r), INPUT_OF_ANY_RANK),
+    "layers.Circulant": module(
+        lambda r: layers.Circulant(CHANNEL, 2, rngs=r),
+        VECTORS,
+        empty="B",
+        nan=Says("products by FFT"),
+        inf=Says("products by FFT"),
+    ),
+    "layers.XnorConv": module(lambda r: layers.XnorConv(CHANNEL, 2, rngs=r), empty="B"),
     "layers.DepthwiseSeparable": module(lambda r: layers.DepthwiseSeparable(CHANNEL, 2, rngs=r), empty="B"),
     "layers.EfficientChannelAttention": module(lambda r: layers.EfficientChannelAttention(CHANNEL, rngs=r), empty="B"),
     "layers.FeatureNorm": module(lambda r: layers.FeatureNorm(CHANNEL), VECTORS, empty="B"),

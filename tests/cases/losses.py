@@ -14,6 +14,22 @@ Loss = partial(Case, rows=True, empty="B")
 NUMBERS = Array(("B", "N"), lambda rng, shape: rng.integers(0, 9, shape), dtypes="iufbc", lead=True, edges=("zeros",))
 INFINITE_BOX = Says("finite for all boxes of finite area")
 
+MAPS = Array(("B", "H", "W", "D"), edges=("zeros", "one row zero", "tiny"), lead=True)
+
+
+def attention(maps):
+    squares = np.einsum("bhwc,bhwc->bhw", maps, maps).reshape(len(maps), -1)
+    return squares / np.linalg.norm(squares, axis=1, keepdims=True)
+
+
+def by_columns(targets, counts):
+    """The matrix whose column c is what becomes of class c: 1 - e, and e / (C - 1) elsewhere."""
+    share = (counts - counts.min()) / max(counts.max() - counts.min(), 1e-30)
+    epsilon, classes = 0.3 * np.sin(np.pi / 2 * share), len(counts)
+    matrix = np.where(np.eye(classes, dtype=bool), 1 - epsilon, epsilon / (classes - 1))
+    return targets @ matrix.T
+
+
 CASES = {
     "losses.absolute_error": Loss(empty="BC", holds=within(0, np.inf)),
     "losses.arcface_logits": Loss(empty="BD", variants=({"scale": 4.0},)),
@@ -22,6 +38,16 @@ CASES = {
         holds=within(0, np.inf),
         kind="binary",
         variants=({"gamma_positive": 0.5, "gamma_negative": 0.5, "shift": 0.0},),
+    ),
+    "losses.attention_transfer": Loss(
+        {"student": MAPS, "teacher": MAPS},
+        empty="BD",
+        kind="",
+        holds=within(0, 2.001),
+        by_hand=(({"student": [[[[2.0], [0.0]]]], "teacher": [[[[0.0], [1.0]]]]}, [2.0]),),
+        limit=({}, lambda student, teacher: 2 - 2 * (attention(student) * attention(teacher)).sum(-1)),
+        reference=lambda student, teacher: ((attention(student) - attention(teacher)) ** 2).sum(-1),
+        invariance=lambda student, teacher: {"student": -3 * student, "teacher": teacher[..., ::-1]},
     ),
     "losses.balance_alpha": Loss({"positives": NUMBERS, "negatives": NUMBERS}, empty="BN", holds=within(0, 1)),
     "losses.balanced_cross_entropy": Loss(options={"alpha": 0.3}, empty="BC", holds=within(0, np.inf), kind="binary"),
@@ -69,6 +95,18 @@ CASES = {
         options={"keep": 2}, nan=Says("a NaN counts as the smallest"), holds=lambda w: (w.sum(-1) == 2).all()
     ),
     "losses.ramp": Loss(),
+    "losses.smooth_labels_by_counts": Loss(
+        by_hand=(  # the sine of 30 degrees is a half: the middle class is half of the way from tail to head
+            ({"targets": [0.0, 1.0, 0.0], "counts": [90, 30, 0], "head": 0.2}, [0.05, 0.9, 0.05]),
+            ({"targets": [0.5, 0.0, 0.5], "counts": [90, 30, 0], "head": 0.2, "tail": 0.1}, [0.425, 0.075, 0.5]),
+        ),
+        limit=(  # one epsilon for all classes, whatever their sizes
+            {"head": 0.3, "tail": 0.3},
+            lambda targets, counts: (1 - 0.3) * targets + 0.3 / (targets.shape[-1] - 1) * (1 - targets),
+        ),
+        reference=by_columns,
+        invariance=lambda targets, counts: {"targets": targets, "counts": 7 * counts},
+    ),
     "losses.smooth_labels_exclusive": Loss(options={"alpha": 0.1}),
     "losses.softmax_focal": Loss(variants=({"gamma": 0.5}, {"gamma": 0.0})),
     "losses.supervised_contrastive": Case(

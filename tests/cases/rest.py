@@ -324,7 +324,7 @@ ELSEWHERE = {
         "tests/models/test_pretrained.py": "init.from_pretrained init.load_pretrained init.save_pretrained",
         "tests/models/test_resnet.py": "models.functional",
         "tests/models/test_families.py": """init.grown models.airbench models.cspnet models.densenet models.googlenet
-            models.highway models.inception_v3 models.lenet5 models.merge_branches models.mobilenet models.nin
+            models.highway models.inception_v3 models.merge_branches models.mobilenet models.nin
             models.preact models.repvgg models.squeezenet models.stacked models.vovnet""",
         "tests/optim/test_paths.py": "optim.decay_mask optim.layer_rates optim.leaf_table optim.path_mask",
         "tests/test_init.py": "init.zero_gamma init.zero_last",

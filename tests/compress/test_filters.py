@@ -10,15 +10,19 @@ import pytest
 from jaxtricks import compress, models
 
 IMAGE = np.random.default_rng(0).normal(size=(2, 20, 20, 1)).astype(np.float32)
+LENET = models.LeNetLayout(((3, 5), (4, 5), (6, 2)), (5,), 0, "max", jax.nn.relu)
 BASIC = models.Layout((2, 1), (4, 6), bottleneck=False, stem=(3, 1), pool=False)
 BOTTLENECK = models.Layout((2, 1), (4, 6), bottleneck=True, stem=(5, 2), pool=True)
+DENSE = models.DenseLayout((2, 1), growth=4, width=4, stem=(3, 1), pool=False, bottleneck=1)
 NETWORKS = {
     "perceptron": lambda: models.perceptron((6, 5), size=400, classes=3),
-    "lenet": lambda: models.lenet((3, 4, 6), classes=3, size=20),
+    "lenet": lambda: models.lenet(LENET, classes=3),
     "plain": lambda: models.plain((4, 6), classes=3, channels=1),
     "plain without norm": lambda: models.plain((4, 6), classes=3, channels=1, norm=None),
     "basic blocks": lambda: models.resnet(BASIC, classes=3, channels=1),
     "bottlenecks, b, c, d": lambda: models.resnet(BOTTLENECK, classes=3, channels=1, b=True, c=True, d=True),
+    "dense blocks": lambda: models.densenet(DENSE, classes=3, channels=1),
+    "dense blocks, pool": lambda: models.densenet(DENSE._replace(stem=(5, 2), pool=True), classes=3, channels=1),
 }
 
 
@@ -26,48 +30,72 @@ NETWORKS = {
 def network(name):
     """The network and variables in which every channel matters: scales, biases and statistics are drawn."""
     model = NETWORKS[name]()
-    params, stats = model.init(jax.random.key(0))
+    params, stats = jax.eval_shape(model.init, jax.random.key(0))
     rng = np.random.default_rng(1)
-    both = jax.tree.map(lambda x: x + rng.uniform(0.1, 0.3, x.shape).astype(np.float32), {"p": params, "s": stats})
-    return model, both["p"], both["s"], compress.graph_of(params, stats)
+
+    def drawn(path, leaf):
+        low = 0.0 if path[-1].key == "kernel" else 1.0
+        return rng.uniform(low - 0.4, low + 0.5, leaf.shape).astype(np.float32)
+
+    params, stats = jax.tree.map_with_path(drawn, (params, stats))
+    return model, params, stats, compress.graph_of(params, stats)
 
 
-def logits(model, params, stats):
-    return np.asarray(model.apply(params, stats, IMAGE, train=False)[0][0])
+@cache
+def compiled(name):
+    return jax.jit(partial(network(name)[0].apply, train=False))
+
+
+def logits(name, params, stats):
+    return np.asarray(compiled(name)(params, stats, IMAGE)[0][0])
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_smaller_network_computes_what_the_masked_one_does(name):
     """And not what the whole one does; every parameter that goes is counted."""
-    model, params, stats, graph = network(name)
+    _, params, stats, graph = network(name)
     scores = compress.random_filters(jax.random.key(3), params, graph)
     keep = compress.filters_to_keep(scores, share=0.4)
     masked = compress.mask_filters(params, stats, graph, keep)
     small = compress.shrink(params, stats, graph, keep)
-    wanted = logits(model, *masked)
-    np.testing.assert_allclose(logits(model, *small), wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
-    assert np.abs(wanted - logits(model, params, stats)).max() > 1e-3
+    wanted = logits(name, *masked)
+    np.testing.assert_allclose(logits(name, *small), wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
+    assert np.abs(wanted - logits(name, params, stats)).max() > 1e-3
     assert jax.tree.map(jnp.shape, masked) == jax.tree.map(jnp.shape, (params, stats))
     count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))  # noqa: E731
     assert count(small) < 0.75 * count((params, stats))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_every_graph_is_verified(name):
-    model, params, stats, graph = network(name)
+def test_a_graph_is_verified():
+    model, params, stats, graph = network("plain without norm")
     compress.verify_graph(model.apply, params, stats, graph, IMAGE)
+
+
+def test_who_feeds_whom_in_a_dense_block():
+    """By hand: the stem's 4 channels and the first layer's lie side by side before the second layer."""
+    *_, graph = network("dense blocks")
+    new = graph.groups["stage1/0/conv2"]
+    assert new.makes == (("params/stage1/0/conv2/kernel", 3, 0),)
+    readers = ["stage1/1/conv1", "transitions/0/conv"]
+    assert new.feeds == tuple((f"params/{reader}/kernel", 2, 4) for reader in readers)
+    assert {place.path for place in new.norms if place.start == 4} == {
+        f"{kind}/{norm}/bn/{leaf}"
+        for kind, leaves in (("params", ("scale", "bias")), ("stats", ("mean", "var")))
+        for leaf in leaves
+        for norm in ("stage1/1/first", "transitions/0/norm")
+    }
 
 
 def test_who_feeds_whom_in_a_residual_network():
     """By hand: the stem and the first stage share their channels; the second stage's shortcut begins others."""
     *_, graph = network("basic blocks")
     assert list(graph.groups) == ["stage1/0/inner/0", "stage1/1/inner/0", "stage2/0/inner/0", "stem/0", "stage2/0"]
-    kernels = [path for path, _ in graph.groups["stem/0"].makes if path.endswith("kernel")]
+    kernels = [path for path, *_ in graph.groups["stem/0"].makes if path.endswith("kernel")]
     heads = ["stem/0/conv", "stage1/0/last_conv", "stage1/1/last_conv"]
     assert kernels == [f"params/{layer}/kernel" for layer in heads]
     feeds = ["stage1/0/inner/0/conv", "stage1/1/inner/0/conv", "stage2/0/inner/0/conv", "stage2/0/shortcut/conv"]
-    assert [path for path, _ in graph.groups["stem/0"].feeds] == [f"params/{layer}/kernel" for layer in feeds]
-    assert graph.groups["stage2/0"].feeds == (("params/head/kernel", 0),)
+    assert [path for path, *_ in graph.groups["stem/0"].feeds] == [f"params/{layer}/kernel" for layer in feeds]
+    assert graph.groups["stage2/0"].feeds == (("params/head/kernel", 0, 0),)
 
 
 def test_by_hand_a_dense_unit_goes():
@@ -87,11 +115,12 @@ def with_group(graph, name, **changes):
 
 
 def test_layers_joined_wrongly_are_an_error_though_their_sizes_agree():
-    model, params, stats, graph = network("basic blocks")
-    a, b = graph.groups["stage1/0/inner/0"], graph.groups["stage1/1/inner/0"]
+    model = models.plain((4, 4, 4), classes=3, channels=1, norm=None)
+    params, stats = model.init(jax.random.key(0))
+    graph = compress.graph_of(params, stats)
+    a, b = graph.groups["stages/0"], graph.groups["stages/1"]
     wrong = graph._replace(
-        groups=graph.groups
-        | {"stage1/0/inner/0": a._replace(feeds=b.feeds), "stage1/1/inner/0": b._replace(feeds=a.feeds)}
+        groups=graph.groups | {"stages/0": a._replace(feeds=b.feeds), "stages/1": b._replace(feeds=a.feeds)}
     )
     compress.check_graph(wrong, params, stats)  # sizes say nothing
     with pytest.raises(compress.GraphError, match="joins the wrong layers"):
@@ -108,6 +137,9 @@ def test_an_activation_that_does_not_map_0_to_0_is_found():
 def test_an_unknown_join_is_an_error():
     """A part that is no part of the networks here; a layer normalisation, which mixes channels."""
     _, params, stats, _ = network("basic blocks")
+    mobile = jax.eval_shape(models.NETWORKS["mobilenet_v1_mini"](classes=3).init, jax.random.key(0))
+    with pytest.raises(compress.GraphError):
+        compress.graph_of(*mobile)
     more = params | {"gate": {"kernel": jnp.ones((4, 4))}}
     with pytest.raises(compress.GraphError, match="params/gate/kernel"):
         compress.graph_of(more, stats)
@@ -144,12 +176,16 @@ def test_which_filters_stay():
     assert [keep["a"].tolist(), keep["b"].tolist()] == [[True, False, False, True], [False, True]]
     keep = compress.filters_to_keep(scores, share=0.5, scope="global")
     assert [keep["a"].tolist(), keep["b"].tolist()] == [[False, False, False, True], [True, True]]
+    keep = compress.filters_to_keep(scores | {"c": np.arange(5.0)}, share=0.5, multiple=3)
+    assert [keep[name].tolist() for name in "ab"] == [[True, False, True, True], [True, True]]
+    assert keep["c"].tolist() == [False, False, True, True, True]
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
         (lambda: compress.filters_to_keep({"a": np.arange(4.0)}, share=1.0), "share is 1.0"),
+        (lambda: compress.filters_to_keep({"a": np.arange(4.0)}, share=0.5, multiple=0), "multiple is 0"),
         (lambda: compress.filters_to_keep({"a": np.arange(1.0)}, share=0.9), "scores of a|leaves a without a filter"),
         (lambda: compress.filters_to_keep({"a": np.ones(2), "b": np.zeros(1)}, share=0.4, scope="global"), "leaves b"),
         (lambda: compress.filters_to_keep({"a": np.array([np.nan, 1])}, share=0.5), "NaN"),
@@ -180,27 +216,25 @@ def test_norms_and_scales_by_numpy():
     np.testing.assert_allclose(compress.norm_scales(params, graph)["stem/0"], wanted, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["plain", "lenet"])
+@pytest.mark.parametrize("name", ["lenet", pytest.param("plain", marks=pytest.mark.slow), "dense blocks"])
 def test_taylor_scores_are_finite_differences_by_a_gate(name):
     """The mean magnitude of what each image's loss changes by; and behind ReLU the gradient times the activation."""
     model, params, stats, graph = network(name)
     labels = np.array([0, 2])
 
-    @jax.jit
     def loss(params, batch):
         out = model.apply(params, stats, batch["image"], train=False)[0][0]
         return -jnp.take_along_axis(jax.nn.log_softmax(out), batch["label"][:, None], 1)[:, 0]
 
     batch = {"image": IMAGE, "label": labels}
-    scores = compress.taylor_filters(loss, params, graph, batch)
-    ones = {group: jnp.ones_like(score) for group, score in scores.items()}
-    for group, at in ((name, 1) for name in graph.groups):
-        step = 1e-2
-        moved = [
-            loss(compress.gated(params, graph, ones | {group: ones[group].at[at].add(d)}), batch) for d in (step, -step)
-        ]
-        wanted = np.abs((moved[0] - moved[1]) / (2 * step)).mean()
-        np.testing.assert_allclose(scores[group][at], wanted, rtol=2e-2, atol=2e-4)
+    scores = jax.jit(lambda batch: compress.taylor_filters(loss, params, graph, batch))(batch)
+    at_gates = jax.jit(lambda gates: loss(compress.gated(params, graph, gates), batch))
+    ones = {group: np.ones(score.shape, np.float32) for group, score in scores.items()}
+    for group in graph.groups:
+        step = 1e-2 * (np.arange(ones[group].size) == 1).astype(np.float32)
+        moved = [at_gates(ones | {group: ones[group] + d}) for d in (step, -step)]
+        wanted = np.abs((moved[0] - moved[1]) / 2e-2).mean()
+        np.testing.assert_allclose(scores[group][1], wanted, rtol=2e-2, atol=2e-4)
 
 
 def test_saliencies_of_first_and_second_order_of_a_quadratic():
@@ -214,6 +248,13 @@ def test_saliencies_of_first_and_second_order_of_a_quadratic():
     assert jax.tree.map(float, first) == {"x": 12.0, "y": 16.0}
     second = compress.saliency(params, params, hessian=diagonal)
     assert jax.tree.map(float, second) == {"x": 6.0, "y": 8.0}
+
+
+def test_the_fisher_diagonal_is_the_mean_of_squared_gradients():
+    """By hand: gradients 2 (w - x) are -2 and -6 at w = 0."""
+    loss = lambda params, batch: ((params["w"][None] - batch["x"]) ** 2).sum(-1)  # noqa: E731
+    found = compress.fisher_diagonal(loss, {"w": jnp.zeros(1)}, {"x": jnp.array([[1.0], [3.0]])})
+    assert found["w"].tolist() == [(4 + 36) / 2]
 
 
 def test_the_diagonal_of_a_full_hessian_in_the_mean():

@@ -36,8 +36,8 @@ def test_published_sizes(name, switches):
 
 
 def test_cifar_sizes():
-    # He et al., arXiv 1512.03385, table 6: 0.27 M and 0.85 M (there without projections)
-    for name, millions in (("resnet20", 0.27), ("resnet56", 0.85)):
+    # He et al., arXiv 1512.03385, table 6: 0.27 M, 0.46 M and 0.85 M (there without projections)
+    for name, millions in (("resnet20", 0.27), ("resnet32", 0.46), ("resnet56", 0.85)):
         count = count_parameters(shapes(resnet(LAYOUTS[name], classes=10))[0])
         assert round(count / 1e6, 2) == pytest.approx(millions, abs=0.011)
 

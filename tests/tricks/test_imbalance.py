@@ -118,6 +118,9 @@ def test_weights_multiply_any_loss_now_or_later():
     )
     np.testing.assert_allclose(loss_of(focal), loss_of(both), rtol=1e-6)
     assert not np.allclose(loss_of(focal), CROSS * weights[LABELS])
+    later = reweighting.focal_deferred(BASE, scheme=reweighting.inverse)
+    np.testing.assert_allclose(loss_of(later, 7) * weights[LABELS], loss_of(focal), rtol=1e-5)
+    np.testing.assert_allclose(loss_of(later, 8), loss_of(focal), rtol=1e-6)
     margins = reweighting.margins_deferred(BASE, scheme=reweighting.inverse)
     alone = losses.ldam(LOGITS, LABELS, COUNTS)
     np.testing.assert_allclose(loss_of(margins, 9), alone * weights[LABELS], rtol=1e-5)
@@ -134,6 +137,29 @@ def test_losses_by_counts_take_those_of_the_data():
     costs /= costs.sum() / 90
     expected = CROSS + 2 * (costs[np.asarray(LABELS)] * np.exp(log_softmax(np.asarray(LOGITS), -1))).sum(-1)
     np.testing.assert_allclose(loss_of(reweighting.costly(BASE, weight=2.0)), expected, rtol=1e-4)
+
+
+def test_costs_of_what_a_network_confused():
+    """Of ten 9s one is taken for a 0, of ten 4s three: costs of 0.1 and 0.3, times 90 / 0.4 for a mean of 1."""
+    confusion = 10 * np.eye(10, dtype=int)
+    confusion[9, [9, 0]], confusion[4, [4, 0]] = (9, 1), (7, 3)
+    shares = np.exp(log_softmax(np.asarray(LOGITS), -1))[:, 0]
+    costs = 90 / 0.4 * np.array([0, 0.1, 0.3, 0.1]) * shares
+    recipe = reweighting.confused(BASE, confusion=confusion, weight=2.0)
+    np.testing.assert_allclose(loss_of(recipe), CROSS + 2 * costs, rtol=1e-4)
+    with pytest.raises(ValueError, match="confusion is diagonal; allowed: one mistake or more"):
+        reweighting.confused(BASE, confusion=np.eye(10), weight=1.0)
+
+
+def test_smoothing_and_temperatures_follow_the_counts_of_the_data():
+    smoothed = reweighting.smoothed(BASE, head=0.4, tail=0.1).targets(jnp.eye(10)[LABELS])
+    # 32 images, the most: 0.4; 2, the fewest: 0.1; 9 of class 4: 0.1 + 0.3 sin(pi / 2 * 7 / 30) = 0.2075
+    np.testing.assert_allclose(1 - smoothed[np.arange(4), np.asarray(LABELS)], [0.4, 0.1, 0.2075, 0.1], atol=1e-4)
+    np.testing.assert_allclose(smoothed.sum(-1), 1, rtol=1e-6)
+    logits = np.asarray(LOGITS) / (32 / COUNTS) ** 0.5
+    cooled = -log_softmax(logits, -1)[np.arange(4), np.asarray(LABELS)]
+    np.testing.assert_allclose(loss_of(reweighting.cooled(BASE, power=0.5)), cooled, rtol=1e-4)
+    np.testing.assert_allclose(loss_of(reweighting.cooled(BASE, power=0.0)), CROSS, rtol=1e-5)
 
 
 def test_another_sampler_takes_as_many_steps():

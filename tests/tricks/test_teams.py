@@ -1,5 +1,7 @@
 """Teams: each member's gradient is its own, and what teaches is their mean."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from test_imbalance import BASE, CROSS, LABELS, LOGITS, TAILED, batch_of
 
 from jaxtricks import ensembles, train
+from jaxtricks.ablation import cli
 from jaxtricks.tricks import teams
 
 IMAGE = jnp.asarray(np.random.default_rng(0).normal(size=(4, 6, 6, 1)), jnp.float32)
@@ -61,3 +64,13 @@ def test_a_distilled_group_is_one_network(members, monkeypatch):
     assert calls[0][0].teacher is None
     assert calls[1][2]["teacher"] == "run 1"
     assert all(dataset.validation is None for _, dataset, _ in calls)
+
+
+def test_a_fused_network_has_weights_for_what_it_also_sees():
+    base = replace(BASE, model=cli.NETWORKS["plain_mini"])
+    shapes = {}
+    for how in ("concat", "add"):
+        model = train.build_model(teams.fused(base, how=how), TAILED)
+        params, _ = jax.eval_shape(model.init, jax.random.key(0))
+        shapes[how] = {name: leaf["kernel"].shape for name, leaf in params["fusion"].items()}
+    assert shapes == {"concat": {"stage1": (8, 10), "stage2": (16, 10)}, "add": {"stage1": (8, 32), "stage2": (16, 32)}}

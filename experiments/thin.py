@@ -1,0 +1,54 @@
+"""A residual network made smaller so that it is faster too: fewer filters, other blocks, fewer bits.
+
+The network has one block of two convolutions at each of 32, 64 and 128 channels, on half of the resolution. It is
+trained, changed, and trained on for as many epochs as the first row. "30 % thinner" has the widths of "filters 30 %"
+and is trained from the start, by itself or taught by the large network (softened outputs; where it is active, by
+stage); Fire modules and depthwise convolutions are small networks of their own. XNOR has bits for the signs of weights
+and inputs, packed 32 to a word, in all convolutions but the first.
+
+Not run: the table comes with the long run.
+
+    python -m experiments.thin --data cifar10.npz --images 2000 --seeds 3
+"""
+
+from functools import partial
+
+from jaxtricks import models, tasks
+from jaxtricks.ablation.compression import Scheme, Step, from_start, main
+from jaxtricks.tricks import bag, coding, students, thinning
+from jaxtricks.tricks import compression as c
+
+EPOCHS = 8.0
+RESNET = models.Layout((1, 1, 1), (32, 64, 128), bottleneck=False, stem=(3, 2), pool=False)
+THIN = RESNET._replace(widths=(22, 45, 90))
+STAGES = ("stage1", "stage2", "stage3")
+FILTERS = partial(thinning.thinned, criterion=thinning.norms)
+
+
+def rows(dataset):
+    def on(change, share=1.0):
+        return Step(change, share * EPOCHS, 0.3)
+
+    sparse = on(partial(thinning.sparsely, penalty=thinning.group_lasso, weight=1e-3), 0.5)
+    few = partial(coding.quantized, bits={"kernel$": 5})
+    gradually = partial(c.gradually, share=0.85, begin=0.5, steps=int(0.5 * EPOCHS) * (len(dataset.train) // 32))
+    taught = {"softened": students.softened, "attention": partial(students.attention, taps=STAGES)}
+    schemes = {"trained on": Scheme([on(c.fixed)])}
+    schemes |= {f"filters {s} %": Scheme([on(partial(FILTERS, share=s / 100))]) for s in (10, 30, 50)}
+    schemes |= {
+        "filters in eights": Scheme([on(partial(FILTERS, share=0.35, multiple=8))]),
+        "group lasso, filters 30 %": Scheme([sparse, on(partial(FILTERS, share=0.3), 0.5)]),
+        "weights 85 %, 5 bits": Scheme([on(gradually, 0.75), Step(few, 0.25 * EPOCHS, 0.03)]),
+        "int8 in training": Scheme([on(partial(coding.of_bytes, patterns=("kernel$",)))]),
+        **from_start("30 % thinner", partial(models.resnet, THIN), EPOCHS, taught),
+        **from_start("Fire", models.NETWORKS["squeezenet_mini"], EPOCHS),
+        **from_start("depthwise", models.NETWORKS["mobilenet_v1_mini"], EPOCHS),
+        **from_start("XNOR", partial(models.xnor, RESNET.widths), EPOCHS, None, Step(coding.packed, 0.0)),
+    }
+    task, model = tasks.classification(dataset.classes), partial(models.resnet, RESNET)
+    recipe = bag.modern(task=task, augmented=bag.augmentation(dataset), model=model, lr=0.05, batch=32, epochs=EPOCHS)
+    return {"ResNet": (recipe, schemes)}
+
+
+if __name__ == "__main__":
+    main("thin", rows)

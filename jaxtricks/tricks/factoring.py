@@ -1,0 +1,171 @@
+"""Kernels computed of fewer numbers, which are trained: factors of low rank, hashed weights, circulant matrices.
+
+Steps of ``compression``. Layers still multiply with the full kernel: the file becomes smaller, not the time.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxtricks import compress, optim
+from jaxtricks.tricks._kernels import behind, on
+from jaxtricks.tricks.compression import Network
+
+__all__ = ["hashed", "low_rank", "multiplied", "ranked", "recoded", "shifted", "spread", "wrapped"]
+
+Tree = Any
+
+
+def recoded(
+    network: Network,
+    *,
+    encode: Callable,
+    decode: Callable,
+    patterns: tuple[str, ...],
+    batch: Tree,
+    key: jax.Array,
+) -> Network:
+    """Kernels are computed of fewer numbers, which are trained: factors of low rank, hashed weights.
+
+    Layers still multiply with the full kernel: the file becomes smaller, not the time.
+
+    Args:
+      network: whose parameters are arrays.
+      encode: ``kernel -> array, or dict of arrays``.
+      decode: ``(what encode gave, shape) -> kernel``.
+      patterns: of the kernels.
+      batch, key: not used.
+
+    Returns:
+      The network, whose parameters are these numbers.
+    """
+    params = on(network.params, dict.fromkeys(patterns), lambda leaf, _: encode(leaf))
+    return _computed(network, params, decode, patterns)
+
+
+def _computed(network: Network, params: Tree, decode: Callable, patterns: tuple[str, ...]) -> Network:
+    """The network whose kernels are decoded from these parameters."""
+    params = jax.tree.map(np.asarray, params)
+    shapes = jax.tree.map(np.shape, network.params)
+    restored = partial(_restored, shapes=shapes, decode=decode, patterns=patterns)
+    model = partial(behind, network.plain.model, change=restored, start=params)
+    return replace(network, recipe=replace(network.plain, model=model), params=params, unpack=restored)
+
+
+def ranked(network: Network, *, budget: float, patterns: tuple[str, ...], batch: Tree, key: jax.Array) -> Network:
+    """Kernels are products of two, of ranks that are chosen for all layers together.
+
+    Layers still multiply with the full kernel: the file becomes smaller, not the time.
+
+    Args:
+      network: whose parameters are arrays.
+      budget: as for ``compress.ranks_of_budget``.
+      patterns: of the kernels, dense or of convolutions.
+      batch, key: not used.
+
+    Returns:
+      The network, whose parameters are the factors.
+    """
+    chosen = optim.path_mask(network.params, *patterns)
+    kernels = {
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf
+        for (path, leaf), taken in zip(jax.tree.leaves_with_path(network.params), jax.tree.leaves(chosen), strict=True)
+        if taken
+    }
+    ranks = {f"^{re.escape(path)}$": r for path, r in compress.ranks_of_budget(kernels, budget=budget).items()}
+    params = on(network.params, ranks, lambda leaf, rank: compress.svd(leaf, rank=rank)._asdict())
+    return _computed(network, params, multiplied, tuple(ranks))
+
+
+def low_rank(kernel: jax.Array, *, share: float) -> dict[str, jax.Array]:
+    """The two factors of a dense kernel, for ``recoded``.
+
+    Args:
+      kernel: ``[C, D]``.
+      share: of its parameters, that the factors have at most; rank 1 at the lowest.
+
+    Returns:
+      ``first`` and ``second``.
+    """
+    rank = max(1, int(share * kernel.size / sum(kernel.shape)))
+    return compress.svd(kernel, rank=rank)._asdict()
+
+
+def multiplied(factors: dict[str, jax.Array], shape: tuple[int, ...]) -> jax.Array:
+    """The kernel of two factors.
+
+    Args:
+      factors: of ``low_rank`` or ``compress.svd``.
+      shape: of the kernel.
+
+    Returns:
+      The kernel.
+    """
+    first, second = factors["first"], factors["second"]
+    return (first.reshape(-1, first.shape[-1]) @ second.reshape(-1, second.shape[-1])).reshape(shape)
+
+
+def hashed(kernel: jax.Array, *, share: float) -> jax.Array:
+    """The weights whose hashed kernel is nearest to a kernel, for ``recoded``.
+
+    Args:
+      kernel: of any shape.
+      share: of its size, that the weights have.
+
+    Returns:
+      The weights.
+    """
+    return compress.fold_kernel(kernel, buckets=max(1, int(share * kernel.size)))
+
+
+def spread(weights: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """The kernel of hashed weights.
+
+    Args:
+      weights: of ``hashed``.
+      shape: of the kernel.
+
+    Returns:
+      The kernel.
+    """
+    return compress.hashed_kernel(weights, shape=shape)
+
+
+def wrapped(kernel: jax.Array) -> jax.Array:
+    """The column of the circulant matrix that is nearest to a dense kernel, filled up with zeros; for ``recoded``.
+
+    Args:
+      kernel: ``[C, D]``.
+
+    Returns:
+      ``[max(C, D)]``.
+    """
+    side = max(kernel.shape)
+    return compress.nearest_circulant(jnp.pad(kernel, [(0, side - n) for n in kernel.shape]).T)
+
+
+def shifted(column: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """The dense kernel of a circulant matrix.
+
+    Args:
+      column: of ``wrapped``.
+      shape: of the kernel.
+
+    Returns:
+      ``[C, D]``.
+    """
+    return compress.circulant(column).T[: shape[0], : shape[1]]
+
+
+def _restored(params: Tree, *, shapes: Tree, decode: Callable, patterns: tuple[str, ...], path: str = "") -> Tree:
+    """The kernels of what ``recoded`` trains."""
+    if isinstance(shapes, dict):
+        parts = {"decode": decode, "patterns": patterns}
+        return {key: _restored(params[key], shapes=s, path=f"{path}/{key}", **parts) for key, s in shapes.items()}
+    return decode(params, shapes) if any(re.search(pattern, path[1:]) for pattern in patterns) else params
