@@ -1,4 +1,4 @@
-"""The index of tricks in the README, made from docstrings, from experiments, and from the groups of docs/index_rows.py.
+"""The index of tricks, a page of the site: from docstrings, experiments, and the groups of docs/index_rows.py.
 
 python -m docs.index            # writes the table between its two markers
 python -m docs.index --check    # says what is not up to date; exit status 1
@@ -14,7 +14,7 @@ from docs import uses
 from docs.gallery.parts import papers
 from docs.index_rows import ROWS, Row
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parent / "site" / "pages" / "index_of_tricks.md"
 BEGIN, END = "<!-- index -->", "<!-- /index -->"
 NEW = {  # package -> id of the row that a public name gets which is in none of ROWS
     "losses": "A+",
@@ -108,26 +108,26 @@ def table() -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def updated(readme: str) -> str:
-    """The README with the index as it should be."""
-    before, rest = readme.split(f"{BEGIN}\n")
+def updated(page: str) -> str:
+    """The page with the index as it should be."""
+    before, rest = page.split(f"{BEGIN}\n")
     return f"{before}{BEGIN}\n{table()}\n{END}{rest.split(END, 1)[1]}"
 
 
-def stale(readme: str) -> list[str]:
-    """The lines of the index that are missing in the README, or that should not be there."""
-    old, new = (text.split(BEGIN)[1].split(END)[0].splitlines() for text in (readme, updated(readme)))
+def stale(page: str) -> list[str]:
+    """The lines of the index that are missing on the page, or that should not be there."""
+    old, new = (text.split(BEGIN)[1].split(END)[0].splitlines() for text in (page, updated(page)))
     return [f"+ {line}" for line in new if line not in old] + [f"- {line}" for line in old if line not in new]
 
 
 def main() -> None:
     """Write the index, or check it."""
-    readme = README.read_text(encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
     if "--check" in sys.argv[1:]:
-        if wrong := stale(readme):
-            sys.exit("\n".join(["The index in README.md is not up to date; run `python -m docs.index`.", *wrong]))
+        if wrong := stale(page):
+            sys.exit("\n".join([f"The index in {PAGE} is not up to date; run `python -m docs.index`.", *wrong]))
     else:
-        README.write_text(updated(readme), encoding="utf-8")
+        PAGE.write_text(updated(page), encoding="utf-8")
 
 
 if __name__ == "__main__":

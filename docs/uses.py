@@ -40,6 +40,13 @@ def used(experiment: str) -> frozenset[int]:
     return frozenset(seen)
 
 
+def of(value: object) -> frozenset[int]:
+    """Identities of the functions and classes that a trick, or any part of one, uses."""
+    seen: dict[int, object] = {}
+    _walk(value, seen)
+    return frozenset(seen)
+
+
 def _walk(value: object, seen: dict[int, object]) -> None:
     if id(value) in seen or isinstance(value, (str, int, float, type(None), ModuleType)):
         return

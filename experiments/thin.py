@@ -13,12 +13,12 @@ Not run: the table comes with the long run.
 
 from functools import partial
 
-from jaxtricks import models, tasks
+from jaxtricks import models
+from jaxtricks.ablation import cli
 from jaxtricks.ablation.compression import Scheme, Step, from_start, main
 from jaxtricks.tricks import bag, coding, students, thinning
 from jaxtricks.tricks import compression as c
 
-EPOCHS = 8.0
 RESNET = models.Layout((1, 1, 1), (32, 64, 128), bottleneck=False, stem=(3, 2), pool=False)
 THIN = RESNET._replace(widths=(22, 45, 90))
 STAGES = ("stage1", "stage2", "stage3")
@@ -26,27 +26,30 @@ FILTERS = partial(thinning.thinned, criterion=thinning.norms)
 
 
 def rows(dataset):
+    values = cli.fitted(dataset, lr=0.05, batch=32, epochs=8.0)
+    epochs, half = values["epochs"], int(0.5 * values["epochs"]) * (len(dataset.train) // values["batch"])
+
     def on(change, share=1.0):
-        return Step(change, share * EPOCHS, 0.3)
+        return Step(change, share * epochs, 0.3)
 
     sparse = on(partial(thinning.sparsely, penalty=thinning.group_lasso, weight=1e-3), 0.5)
     few = partial(coding.quantized, bits={"kernel$": 5})
-    gradually = partial(c.gradually, share=0.85, begin=0.5, steps=int(0.5 * EPOCHS) * (len(dataset.train) // 32))
+    gradually = partial(c.gradually, share=0.85, begin=0.5, steps=half)
     taught = {"softened": students.softened, "attention": partial(students.attention, taps=STAGES)}
     schemes = {"trained on": Scheme([on(c.fixed)])}
     schemes |= {f"filters {s} %": Scheme([on(partial(FILTERS, share=s / 100))]) for s in (10, 30, 50)}
     schemes |= {
         "filters in eights": Scheme([on(partial(FILTERS, share=0.35, multiple=8))]),
         "group lasso, filters 30 %": Scheme([sparse, on(partial(FILTERS, share=0.3), 0.5)]),
-        "weights 85 %, 5 bits": Scheme([on(gradually, 0.75), Step(few, 0.25 * EPOCHS, 0.03)]),
+        "weights 85 %, 5 bits": Scheme([on(gradually, 0.75), Step(few, 0.25 * epochs, 0.03)]),
         "int8 in training": Scheme([on(partial(coding.of_bytes, patterns=("kernel$",)))]),
-        **from_start("30 % thinner", partial(models.resnet, THIN), EPOCHS, taught),
-        **from_start("Fire", models.NETWORKS["squeezenet_mini"], EPOCHS),
-        **from_start("depthwise", models.NETWORKS["mobilenet_v1_mini"], EPOCHS),
-        **from_start("XNOR", partial(models.xnor, RESNET.widths), EPOCHS, None, Step(coding.packed, 0.0)),
+        **from_start("30 % thinner", partial(models.resnet, THIN), epochs, taught),
+        **from_start("Fire", models.NETWORKS["squeezenet_mini"], epochs),
+        **from_start("depthwise", models.NETWORKS["mobilenet_v1_mini"], epochs),
+        **from_start("XNOR", partial(models.xnor, RESNET.widths), epochs, None, Step(coding.packed, 0.0)),
     }
-    task, model = tasks.classification(dataset.classes), partial(models.resnet, RESNET)
-    recipe = bag.modern(task=task, augmented=bag.augmentation(dataset), model=model, lr=0.05, batch=32, epochs=EPOCHS)
+    task, model = cli.task_of(dataset), partial(models.resnet, RESNET)
+    recipe = bag.modern(task=task, augmented=bag.augmentation(dataset), model=model, **values)
     return {"ResNet": (recipe, schemes)}
 
 

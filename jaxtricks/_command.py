@@ -11,6 +11,8 @@ from typing import Literal
 
 import tyro
 
+from jaxtricks._help import short_help
+
 FEW = 16  # steps of the baseline in an epoch: with fewer the images are few
 LEAST_STEPS = 8  # in an epoch of few images, so that a row with four times the batch makes two
 LEAST_UPDATES = 128  # in a run on them, so that a warm-up of 5 epochs in 120 has a step at four times the batch
@@ -91,6 +93,8 @@ class Options:
     """The largest difference that counts as no effect, in the unit of the headline; 0.5 points if it is left out."""
     recommend: bool = False
     """Then choose a recipe on held-out images, confirm it with fresh seeds, train it, save it in OUT/recommended."""
+    save: Path | None = None
+    """As --recommend, and the trained network is kept in this folder: python -m jaxtricks predict FOLDER IMAGES..."""
     out: Path | None = None
     """Folder of cells and report; runs/NAME/DATA if it is left out. What is there already is not trained again."""
     parallel: Literal["jit", "pmap", "shard_map"] = "jit"
@@ -124,7 +128,11 @@ def read(arguments: Sequence[str], *, started: str, description: str | None) -> 
     Raises:
       UsageError: if a number is out of range, or a file is missing.
     """
-    options = tyro.cli(Options, args=list(arguments), prog=started, description=description)
+    typed = ["--help" if word == "--help-all" else word for word in arguments]
+    if typed == list(arguments) and {"-h", "--help"} & set(typed):
+        print(short_help(started, description))
+        sys.exit(0)
+    options = tyro.cli(Options, args=typed, prog=started, description=description)
     check(options)
     return options
 

@@ -237,7 +237,7 @@ def test_four_edits_are_enough(family, tmp_path):
     found = passes(folder, family)
     assert found.returncode == 0, found.stdout[-3000:]
     name, package, _ = FAMILIES[family]
-    assert f"`{package}.{name}`" in (folder / "README.md").read_text("utf-8")
+    assert f"`{package}.{name}`" in (folder / "docs/site/pages/index_of_tricks.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The index of tricks in the README is made from docstrings and experiments, and is up to date."""
+"""The index of tricks, a page of the site, is made from docstrings and experiments, and is up to date."""
 
 import re
 from pathlib import Path
@@ -9,13 +9,13 @@ from docs import index, uses
 from docs.index_rows import ROWS, Row
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = index.PAGE.read_text(encoding="utf-8")
 SYMBOLS = [(row.id, name) for row in ROWS for name in index.names(row.symbols)]
 ARXIV = r"\b\d{4}\.\d{4,5}\b"
 
 
-def test_the_readme_is_up_to_date():
-    wrong = index.stale(README)
+def test_the_page_is_up_to_date():
+    wrong = index.stale(PAGE)
     assert not wrong, "\n".join(["run `python -m docs.index`", *wrong])
 
 
@@ -82,10 +82,10 @@ def test_experiments_are_those_whose_rows_use_it():
 
 
 def test_a_stale_index_is_found():
-    other = README.replace("| A7 | ramp |", "| A7 | slope |")
+    other = PAGE.replace("| A7 | ramp |", "| A7 | slope |")
     (added, removed) = index.stale(other)
     assert added.startswith("+ | A7 | ramp |")
     assert removed.startswith("- | A7 | slope |")
-    assert index.updated(other) == README
+    assert index.updated(other) == PAGE
     with pytest.raises(LookupError, match=r"^losses\.slope is in docs/index_rows\.py"):
         index.resolve("losses.slope")

@@ -1,5 +1,6 @@
-"""The README's example runs, its options exist, and CI runs its first commands."""
+"""The README's example runs, its options exist, CI runs its first commands; and the code of the site's pages runs."""
 
+import json
 import re
 from dataclasses import replace
 from functools import partial
@@ -8,6 +9,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxtricks import data, models, tasks, train, tricks
 from jaxtricks.ablation import cli
@@ -15,12 +17,15 @@ from tests.faults import __main__ as card
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs/site/pages").glob("*.md"))}
+OPTIONS = (cli.Options, card.Options)
+ELSEWHERE = {"--help", "--help-all", "--to", "--form", "--top", "--heat", "--quick"}
 CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 def test_the_example_runs_and_has_a_gradient():
-    code, *_ = re.findall(r"```python\n(.*?)```", README, re.S)
-    assert len([line for line in code.splitlines() if line.strip()]) <= 17
+    code = re.search(r"<!-- primitives -->\n```python\n(.*?)```", README, re.S)[1]
+    assert len(code.splitlines()) <= 11
     space = {}
     exec(compile(code, "README", "exec"), space)
     image = jax.random.uniform(jax.random.key(1), (4, 8, 8, 3))
@@ -36,7 +41,7 @@ def test_the_example_runs_and_has_a_gradient():
 
 def test_the_regression_runs(capsys):
     """On images whose brightness is the age; nothing stands before its lines but arrays and imports."""
-    code = re.search(r"<!-- regression -->\n```python\n(.*?)```", README, re.S)[1]
+    code = re.search(r"<!-- regression -->\n```python\n(.*?)```", PAGES["tasks"], re.S)[1]
     assert len(code.splitlines()) == 5
     images = np.random.default_rng(0).integers(0, 256, (80, 8, 8, 3), dtype=np.uint8)
     ages = images.mean((1, 2, 3)) / 4
@@ -46,11 +51,51 @@ def test_the_regression_runs(capsys):
     assert 0 < float(capsys.readouterr().out) < 120
 
 
-def test_options_in_the_readme_exist():
-    fields = [name for options in (cli.Options, card.Options) for name in options.__dataclass_fields__]
-    known = {f"--{name.replace('_', '-')}" for name in fields}
-    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - {"--help"}
-    assert used <= known, used - known
+def blocks(name):
+    """The code of a page that stands by itself."""
+    text = PAGES[name].split("<!-- regression -->")[0]
+    return re.findall(r"(?m)^```python\n(.*?)^```", text, re.S)
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if blocks(name)])
+def test_the_code_of_a_page_runs(name):
+    for code in blocks(name):
+        exec(compile(code, name, "exec"), {})
+
+
+def test_the_notebook_runs():
+    cells = json.loads((ROOT / "docs" / "first.ipynb").read_text(encoding="utf-8"))["cells"]
+    space = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            assert not cell["outputs"]
+            exec(compile("".join(cell["source"]), cell["id"], "exec"), space)
+    assert space["difference"].n == 4
+    assert space["difference"].mean > 0
+
+
+@pytest.mark.parametrize("name", ["README", *PAGES])
+def test_options_exist(name):
+    text = README if name == "README" else PAGES[name]
+    fields = [name for options in OPTIONS for name in options.__dataclass_fields__]
+    allowed = {f"--{name.replace('_', '-')}" for name in fields} | ELSEWHERE
+    commands = re.sub(r"(?s)## timm\n.*?\n## ", "## ", text)  # whose own options stand there
+    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", commands))
+    assert used <= allowed, used - allowed
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere():
+    assert len(README.encode()) <= 6000
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert len(links) > 20
+    assert not [link for link in links if not (ROOT / link).exists()]
+
+
+def test_links_between_pages_lead_somewhere():
+    names = {*PAGES, "glossary", "contributing", "changelog"}
+    for name, text in PAGES.items():
+        for link in re.findall(r"\]\((\w+)\.md\)", text):
+            assert link in names, f"{name}: {link}"
 
 
 def test_ci_runs_the_first_commands():

@@ -54,7 +54,7 @@ def test_a_sub_module_that_does_not_exist():
 
 def test_dir_of_the_top_is_every_sub_module():
     on_disk = [info.name for info in pkgutil.iter_modules(jaxtricks.__path__) if not info.name.startswith("_")]
-    assert dir(jt) == sorted(jt.__all__) == sorted([*on_disk, "__version__"])
+    assert dir(jt) == sorted(jt.__all__) == sorted([*on_disk, "__version__", "load"])
 
 
 def test_type_checkers_see_the_same_names():
@@ -102,7 +102,7 @@ def test_the_version_needs_no_install_until_it_is_asked_for(monkeypatch):
 
 
 TO_IMPORT = {"tensorboardX": "tensorboardX", "scikit-learn": "sklearn", "pillow": "PIL", "orbax-checkpoint": "orbax"}
-BY_OTHERS = {"importlib_resources"}  # pyproject.toml says who imports it
+BY_OTHERS = {"importlib_resources", "flatbuffers"}  # pyproject.toml says who imports it
 FOR_DEVELOPERS = {"test", "docs", "dev"}
 
 

@@ -72,6 +72,7 @@ MEANINGS = {
         (
             "jaxtricks/ablation/",
             "jaxtricks/_command.py",
+            "jaxtricks/_help.py",
             "jaxtricks/tricks/",
             "experiments/",
             "docs/",

@@ -146,6 +146,14 @@ ROBUST = (
 )
 
 COUNTS = np.array([20.0, 1000.0], np.float32)  # of a rare class and a common one
+TAIL = np.array([1000.0, 400.0, 160.0, 60.0, 25.0, 10.0], np.float32)
+
+
+def kept(smooth, place):
+    """What the true class keeps, of six classes."""
+    return jnp.diag(smooth(jnp.eye(6), TAIL))[jnp.asarray(place, int)]
+
+
 LDAM = partial(losses.ldam, counts=COUNTS, max_margin=1.0)
 ADJUSTED = partial(losses.logit_adjusted, prior=COUNTS)
 
@@ -260,6 +268,13 @@ TARGETS = (
         slope="",
     ),
     points(
+        "Label smoothing by counts: what the true class keeps",
+        {"head 0.3, tail 0": Call(losses.smooth_labels_by_counts, kept)},
+        x=np.arange(6.0),
+        xlabel="class, from 1,000 images to 10",
+        ylabel="target",
+    ),
+    points(
         "Ages as distributions",
         {
             f"age {v:g}, sigma {s:g}": Call(
@@ -316,6 +331,15 @@ def excess(loss, s):
     return loss(student, teacher) - loss(teacher, teacher)
 
 
+def at_share(loss, a):
+    """A student with activation 1 and a, and a teacher with 1 and 0."""
+    maps = [
+        jnp.stack([jnp.float32(1), second]).reshape(1, 1, 2, 1)
+        for second in (jnp.asarray(a, jnp.float32), jnp.float32(0))
+    ]
+    return loss(*maps)[0]
+
+
 DISTILLATION = (
     score(
         "A student, the teacher's logit being 3",
@@ -335,6 +359,13 @@ DISTILLATION = (
         x=np.arange(6.0),
         xlabel="class; its logit is 6 less its number",
         ylabel="target",
+    ),
+    Panel(
+        "Attention of two positions, the teacher's on the first",
+        {"attention transfer": Call(losses.attention_transfer, at_share)},
+        x=(0, 1),
+        xlabel="activation at the second position, that at the first being 1",
+        ylabel="loss",
     ),
 )
 

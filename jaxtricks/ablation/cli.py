@@ -173,6 +173,13 @@ def run(
 
     # The folder, and what is going to be done in it.
     try:
+        if options.save is not None:
+            options.save.mkdir(parents=True, exist_ok=True)  # not after an hour of training
+    except OSError as error:
+        raise UsageError(
+            f"--save is {options.save}; allowed: a folder that can be made and written to. {error}"
+        ) from error
+    try:
         cells = Cells(out, source)
     except OSError as error:
         raise UsageError(f"--out is {out}; allowed: a folder that can be made and written to. {error}") from error
@@ -251,8 +258,8 @@ def run(
         say(f"{budget.seeds} seeds: {budget.stopped}. Report: {cells.folder.parent / 'report.html'}")
         spent = ", ".join(f"{part} {minutes(seconds)}" for part, seconds in clock.spent().items())
         say(f"{minutes(clock.elapsed)}: {spent}.")
-    if options.recommend:
-        build_recommendation(recipe, ready.chosen, cells, out, log=logs, say=say, **training)
+    if options.recommend or options.save:
+        build_recommendation(recipe, ready.chosen, cells, out, log=logs, say=say, save=options.save, **training)
     return out
 
 

@@ -100,8 +100,8 @@ def chosen(
         raise UsageError(f"--seeds is {preset.seeds}; allowed: 1 to {MOST}; the search of the rates has the next.")
     mode = options.mode or mode
     if isinstance(next(iter(ladder.values())), Setting):
-        if options.recommend:
-            raise UsageError("--recommend is for experiments with one setting; allowed: without it.")
+        if options.recommend or options.save:
+            raise UsageError("--recommend and --save are for experiments with one setting; allowed: without them.")
         return Choice(preset, mode, under(ladder, options), {})  # pyright: ignore[reportArgumentType]
     if options.under:
         raise UsageError(f"--under is {' '.join(options.under)}; this experiment has one setting only.")

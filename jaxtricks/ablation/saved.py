@@ -1,6 +1,5 @@
 """The recommended recipe, trained and saved, and what it says of images."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -10,15 +9,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax.traverse_util import flatten_dict, unflatten_dict
 
+from jaxtricks import portable
 from jaxtricks.ablation.cells import Cells
 from jaxtricks.ablation.headline import headline_of_task
-from jaxtricks.ablation.output import write_text
 from jaxtricks.ablation.recommend import FRESH, Recommendation, candidates_of, recommend, sentence
-from jaxtricks.archive import read_npz
 from jaxtricks.data import Dataset
-from jaxtricks.fingerprint import describe
 from jaxtricks.train import Guard, Plan, Recipe, build_model, fit
 from jaxtricks.tricks.trick import Ladder
 
@@ -40,7 +36,7 @@ def train_and_save(
     Args:
       choice: from ``recommend``.
       cells: as there; its dataset is trained on, and a teacher is kept there.
-      folder: made if missing; ``weights.npz``, ``recommendation.json`` and ``predictions.npz`` (``output``, and
+      folder: made if missing; the files of ``portable.save``, and ``predictions.npz`` (``output``, and
         ``label`` where the data has one) are written, by the first process.
       plan: where the steps run, one seed at a time.
       seed: of the run.
@@ -56,10 +52,6 @@ def train_and_save(
         teacher = cells.teacher(recipe.teacher, plan, _to_all(log), test=False, guard=guard)
     (run,) = fit(recipe, cells.dataset, seeds=(seed,), plan=plan, teacher=teacher, test=False, log=log, guard=guard)
     if jax.process_index() == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        trees = dict(zip(("params", "stats"), jax.tree.map(np.asarray, run.variables), strict=True))
-        weights: dict[str, Any] = dict(flatten_dict(trees, sep="/"))
-        np.savez(folder / "weights.npz", **weights)
         facts = {
             "tricks": list(choice.tricks),
             "selected": list(choice.selected),
@@ -68,11 +60,8 @@ def train_and_save(
             "confirmation": choice.confirmation and asdict(choice.confirmation),
             "test": choice.test and asdict(choice.test),
             "seed": seed,
-            "class_names": cells.dataset.class_names,
-            "recipe": describe(recipe),
         }
-        text = json.dumps(facts, indent=1, ensure_ascii=False, default=str)
-        write_text(folder / "recommendation.json", text + "\n")
+        portable.save(folder, recipe=recipe, dataset=cells.dataset, variables=run.variables, facts=facts)
         split = cells.dataset.test
         if split.resident:
             said: dict[str, Any] = {"output": predict(recipe, cells.dataset, run.variables, np.asarray(split["image"]))}
@@ -92,6 +81,7 @@ def build_recommendation(
     log: Iterable[Callable[[dict], None]],
     guard: Guard | None,
     say: Callable[[str], None],
+    save: Path | None = None,
 ) -> Recommendation:
     """What ``--recommend`` does behind a finished table: choose, confirm, train and save, beside the report.
 
@@ -99,6 +89,7 @@ def build_recommendation(
       baseline, ladder, cells: as in ``recommend``.
       results: of the table, from ``gather``.
       plan, log, guard, say: as in ``recommend``.
+      save: folder of the trained network; recommended, beside the report, if None.
 
     Returns:
       The Recommendation.
@@ -108,8 +99,8 @@ def build_recommendation(
     running = {"plan": plan, "log": log, "guard": guard}
     choice = recommend(baseline, ladder, cells, candidates=candidates, seeds=results["seeds"], say=say, **running)
     say(sentence(choice, headline_of_task(baseline.task)))
-    folder = train_and_save(choice, cells, cells.folder.parent / "recommended", **running)
-    say(f"Trained and saved: {folder}")
+    folder = train_and_save(choice, cells, cells.folder.parent / "recommended" if save is None else save, **running)
+    say(f"Trained and saved: {folder}. Use it: python -m jaxtricks predict {folder} IMAGES...")
     return choice
 
 
@@ -119,19 +110,6 @@ def _to_all(log: Sequence[Callable[[dict], None]]) -> Callable[[dict], None]:
             one(record)
 
     return write
-
-
-def load(folder: str | Path) -> tuple[Any, Any]:
-    """The weights that ``train_and_save`` left, as ``predict`` takes them.
-
-    Args:
-      folder: with ``weights.npz``.
-
-    Returns:
-      ``(params, stats)``.
-    """
-    tree = unflatten_dict(read_npz(Path(folder) / "weights.npz"), sep="/")
-    return tree["params"], tree.get("stats", {})
 
 
 def predict(recipe: Recipe, dataset: Dataset, variables: tuple[Any, Any], images: np.ndarray) -> np.ndarray:

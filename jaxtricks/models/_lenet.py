@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxtricks import check
+from jaxtricks._signatures import Table
 from jaxtricks.models import _layers as nets
 from jaxtricks.models._functional import Model, functional
 from jaxtricks.models._layers import HE_NORMAL, ConvNorm
@@ -32,11 +33,13 @@ class LeNetLayout(NamedTuple):
     act: Callable[[jax.Array], jax.Array]
 
 
-LENET_LAYOUTS = {
-    "lenet5": LeNetLayout(((6, 5), (16, 5), (120, 5)), (84,), 2, "average", jnp.tanh),
-    # Caffe's, of papers on compression; its dense layer of 500 units on a map of 4x4 is the third convolution here
-    "lenet_caffe": LeNetLayout(((20, 5), (50, 5), (500, 4)), (), 0, "max", jax.nn.relu),
-}
+LENET_LAYOUTS: dict[str, LeNetLayout] = Table(
+    {
+        "lenet5": LeNetLayout(((6, 5), (16, 5), (120, 5)), (84,), 2, "average", jnp.tanh),
+        # Caffe's, of papers on compression; its dense layer of 500 units on a map of 4x4 is the third convolution here
+        "lenet_caffe": LeNetLayout(((20, 5), (50, 5), (500, 4)), (), 0, "max", jax.nn.relu),
+    }
+)
 
 
 def lenet(

@@ -3,7 +3,7 @@
 from jaxtricks._runtime.guard import Guard
 from jaxtricks._runtime.in_flight import NonFiniteError
 from jaxtricks._runtime.signals import Interrupted
-from jaxtricks.train.logs import json_lines, tensorboard
+from jaxtricks.train.logs import json_lines, tensorboard, wandb
 from jaxtricks.train.loop import fit
 from jaxtricks.train.metrics import Metric, collected, mean_of
 from jaxtricks.train.parallel import Plan, initialize_distributed
@@ -49,6 +49,7 @@ __all__ = [
     "mean_of",
     "tensorboard",
     "total_steps",
+    "wandb",
 ]
 
 

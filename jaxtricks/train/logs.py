@@ -34,6 +34,27 @@ def json_lines(path: str | Path) -> Log:
     return log
 
 
+def wandb(run: Any) -> Log:
+    """Send the numbers of every epoch to a run of Weights & Biases, or to anything else with a method ``log``.
+
+    One run holds all seeds, and all variants of an ablation: their names stand before those of the numbers.
+
+    Args:
+      run: what ``wandb.init()`` gives; its ``log(numbers)`` is called.
+
+    Returns:
+      The function to hand to ``fit``.
+    """
+
+    def log(record: dict[str, Any]) -> None:
+        if record["kind"] == "epoch":
+            front = "/".join([*([record["variant"]] if "variant" in record else []), f"seed{record['seed']}"])
+            numbers = {name: value for name, value in record.items() if isinstance(value, (int, float))}
+            run.log({f"{front}/{name}": value for name, value in numbers.items() if name != "seed"})
+
+    return log
+
+
 def tensorboard(folder: str | Path) -> Log:
     """Write the numbers of every epoch as TensorBoard scalars, one run for each seed (and variant of an ablation).
 

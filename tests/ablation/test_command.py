@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxtricks import _command, ablation, data, tasks, train
+from jaxtricks import _command, _help, ablation, data, tasks, train
 from jaxtricks.ablation import Trick, cli, preparing
 from jaxtricks.ablation.clock import Clock
 from jaxtricks.tricks import bag
@@ -206,3 +206,26 @@ def test_names_of_several_words_are_taken_in_pieces_for_what_they_are():
             _command.choices("--only", typed, ("a", "B, C"))
     with pytest.raises(cli.UsageError, match="--only is 'D'; allowed: 'a', 'B, C'"):
         _command.choices("--only", ("D",), ("a", "B, C"))
+
+
+def test_the_help_is_short_and_names_every_option(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        _command.read(["--help"], started="python -m experiments.losses", description="Losses.\n\nA long table.")
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    lines = text.splitlines()
+    assert len(lines) < 40
+    assert max(map(len, lines)) <= 80
+    assert "A long table" not in text
+    named = {name.replace("-", "_") for group in _help.GROUPS.values() for name in group}
+    assert named == set(_command.Options.__dataclass_fields__)
+    assert "--help-all" in text
+
+
+def test_the_complete_help_is_there(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        _command.read(["--help-all"], started="python mine.py", description="Losses.\n\nA long table.")
+    assert stopped.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "A long table" in text
+    assert "Number of paired seeds, 1 or more" in text

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import small
 
-from jaxtricks import data, models
+from jaxtricks import data, models, portable
 from jaxtricks.ablation import Cells, Trick, apply, headline_of_task
 from jaxtricks.ablation.recommend import FRESH, candidates_of, recommend, sentence
-from jaxtricks.ablation.saved import load, predict, train_and_save
+from jaxtricks.ablation.saved import predict, train_and_save
 from jaxtricks.train import Plan
 from jaxtricks.tricks import SilentTrickError
 
@@ -144,13 +144,13 @@ def test_the_recipe_is_trained_saved_and_predicts(tmp_path):
     cells = filled(tmp_path)
     found = chosen(cells)
     folder = train_and_save(found, cells, tmp_path / "recommended", plan=Plan())
-    facts = json.loads((folder / "recommendation.json").read_text())
+    facts = json.loads((folder / "model.json").read_text())
     assert facts["tricks"] == ["good", "better"]
     assert facts["seed"] == FRESH[0]
     with np.load(folder / "predictions.npz") as saved:
         assert saved["output"].shape == (16, SOURCE.classes)
         np.testing.assert_array_equal(saved["label"], SOURCE.test["label"])
-        again = predict(found.recipe, SOURCE, load(folder), SOURCE.test["image"])
+        again = predict(found.recipe, SOURCE, portable.load(folder).variables, SOURCE.test["image"])
         np.testing.assert_allclose(again, saved["output"], rtol=1e-5)
 
 

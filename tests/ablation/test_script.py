@@ -52,7 +52,10 @@ def test_fifteen_lines_leave_a_report_that_names_the_script(folder):
 
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
-    [(["--help"], 0, "usage: python mine.py"), (["--model", "logistik"], 2, "Perhaps you meant 'logistic'?")],
+    [
+        (["--help"], 0, "usage: python mine.py"),
+        (["--model", "logistik"], 2, "Perhaps you meant 'logistic'?"),
+    ],
 )
 def test_its_command_line_is_that_of_the_experiments(folder, arguments, status, words):
     done = start(folder, *arguments)

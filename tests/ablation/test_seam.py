@@ -21,6 +21,7 @@ ABLATION = {  # matplotlib's, CSS's and HTML's
 }
 CLASSES = {
     "compression.py",
+    "compression_table.py",
     "gains.py",
     "groups.py",
     "inspection.py",

@@ -308,6 +308,8 @@ ELSEWHERE = {
             analysis.grad_cam_plus_plus analysis.gradient_alarm analysis.gradient_norms analysis.latency
             analysis.throughput""",
         "tests/data/test_dataset.py": "data.digits data.fashion_mini data.load data.tfds_set",
+        "tests/data/test_folder.py": "data.check_readable data.decoded data.printable",
+        "tests/portable/test_portable.py": "portable.export portable.load portable.save",
         "tests/data/test_nearest.py": "data.nearest_source",
         "tests/data/test_sampling.py": """data.batch_composition data.bounded_batches data.class_balanced data.deferred
             data.epoch_order data.epoch_rows data.label_shuffle data.long_tail data.long_tail_counts data.over_sample
@@ -330,7 +332,7 @@ ELSEWHERE = {
         "tests/test_init.py": "init.zero_gamma init.zero_last",
         "tests/test_keys_and_check.py": """check.between check.boolean check.floating check.integer check.min_rank
             check.number check.option check.positive check.rank check.same_shape check.shape check.at_least""",
-        "tests/train/test_logs.py": "train.json_lines train.tensorboard",
+        "tests/train/test_logs.py": "train.json_lines train.tensorboard train.wandb",
         "tests/train/test_parallel.py": "train.initialize_distributed",
         "tests/test_fingerprint.py": "fingerprint.describe fingerprint.fingerprint fingerprint.source_digest",
     }.items()

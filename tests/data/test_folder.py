@@ -257,3 +257,8 @@ def test_unreadable_images_are_all_named_at_once(halves):
         with pytest.raises(DataError, match=r"2 of 6 records cannot be read.*cat/1\.png.*dog/0\.png"):
             read(train)
     assert list(data.check_readable(train, corrupt_share=0.5)) == [1, 3]
+
+
+def test_a_name_that_is_not_utf8_is_printable():
+    assert data.printable(b"caf\xe9") == "caf\ufffd"
+    assert data.printable("café/a b.png") == "café/a b.png"

@@ -4,7 +4,6 @@ import math
 import re
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import get_args, get_type_hints
 
 import jax
@@ -14,6 +13,7 @@ import pytest
 from PIL import Image
 
 import docs.gallery as gallery
+from docs import index
 from docs.gallery import defaults, movements, panels, parts, pictures, schedules, sheets
 from docs.gallery import losses as loss_panels
 from docs.gallery.parts import Call, Panel, papers, signs, slug, symbol, unwrap, used
@@ -21,7 +21,7 @@ from docs.gallery.table import CHOSEN, GALLERY
 from jaxtricks import augment, losses, optim
 from jaxtricks.ablation import report
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+INDEX = index.PAGE.read_text(encoding="utf-8")
 PARTS = {
     f"{section}/{family.title}/{part.title}": part
     for section, families in GALLERY.items()
@@ -85,7 +85,7 @@ def test_a_new_function_is_drawn_without_an_entry(package, new, module, monkeypa
         assert len(row) == 6
 
 
-@pytest.mark.parametrize("row", re.findall(r"^\| (?:[AC]\d*\+?|J\d|I2) \|.*$", README, re.M))
+@pytest.mark.parametrize("row", re.findall(r"^\| (?:[AC]\d*\+?|J\d|I2) \|.*$", INDEX, re.M))
 def test_rows_of_the_index_are_drawn(row):
     named = re.findall(r"`([\w.]+)`", row.split("|")[3])
     wanted = {name for name in named if not name.startswith(("data.", "analysis."))}  # these have plots of their own

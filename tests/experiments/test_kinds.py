@@ -2,6 +2,7 @@
 
 import functools
 import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,7 @@ def command(name):
         for module in (cli, members, views, compression):
             patch.setattr(module, "main", lambda *args, module=module, **kwargs: calls.append((module, args, kwargs)))
         patch.setattr("sys.argv", [name, "--help"])
+        patch.delitem(sys.modules, f"experiments.{name}", raising=False)  # another test may have imported it
         try:
             space = runpy.run_module(f"experiments.{name}", run_name="__main__")
         except SystemExit:  # it reads its options itself
@@ -67,7 +69,9 @@ def build(name, spec):
         return preparing.prepare(chosen, typed, baseline, **parts, say=lambda line: None)
     typed = module.Options(data=spec)
     if module is members:
-        return members.prepare(typed, *args[1:3], kwargs.get("dataset"))
+        usual = {"model": "plain_mini", "dataset": None, "begin": None}
+        named = usual | {part: kwargs[part] for part in (*usual, "epochs") if part in kwargs}
+        return members.prepare(typed, args[1], **named)
     return module.prepare(args[1], typed)
 
 

@@ -1,7 +1,7 @@
 """The reliability card: every row in a process of its own, and the table of what was tried and what came out.
 
 python -m tests.faults                         # the rows, to card.md in the folder of --out
-python -m tests.faults --report                # and into README.md, between the two marks
+python -m tests.faults --report                # and into the site's page, between the two marks
 python -m tests.faults --short --rows r01 r04  # the forms that run with the ordinary tests, of two rows
 """
 
@@ -20,6 +20,7 @@ from typing import NamedTuple
 import tyro
 
 ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "site" / "pages" / "reliability.md"
 BEGIN, END = "<!-- card -->", "<!-- /card -->"
 HEAD = "| row | fault | what was tried | figure | seconds | outcome |\n|---|---|---|---|---|---|\n"
 NO_TESTS = 5  # pytest's exit status
@@ -58,7 +59,7 @@ class Options:
     short: bool = False
     """The short forms instead of the full ones."""
     report: bool = False
-    """Replace the table of the README, too; every row must have been run."""
+    """Replace the table of the page of the site, too; every row must have been run."""
     out: Path = Path("runs/card")
     """A folder for card.md and what pytest says of each row; rows that are not run now are taken from there."""
 
@@ -124,13 +125,13 @@ def table(rows: list[Row]) -> str:
     return HEAD + "".join(lines)
 
 
-def put(text: str, readme: Path) -> None:
-    """Put the table between the marks of the README."""
-    old = readme.read_text(encoding="utf-8")
+def put(text: str, page: Path) -> None:
+    """Put the table between the marks of a page."""
+    old = page.read_text(encoding="utf-8")
     new, count = re.subn(f"(?s){BEGIN}.*{END}", lambda _: f"{BEGIN}\n{text}{END}", old)
     if count != 1:
-        raise ValueError(f"{readme} has no lines {BEGIN} and {END}; allowed: one of each.")
-    readme.write_text(new, encoding="utf-8")
+        raise ValueError(f"{page} has no lines {BEGIN} and {END}; allowed: one of each.")
+    page.write_text(new, encoding="utf-8")
 
 
 def main(options: Options) -> int:
@@ -157,7 +158,7 @@ def main(options: Options) -> int:
     if options.report:
         if missing := [row.number for row in rows if row.outcome == "not run"]:
             raise SystemExit(f"--report needs every row in its {form} form; not run: {' '.join(missing)}.")
-        put(words + table(rows), ROOT / "README.md")
+        put(words + table(rows), PAGE)
     return len(rows) - passed
 
 

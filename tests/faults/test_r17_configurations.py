@@ -360,7 +360,7 @@ WRONG = {
     "--only": typed("--only is 'warmup'; allowed: ", only=("warmup",)),
     "--seeds": typed("--seeds is 0; allowed: greater than 0", seeds=0),
     "--epochs": typed("--epochs is nan; allowed: greater than 0", epochs=float("nan")),
-    "--images": typed("images is 3; allowed: 10 to", data.DataError, images=3),
+    "--images": typed("--images is 3; allowed: 10 to", images=3),
     "--batch": typed("batch is 7; allowed: a multiple of the 4 devices", batch=7, seeds_on="map"),
     "--parallel with --seeds-on": typed("parallel is 'pmap' with seeds_on 'vmap'", parallel="pmap", seeds_on="vmap"),
     "--precision that is the trick": typed("'low precision' left the recipe as it was", precision="bfloat16"),

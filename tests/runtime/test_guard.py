@@ -60,7 +60,7 @@ def test_everything_comes_back_and_is_changed_in_between(wakeup):
     assert during[0] != before[0]
     assert during[1] != before[1] == wakeup
     assert during[2:5] == before[2:5]  # no hook in a single process
-    assert during[5] == ("jaxtricks-signals", "jaxtricks-watchdog")
+    assert set(during[5]) - set(before[5]) == {"jaxtricks-signals", "jaxtricks-watchdog"}
 
 
 def test_an_error_leaves_it_likewise(wakeup):

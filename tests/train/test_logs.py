@@ -8,7 +8,7 @@ import pytest
 from small import dataset, recipe
 from tensorboardX.proto.event_pb2 import Event
 
-from jaxtricks.train import Plan, fit, json_lines, tensorboard
+from jaxtricks.train import Plan, fit, json_lines, tensorboard, wandb
 
 ONE = Plan(devices=(jax.devices()[0],))
 
@@ -52,3 +52,25 @@ def test_learning_rate_in_the_log_is_the_one_of_the_step(tmp_path):
     run = fit(recipe(epochs=2.0), dataset(), seeds=(3,), plan=ONE)[0]
     expected = [0.02 * 0.5 * (1 + math.cos(math.pi * (step - 1) / 16)) for step in (8, 16)]
     assert [r["lr"] for r in run.history] == pytest.approx(expected, rel=1e-5)
+
+
+class Run:
+    """As ``wandb.init()`` gives one."""
+
+    def __init__(self):
+        self.numbers = []
+
+    def log(self, numbers):
+        self.numbers.append(numbers)
+
+
+def test_a_run_of_wandb_gets_the_numbers_of_an_epoch():
+    run = Run()
+    log = wandb(run)
+    log({"kind": "start", "seeds": [3]})
+    log({"kind": "epoch", "seed": 3, "step": 7, "variant": "+ mixup", "train_loss": 0.5, "note": "text"})
+    log({"kind": "epoch", "seed": 4, "step": 7, "train_loss": 0.25})
+    assert run.numbers == [
+        {"+ mixup/seed3/step": 7, "+ mixup/seed3/train_loss": 0.5},
+        {"seed4/step": 7, "seed4/train_loss": 0.25},
+    ]

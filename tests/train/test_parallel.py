@@ -34,7 +34,7 @@ def test_twenty_steps_do_not_depend_on_devices(alone, barely_moved, kind):
     assert Plan(kind=kind).size == 4
     for part in ("params", "stats", "ema"):
         ours, theirs = flat(getattr(run.state, part)), flat(getattr(alone.state, part))
-        assert np.abs(ours - theirs).max() < 2e-4, part
+        assert np.abs(ours - theirs).max() < 1e-3, part
     moved = np.abs(flat(barely_moved.state.params) - flat(alone.state.params)).max()
     assert moved > 0.02  # the tolerance is far below what training does
     losses = [[r["train_loss"] for r in each.history] for each in (run, alone)]

@@ -1,4 +1,4 @@
-"""The report as one HTML page: no scripts, nothing loaded from elsewhere, light and dark, screen and paper.
+"""The report as one HTML page: one script, which sorts tables; nothing loaded from elsewhere; light, dark, on paper.
 
 The words and the structure are in ``page.html.j2``; here is what it is filled with. Everything is escaped but the
 figures, which escape their own texts.
@@ -19,10 +19,11 @@ from jaxtricks.ablation.summary import Row
 
 FOLDER = Path(__file__).parent
 CSS = (FOLDER / "page.css").read_text(encoding="utf-8")
+SCRIPT = (FOLDER / "page.js").read_text(encoding="utf-8")
 TEMPLATES = Environment(
     loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
-TEMPLATES.globals |= {"css": Markup(CSS), "dash": wording.DASH}  # a style sheet of our own, without user's text
+TEMPLATES.globals |= {"css": Markup(CSS), "script": Markup(SCRIPT), "dash": wording.DASH}  # without text of the user's
 TEMPLATES.filters |= {
     "signed": wording.signed,
     "number": wording.number,

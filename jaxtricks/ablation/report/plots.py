@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from jaxtricks.ablation.headline import Headline
-from jaxtricks.ablation.report.svg import BLUE, INK, LINE, MUTED, ORANGE, PAPER, STYLE, svg_of
+from jaxtricks.ablation.report import wording
+from jaxtricks.ablation.report.svg import BLUE, HOVER, INK, LINE, MUTED, ORANGE, PAPER, STYLE, svg_of
 from jaxtricks.ablation.report.wording import MINUS
 from jaxtricks.ablation.summary import Row
 
@@ -42,7 +43,8 @@ def differences(rows: Sequence[Row], headline: Headline, *, resolvable: float | 
         if row.tested is None:
             _note(axes, y, "no pairs" if row.reference is not None else "reference")
         else:
-            _interval(axes, y, row.differences, row.tested.mean, *_ends(row), row.verdict, limits)
+            words = f"{row.name}: {wording.signed(row.tested.mean)} {wording.bounds(*_ends(row))}, {row.verdict}"
+            _interval(axes, y, row.differences, row.tested.mean, *_ends(row), row.verdict, limits, words)
     axes.set_xlim(*limits)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _sign(x)))
     axes.set_xlabel(f"Difference in test {headline.words}" + (f", {headline.step}" if headline.step else ""))
@@ -69,7 +71,8 @@ def values(rows: Sequence[Row], headline: Headline, *, connect: bool) -> str:
         if row.mean is None:
             _note(axes, y, "no result")
         else:
-            _interval(axes, y, row.values, row.mean, row.low, row.high, None, limits)
+            words = f"{row.name}: {headline.value(f'{row.mean:.2f}')}"
+            _interval(axes, y, row.values, row.mean, row.low, row.high, None, limits, words)
     axes.set_xlim(*limits)
     axes.set_xlabel(f"Test {headline.title}")
     return svg_of(figure, f"Mean test {headline.words} and 95 % interval of every variant")
@@ -109,7 +112,8 @@ def gain_per_cost(rows: Sequence[Row], headline: Headline) -> str:
     heights = _spread([(gain - bottom) / (top - bottom) for gain in gains], 0.17 / (figure.get_figheight() - 0.6))
     for row, time, gain, height in zip(rows, times, gains, heights, strict=True):
         mark = MARKS[row.verdict]
-        axes.plot(time, gain, markersize=6, zorder=3, **mark)
+        words = f"{row.name}: {wording.signed(gain)} for {_sign(round(time))} % of training time"
+        axes.plot(time, gain, markersize=6, zorder=3, gid=HOVER + words, **mark)
         bar = {"color": mark["color"], "linewidth": 1, "alpha": 0.5, "zorder": 2}
         ends = [min(max(end, bottom), top) for end in _ends(row)]
         axes.plot([time, time], ends, **bar)
@@ -195,8 +199,11 @@ def _ladder(rows: Sequence[Row]):
     return figure, axes
 
 
-def _interval(axes, y, values, mean, low, high, verdict, limits) -> None:
-    """One line: a tick for each value, the mean's mark and the interval, with an arrow where it leaves the axes."""
+def _interval(axes, y, values, mean, low, high, verdict, limits, words) -> None:
+    """One line: a tick for each value, the mean's mark and the interval, with an arrow where it leaves the axes.
+
+    The words are shown where the mouse rests on the mark.
+    """
     mark = MARKS[verdict]
     axes.plot(values, [y + 0.26] * len(values), "|", color=mark["color"], alpha=0.55, markersize=4, zorder=1)
     if math.isfinite(low) and math.isfinite(high):
@@ -204,7 +211,7 @@ def _interval(axes, y, values, mean, low, high, verdict, limits) -> None:
         for outside, edge, arrow in ((low < limits[0], limits[0], "<"), (high > limits[1], limits[1], ">")):
             if outside:
                 axes.plot(edge, y, arrow, color=mark["color"], markersize=5, clip_on=False, zorder=2)
-    axes.plot(mean, y, markersize=6, zorder=3, clip_on=False, **mark)
+    axes.plot(mean, y, markersize=6, zorder=3, clip_on=False, gid=HOVER + words, **mark)
 
 
 def _spread(heights: Sequence[float], gap: float) -> list[float]:

@@ -18,6 +18,7 @@ COLOURS = {
     "hurts": "#00000f",
 }
 INK, MUTED, LINE, PAPER, BLUE, ORANGE = COLOURS.values()
+HOVER = "hover: "  # before the gid of an artist: what is shown where the mouse rests on it
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -47,6 +48,7 @@ def svg_of(figure: Figure, description: str) -> str:
     svg = buffer.getvalue()
     box = re.findall(r'viewBox="[^"]*"', svg)[0]
     body = svg[svg.index("</defs>") + len("</defs>") :]  # behind the style sheet, which would reach all of the page
+    body = re.sub(rf'<g id="{HOVER}([^"]*)">', r"<g><title>\1</title>", body)  # escaped as an attribute is
     body = re.sub(r'<g id="[^"]*"', "<g", body)
     for role, colour in COLOURS.items():
         body = body.replace(colour, f"var(--{role})")

@@ -1,0 +1,114 @@
+"""The committed results, read once more: one Measured a trick and setting, with the trick that was measured."""
+
+import functools
+import importlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from docs import uses
+from jaxtricks.ablation.headline import Headline, headline_of
+from jaxtricks.ablation.summary import Row, summarise
+from jaxtricks.tricks import Setting, Trick
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "experiments" / "results"
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What one run of an experiment says of one trick.
+
+    Fields:
+      experiment: its name, such as "losses".
+      setting: of the experiment, such as "40 % wrong"; empty where it has one.
+      trick: as the experiment calls it.
+      row: the tested difference, from ``summarise``.
+      headline: what was measured, with its unit.
+      facts: of the results: data, model, epochs, batch, seeds, machine, command.
+      entry: the Trick in the experiment's table; None where the table has it no more.
+      cost: operations of training on an image, over the reference's; None where they were not counted.
+    """
+
+    experiment: str
+    setting: str
+    trick: str
+    row: Row
+    headline: Headline
+    facts: dict[str, Any]
+    entry: Trick | None
+    cost: float | None
+
+    @property
+    def improvement(self) -> float:
+        """The mean difference, positive where it is for the better."""
+        return self.headline.direction * self.row.tested.mean
+
+    @property
+    def certain(self) -> float:
+        """The end of the interval that is nearer to a loss, positive where it is for the better."""
+        return min(self.headline.direction * self.row.tested.low, self.headline.direction * self.row.tested.high)
+
+    @property
+    def verdict(self) -> str:
+        return self.row.verdict or "not resolved"
+
+
+@functools.cache
+def ladder(experiment: str) -> dict[str, Any]:
+    """The table of an experiment: tricks by name, or settings by name."""
+    module = importlib.import_module(f"experiments.{experiment}")
+    return dict(getattr(module, "SETTINGS", None) or module.LADDER)
+
+
+@functools.cache
+def about(experiment: str) -> str:
+    """The first line of an experiment's docstring."""
+    return (importlib.import_module(f"experiments.{experiment}").__doc__ or "").split("\n\n")[0].replace("\n", " ")
+
+
+def of_experiment(name: str, results: dict[str, Any]) -> list[Measured]:
+    """Every tested row of some results, in their order; complete stacks and interactions are left out."""
+    table, headline = ladder(name), headline_of(results)
+    facts = {key: value for key, value in results.items() if key not in ("rows", "summary", "recipe")}
+    costs = {row["name"]: row["cost"] for row in results["rows"]}
+    measured = []
+    for row in summarise(results):
+        if row.about != "difference" or row.tested is None:
+            continue
+        setting, _, trick = row.name.partition(": ")
+        if not isinstance(place := table.get(setting), Setting):  # the name of a trick may have a colon
+            setting, trick, place = "", row.name.removeprefix("+ "), None
+        entry = (table if place is None else place.ladder).get(trick)
+        cost = _ratio(_operations(costs[row.arm]), _operations(costs[row.reference]))
+        measured.append(Measured(name, setting, trick, row, headline, facts, entry, cost))
+    return measured
+
+
+def _operations(cost: dict[str, Any]) -> float | None:
+    """Of training on an image."""
+    return cost["train_flops"] / cost["batch"] if cost.get("train_flops") and cost.get("batch") else None
+
+
+def _ratio(value: float | None, reference: float | None) -> float | None:
+    return value / reference if value and reference else None
+
+
+@functools.cache
+def everything() -> tuple[Measured, ...]:
+    """What all committed results say, experiment after experiment."""
+    measured = []
+    for path in sorted(RESULTS.glob("*/results.json")):
+        results = json.loads(path.read_text(encoding="utf-8"))
+        if "rows" in results:  # compress keeps a table of its own
+            experiment = re.search(r"experiments\.(\w+)", results["command"])
+            measured += of_experiment(experiment[1] if experiment else path.parent.name, results)
+    return tuple(measured)
+
+
+@functools.cache
+def used_by(measured: Measured) -> frozenset[int]:
+    """Identities of the functions that the trick uses."""
+    return frozenset() if measured.entry is None else uses.of(measured.entry)

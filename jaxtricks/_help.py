@@ -1,0 +1,51 @@
+"""The short help of an experiment: one line an option, by what a person wants to say. ``--help-all`` has the rest."""
+
+import textwrap
+from collections.abc import Mapping
+
+GROUPS: Mapping[str, Mapping[str, str]] = {
+    "What is trained": {
+        "data": "a folder of images, a .npz file, a TFDS set, fashion_mini",
+        "model": "a network by name; python -m jaxtricks lists them",
+        "only": "these tricks, by name",
+        "under": "these settings, where there are several",
+        "mode": "stack, add-one, leave-one-out or pairwise",
+        "preset": "values to start from: quick, full, ...",
+    },
+    "How long": {
+        "minutes": "as many seeds as fit into them, two at least",
+        "seeds": "this many paired seeds",
+        "epochs": "passes over the training set",
+        "images": "train on this many images only",
+    },
+    "How": {
+        "batch": "images in a step; the rate follows it",
+        "lr": "peak learning rate",
+        "size": "height and width that images of any size get (224)",
+        "precision": "float32, bfloat16 or float16",
+        "parallel": "jit, shard_map or pmap",
+        "seeds-on": "map, vmap or devices",
+    },
+    "What comes out": {
+        "out": "folder of cells and report",
+        "margin": "the largest difference that counts as no effect (0.5 points)",
+        "recommend": "also choose, confirm and train a recipe",
+        "save": "as --recommend, and keep the network in this folder",
+        "tensorboard": "also write TensorBoard events",
+    },
+}
+
+
+def short_help(started: str, description: str | None) -> str:
+    """The text, under forty lines of 80 columns.
+
+    Args:
+      started: how the program was started.
+      description: of the program; its first paragraph is shown.
+    """
+    first = " ".join((description or "").split("\n\n")[0].split())
+    lines = [f"usage: {started} [options]", "", *textwrap.wrap(first, 80)[:3]]
+    for title, options in GROUPS.items():
+        lines += ["", title]
+        lines += [f"  --{name:<12} {words}" for name, words in options.items()]
+    return "\n".join([*lines, "", "--help-all says what each option does in full, and its default."])
