@@ -139,7 +139,7 @@ def chosen(rows: Sequence[Row], only: tuple[str, ...]) -> list[Row]:
 def run(row: Row, options: Options, work: Path, left: float, starter: Callable[..., str]) -> Outcome:
     """One row, in the time that is left."""
     out = work / f"{len(list(work.glob('*.json')))}.json"
-    limit = min(row.seconds, left)
+    limit = left if options.toy else min(row.seconds, left)  # at toy size a busy machine is no failure
     folder = options.out / row.name.split()[0]
     places = {"OUT": str(out), "DATA": options.data, "WORK": str(work / row.part)}
     places["MINUTES"] = f"{max(limit - 30, 15) / 60:.2f}"
