@@ -25,6 +25,9 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "precision": "float32, bfloat16 or float16",
         "parallel": "jit, shard_map or pmap",
         "seeds-on": "map, vmap or devices",
+        "on": "here, or as jobs: slurm, local",
+        "workers": "jobs that share the folder",
+        "slurm": "what SLURM is asked for, such as gpus_per_node=1",
     },
     "What comes out": {
         "out": "folder of cells and report",

@@ -49,10 +49,10 @@ class Circulant(nnx.Module):
         check.shape("x", x, (*x.shape[:-1], self.inputs))
         _, signs = hash_places(self.inputs, buckets=1, seed=self.seed)
         x = x * signs.reshape(*(1,) * (x.ndim - 1), -1).astype(x.dtype)
-        column = self.column[...]
+        column = self.column[...].astype(x.dtype)
         padded = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, column.size - self.inputs)])
         y = circulant_product(column, padded)[..., : self.outputs]
-        return y + self.bias[...].reshape(*(1,) * (y.ndim - 1), -1)
+        return (y + self.bias[...].reshape(*(1,) * (y.ndim - 1), -1)).astype(x.dtype)
 
 
 class XnorConv(nnx.Module):
@@ -98,7 +98,9 @@ class XnorConv(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map ``x[B, H, W, C]`` to ``[B, H', W', D]``."""
+        check.floating("x", x)
         options = {"strides": self.strides, "padding": self.padding}
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))  # sums of half precision would overflow
         if self.packed:
-            return packed_conv(x, self.words[...], self.scales[...], **options)
-        return xnor_conv(x, self.kernel[...], **options)
+            return packed_conv(wide, self.words[...], self.scales[...], **options).astype(x.dtype)
+        return xnor_conv(wide, self.kernel[...], **options).astype(x.dtype)

@@ -51,7 +51,7 @@ def test_output_size_by_hand(options, floor, ceil):
 def test_receptive_field_holds_exactly_the_inputs_an_output_depends_on(layers):
     field = receptive_field(layers)
     # The set of inputs that each position sees. Those in the padding are carried too, as numbers below 0.
-    sees = {i: {i} for i in range(-400, 400)}
+    sees = {i: {i} for i in range(-600, 600)}
     for layer in layers:
         taps = range(0, layer.dilation * layer.kernel, layer.dilation)
         sees = {
