@@ -1,7 +1,7 @@
 """The programs of all rows, compiled side by side before the first row is trained.
 
-While one row is compiled, the recipe of the next is traced, which needs Python alone: on two cores the rows of a ladder
-are compiled in two thirds of the time. Nothing trains meanwhile, so that what is said of a row's cost stays true.
+While one row is compiled, the recipe of the next is traced, which needs Python alone. Nothing trains meanwhile, so that
+what is said of a row's cost stays true.
 """
 
 from collections.abc import Callable, Iterable, Sequence
