@@ -53,7 +53,7 @@ class Program:
         share_data_with: "Program | None" = None,
     ):
         self.recipe, self.dataset, self.plan, self.teacher = recipe, dataset, plan, teacher
-        self.initial = dicts(initial)
+        self.initial, self._passed = dicts(initial), initial  # the latter lives on, since programs are kept by its id
         check_columns(recipe.task, dataset)
         if stop is not None and stop.metric not in (names := recipe.task.metrics):
             raise ValueError(f"stop.metric is {stop.metric!r}; allowed: {', '.join(map(repr, sorted(names)))}.")

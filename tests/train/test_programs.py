@@ -1,5 +1,6 @@
 """Programs that calls of fit share: a second call compiles nothing, and gives what it would have given alone."""
 
+import sys
 from dataclasses import replace
 from functools import partial
 
@@ -54,6 +55,15 @@ def test_another_recipe_dataset_or_plan_is_another_program_and_the_data_lie_ther
     assert one.constants["data"] is other.constants["data"]
     assert one.constants["data"] is not elsewhere.constants["data"]
     assert one.constants["data"] is not wide.constants["data"]
+
+
+def test_a_program_holds_the_objects_that_it_is_kept_by():
+    """Or another initial tree could get the place in memory, and so the id, of one that is gone."""
+    initial, programs = fit(RECIPE, SOURCE, plan=ONE, test=False)[0].variables, {}
+    before = sys.getrefcount(initial)
+    fit(RECIPE, SOURCE, plan=ONE, test=False, initial=initial, programs=programs)
+    assert sys.getrefcount(initial) > before
+    programs.clear()
 
 
 def test_one_program_evaluates_all_splits():
