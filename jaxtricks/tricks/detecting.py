@@ -196,8 +196,11 @@ def flip(recipe: Recipe) -> Recipe:
 
     Returns:
       The recipe.
+
+    Raises:
+      ValueError: if it has one, which this would drop.
     """
-    return replace(recipe, augment=augment.each_sample(augment.random_flip_sample))
+    return _augmented(recipe, augment.each_sample(augment.random_flip_sample))
 
 
 def mosaic(recipe: Recipe) -> Recipe:
@@ -208,8 +211,17 @@ def mosaic(recipe: Recipe) -> Recipe:
 
     Returns:
       The recipe.
+
+    Raises:
+      ValueError: if it has one, which this would drop.
     """
-    return replace(recipe, augment=partial(augment.mosaic, visible=0.3, instances=("box_label",)))
+    return _augmented(recipe, partial(augment.mosaic, visible=0.3, instances=("box_label",)))
+
+
+def _augmented(recipe: Recipe, augmentation: Callable) -> Recipe:
+    if recipe.augment is not None:
+        raise ValueError(f"recipe.augment is {recipe.augment!r}; allowed: None, for it would be dropped.")
+    return replace(recipe, augment=augmentation)
 
 
 def adam(schedule):

@@ -11,6 +11,7 @@ import numpy as np
 import optax
 
 from jaxtricks import augment, data, init, optim
+from jaxtricks.fingerprint import describe
 from jaxtricks.models import Model
 from jaxtricks.models._airbench import LECUN_UNIFORM
 from jaxtricks.optim._wrappers import LookaheadState
@@ -52,12 +53,12 @@ def baseline(**arguments: Any) -> Recipe:
     return replace(
         part(recipe, kernel_init=LECUN_UNIFORM, frozen=False, identity=False),
         schedule=partial(published.lopsided, start=0.2, peak_at=0.23, end=0.07),
-        augment=augment.chain(crop=_shifted(), flip=augment.each(augment.random_flip)),
+        augment=_augmented(augment.each(augment.random_flip)),
     )
 
 
-def _shifted() -> Callable:
-    return augment.each(partial(augment.random_pad_crop, padding=2, mode="reflect"))
+def _augmented(flip: Callable) -> Callable:
+    return augment.chain(crop=augment.each(partial(augment.random_pad_crop, padding=2, mode="reflect")), flip=flip)
 
 
 def begin(recipe: Recipe, complete: data.Dataset, dataset: data.Dataset) -> Recipe:
@@ -225,7 +226,12 @@ def lookahead(recipe: Recipe) -> Recipe:
 
     Returns:
       The recipe.
+
+    Raises:
+      ValueError: if other weights are evaluated already.
     """
+    if composing.of(recipe).evaluate is not None:
+        raise ValueError("recipe.optimizer.evaluate is set; allowed: None, for lookahead sets it.")
     steps = max(1, round(recipe.epochs * (recipe.model.keywords["images"] // recipe.batch)))
     recipe = composing.around(recipe, partial(_looking_ahead, steps=steps))
     optimizer = composing.of(recipe)
@@ -254,5 +260,10 @@ def alternating_flips(recipe: Recipe) -> Recipe:
 
     Returns:
       The recipe.
+
+    Raises:
+      ValueError: if it has another augmentation, which this would drop.
     """
-    return replace(recipe, augment=augment.chain(crop=_shifted(), flip=published.alternating))
+    if describe(recipe.augment) != describe(_augmented(augment.each(augment.random_flip))):
+        raise ValueError(f"recipe.augment is {recipe.augment!r}; allowed: that of baseline, whose flip is exchanged.")
+    return replace(recipe, augment=_augmented(published.alternating))

@@ -145,3 +145,9 @@ def test_it_learns():
     small = replace(recipe(classes=2), epochs=12.0)
     (run,) = train.fit(small, canvases, plan=train.Plan(devices=tuple(jax.devices()[:1])))
     assert run.test["mAP.50"] > 0.5
+
+
+@pytest.mark.parametrize("trick", [d.flip, d.mosaic])
+def test_an_augmentation_that_is_there_is_not_dropped(trick):
+    with pytest.raises(ValueError, match=r"^recipe\.augment is .*; allowed: None"):
+        trick(d.flip(recipe()))

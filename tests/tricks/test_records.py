@@ -142,3 +142,11 @@ def test_all_rungs_together_train(complete):
     (run,) = train.fit(complete, SOURCE, plan=train.Plan(chunk=4, devices=(jax.devices()[0],)))
     assert run.history[-1]["step"] == 16
     assert run.skipped == 0
+
+
+def test_no_rung_drops_another_trick(base):
+    flipped = r.alternating_flips(base)
+    with pytest.raises(ValueError, match=r"^recipe\.augment is .*; allowed: that of baseline"):
+        r.alternating_flips(flipped)
+    with pytest.raises(ValueError, match=r"^recipe\.optimizer\.evaluate is set; allowed: None"):
+        r.lookahead(r.lookahead(base))
