@@ -31,7 +31,6 @@ from rich.console import Console
 from jaxtricks import ablation, data, train
 from jaxtricks._command import read
 from jaxtricks.ablation import Cells, Display, Ladder, Setting, cluster, output, pace, report, search, sources
-from jaxtricks.ablation.ahead import compile_rows
 from jaxtricks.ablation.budget import Budget, block_size
 from jaxtricks.ablation.clock import Clock, minutes, process_age
 from jaxtricks.ablation.options import (  # noqa: F401 - a script finds all names here
@@ -229,10 +228,8 @@ def run(
     with Display([], len(rows), clock=clock, headline=ready.headline, console=console, budget=budget) as display:
         try:
             while seeds:
-                missing, said = cells.todo(rows, seeds), (display.log, *logs)
-                display.add(jobs(missing, costs))
-                compile_rows(missing, plan, programs, log=said)
-                ablation.run_cells(rows, cells, seeds=seeds, log=said, programs=programs, **training)
+                display.add(jobs(cells.todo(rows, seeds), costs))
+                ablation.run_cells(rows, cells, seeds=seeds, log=(display.log, *logs), programs=programs, **training)
                 block = [cells.of(row).get(row.recipe, seed) for row in rows for seed in seeds]
                 good = sum(cell is not None and "error" not in cell for cell in block)
                 budget.finished(seeds, pace=display.pace, good=good)

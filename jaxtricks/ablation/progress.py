@@ -180,7 +180,7 @@ class Display:
             self.bar.update(self.task, description=f"{head}  compiling")
         elif kind == "rung" and name not in self.compiled:
             self._print(f"{head}  compiling")
-        elif kind in ("compiled", "start"):
+        elif kind == "start":
             now = self._seconds("compile")
             if name_of_part not in self.compiled:
                 self.compiled.add(name_of_part)

@@ -1,6 +1,5 @@
 """The only training loop: classification, segmentation, detection, distillation, fine-tuning all go through ``fit``."""
 
-import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxtricks._runtime.arrays import to_host
-from jaxtricks._runtime.guard import UNGUARDED, Active, Guard
+from jaxtricks._runtime.guard import UNGUARDED, Guard
 from jaxtricks._runtime.signals import Interrupted
 from jaxtricks._runtime.watchdog import LIMIT_FACTOR
 from jaxtricks.checkpoint.remote import folder_of
@@ -21,8 +20,6 @@ from jaxtricks.train.program import Program, check_states
 from jaxtricks.train.recipe import Recipe, Stages, epoch_steps, stages_of
 from jaxtricks.train.session import Run, Session
 from jaxtricks.train.stop import EarlyStopping
-
-_MAKING = threading.Lock()
 
 
 def fit(
@@ -127,31 +124,6 @@ def fit(
         if number := int(to_host(plan.largest(active.received))):  # it came when all was done
             raise Interrupted(number, session.done)
     return runs
-
-
-def compile_programs(
-    recipe: Recipe | Stages, dataset: Dataset, *, seeds: Iterable[int], plan: Plan, programs: dict, test: bool = True
-) -> None:
-    """Compile what ``fit`` will run, so that several recipes can compile side by side, each in a thread of its own.
-
-    Programs are made one after another, since they share the data on the devices, and compiled at the same time. A plan
-    whose devices wait for each other must not do that.
-
-    Args:
-      recipe, dataset, seeds, plan, test: as in fit; no recipe has a teacher.
-      programs: the dict that ``fit`` is given then.
-
-    Raises:
-      RecipeError, DataError, ValueError: as fit.
-    """
-    stages = stages_of(recipe)
-    options = {"save_every": None, "asynchronous": False, "on_error": "raise", "stop": None, "log": ()}
-    for part, group in plan.groups(check_seeds(seeds)):
-        with _MAKING:
-            teachers = [None] * len(stages)
-            parts = _kept(programs, stages, dataset, part, group, teachers=teachers)
-        session = Session(parts, stages, group, active=Active(None, None), max_nonfinite_steps=0, **options)
-        session.compile(test=test)
 
 
 def program_of(programs: dict, recipe: Recipe, dataset: Dataset, plan: Plan, group: tuple[int, ...]) -> Program:

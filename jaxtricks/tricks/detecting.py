@@ -13,6 +13,7 @@ from jaxtricks import augment, data, detection, losses
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks.detector import Detector, changed, nms, planned
+from jaxtricks.tricks.trick import unset
 
 __all__ = [
     "KINDS",
@@ -200,7 +201,7 @@ def flip(recipe: Recipe) -> Recipe:
     Raises:
       ValueError: if it has one, which this would drop.
     """
-    return _augmented(recipe, augment.each_sample(augment.random_flip_sample))
+    return replace(unset(recipe, "augment"), augment=augment.each_sample(augment.random_flip_sample))
 
 
 def mosaic(recipe: Recipe) -> Recipe:
@@ -215,13 +216,7 @@ def mosaic(recipe: Recipe) -> Recipe:
     Raises:
       ValueError: if it has one, which this would drop.
     """
-    return _augmented(recipe, partial(augment.mosaic, visible=0.3, instances=("box_label",)))
-
-
-def _augmented(recipe: Recipe, augmentation: Callable) -> Recipe:
-    if recipe.augment is not None:
-        raise ValueError(f"recipe.augment is {recipe.augment!r}; allowed: None, for it would be dropped.")
-    return replace(recipe, augment=augmentation)
+    return replace(unset(recipe, "augment"), augment=partial(augment.mosaic, visible=0.3, instances=("box_label",)))
 
 
 def adam(schedule):

@@ -1,4 +1,4 @@
-"""Classes of unequal size: the task that reports them, the conditions, and samplers, deferred or not.
+"""Classes of unequal size: the task that reports them, the conditions, samplers, deferred or not, and remix.
 
 A task of this module knows how many training images each class has; the tricks take their counts from it. What changes
 in the course of a run is a function of the epoch, which every batch names, so that a run is one recipe. ``reweighting``
@@ -13,10 +13,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtricks import data, models, tasks
+from jaxtricks import augment, data, models, tasks
 from jaxtricks.train import Metric, Recipe, Task
 from jaxtricks.tricks import bag as t
-from jaxtricks.tricks.trick import Ladder, Setting
+from jaxtricks.tricks.trick import Ladder, Setting, unset
 
 __all__ = [
     "LongTailed",
@@ -28,6 +28,7 @@ __all__ = [
     "counts_of",
     "deferral",
     "progressive",
+    "remixed",
     "resampled",
     "sampled",
     "setting",
@@ -260,3 +261,21 @@ def resampled(recipe: Recipe, *, sampler: Callable, share: float = 0.8) -> Recip
     """
     at = deferral(recipe, share=share)
     return sampled(recipe, sampler=partial(data.deferred, at=at, first=recipe.sampler, then=sampler))
+
+
+def remixed(recipe: Recipe, *, alpha: float = 1.0) -> Recipe:
+    """Mixup whose labels lean to the rarer class.
+
+    Args:
+      recipe: of ``begin``, whose loss reads soft targets.
+      alpha: parameter of the Beta distribution of the mixing weight, > 0.
+
+    Returns:
+      The recipe with ``augment.remix``.
+
+    Raises:
+      ValueError: if it mixes already, which this would drop.
+    """
+    return replace(
+        unset(recipe, "mix"), mix=partial(augment.remix, counts=counts_of(recipe).astype(np.float32), alpha=alpha)
+    )

@@ -96,7 +96,7 @@ def _losses():
 def _others():
     return {
         "mixup": (partial(t.mixup, alpha=1.0), 1, "arXiv 1710.09412"),
-        "remix": (partial(r.remixed, alpha=1.0), 1, "arXiv 2007.03943"),
+        "remix": (partial(i.remixed, alpha=1.0), 1, "arXiv 2007.03943"),
         "cRT": (d.retrained, 1, KANG),
         "learnable scales": (d.scaled, 1, KANG),
         "tau-normalised": (partial(d.tau_normalised, tau=0.5), 1, KANG),

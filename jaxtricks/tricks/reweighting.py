@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxtricks import augment, losses
+from jaxtricks import losses
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import objectives as o
 from jaxtricks.tricks.imbalance import counts_of, deferral
+from jaxtricks.tricks.trick import unset
 
 __all__ = [
     "adjusted",
@@ -26,7 +27,6 @@ __all__ = [
     "inverse",
     "inverse_root",
     "margins_deferred",
-    "remixed",
     "reweighted",
     "smoothed",
     "softmax_at",
@@ -174,7 +174,7 @@ def _with_costs(recipe: Recipe, costs, weight: float) -> Recipe:
 
 
 def smoothed(recipe: Recipe, *, head: float = 0.3, tail: float = 0.0) -> Recipe:
-    """Label smoothing by class size, the most for the largest class; another smoothing is dropped.
+    """Label smoothing by class size, the most for the largest class.
 
     Args:
       recipe: of ``begin``, whose loss reads soft targets.
@@ -183,10 +183,13 @@ def smoothed(recipe: Recipe, *, head: float = 0.3, tail: float = 0.0) -> Recipe:
     Returns:
       The recipe with these targets.
 
+    Raises:
+      ValueError: if it has other targets, which this would drop.
+
     Reference: Zhong et al., arXiv 2104.00466.
     """
     options = {"counts": np.float32(counts_of(recipe)), "head": head, "tail": tail}
-    return replace(recipe, targets=partial(losses.smooth_labels_by_counts, **options))
+    return replace(unset(recipe, "targets"), targets=partial(losses.smooth_labels_by_counts, **options))
 
 
 def softmax_at(logits, targets, *, temperatures):
@@ -239,19 +242,6 @@ def adjusted(build: Callable, *, prior: tuple[float, ...], tau: float, **argumen
         return (logits if train else logits - jnp.asarray(shift, logits.dtype)[None], taps), stats
 
     return model._replace(apply=apply)
-
-
-def remixed(recipe: Recipe, *, alpha: float = 1.0) -> Recipe:
-    """Mixup whose labels lean to the rarer class; another mix is dropped.
-
-    Args:
-      recipe: of ``begin``, whose loss reads soft targets.
-      alpha: parameter of the Beta distribution of the mixing weight, > 0.
-
-    Returns:
-      The recipe with ``augment.remix``.
-    """
-    return replace(recipe, mix=partial(augment.remix, counts=counts_of(recipe).astype(np.float32), alpha=alpha))
 
 
 def focal_by_counts(recipe: Recipe, *, scheme: Callable) -> Recipe:

@@ -148,3 +148,21 @@ class _Merged:
                 raise SilentTrickError(f"{change.__name__} left the recipe as it was; it would silently do nothing.")
             recipe = changed
         return recipe
+
+
+def unset(recipe: Recipe, field: str) -> Recipe:
+    """The recipe, if a field of it is None, for a trick that would drop what is there.
+
+    Args:
+      recipe: any.
+      field: its name, such as ``augment``.
+
+    Returns:
+      The same recipe.
+
+    Raises:
+      ValueError: if the field is set.
+    """
+    if (value := getattr(recipe, field)) is not None:
+        raise ValueError(f"recipe.{field} is {value!r}; allowed: None, for it would be dropped.")
+    return recipe

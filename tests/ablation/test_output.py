@@ -95,7 +95,6 @@ def run(spec, tmp_path, **typed):
 
 def test_the_command_says_how_a_folder_was_split_and_reports_its_classes(photos, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(ablation, "run_cells", lambda *_, **__: None)
-    monkeypatch.setattr(cli, "compile_rows", lambda *_, **__: None)
     results = run(photos, tmp_path)
     said = capsys.readouterr().err
     assert "has no test set: 4 of 20 images, a fifth of each class" in said

@@ -266,5 +266,11 @@ def test_remix_leans_to_the_rarer_class(monkeypatch):
     np.testing.assert_allclose(mild["target"], [[0, 0, 1], [0.6, 0.4, 0], [0, 0.6, 0.4]], rtol=1e-5)
     none = augment.remix(jax.random.key(0), batch, counts=jnp.array([90, 30, 10]), threshold=0.0)
     np.testing.assert_allclose(none["target"], same["target"], rtol=1e-6)
-    recipe = reweighting.remixed(BASE)
+    recipe = imbalance.remixed(BASE)
     np.testing.assert_array_equal(recipe.mix.keywords["counts"], COUNTS)
+
+
+@pytest.mark.parametrize(("trick", "field"), [(imbalance.remixed, "mix"), (reweighting.smoothed, "targets")])
+def test_what_is_there_is_not_dropped(trick, field):
+    with pytest.raises(ValueError, match=rf"^recipe\.{field} is .*; allowed: None"):
+        trick(trick(BASE))
