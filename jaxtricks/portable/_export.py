@@ -39,8 +39,7 @@ def export(saved: Saved, path: str | Path, *, to: str) -> Path:
         from safetensors.numpy import save_file
 
         with tempfile.TemporaryDirectory() as place:
-            pooled = "'d': 'True'" in str(saved.facts["recipe"])
-            init.save_pretrained(saved.variables, Path(place) / "x.npz", pooled=pooled)
+            init.save_pretrained(saved.variables, Path(place) / "x.npz", pooled=saved.facts["pooled"])
             arrays = {name: np.ascontiguousarray(array) for name, array in read_npz(Path(place) / "x.npz").items()}
             save_file(arrays, part)
     else:

@@ -54,6 +54,7 @@ def save(
         return analysis.grad_cam(model.apply, params, stats, ready(batch), tap=str(tap)).astype(jnp.float32)
 
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / FILES["facts"]).unlink(missing_ok=True)  # written last: without it a folder is not loaded
     trees = dict(zip(("params", "stats"), jax.tree.map(np.asarray, variables), strict=True))
     leaves: dict[str, Any] = dict(flatten_dict(trees, sep="/"))
     odd = {path: str(leaf.dtype) for path, leaf in leaves.items() if leaf.dtype.kind not in "biufc"}  # bfloat16
@@ -72,6 +73,7 @@ def save(
         "class_names": names,
         "headline": recipe.task.headline,
         "tap": tap,
+        "pooled": bool(getattr(recipe.model, "keywords", {}).get("d", False)),
         "dtypes": odd,
         "versions": {"jax": jax.__version__},
         **facts,
@@ -90,8 +92,11 @@ def _class_names(recipe: Recipe, dataset: Dataset) -> list[str] | None:
 
 
 def _last_map(model: Any, variables: tuple[Any, Any], shape: Sequence[int]) -> str | None:
-    """The last tap that is a map of the image with more than one position; None where there is none."""
+    """The coarsest tap that is a map of the image with more than one position, of two the one with more channels; None
+    where there is none. Taps come by name, and not in the order of the network.
+    """
     image = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
     taps = jax.eval_shape(partial(model.apply, train=False), *variables, image)[0][1]
-    maps = [name for name, tap in taps.items() if getattr(tap, "ndim", 0) == 4 and tap.shape[1] * tap.shape[2] > 1]
-    return maps[-1] if maps else None
+    maps = {name: tap.shape for name, tap in taps.items() if getattr(tap, "ndim", 0) == 4}
+    sizes = {name: (rows * columns, -depth) for name, (_, rows, columns, depth) in maps.items() if rows * columns > 1}
+    return min(sizes, key=sizes.__getitem__, default=None)

@@ -170,3 +170,24 @@ def test_without_a_command_it_lists_what_there_is(capsys):
     assert "resnet50" in text
     assert "fashion_mini" in text
     assert "predict" in text
+
+
+def test_the_map_of_the_heat_is_the_last_one_of_the_network(kept):
+    """The stem comes after the stages by name."""
+    folder, recipe, variables = kept
+    network = jt.load(folder)
+    images = np.asarray(SOURCE.test["image"])
+    taps = build_model(recipe, SOURCE).apply(*variables, images / np.float32(255), train=False)[0][1]
+    assert list(sorted(name for name, tap in taps.items() if tap.ndim == 4))[-1] == "stem"
+    assert network.facts["tap"] == "stage2"
+    assert network.heat(images).shape[1:] == taps["stage2"].shape[1:3]
+
+
+def test_a_folder_that_is_half_written_is_not_loaded(kept, tmp_path, monkeypatch):
+    folder = tmp_path / "model"
+    saved(folder)
+    monkeypatch.setattr(np, "savez", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        saved(folder)
+    with pytest.raises(data.DataError, match=r"has no model\.json"):
+        jt.load(folder)
