@@ -32,7 +32,7 @@ def forward_cost(recipe: Recipe, dataset: Dataset) -> dict[str, int]:
       ``macs``, multiply-accumulates of the network's forward pass, and ``parameters``.
     """
     model = build_model(recipe, dataset)
-    params, stats = jax.eval_shape(model.init, jax.random.key(0))
+    params, stats = jax.eval_shape(lambda: model.init(jax.random.key(0)))
     image = jax.ShapeDtypeStruct((1, *dataset.shape), jnp.float32)
     macs = count_macs(lambda p, s, x: model.apply(p, s, x, train=False), params, stats, image)
     return {"macs": macs, "parameters": count_parameters(params)}

@@ -137,7 +137,7 @@ def conflicts_of(recipe: Recipe, dataset: Dataset) -> list[lint.RecipeWarning]:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", lint.RecipeWarning)
         try:
-            variables = jax.eval_shape(build_model(recipe, dataset).init, jax.random.key(0))
+            variables = jax.eval_shape(lambda: build_model(recipe, dataset).init(jax.random.key(0)))
             lint.warn(recipe, variables)
         except Exception as error:  # the check must not end a run that would have worked; fit raises what is wrong
             return [lint.RecipeWarning(f"the recipe cannot be checked for conflicts: {type(error).__name__}: {error}")]

@@ -374,6 +374,7 @@ PASSED: set[str] = set()
 @pytest.mark.parametrize("name", WRONG)
 def test_r17_a_typed_error_before_the_first_compilation(name, tmp_path, monkeypatch):
     monkeypatch.setattr(cli, "CACHE", tmp_path / "cache")
+    jax.clear_caches()  # as in a new process
     wrong, before = WRONG[name], len(COMPILED)
     with pytest.raises(wrong.error) as caught:
         wrong.do(tmp_path)
