@@ -20,6 +20,7 @@ from jaxtricks.models._plain import WIDTHS, batch_norm, drawn, fixed, learned, p
 from jaxtricks.models._preact import PREACT_LAYOUTS, PreactLayout, preact
 from jaxtricks.models._repvgg import REP_LAYOUTS, RepLayout, merge_branches, repvgg
 from jaxtricks.models._resnet import LAYOUTS, Layout, resnet
+from jaxtricks.models._segmenter import segmenter, unet
 from jaxtricks.models._squeezenet import SQUEEZENET, SQUEEZENET_MINI, squeezenet
 from jaxtricks.models._vovnet import VOV_LAYOUTS, VovLayout, vovnet
 from jaxtricks.models._xnor import xnor
@@ -79,9 +80,11 @@ __all__ = [
     "preact",
     "repvgg",
     "resnet",
+    "segmenter",
     "squeezenet",
     "stacked",
     "stateless_norm",
+    "unet",
     "vovnet",
     "xnor",
 ]

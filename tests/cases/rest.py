@@ -325,6 +325,7 @@ ELSEWHERE = {
         "tests/models/test_fusion.py": "models.fuse_taps models.hyper_columns",
         "tests/models/test_pretrained.py": "init.from_pretrained init.load_pretrained init.save_pretrained",
         "tests/models/test_resnet.py": "models.functional",
+        "tests/models/test_segmenter.py": "models.segmenter models.unet",
         "tests/models/test_families.py": """init.grown models.airbench models.cspnet models.densenet models.googlenet
             models.highway models.inception_v3 models.merge_branches models.mobilenet models.nin
             models.preact models.repvgg models.squeezenet models.stacked models.vovnet""",

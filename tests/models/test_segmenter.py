@@ -1,0 +1,217 @@
+"""FCN, PSPNet and U-Net: published sizes, any image size, resizing and pyramid against NumPy, dilation, gradients."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxtricks import models
+from jaxtricks.analysis._cost import count_parameters
+
+SMALL = models.Layout((1, 1, 1), (4, 6, 8), bottleneck=False, stem=(3, 2), pool=False)
+IMAGE = jax.random.uniform(jax.random.key(1), (2, 13, 18, 2))
+
+
+def body(**options):
+    return models.resnet(SMALL, classes=1, channels=2, **options)
+
+
+def segmenter(backbone=None, taps=("stage3",), **options):
+    return models.segmenter(body() if backbone is None else backbone, taps=taps, classes=3, channels=2, **options)
+
+
+def traced(model, image, *, train=False):
+    """The shapes of parameters and output."""
+    params, stats = jax.eval_shape(model.init, jax.random.key(0))
+    image = jax.ShapeDtypeStruct(image, jnp.float32)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    return params, *jax.eval_shape(partial(model.apply, train=train), params, stats, image, key=key)
+
+
+def stretched(x, size):
+    """Linear between the centres of pixels, constant beyond the outer ones; ``[h, w]`` by NumPy."""
+
+    def line(values, length):
+        places = (np.arange(length) + 0.5) * len(values) / length - 0.5
+        return np.interp(places, np.arange(len(values)), values)
+
+    rows = np.stack([line(row, size[1]) for row in x])
+    return np.stack([line(column, size[0]) for column in rows.T]).T
+
+
+def test_published_sizes():
+    """Those of torchvision's fcn_resnet50 with its auxiliary head; of the paper's U-Net, one channel and one class."""
+    zeros = jax.nn.initializers.zeros
+    layout = models.LAYOUTS["resnet50"]
+    fcn = models.segmenter(
+        models.resnet(layout, classes=1, dilated=2, kernel_init=zeros), taps=("stage4",), classes=21, auxiliary="stage3"
+    )
+    params = jax.eval_shape(fcn.init, jax.random.key(0))[0]
+    del params["backbone"]["head"]  # torchvision's backbone has no classifier
+    assert count_parameters(params) == 35_322_218
+    paper = models.unet((64, 128, 256, 512, 1024), classes=1, channels=1, norm=None, kernel_init=zeros)
+    assert count_parameters(jax.eval_shape(paper.init, jax.random.key(0))[0]) == 31_030_593
+
+
+def test_the_size_of_a_pyramid_is_that_of_its_parts():
+    params = traced(segmenter(bins=(1, 2, 3, 6), auxiliary="stage2", width=5), (1, 16, 16, 2))[0]["head"]
+    assert count_parameters(params["pyramid"]) == 4 * (8 * 2 + 2 * 2)  # each of 8 / 4 channels, with its normalisation
+    assert count_parameters(params["main"]) == 9 * (8 + 4 * 2) * 5 + 2 * 5 + 5 * 3 + 3
+    assert count_parameters(params["auxiliary"]) == 9 * 6 * 1 + 2 * 1 + 1 * 3 + 3
+
+
+@pytest.mark.parametrize("size", [(16, 16), (13, 18), (5, 3)])
+def test_every_pixel_gets_a_class_whatever_the_size(size):
+    image = (2, *size, 2)
+    for bins, taps in (((), ("stage1", "stage2", "stage3")), ((1, 2, 3, 6), ("stage3",))):
+        _, (logits, seen), _ = traced(segmenter(taps=taps, bins=bins, auxiliary="stage2"), image, train=True)
+        assert logits.shape == seen["auxiliary"].shape == (2, *size, 3)
+        assert {"stem", "stage1", "stage2", "stage3", "features", "pixels", "auxiliary"} == set(seen)
+    _, (logits, seen), _ = traced(models.unet((4, 6, 8), classes=3, channels=2), image)
+    assert logits.shape == (2, *size, 3)
+    assert seen["down3"].shape == (2, *[-(-n // 4) for n in size], 8)
+    assert seen["up1"].shape == seen["down1"].shape == (2, *size, 4)
+
+
+def test_dilated_stages_keep_the_stride():
+    """Stride 32 of an ImageNet network becomes 8, as in the papers, and the parameters stay."""
+    layout = models.Layout((1, 1, 1, 1), (4, 4, 4, 4), bottleneck=True, stem=(7, 2), pool=True)
+    counts = set()
+    for dilated, stride in ((0, 32), (1, 16), (2, 8)):
+        network = models.segmenter(models.resnet(layout, classes=1, dilated=dilated), taps=("stage4",), classes=3)
+        params, (_, taps), _ = traced(network, (1, 64, 96, 3))
+        assert taps["stage4"].shape[1:3] == taps["pixels"].shape[1:3] == (64 // stride, 96 // stride)
+        counts.add(count_parameters(params))
+    assert len(counts) == 1
+
+
+def test_logits_are_resized_between_the_centres_of_pixels_and_finer_scores_are_added():
+    network = segmenter(taps=("stage1", "stage3"), auxiliary="stage2")
+    params, stats = network.init(jax.random.key(0))
+    (logits, taps), _ = jax.jit(partial(network.apply, train=False))(params, stats, IMAGE)
+    head = jax.tree.map(np.asarray, params["head"])
+
+    def scores(x, layer):
+        return np.asarray(x) @ layer["kernel"][0, 0] + layer["bias"]
+
+    coarse, fine = scores(taps["pixels"], head["main"]["score"]), scores(taps["stage1"], head["finer"]["0"])
+    for image, label in ((0, 1), (1, 2)):
+        both = stretched(coarse[image, ..., label], fine.shape[1:3]) + fine[image, ..., label]
+        np.testing.assert_allclose(logits[image, ..., label], stretched(both, IMAGE.shape[1:3]), rtol=1e-4, atol=1e-5)
+    # the auxiliary head reads its own map: without its classifier's kernel it says its bias everywhere
+    still = params["head"] | {
+        "auxiliary": params["head"]["auxiliary"]
+        | {"score": {"kernel": jnp.zeros((1, 1, 1, 3)), "bias": jnp.arange(3.0)}}
+    }
+    (same, taps), _ = network.apply(params | {"head": still}, stats, IMAGE, train=False)
+    np.testing.assert_allclose(same, logits, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(taps["auxiliary"], np.broadcast_to(np.arange(3.0), (2, 13, 18, 3)), atol=1e-6)
+
+
+def test_the_pyramid_is_averages_over_parts_of_the_map():
+    """With an identity where convolutions stand, the head sees the map and the means of its parts."""
+    network = segmenter(bins=(1, 2), norm=None, act=lambda x: x, width=16)
+    params, stats = network.init(jax.random.key(0))
+    pick = np.eye(8)[:, :4]  # of 8 channels the first four, which is the depth of each of two branches
+    pyramid = {name: {"conv": {"kernel": pick[None, None], "bias": np.zeros(4)}} for name in ("0", "1")}
+    kernel = np.zeros((3, 3, 16, 16))
+    kernel[1, 1] = np.eye(16)
+    main = params["head"]["main"] | {"conv": {"conv": {"kernel": kernel, "bias": np.zeros(16)}}}
+    head = jax.tree.map(jnp.float32, params["head"] | {"pyramid": pyramid, "main": main})
+    image = IMAGE[:, :12, :16]  # maps of 2 x 2 cells after three strides need even parts: 12 x 16 gives 2 x 2
+    (_, taps), _ = network.apply(params | {"head": head}, stats, image, train=False)
+    x, pixels = (np.asarray(taps[name]) for name in ("stage3", "pixels"))
+    assert x.shape[1:3] == (2, 2)
+    np.testing.assert_allclose(pixels[..., :8], x, rtol=1e-5, atol=1e-6)
+    whole = np.broadcast_to(x[..., :4].mean((1, 2), keepdims=True), (2, 2, 2, 4))
+    np.testing.assert_allclose(pixels[..., 8:12], whole, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(pixels[..., 12:], x[..., :4], rtol=1e-5, atol=1e-6)  # 2 x 2 parts of 2 x 2 cells
+
+
+def test_the_way_up_is_a_transposed_convolution():
+    """One level: its 1x1 kernel, put in order, is that of lax.conv_transpose of 2x2 and stride 2."""
+    network = models.unet((3, 5), classes=2, channels=2, norm=None, act=lambda x: x)
+    params, stats = network.init(jax.random.key(0))
+    params["grow1"]["bias"] = jnp.arange(3.0)
+    (logits, taps), _ = jax.jit(partial(network.apply, train=False))(params, stats, IMAGE)
+    kernel = params["grow1"]["conv"]["kernel"][0, 0].reshape(5, 2, 2, 3).transpose(1, 2, 0, 3)
+    # lax slides the kernel mirrored
+    names = ("NHWC", "HWIO", "NHWC")
+    grown = lax.conv_transpose(taps["down2"], kernel[::-1, ::-1], (2, 2), "VALID", dimension_numbers=names)
+    grown = grown[:, :13, :18] + jnp.arange(3.0)[None, None, None]
+    both = jnp.concatenate([taps["down1"], grown], -1)
+    for layer in ("0", "1"):
+        part = params["up1"][layer]["conv"]
+        both = lax.conv_general_dilated(both, part["kernel"], (1, 1), "SAME", dimension_numbers=names)
+        both = both + part["bias"][None, None, None]
+    np.testing.assert_allclose(taps["up1"], both, rtol=1e-3, atol=1e-4)
+    pooled = np.asarray(taps["down1"])[:, :12].reshape(2, 6, 2, 9, 2, 3).max((2, 4))
+    first = params["down2"]["0"]["conv"]
+    second = params["down2"]["1"]["conv"]
+    ended = np.concatenate([pooled, np.asarray(taps["down1"])[:, 12:].reshape(2, 1, 9, 2, 3).max(3)], 1)
+    down = jnp.asarray(ended)
+    for part in (first, second):
+        down = lax.conv_general_dilated(down, part["kernel"], (1, 1), "SAME", dimension_numbers=names)
+        down = down + part["bias"][None, None, None]
+    np.testing.assert_allclose(taps["down2"], down, rtol=1e-3, atol=1e-4)
+    head = params["head"]
+    np.testing.assert_allclose(logits, taps["up1"] @ head["kernel"][0, 0] + head["bias"], rtol=1e-4, atol=1e-4)
+
+
+def test_the_auxiliary_loss_reaches_the_layers_below_its_map_and_no_others():
+    network = segmenter(bins=(1, 2), auxiliary="stage2", dropout_rate=0.5)
+    params, stats = network.init(jax.random.key(0))
+
+    @jax.jit
+    def of(params):
+        (logits, taps), after = network.apply(params, stats, IMAGE, train=True, key=jax.random.key(2))
+        return (taps["auxiliary"] ** 2).mean(), (logits, after)
+
+    gradient, (_, after) = jax.grad(of, has_aux=True)(params)
+    size = jax.tree.map(lambda g: float(jnp.abs(g).max()), gradient)
+    assert size["backbone"]["stage2"]["0"]["last_bn"]["scale"] > 0
+    assert size["head"]["auxiliary"]["conv"]["conv"]["kernel"] > 0
+    assert not any(jax.tree.leaves([size["backbone"]["stage3"], size["backbone"]["head"], size["head"]["main"]]))
+    assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, stats)
+    with pytest.raises(ValueError, match="key is None"):
+        network.apply(params, stats, IMAGE, train=True)
+
+
+def test_low_precision_leaves_the_logits_in_float32():
+    half = {"dtype": jnp.bfloat16}
+    for network in (segmenter(body(**half), **half), models.unet((4, 6), classes=3, channels=2, **half)):
+        params, (logits, taps), _ = traced(network, (1, 16, 16, 2))
+        assert {taps[name].dtype for name in ("pixels", "up1") if name in taps} == {jnp.dtype("bfloat16")}
+        assert {leaf.dtype for leaf in jax.tree.leaves((params, logits))} == {jnp.dtype("float32")}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"taps": ()}, "taps is (); allowed: one name or more, each once."),
+        ({"taps": ("stage1", "stage1")}, "each once"),
+        ({"taps": ("stage9",)}, "taps is ('stage9',); allowed: 'stem', 'stage1', 'stage2', 'stage3'."),
+        ({"taps": ("features",)}, "taps is ('features',); allowed: 'stem'"),
+        ({"auxiliary": "stage9"}, "auxiliary is ('stage9',); allowed: 'stem'"),
+        ({"bins": (2, 2)}, "bins is (2, 2); allowed: different integers"),
+        ({"bins": (0,)}, "bins is 0; allowed: an integer of 1 or more"),
+        ({"bins": tuple(range(1, 10))}, "allowed: at most 8, the channels of 'stage3'"),
+        ({"width": 0}, "width is 0"),
+        ({"dropout_rate": 1.5}, "dropout_rate is 1.5"),
+    ],
+)
+def test_wrong_options_of_a_segmenter(options, words):
+    with pytest.raises(ValueError) as error:
+        segmenter(**options)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(("widths", "words"), [((), "widths"), ((4,), "two or more"), ((4, 0), "integers of 1")])
+def test_wrong_widths_of_a_unet(widths, words):
+    with pytest.raises(ValueError, match=words):
+        models.unet(widths, classes=3)
+    with pytest.raises(ValueError, match="classes is 0"):
+        models.unet((4, 8), classes=0)
