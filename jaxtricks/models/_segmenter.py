@@ -200,8 +200,8 @@ class _Heads(nnx.Module):
         self.bins = bins
         self.pyramid = nnx.List([ConvNorm(parts, last, branch, 1, rngs=rngs) for _ in bins])
         wide = partial(_Head, parts, classes=classes, dropout_rate=dropout_rate, rngs=rngs)
-        whole = last + branch * len(bins)
-        self.main = wide(whole, width=_quarter(last) if width is None else width, name="pixels")
+        joint = last + branch * len(bins)
+        self.main = wide(joint, width=_quarter(last) if width is None else width, name="pixels")
         self.finer = nnx.List([parts.conv(n, classes, (1, 1), rngs=rngs) for n in finer])
         self.auxiliary = None if sides is None else wide(sides, width=_quarter(sides), name="auxiliary")
 
@@ -253,9 +253,9 @@ class _UNet(nnx.Module):
             x = x if number == 1 else nets.max_pool(x, 2, 2, ceil=True)
             x = taps[f"down{number}"] = nets.through(x, getattr(self, f"down{number}"), train)
         for number in range(self.levels - 1, 0, -1):
-            beside = taps[f"down{number}"]
-            grown = getattr(self, f"grow{number}")(x)[:, : beside.shape[1], : beside.shape[2]]
-            both = jnp.concatenate([beside, grown], -1)
+            same = taps[f"down{number}"]
+            grown = getattr(self, f"grow{number}")(x)[:, : same.shape[1], : same.shape[2]]
+            both = jnp.concatenate([same, grown], -1)
             x = taps[f"up{number}"] = nets.through(both, getattr(self, f"up{number}"), train)
         return nets.logits_of(self.head, x), taps
 

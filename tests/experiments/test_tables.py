@@ -15,7 +15,7 @@ import pytest
 from jaxtricks import ablation, augment, data, init, tasks, train
 from jaxtricks.ablation import cli
 from jaxtricks.fingerprint import fingerprint
-from jaxtricks.tricks import Setting, augmentation, bag, detecting, imbalance, ordinal, pretraining, records
+from jaxtricks.tricks import Setting, augmentation, bag, detecting, imbalance, ordinal, pretraining, records, segmenting
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(p.stem for p in (ROOT / "experiments").glob("[a-z]*.py"))
@@ -51,6 +51,7 @@ BASELINES = {
     "imbalance": tailed,
     "optimizers": bag.bare,
     "regularizers": bag.bare,
+    "segment": segmenting.baseline,
     "schedules": MODULES["schedules"].constant,
 }
 SOURCE = data.fake(train=128, test=16)
@@ -60,9 +61,10 @@ SOURCES = {
     "airbench": LARGE,
     "detect": data.shapes(data.load("digits").subset(130), images=(16, 4), scale=(1.5, 3.0)),
     "ordinal": data.fake(train=128, test=16, classes=13),
+    "segment": segmenting.only_masks(data.shapes(data.load("digits").subset(130), images=(16, 4), scale=(1.5, 3.0))),
     "augment": augmentation.tinted(data.load("digits").subset(130)),
 }
-NOT_RUN = ("airbench", "detect", "binary", "imbalance")  # their docstrings say so
+NOT_RUN = ("airbench", "detect", "binary", "imbalance", "segment")  # their docstrings say so
 TRACED = {"finetune": "little, similar"}  # the other settings have the same rows from other weights
 SHARED = {"little, different: from scratch", "much, different: from scratch"}  # they know no source
 

@@ -1,0 +1,120 @@
+"""Predicted classes over the pixels of a few test images: what an experiment on segmentation shows beside its table."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from jaxtricks import data, train
+from jaxtricks.ablation.headline import headline_of, headline_of_task
+from jaxtricks.ablation.output import write_text
+from jaxtricks.ablation.saved import predict
+from jaxtricks.ablation.summary import summarise
+from jaxtricks.ablation.variants import Variant
+
+# of Okabe and Ito, which can be distinguished without red or green; a class after the last begins anew
+COLOURS = np.array([[230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [204, 121, 167], [213, 94, 0]])
+OVER = 0.55  # the share of the colour within an area; its border has all of it
+IMAGES = 6
+MARK = "<h2>Reproduce</h2>"
+
+
+def show(results: Mapping[str, Any], rows: Sequence[Variant], dataset: data.Dataset, folder: Path) -> None:
+    """Train the baseline and the best row once more, and draw what they say of the first test images.
+
+    It writes overlays.png, and puts it into the report.
+
+    Args:
+      results: of the table.
+      rows: of the table.
+      dataset: with the columns ``image`` and ``mask``, in memory; class 0 is the background.
+      folder: of the report.
+    """
+    test, one = dataset.test.take(np.arange(min(IMAGES, len(dataset.test)))), train.Plan(devices=(jax.devices()[0],))
+    images, columns = np.asarray(test["image"]), {"image": None, "truth": np.asarray(test["mask"])}
+    for row in _shown(results, rows):
+        (run,) = train.fit(row.recipe, row.dataset(dataset), plan=one)
+        headline = headline_of_task(row.recipe.task)
+        value = headline.value(f"{headline.scale * run.test[headline.name]:.1f}")
+        predicted = predict(row.recipe, row.dataset(dataset), run.variables, images)
+        columns[f"{row.name}\n{headline.words} {value}"] = predicted.argmax(-1)
+    picture = folder / "overlays.png"
+    draw(images, columns, names=dataset.class_names).savefig(picture, dpi=110)
+    _into_report(folder / "report.html", picture)
+
+
+def _shown(results: Mapping[str, Any], rows: Sequence[Variant]) -> list[Variant]:
+    """The first row and the best of the others, of those that have a result."""
+    sign = headline_of(results).direction
+    means = {row.name: sign * row.mean for row in summarise(results) if row.mean is not None}
+    first, *others = [row for row in rows if row.name in means]
+    return [first, *([max(others, key=lambda row: means[row.name])] if others else [])]
+
+
+def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """An image in grey with the classes of its pixels in colours; the background stays, borders are full.
+
+    Args:
+      image: uint8 ``[H, W, C]``.
+      mask: integers ``[H, W]``, 0 for the background.
+
+    Returns:
+      uint8 ``[H, W, 3]``.
+    """
+    grey = np.repeat(image.mean(-1, keepdims=True), 3, axis=-1)
+    colour = COLOURS[(mask - 1) % len(COLOURS)]
+    share = np.where(_border(mask), 1.0, OVER)[..., None]
+    mixed = (1 - share) * grey + share * colour
+    return np.uint8(np.round(np.where(mask[..., None] == 0, grey, mixed)))
+
+
+def draw(images: np.ndarray, columns: Mapping[str, np.ndarray | None], *, names: Sequence[str] | None = None) -> Figure:
+    """A row an image, a column a mask.
+
+    Args:
+      images: uint8 ``[N, H, W, C]``.
+      columns: title to masks, integers ``[N, H, W]``, or None for the images as they are.
+      names: of the classes 1, 2, ...; no key of colours if None.
+
+    Returns:
+      A Matplotlib figure.
+    """
+    with matplotlib.rc_context({"font.size": 9}):
+        figure = Figure(figsize=(1.9 * len(columns), 1.9 * len(images) + 0.9), layout="constrained")
+        grid = figure.subplots(len(images), len(columns), squeeze=False)
+        for column, (title, masks) in zip(grid.T, columns.items(), strict=True):
+            column[0].set_title(title)
+            for number, axes in enumerate(column):
+                nothing = np.zeros(images.shape[1:3], int)
+                axes.imshow(overlay(images[number], nothing if masks is None else masks[number]))
+                axes.set_axis_off()
+        if names is not None:
+            key = [Patch(color=COLOURS[i % len(COLOURS)] / 255) for i in range(len(names))]
+            figure.legend(key, names, loc="outside lower center", ncols=len(names), frameon=False)
+    return figure
+
+
+def _border(mask: np.ndarray) -> np.ndarray:
+    """The pixels with a neighbour of another class above, below, left or right."""
+    around = np.pad(mask, 1, mode="edge")
+    others = (around[:-2, 1:-1], around[2:, 1:-1], around[1:-1, :-2], around[1:-1, 2:])
+    return np.any([other != mask for other in others], axis=0)
+
+
+def _into_report(page: Path, picture: Path) -> None:
+    """The picture in the page itself, which needs no other file."""
+    image = f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()}"
+    text = page.read_text(encoding="utf-8")
+    if text.count(MARK) != 1:
+        raise ValueError(f"{page} has {MARK} {text.count(MARK)} times; allowed: once.")
+    words = "The first test images: what is there, what the baseline says, and what the best row says"
+    figure = (
+        f'<h2>Predictions</h2>\n<img src="{image}" alt="{words}" style="max-width: 100%">\n<p>{words}; seed 0.</p>\n'
+    )
+    write_text(page, text.replace(MARK, figure + MARK))

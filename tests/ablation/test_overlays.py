@@ -1,0 +1,64 @@
+"""Overlays of segmentations: colours by hand, the rows that are drawn, the picture in the page."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxtricks.ablation import overlays
+from jaxtricks.ablation.report import write
+
+
+def test_an_area_has_its_colour_its_border_all_of_it_and_the_background_none():
+    image = np.full((5, 6, 1), 100, np.uint8)
+    mask = np.zeros((5, 6), int)
+    mask[0:3, 0:3] = 2
+    out = overlays.overlay(image, mask)
+    blue = overlays.COLOURS[1]
+    assert out.shape == (5, 6, 3)
+    np.testing.assert_array_equal(out[mask == 0], 100)
+    np.testing.assert_array_equal(out[1, 1], np.round(0.45 * 100 + 0.55 * blue))  # inside; so is the image's corner
+    np.testing.assert_array_equal(out[0, 0], out[1, 1])
+    for place in ((2, 0), (2, 2), (0, 2)):
+        np.testing.assert_array_equal(out[place], blue)
+    # another class is a border too, and the colours begin anew
+    both = overlays.overlay(image, np.array([[1] * 3 + [1 + len(overlays.COLOURS)] * 3] * 5))
+    np.testing.assert_array_equal(both[0, [0, 2, 3, 5]], both[0, [5, 3, 2, 0]])
+
+
+def test_the_first_row_and_the_best_of_the_others_are_drawn(make_row, make_results):
+    results = make_results(
+        make_row("baseline", [84.0, 84.2]),
+        make_row("worse", [80.0, 80.1], reference="baseline"),
+        make_row("better", [85.0, 85.3], reference="baseline"),
+        make_row("good", [84.9, 85.0], reference="baseline"),
+        seeds=2,
+    )
+    rows = [SimpleNamespace(name=name) for name in ("baseline", "worse", "better", "good")]
+    assert [row.name for row in overlays._shown(results, rows)] == ["baseline", "better"]
+    assert [row.name for row in overlays._shown(results, rows[:1])] == ["baseline"]
+
+
+def test_the_picture_is_in_the_page(tmp_path, make_row, make_results):
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1), np.uint8)
+    masks = np.zeros((2, 8, 8), int)
+    masks[:, 2:6, 2:6] = 1
+    figure = overlays.draw(images, {"image": None, "truth": masks, "baseline": masks}, names=("top",))
+    assert [axes.get_title() for axes in figure.axes if axes.get_title()] == ["image", "truth", "baseline"]
+    assert [text.get_text() for text in figure.legends[0].texts] == ["top"]
+    figure.savefig(picture := tmp_path / "overlays.png", dpi=40)
+    with Image.open(picture) as image:
+        assert image.width > 100
+    page = write(make_results(make_row("baseline", [84.0, 84.2]), seeds=2), tmp_path)
+    overlays._into_report(page, picture)
+    text = page.read_text(encoding="utf-8")
+    assert text.count("<h2>Predictions</h2>") == text.count("<h2>Reproduce</h2>") == 1
+    assert 'src="data:image/png;base64,iVBOR' in text
+    with pytest.raises(ValueError, match="0 times; allowed: once"):
+        overlays._into_report(_emptied(page), picture)
+
+
+def _emptied(page):
+    page.write_text("", encoding="utf-8")
+    return page

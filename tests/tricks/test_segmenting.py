@@ -1,0 +1,150 @@
+"""Segmentation: masks, losses and targets of pixels by hand, tricks that keep what is there, a network that learns."""
+
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxtricks import data, models, tasks, train
+from jaxtricks.tricks import bag, detecting
+from jaxtricks.tricks import segmenting as s
+
+LAYOUT = models.Layout((1, 1, 1), (4, 4, 8), bottleneck=False, stem=(3, 1), pool=False)
+BODY = partial(models.resnet, LAYOUT)
+PIXELS = np.random.default_rng(0).integers(16, 256, (40, 8, 8)).astype(np.uint8)
+LABELS = np.arange(40) % 4
+ITEMS = data.from_arrays("items", PIXELS, LABELS, PIXELS[:8], LABELS[:8])
+CANVASES = data.shapes(ITEMS, images=(12, 4), size=32, objects=3, scale=(1.0, 1.5), kinds=(0, 1, 1, 2))
+
+
+def recipe(**changes):
+    given = {"task": tasks.classification(3), "augmented": None, "model": BODY, "lr": 0.1, "batch": 4, "epochs": 6.0}
+    return s.baseline(**given | changes)
+
+
+def parts(changed):
+    return changed.model.keywords
+
+
+def test_the_set_has_images_and_masks_alone_and_the_task_counts_the_background():
+    columns = s.only_masks(CANVASES)
+    assert set(columns.train.columns) == set(columns.test.columns) == {"image", "mask"}
+    np.testing.assert_array_equal(columns.train["mask"], CANVASES.train["mask"])
+    assert columns.classes == 3
+    assert recipe().task.outputs == 4
+    assert recipe().task.headline == "mIoU"
+    assert len(s.NAMES) == len(set(detecting.KINDS))
+
+
+def test_the_item_in_front_has_the_pixel():
+    """Of every canvas whose items overlap: image and mask are those of the later item, whatever lies below."""
+    bright = np.concatenate([np.full((1, 4, 4), 100), np.full((1, 4, 4), 200)]).astype(np.uint8)
+    pair = data.from_arrays("pair", bright, np.arange(2), bright, np.arange(2))
+    both = data.shapes(pair, images=(60, 1), size=6, objects=2, scale=(1.0, 1.0)).train
+    image, mask = both["image"][..., 0], both["mask"]
+    np.testing.assert_array_equal(image == 100, mask == 1)
+    np.testing.assert_array_equal(image == 200, mask == 2)
+    covered = [
+        (np.prod(box[valid][:, 2:] - box[valid][:, :2], axis=1) < 16).any()
+        for box, valid in zip(both["box"], both["box_valid"], strict=True)
+    ]
+    assert sum(covered) > 5  # so that something was in front of something
+
+
+def test_the_loss_is_the_mean_over_the_pixels_that_count():
+    logits = jnp.log(jnp.array([[[[0.5, 0.25, 0.25], [0.2, 0.7, 0.1]]]]))
+    target = jax.nn.one_hot(jnp.array([[[0, 1]]]), 3)
+    both = -(np.log(0.5) + np.log(0.7)) / 2
+    np.testing.assert_allclose(s.cross_entropy(None, (logits, {}), {"target": target}), [both], rtol=1e-6)
+    ignored = jax.nn.one_hot(jnp.array([[[0, 255]]]), 3)
+    first = -np.log(0.5)
+    np.testing.assert_allclose(s.cross_entropy(None, (logits, {}), {"target": ignored}), [first], rtol=1e-6)
+    nothing = {"target": jnp.zeros((1, 1, 2, 3))}
+    np.testing.assert_array_equal(s.cross_entropy(None, (logits, {}), nothing), [0.0])
+    # the auxiliary head says something else, with a weight of 0.4
+    out = logits, {"auxiliary": jnp.zeros((1, 1, 2, 3))}
+    found = s.with_auxiliary(None, out, {"target": target}, loss=s.cross_entropy, weight=0.4)
+    np.testing.assert_allclose(found, [both + 0.4 * np.log(3)], rtol=1e-6)
+
+
+def test_smoothing_leaves_pixels_that_do_not_count_at_zero():
+    target = jax.nn.one_hot(jnp.array([1, 255]), 3)
+    np.testing.assert_allclose(s.smooth_pixels(target, 0.1), [[0.05, 0.9, 0.05], [0, 0, 0]], atol=1e-7)
+
+
+def test_mixup_mixes_images_and_pixels_by_one_weight():
+    draws = np.random.default_rng(0)
+    image = jnp.asarray(draws.random((3, 4, 5, 1)), jnp.float32)
+    mask = jnp.asarray(draws.integers(0, 3, (3, 4, 5)))
+    target = jax.nn.one_hot(mask, 3)
+    mixed = s.mixup_pixels(jax.random.key(1), {"image": image, "target": target, "mask": mask}, alpha=1.0)
+    assert set(mixed) == {"image", "target"}
+    other = jnp.roll(image, 1, axis=0)
+    weight = float(((mixed["image"] - other) / (image - other)).mean())
+    assert 0.01 < weight < 0.99
+    wanted = weight * target + (1 - weight) * jnp.roll(target, 1, axis=0)
+    np.testing.assert_allclose(mixed["target"], wanted, atol=1e-4)
+    with pytest.raises(ValueError, match="batch has 'box', which does not mix"):
+        s.mixup_pixels(jax.random.key(1), {"image": image, "target": target, "box": jnp.zeros((3, 1, 4))})
+
+
+def test_masks_follow_their_images():
+    """An image that is its mask stays its mask, mirrored or cut, in front of the network."""
+    mask = jnp.asarray(CANVASES.train["mask"][:4])
+    batch = {"image": mask[..., None].astype(jnp.float32) / 3, "mask": mask}
+    mirrored = jax.jit(detecting.flip(recipe()).augment)(jax.random.key(0), batch)
+    np.testing.assert_allclose(mirrored["image"][..., 0] * 3, mirrored["mask"], atol=1e-5)
+    turned = [bool((new == old[:, ::-1]).all()) for new, old in zip(mirrored["mask"], mask, strict=True)]
+    assert len(set(turned)) == 2
+    cut = jax.jit(s.crop(recipe(), size=32, area=(0.2, 0.4)).augment)(jax.random.key(0), batch)
+    assert cut["mask"].shape == mask.shape
+    near = jnp.abs(cut["image"][..., 0] * 3 - cut["mask"]) < 0.51  # the image is resampled linearly
+    assert near.mean() > 0.9
+    assert (cut["mask"] != mask).mean() > 0.05
+
+
+def test_tricks_of_the_network_keep_each_other():
+    once = s.auxiliary(s.pyramid(s.dilated(recipe())), tap="stage2")
+    again = s.dilated(s.pyramid(s.auxiliary(recipe(), tap="stage2")))
+    for changed in (once, again):
+        found = parts(changed)
+        assert found["backbone"].keywords["dilated"] == 2
+        assert (found["bins"], found["auxiliary"], found["taps"]) == ((1, 2, 3, 6), "stage2", ("stage3",))
+        assert changed.loss.func is s.with_auxiliary
+    xavier = bag.part(once, kernel_init=jax.nn.initializers.zeros)
+    params, _ = xavier.model(classes=4, channels=1).init(jax.random.key(0))
+    kernels = [leaf for path, leaf in jax.tree.leaves_with_path(params) if "kernel" in str(path[-1])]
+    assert len(kernels) > 10
+    assert not any(kernel.any() for kernel in kernels)  # of backbone and heads
+
+
+def test_nothing_is_dropped_in_silence():
+    with pytest.raises(ValueError, match="has an auxiliary head on 'stage2'; allowed: none"):
+        s.auxiliary(s.auxiliary(recipe(), tap="stage2"), tap="stage1")
+    for change in (s.dilated, s.pyramid, partial(s.skips, taps=("stage1", "stage3")), partial(s.auxiliary, tap="stem")):
+        with pytest.raises(ValueError, match="allowed: what no trick has changed"):
+            s.unet(change(recipe()), widths=(4, 8))
+        with pytest.raises(ValueError, match="allowed: of `baseline`, with a backbone"):
+            change(s.unet(recipe(), widths=(4, 8)))
+    with pytest.raises(ValueError, match=r"^recipe\.augment is "):
+        s.crop(detecting.flip(recipe()), size=32)
+    with pytest.raises(ValueError, match=r"^recipe\.mix is "):
+        s.mixup(s.mixup(recipe()))
+    kept = s.unet(bag.part(recipe(), kernel_init=jax.nn.initializers.zeros), widths=(4, 8))
+    assert kept.model.keywords == {"kernel_init": jax.nn.initializers.zeros}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", [None, partial(s.unet, widths=(8, 16))])
+def test_it_learns(change):
+    """Two kinds of squares, a bright and a dark one: a mean IoU far above that of the background alone, 1/3."""
+    shades = np.concatenate([np.full((10, 8, 8), 90), np.full((10, 8, 8), 250)]).astype(np.uint8)
+    items = data.from_arrays("squares", shades, np.arange(20) // 10, shades[::5], np.arange(20)[::5] // 10)
+    canvases = s.only_masks(data.shapes(items, images=(256, 64), size=32, objects=2, scale=(1.0, 1.5)))
+    small = replace(recipe(task=tasks.classification(2)), epochs=6.0, batch=16)
+    small = small if change is None else change(small)
+    (run,) = train.fit(small, canvases, plan=train.Plan(devices=tuple(jax.devices()[:1])))
+    assert run.test["mIoU"] > 0.6
