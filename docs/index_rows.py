@@ -169,6 +169,7 @@ ROWS = (
         also=("init",),
     ),
     Row("F+", "feature pyramid with a head for boxes", "models.detector", also=("detect",)),
+    Row("F+", "FCN and PSPNet on any backbone; U-Net", "models.segmenter, models.unet", also=("segment",)),
     Row(
         "F4",
         "LeNet-5: 61,706 parameters; Caffe's: 431,080",

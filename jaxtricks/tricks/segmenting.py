@@ -8,14 +8,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
-import optax
 
-from jaxtricks import augment, data, losses, models, tasks
+from jaxtricks import augment, data, models, tasks
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import detecting
+from jaxtricks.tricks.pixels import cross_entropy, mixup_pixels, smooth_pixels, with_auxiliary
 from jaxtricks.tricks.trick import unset
 
 __all__ = [
@@ -23,19 +22,15 @@ __all__ = [
     "auxiliary",
     "baseline",
     "crop",
-    "cross_entropy",
     "dilated",
     "mixup",
-    "mixup_pixels",
     "network",
     "only_masks",
     "pyramid",
     "shapes",
     "skips",
-    "smooth_pixels",
     "smoothing",
     "unet",
-    "with_auxiliary",
 ]
 
 NAMES = ("top", "trousers", "dress", "shoe", "bag")  # of detecting.KINDS
@@ -66,38 +61,6 @@ def only_masks(dataset: data.Dataset) -> data.Dataset:
     """
     parts = ({name: split[name] for name in ("image", "mask")} for split in (dataset.train, dataset.test))
     return data.from_columns(dataset.name, *parts, classes=dataset.classes)
-
-
-def cross_entropy(params, out, batch):
-    """Softmax cross-entropy to the soft targets of the pixels, a mean over those that count.
-
-    Args:
-      params: not used.
-      out: ``(logits [B, H, W, C], taps)``.
-      batch: with ``target [B, H, W, C]``, whose rows sum to 1, or to 0 where a pixel counts nothing.
-
-    Returns:
-      Float ``[B]``.
-    """
-    target = batch["target"]
-    total = optax.softmax_cross_entropy(out[0], target).sum((1, 2))
-    return total / jnp.maximum(target.sum((1, 2, 3)), 1.0)
-
-
-def with_auxiliary(params, out, batch, *, loss: Callable, weight: float):
-    """A loss of the logits plus a share of that of the auxiliary head's.
-
-    Args:
-      params, batch: as for ``loss``.
-      out: ``(logits [B, H, W, C], taps)`` with the tap ``auxiliary``, of the same shape.
-      loss: ``(params, out, batch) -> [B]``.
-      weight: of the second, 0 or more.
-
-    Returns:
-      Float ``[B]``.
-    """
-    logits, taps = out
-    return loss(params, (logits, taps), batch) + weight * loss(params, (taps["auxiliary"], taps), batch)
 
 
 def network(
@@ -203,27 +166,14 @@ def unet(recipe: Recipe, *, widths: Sequence[int]) -> Recipe:
     parts = _parts(recipe)
     changed = {name: parts[name] for name in ("bins", "auxiliary") if parts.get(name)}
     changed |= {} if len(parts["taps"]) == 1 else {"taps": parts["taps"]}
-    changed |= {name: value for name, value in _keywords(parts["backbone"]).items() if value}
+    body = getattr(parts["backbone"], "keywords", {})
+    changed |= {name: body[name] for name in ("dilated", "source") if body.get(name)}
     if changed:
         raise ValueError(
             f"recipe.model has {changed}; allowed: a network that no trick has changed, for it is dropped."
         )
     kept = {name: parts[name] for name in ("kernel_init",) if name in parts}
     return replace(recipe, model=partial(models.unet, tuple(widths), **kept))
-
-
-def smooth_pixels(targets: jax.Array, alpha: float) -> jax.Array:
-    """The paper's label smoothing of the pixels that count.
-
-    Args:
-      targets: ``[..., C]``, one-hot, or 0 for all classes where a pixel counts nothing.
-      alpha: share that the true class loses, 0 to 1.
-
-    Returns:
-      ``[..., C]``, still 0 where a pixel counts nothing.
-    """
-    counts = targets.sum(-1, keepdims=True)
-    return counts * losses.smooth_labels_exclusive(targets, alpha)
 
 
 def smoothing(recipe: Recipe, *, alpha: float = 0.1) -> Recipe:
@@ -237,26 +187,6 @@ def smoothing(recipe: Recipe, *, alpha: float = 0.1) -> Recipe:
       The recipe with these targets.
     """
     return t.smoothing(recipe, alpha=alpha, smooth=smooth_pixels)
-
-
-def mixup_pixels(key: jax.Array, batch: dict[str, jax.Array], *, alpha: float = 0.2) -> dict[str, jax.Array]:
-    """Mixup of images and of the targets of their pixels, by one weight for the batch.
-
-    Args:
-      key: a typed key.
-      batch: ``image [B, H, W, K]`` and ``target [B, H, W, C]``; ``mask``, which does not mix, is left out.
-      alpha: parameter of the Beta distribution of the weight, > 0.
-
-    Returns:
-      The batch without ``mask``.
-
-    Raises:
-      ValueError: as ``augment.mixup``: boxes do not mix either.
-    """
-    target = batch["target"]
-    flat = {name: value for name, value in batch.items() if name != "mask"}
-    mixed = augment.mixup(key, flat | {"target": target.reshape(target.shape[0], -1)}, alpha=alpha)
-    return mixed | {"target": mixed["target"].reshape(target.shape)}
 
 
 def mixup(recipe: Recipe, *, alpha: float = 0.2) -> Recipe:
@@ -317,7 +247,3 @@ def _parts(recipe: Recipe) -> dict[str, Any]:
     if getattr(recipe.model, "func", None) is not network:
         raise ValueError(f"recipe.model is {recipe.model!r}; allowed: of `baseline`, with a backbone and a head.")
     return recipe.model.keywords  # pyright: ignore[reportFunctionMemberAccess]
-
-
-def _keywords(build: Callable) -> dict[str, Any]:
-    return dict(getattr(build, "keywords", {}))

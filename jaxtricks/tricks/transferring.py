@@ -16,7 +16,6 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxtricks import data, models, tasks, train
-from jaxtricks._runtime.arrays import to_host
 from jaxtricks.archive import read_npz
 from jaxtricks.fingerprint import fingerprint, source_digest
 from jaxtricks.keys import named
@@ -25,7 +24,19 @@ from jaxtricks.tricks import bag as t
 from jaxtricks.tricks._columns import class_count
 from jaxtricks.tricks.trick import Trick
 
-__all__ = ["CACHE", "EPOCHS", "SEEDS", "SOURCES", "begin", "classifiers", "ladder", "started_from", "weights_of"]
+__all__ = [
+    "CACHE",
+    "EPOCHS",
+    "SEEDS",
+    "SOURCES",
+    "begin",
+    "classifiers",
+    "from_source",
+    "keep",
+    "ladder",
+    "started_from",
+    "weights_of",
+]
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "jaxtricks" / "transfer"
 EPOCHS = 10.0  # of a classifier
@@ -90,7 +101,7 @@ def begin(
         path = weights_of(weights, name)
         if not path.is_file():
             runs = train.fit(classifier, complete, seeds=SEEDS, plan=one, test=False)
-            keep(path, [to_host(run.variables) for run in runs])
+            keep(path, [jax.device_get(run.variables) for run in runs])
     return t.part(recipe, backbone=partial(started_from, backbone, weights=weights, source="baseline"))
 
 

@@ -64,7 +64,7 @@ def build(name, spec):
         typed = cli.Options(data=spec, size=32)
         chosen = preparing.chosen(typed, ladder, presets, mode=kwargs["mode"] if "mode" in kwargs else "stack")
         parts = {part: kwargs.get(part) for part in ("title", "dataset", "task", "begin", "counted")}
-        if name == "finetune":
+        if name in ("finetune", "transfer", "transfer_boxes"):
             parts["begin"] = trained
         return preparing.prepare(chosen, typed, baseline, **parts, say=lambda line: None)
     typed = module.Options(data=spec)
@@ -85,15 +85,15 @@ TAIL, GREY, CLASSES = (
     "has 2 classes, of which",
 )
 ALL, FITS = "allowed: 1500 or more. What fits: --under 'little, similar' 'little, different'.", "What fits: --under "
+ON_CANVASES = ("detect", "segment", "transfer", "transfer_boxes")
 REFUSED = {
     "balance": dict.fromkeys(("fake", "colour.npz", "photographs"), TAIL),
-    "detect": dict.fromkeys(("fake", "colour.npz", "photographs"), GREY),
+    **dict.fromkeys(ON_CANVASES, dict.fromkeys(("fake", "colour.npz", "photographs"), GREY)),
     "finetune": {**dict.fromkeys(("digits", "fake", "colour.npz"), ALL), "photographs": CLASSES},
     "imbalance": {
         **dict.fromkeys(("fake", "colour.npz"), f"{TAIL}; allowed: 100 or more. {FITS}'factor 10'."),
         "photographs": CLASSES,
     },
-    "segment": dict.fromkeys(("fake", "colour.npz", "photographs"), GREY),
     "normalization": {
         "colour.npz": f"to the 104 training images. {FITS}'batch 2' 'batch 8' 'batch 32'.",
         "photographs": f"batch is 32; allowed: 1 to the 28 training images. {FITS}'batch 2' 'batch 8'.",

@@ -15,7 +15,18 @@ import pytest
 from jaxtricks import ablation, augment, data, init, tasks, train
 from jaxtricks.ablation import cli
 from jaxtricks.fingerprint import fingerprint
-from jaxtricks.tricks import Setting, augmentation, bag, detecting, imbalance, ordinal, pretraining, records, segmenting
+from jaxtricks.tricks import (
+    Setting,
+    augmentation,
+    bag,
+    detecting,
+    imbalance,
+    ordinal,
+    pretraining,
+    records,
+    segmenting,
+    transferring,
+)
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(p.stem for p in (ROOT / "experiments").glob("[a-z]*.py"))
@@ -35,6 +46,13 @@ def tailed(**given):
     return imbalance.begin(imbalance.baseline(**given), SOURCE, TAILED)
 
 
+def transferred(baseline, **given):
+    """A baseline of transfer, which knows its backbones by name."""
+    recipe = baseline(**given)
+    body = partial(transferring.started_from, recipe.model.keywords["backbone"], weights="untrained", source="baseline")
+    return bag.part(recipe, backbone=body)
+
+
 def recorded(**given):
     """The baseline of airbench, which knows the patches of its images."""
     return records.begin(records.baseline(**given), LARGE, LARGE)
@@ -52,19 +70,31 @@ BASELINES = {
     "optimizers": bag.bare,
     "regularizers": bag.bare,
     "segment": segmenting.baseline,
+    "transfer": partial(transferred, segmenting.baseline),
+    "transfer_boxes": partial(transferred, detecting.baseline),
     "schedules": MODULES["schedules"].constant,
 }
 SOURCE = data.fake(train=128, test=16)
 TAILED = data.fake(train=2000, test=16)  # of a factor of 100, the last class keeps an image
 LARGE = data.fake(train=128, test=16, shape=(28, 28, 3))
+CANVASES = data.shapes(data.load("digits").subset(130), images=(16, 4), scale=(1.5, 3.0))
 SOURCES = {
     "airbench": LARGE,
-    "detect": data.shapes(data.load("digits").subset(130), images=(16, 4), scale=(1.5, 3.0)),
+    "detect": CANVASES,
+    "transfer_boxes": CANVASES,
     "ordinal": data.fake(train=128, test=16, classes=13),
-    "segment": segmenting.only_masks(data.shapes(data.load("digits").subset(130), images=(16, 4), scale=(1.5, 3.0))),
+    **dict.fromkeys(("segment", "transfer"), segmenting.only_masks(CANVASES)),
     "augment": augmentation.tinted(data.load("digits").subset(130)),
 }
-NOT_RUN = ("airbench", "detect", "binary", "imbalance", "segment")  # their docstrings say so
+NOT_RUN = (
+    "airbench",
+    "detect",
+    "binary",
+    "imbalance",
+    "segment",
+    "transfer",
+    "transfer_boxes",
+)  # their docstrings say so
 TRACED = {"finetune": "little, similar"}  # the other settings have the same rows from other weights
 SHARED = {"little, different: from scratch", "much, different: from scratch"}  # they know no source
 
@@ -74,6 +104,7 @@ def untrained_weights(tmp_path_factory):
     """Weights and images of both sources where finetune looks for them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pretraining, "CACHE", tmp_path_factory.mktemp("cache"))
+        patch.setattr(transferring, "CACHE", pretraining.CACHE)
         preset = MODULES["finetune"].PRESETS["quick"]
         given = {
             "lr": preset.lr,
@@ -91,6 +122,9 @@ def untrained_weights(tmp_path_factory):
             for images in pretraining.NEIGHBOURS:
                 drawn = {"images": SOURCE.train["image"][:8], "labels": np.arange(8) % 4, "classes": 10}
                 np.savez(pretraining.borrowed_of(recipe, name, images), **drawn)
+        grey = cli.network(preset.model, SOURCE)(classes=10, channels=1).init(jax.random.key(0))
+        for name in transferring.SOURCES:
+            transferring.keep(transferring.weights_of("untrained", name), [grey, grey])
         yield
 
 
