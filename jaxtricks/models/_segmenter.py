@@ -94,9 +94,10 @@ def segmenter(
         axis_name=axis_name,
     )
     depths = _depths(backbone, channels)
-    for name, asked in (("taps", taps), ("auxiliary", () if auxiliary is None else (auxiliary,))):
-        if not set(asked) <= set(depths):
-            raise ValueError(f"{name} is {asked!r}; allowed: {', '.join(map(repr, depths))}.")
+    if not set(taps) <= set(depths):
+        raise ValueError(f"taps is {taps!r}; allowed: {', '.join(map(repr, depths))}.")
+    if auxiliary is not None and auxiliary not in depths:
+        raise ValueError(f"auxiliary is {auxiliary!r}; allowed: {', '.join(map(repr, depths))}, or None.")
     inputs = tuple(depths[name] for name in taps)
     if bins and inputs[-1] < len(bins):
         raise ValueError(f"bins is {bins}; allowed: at most {inputs[-1]}, the channels of {taps[-1]!r}.")
