@@ -96,11 +96,11 @@ def begin(
     backbone = recipe.model.keywords["backbone"]  # pyright: ignore[reportFunctionMemberAccess]
     recipes = classifiers(backbone, complete, lr=lr, batch=recipe.batch, epochs=epochs)
     weights = fingerprint([recipes, source_digest(*recipes.values()), data.identity(complete), SEEDS])
-    one = train.Plan(devices=tuple(jax.devices()[:1]))
+    plan = train.Plan(seeds_on="devices")
     for name, classifier in recipes.items():
         path = weights_of(weights, name)
         if not path.is_file():
-            runs = train.fit(classifier, complete, seeds=SEEDS, plan=one, test=False)
+            runs = train.fit(classifier, complete, seeds=SEEDS, plan=plan, test=False)
             keep(path, [jax.device_get(run.variables) for run in runs])
     return t.part(recipe, backbone=partial(started_from, backbone, weights=weights, source="baseline"))
 

@@ -95,7 +95,12 @@ NOT_RUN = (
     "transfer",
     "transfer_boxes",
 )  # their docstrings say so
-TRACED = {"finetune": "little, similar"}  # the other settings have the same rows from other weights
+TRACED = {  # the other rows are these from other weights, or their parts have tests of their own
+    "finetune": "little, similar",
+    "segment": ("pyramid", "mixup"),
+    "transfer": "mixup",
+    "transfer_boxes": "mixup",
+}
 SHARED = {"little, different: from scratch", "much, different: from scratch"}  # they know no source
 
 

@@ -6,6 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from jaxtricks import data, models, tasks, train
@@ -119,6 +120,33 @@ def test_tricks_of_the_network_keep_each_other():
     kernels = [leaf for path, leaf in jax.tree.leaves_with_path(params) if "kernel" in str(path[-1])]
     assert len(kernels) > 10
     assert not any(kernel.any() for kernel in kernels)  # of backbone and heads
+
+
+def test_a_step_with_all_tricks_of_a_network_can_be_traced():
+    """Network, loss, targets, mix and augmentation together; and those that a U-Net can have."""
+    canvases = s.only_masks(CANVASES)
+    common = (s.smoothing, s.mixup, partial(s.crop, size=32), bag.cosine, bag.no_bias_decay)
+    head = (s.dilated, s.pyramid, partial(s.auxiliary, tap="stage2"), bag.zero_gamma)
+    for changes in ((*head, *common), (partial(s.unet, widths=(4, 8)), *common)):
+        changed = recipe(epochs=30.0)
+        for change in changes:
+            changed = change(changed)
+        model = train.build_model(changed, canvases)
+        tx = changed.optimizer(optax.constant_schedule(0.1))
+        prepare, update = train.make_step(changed, model, tx)
+        columns = {name: jnp.asarray(canvases.train[name]) for name in canvases.train.columns}
+        constants = {"preprocess": changed.preprocess[0](canvases.train["image"]), "data": columns}
+
+        def step(key, changed=changed, model=model, tx=tx, prepare=prepare, update=update, constants=constants):
+            state = train.create_state(changed, model, tx, key)
+            rows = jnp.arange(4)
+            batch = prepare(key, state.step, {"index": rows, "epoch": jnp.zeros_like(rows)}, constants)
+            return batch, update(state, batch, constants)[1]
+
+        batch, record = jax.eval_shape(step, jax.random.key(0))
+        assert batch["target"].shape == (4, 32, 32, 4)
+        assert "mask" not in batch
+        assert record["loss"].shape == ()
 
 
 def test_nothing_is_dropped_in_silence():
