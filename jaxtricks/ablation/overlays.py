@@ -71,7 +71,7 @@ def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     colour = COLOURS[(mask - 1) % len(COLOURS)]
     share = np.where(_border(mask), 1.0, OVER)[..., None]
     mixed = (1 - share) * grey + share * colour
-    return np.uint8(np.round(np.where(mask[..., None] == 0, grey, mixed)))
+    return np.round(np.where(mask[..., None] == 0, grey, mixed)).astype(np.uint8)
 
 
 def draw(images: np.ndarray, columns: Mapping[str, np.ndarray | None], *, names: Sequence[str] | None = None) -> Figure:
