@@ -1,6 +1,8 @@
-"""Predicted classes over the pixels of a few test images: what an experiment on segmentation shows beside its table."""
+"""What an experiment on segmentation shows beside its table: its other figures, and predictions over test images."""
 
 import base64
+import html
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,9 +28,9 @@ MARK = "<h2>Reproduce</h2>"
 
 
 def show(results: Mapping[str, Any], rows: Sequence[Variant], dataset: data.Dataset, folder: Path) -> None:
-    """Train the baseline and the best row once more, and draw what they say of the first test images.
+    """Print all figures of every row; train the baseline and the best row once more, and draw what they predict.
 
-    It writes overlays.png, and puts it into the report.
+    The figures and overlays.png, of the first test images, are put into the report too.
 
     Args:
       results: of the table.
@@ -36,6 +38,9 @@ def show(results: Mapping[str, Any], rows: Sequence[Variant], dataset: data.Data
       dataset: with the columns ``image`` and ``mask``, in memory; class 0 is the background.
       folder: of the report.
     """
+    body = figures(results, rows)
+    for line in body:
+        sys.stdout.write(f"{line[0]:<28}{''.join(f'{text:>20}' for text in line[1:])}\n")
     test, one = dataset.test.take(np.arange(min(IMAGES, len(dataset.test)))), train.Plan(devices=(jax.devices()[0],))
     images, columns = np.asarray(test["image"]), {"image": None, "truth": np.asarray(test["mask"])}
     for row in _shown(results, rows):
@@ -46,7 +51,25 @@ def show(results: Mapping[str, Any], rows: Sequence[Variant], dataset: data.Data
         columns[f"{row.name}\n{headline.words} {value}"] = predicted.argmax(-1)
     picture = folder / "overlays.png"
     draw(images, columns, names=dataset.class_names).savefig(picture, dpi=110)
-    _into_report(folder / "report.html", picture)
+    _into_report(folder / "report.html", picture, body)
+
+
+def figures(results: Mapping[str, Any], rows: Sequence[Variant]) -> list[tuple[str, ...]]:
+    """The means of all metrics on the test set, of the rows that have a result.
+
+    Args:
+      results, rows: of the table.
+
+    Returns:
+      Lines of text; the first has the names of the metrics, with their units.
+    """
+    metrics = rows[0].recipe.task.metrics
+    lines = [("", *(f"{name}, {metric.unit}" if metric.unit else name for name, metric in metrics.items()))]
+    for row in results["rows"]:
+        if row["cells"]:
+            means = [np.mean([cell["test"][name] for cell in row["cells"]]) for name in metrics]
+            lines.append((row["name"], *(f"{mean:.2f}" for mean in means)))
+    return lines
 
 
 def _shown(results: Mapping[str, Any], rows: Sequence[Variant]) -> list[Variant]:
@@ -107,14 +130,16 @@ def _border(mask: np.ndarray) -> np.ndarray:
     return np.any([other != mask for other in others], axis=0)
 
 
-def _into_report(page: Path, picture: Path) -> None:
-    """The picture in the page itself, which needs no other file."""
+def _into_report(page: Path, picture: Path, body: Sequence[Sequence[str]]) -> None:
+    """The picture and the figures in the page itself, which needs no other file."""
     image = f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()}"
     text = page.read_text(encoding="utf-8")
     if text.count(MARK) != 1:
         raise ValueError(f"{page} has {MARK} {text.count(MARK)} times; allowed: once.")
     words = "The first test images: what is there, what the baseline says, and what the best row says"
-    figure = (
-        f'<h2>Predictions</h2>\n<img src="{image}" alt="{words}" style="max-width: 100%">\n<p>{words}; seed 0.</p>\n'
-    )
-    write_text(page, text.replace(MARK, figure + MARK))
+    names = [f'<th scope="row">{html.escape(name)}</th>' for name, *_ in body]
+    numbers = ["".join(f'<td class="n">{html.escape(text)}</td>' for text in rest) for _, *rest in body]
+    lines = "\n".join(f"<tr>{name}{rest}</tr>" for name, rest in zip(names, numbers, strict=True))
+    table = f'<h2>All figures</h2>\n<div class="scroll"><table>\n{lines}\n</table></div>\n'
+    shown = f'<img src="{image}" alt="{words}" style="max-width: 100%">'
+    write_text(page, text.replace(MARK, f"{table}<h2>Predictions</h2>\n{shown}\n<p>{words}; seed 0.</p>\n{MARK}"))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxtricks import tasks
 from jaxtricks.ablation import overlays
 from jaxtricks.ablation.report import write
 
@@ -40,6 +41,15 @@ def test_the_first_row_and_the_best_of_the_others_are_drawn(make_row, make_resul
     assert [row.name for row in overlays._shown(results, rows[:1])] == ["baseline"]
 
 
+def test_all_figures_of_every_row_with_a_result(make_row, make_results):
+    rows = [SimpleNamespace(recipe=SimpleNamespace(task=tasks.segmentation(3)))]
+    results = make_results(make_row("baseline", [60.0, 61.0]), make_row("failed", [], reference="baseline"), seeds=2)
+    for cell, accuracy in zip(results["rows"][0]["cells"], (90.0, 90.5), strict=True):
+        cell["test"] = {"loss": 0.25, "mIoU": cell["test"]["accuracy"], "pixel accuracy": accuracy}
+    wanted = [("", "loss", "mIoU, %", "pixel accuracy, %"), ("baseline", "0.25", "60.50", "90.25")]
+    assert overlays.figures(results, rows) == wanted
+
+
 def test_the_picture_is_in_the_page(tmp_path, make_row, make_results):
     images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1), np.uint8)
     masks = np.zeros((2, 8, 8), int)
@@ -51,12 +61,13 @@ def test_the_picture_is_in_the_page(tmp_path, make_row, make_results):
     with Image.open(picture) as image:
         assert image.width > 100
     page = write(make_results(make_row("baseline", [84.0, 84.2]), seeds=2), tmp_path)
-    overlays._into_report(page, picture)
+    overlays._into_report(page, picture, [("", "mIoU, %"), ("a < b", "61.20")])
     text = page.read_text(encoding="utf-8")
     assert text.count("<h2>Predictions</h2>") == text.count("<h2>Reproduce</h2>") == 1
+    assert '<th scope="row">a &lt; b</th><td class="n">61.20</td>' in text
     assert 'src="data:image/png;base64,iVBOR' in text
     with pytest.raises(ValueError, match="0 times; allowed: once"):
-        overlays._into_report(_emptied(page), picture)
+        overlays._into_report(_emptied(page), picture, [])
 
 
 def _emptied(page):
