@@ -10,6 +10,10 @@ pixel accuracy and mIoU are 78.88 and 38.88 % without them, 79.25 and 39.33 with
 smoothing, 78.97 and 38.90 with distillation, 78.47 and 37.99 with mixup in its place, 78.72 and 38.40 with both. Here
 the refinements act on the training of the segmentation itself, so that no sign is expected of them. Single runs there.
 
+How the rate was chosen: after 12 epochs, on the 250 canvases held out, seeds 100 and 101, the baseline had mIoUs of
+44.7 and 47.7 % at 0.1, and of 45.2 and 50.0 at 0.3, which quick takes; no other rate was tried, and the rows' own were
+not searched. Nothing but background has 13.5 % on the test set, and a pixel accuracy of 80.7.
+
 The table is not run: it takes two cores of an otherwise idle machine.
 
     python -m experiments.segment
@@ -44,7 +48,7 @@ LADDER = {
     "random crop": Trick(partial(s.crop, size=64), 1),
 }
 PRESETS = {
-    "quick": Preset("fashion_mini", "resnet_mini", seeds=4, epochs=12, batch=32, lr=0.1, seeds_on="devices"),
+    "quick": Preset("fashion_mini", "resnet_mini", seeds=4, epochs=12, batch=32, lr=0.3, seeds_on="devices"),
 }
 
 if __name__ == "__main__":

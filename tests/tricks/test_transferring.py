@@ -64,8 +64,7 @@ def test_begin_trains_each_source_once_and_a_run_starts_from_one_of_its_backbone
     assert set(drawn["baseline"] - 10) == set(transferring.SEEDS)
     fresh = transferring.from_source(begun, source=None).model(classes=4, channels=1)
     plain = recipe().model(classes=4, channels=1)
-    for one, two in zip(*(jax.tree.leaves(m.init(jax.random.key(5))) for m in (fresh, plain)), strict=True):
-        np.testing.assert_array_equal(one, two)
+    assert len({str(jax.make_jaxpr(model.init)(keys[0])) for model in (fresh, plain)}) == 1
     with pytest.raises(ValueError, match="allowed: a network that no trick has changed"):
         segmenting.unet(begun, widths=(4, 8))
 
