@@ -108,8 +108,8 @@ def optimizer_of_rates(
     """
 
     def rate(step):
-        in_table = "rates" in constants and isinstance(step, Tracer) and step.shape == () and jnp.issubdtype(step.dtype, jnp.integer)
-        return constants["rates"][step] if in_table else schedule(step)
+        traced = isinstance(step, Tracer) and step.shape == () and jnp.issubdtype(step.dtype, jnp.integer)
+        return constants["rates"][step] if traced and "rates" in constants else schedule(step)
 
     return build_optimizer(recipe, rate)
 
