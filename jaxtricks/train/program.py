@@ -1,6 +1,6 @@
 """A recipe on a dataset under a plan: model, optimiser, constants and compiled steps, made once for all seeds."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -15,13 +15,14 @@ from jaxtricks._runtime.chunks import chunked
 from jaxtricks.data import Dataset, Feed, Split, padded, readable
 from jaxtricks.fingerprint import describe
 from jaxtricks.train.parallel import Plan, compiled_cost
-from jaxtricks.train.recipe import Recipe, RecipeError, check_alike, epoch_steps, total_steps
+from jaxtricks.train.recipe import Recipe, RecipeError, about, epoch_steps, total_steps
 from jaxtricks.train.state import State, create_state, dicts, eval_params
-from jaxtricks.train.step import dry_run, make_evaluate, make_step
+from jaxtricks.train.step import dry_run, forward, make_evaluate, make_step
 from jaxtricks.train.stop import EarlyStopping
 from jaxtricks.train.task import check_columns
 
 EVALUATION_BATCH = 512
+RECALIBRATION_IMAGES = 2048
 FIT_IMAGES = 2048  # images that preprocessing is fitted on where they are decoded as they are read
 
 
@@ -80,6 +81,12 @@ class Program:
         parts = 1 if plan.axis_name is None else plan.size
         others = {"parts": parts, "teacher": teacher_model, "initial": self.initial}
         dry_run(recipe, dataset, model, self.tx, halves, constants, **others)
+
+        def normalised(key, params, stats, batch, constants):  # a batch by its own statistics, outside of any mesh
+            batch = halves[0](key, jnp.int32(0), batch, constants)
+            return forward("model", model, (params, stats), batch, train=True)[1]
+
+        self._normalised = jax.jit(jax.vmap(normalised, (0, 0, 0, 0, None)) if plan.stacked else normalised)
 
         there = {} if share_data_with is None else share_data_with.constants
         shared = {name: there[name] for name in ("data",) if name in there}
@@ -142,6 +149,17 @@ class Program:
                     part = jax.tree.map(lambda leaf, i=i: leaf[i], parts[name]) if self.plan.stacked else parts[name]
                     total[name] = metric.update(total[name], part)
         return [{name: float(metric.compute(total[name])) for name, metric in metrics.items()} for total in totals]
+
+    def evaluated(self, state: State, feed: Feed) -> tuple[Any, Any]:
+        """What is evaluated: ``eval_params``, with statistics over some batches where the recipe recalibrates."""
+        params, stats = eval_params(state)
+        if self.recipe.recalibrate is None:
+            return params, stats
+        many = min(feed.steps_per_epoch, -(-RECALIBRATION_IMAGES // self.recipe.batch))
+        batches = [self.plan.put_rows(batch) for batch in feed.steps(0, many)]
+        with about("recalibrate"):
+            update = lambda stats, batch: self._normalised(state.key, params, stats, batch, self.constants)  # noqa: E731
+            return params, self.recipe.recalibrate(update, stats, batches)
 
     def next_epoch(self, state: State, values: list[float]) -> State:
         """The state with empty sums and the epoch's validation losses."""
@@ -274,27 +292,3 @@ def _built(field: str) -> Iterator[None]:
 
 def _spread(size: int) -> np.ndarray:
     return np.unique(np.linspace(0, size - 1, min(size, FIT_IMAGES)).astype(np.int64))
-
-
-def check_states(programs: Sequence[Program]) -> None:
-    """Raise RecipeError, by the name of the leaf, unless one state fits all stages; nothing is compiled.
-
-    Args:
-      programs: of the stages.
-    """
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    first, *others = [jax.eval_shape(program.fresh, key) for program in programs]
-    start = programs[0].recipe
-    for number, (program, state) in enumerate(zip(programs[1:], others, strict=True), 1):
-        recipe = program.recipe  # the state is made once, by the first recipe
-        for name, value, wanted in (
-            ("init", recipe.init, start.init),
-            ("precision.scale", recipe.precision.scale, start.precision.scale),
-        ):
-            if describe(value) != describe(wanted):
-                raise RecipeError(f"stage {number}: recipe.{name} is {value!r}; allowed: as in stage 0, {wanted!r}.")
-        check_alike(f"the state of stage {number} has", state, first)
-        if jax.tree.structure(state) != jax.tree.structure(first):
-            raise RecipeError(
-                f"the state of stage {number} has the leaves of stage 0 in another tree; allowed: one tree."
-            )

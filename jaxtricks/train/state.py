@@ -1,7 +1,8 @@
-"""The complete state of a run as one pytree."""
+"""The complete state of a run as one pytree, and what a run gives."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -9,8 +10,10 @@ import jax.numpy as jnp
 import optax
 
 from jaxtricks import opt_states
+from jaxtricks.fingerprint import describe
 from jaxtricks.keys import named
 from jaxtricks.train.precision import LossScale, init_scale
+from jaxtricks.train.recipe import RecipeError, check_alike
 
 Tree = Any
 
@@ -40,6 +43,40 @@ class State(NamedTuple):
     value: jax.Array
     bad: jax.Array
     sums: dict[str, jax.Array]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one seed gave.
+
+    Fields:
+      seed: of initial weights, order and draws.
+      variables: ``(params, stats)`` that are evaluated: the best ones after early stopping, else the averaged ones
+        where the recipe has an EMA, or those that the optimiser names; with statistics of their own where the recipe
+        recalibrates.
+      state: the complete state at the end, whatever was the best.
+      history: a record for each epoch; its ``corrupt`` counts unreadable records since the process started, ``lr`` is
+        the rate that acted, plateaus included, ``skipped_percent`` the share of the steps that changed nothing, and
+        what ``opt_states.reports`` finds in the optimiser stands there by its name.
+      test: metrics on the test set, read once at the end; empty where it was not asked for.
+      seconds: of the loop, without compiling.
+      step_ms: mean time of a training step, input included, shared evenly where seeds ran together.
+      wait_percent: share of the training time spent waiting for input.
+      skipped: steps that were not applied because loss or gradient was not finite.
+      cost: of the compiled step, the last stage's: ``train_flops`` and ``peak_bytes`` of one step, None where the
+        backend does not tell.
+    """
+
+    seed: int
+    variables: Any
+    state: State
+    history: list[dict]
+    test: dict[str, float]
+    seconds: float
+    step_ms: float
+    wait_percent: float
+    skipped: int
+    cost: dict[str, float | None] = field(default_factory=dict)
 
 
 def create_state(recipe, model, tx: optax.GradientTransformation, key: jax.Array, *, initial: Tree = None) -> State:
@@ -152,3 +189,27 @@ def next_average(decay: Any, step, average, fresh, finite):
         return None
     decay = decay(step) if callable(decay) else jnp.minimum(decay, (1.0 + step) / (10.0 + step))
     return jax.tree.map(lambda a, f: jnp.where(finite, (a + (1 - decay) * (f - a)).astype(a.dtype), a), average, fresh)
+
+
+def check_states(programs: Sequence[Any]) -> None:
+    """Raise RecipeError, by the name of the leaf, unless one state fits all stages; nothing is compiled.
+
+    Args:
+      programs: of the stages.
+    """
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    first, *others = [jax.eval_shape(program.fresh, key) for program in programs]
+    start = programs[0].recipe
+    for number, (program, state) in enumerate(zip(programs[1:], others, strict=True), 1):
+        recipe = program.recipe  # the state is made once, by the first recipe
+        for name, value, wanted in (
+            ("init", recipe.init, start.init),
+            ("precision.scale", recipe.precision.scale, start.precision.scale),
+        ):
+            if describe(value) != describe(wanted):
+                raise RecipeError(f"stage {number}: recipe.{name} is {value!r}; allowed: as in stage 0, {wanted!r}.")
+        check_alike(f"the state of stage {number} has", state, first)
+        if jax.tree.structure(state) != jax.tree.structure(first):
+            raise RecipeError(
+                f"the state of stage {number} has the leaves of stage 0 in another tree; allowed: one tree."
+            )
