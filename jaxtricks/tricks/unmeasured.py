@@ -5,9 +5,10 @@ from functools import partial
 import jax
 import optax
 
-from jaxtricks import layers, models, optim
+from jaxtricks import layers, losses, models, optim
 from jaxtricks.tricks import averages as a
-from jaxtricks.tricks import composing
+from jaxtricks.tricks import composing, published
+from jaxtricks.tricks import objectives as l
 from jaxtricks.tricks import optimizers as o
 from jaxtricks.tricks import parts as p
 from jaxtricks.tricks import regularizers as r
@@ -15,8 +16,9 @@ from jaxtricks.tricks import schedules as s
 from jaxtricks.tricks import starts as i
 from jaxtricks.tricks.trick import Trick
 
-__all__ = ["DECAYS", "FIXUP", "GRADIENTS", "REGULARIZERS", "UNBIASED", "averages", "plateaus", "starts"]
+__all__ = ["DECAYS", "FIXUP", "GRADIENTS", "LOSSES", "REGULARIZERS", "UNBIASED", "averages", "plateaus", "starts"]
 
+FOCAL = "arXiv 1708.02002, whose alpha is 0.25"
 SRIVASTAVA = "Srivastava et al. 2014"
 PLAIN_DROPOUT = models.drawn(partial(layers.dropout_plain, rate=0.2), partial(layers.dropout_plain_mean, rate=0.2))
 
@@ -48,6 +50,19 @@ GRADIENTS = {
 DECAYS = {
     "half every epoch": s.trick(optim.step_decay, None, every_epochs=1, factor=0.5),
     "one over root of time": s.trick(optim.inverse_sqrt, None, "arXiv 1706.03762", hold=50),
+}
+LOSSES = {
+    "binary focal": l.trick(l.on_classes, partial(optax.sigmoid_focal_loss, alpha=0.25, gamma=2.0), None, FOCAL),
+    "L-Softmax, annealed": _trick(
+        l.objective, 1, "arXiv 1612.02295", how=published.on_annealed_angles, margin=2, first=100.0, least=1.0, half=1.0
+    ),
+    "ArcFace": _trick(
+        l.objective,
+        None,
+        "arXiv 1801.07698",
+        how=l.on_angles,
+        logits=partial(losses.arcface_logits, scale=16.0, margin=0.2),
+    ),
 }
 UNBIASED = {"unbiased variance": p.swap(norm=partial(models.batch_norm, unbiased=True))}
 FIXUP = {"Fixup": _trick(i.fixed_up, 1, "arXiv 1901.09321", branches=3, depth=3)}
