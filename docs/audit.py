@@ -11,135 +11,57 @@ primitives: a network that has a switch for a layer is no experiment on that lay
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from fnmatch import fnmatch
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
-from docs.audit_reasons import AFTERWARDS, BY_NAME, DEMONSTRATIONS, NOT_MEASURED
+from docs.audit_calls import ROOT, named, reached, resolve, scope, tree
+from docs.audit_reasons import BY_NAME, DEMONSTRATED, FIGURES, NOT_MEASURED
 from docs.index_rows import ROWS, Row
 
-ROOT = Path(__file__).parents[1]
 FOLLOWED = ("experiments", "jaxtricks.tricks", "jaxtricks.recipes", "jaxtricks.ablation", "jaxtricks.tasks")
 RESULTS = {"bag_of_tricks": ("cifar10-5000",), "compress": ("compress", "compress-10000")}  # folders by another name
 INLINE = ("views", "lr_range", "inspect")  # their figures stand in the docstring alone
-DASH = "-"
+KINDS = {"by name": BY_NAME, "demonstrated by": DEMONSTRATED, "no trick": FIGURES, "not measured": NOT_MEASURED}
 
 
 class Line(NamedTuple):
-    """A row of the audit; ``missing`` are symbols that no experiment calls and for which no reason is stated."""
+    """A row with its cells; ``missing`` are symbols that no experiment calls, and for which no reason is stated."""
 
     row: Row
     symbols: tuple[str, ...]
     tests: tuple[str, ...]
     experiments: tuple[str, ...]
     results: tuple[str, ...]
-    reasons: tuple[str, ...]
+    reasons: dict[str, str]
     missing: tuple[str, ...]
-
-
-@cache
-def file_of(module: str) -> Path | None:
-    """The file of a module of this repository, or None."""
-    path = ROOT / module.replace(".", "/")
-    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
-
-
-@cache
-def scope(module: str) -> dict[str, ast.AST | str]:
-    """What the names of a module stand for: its own statements, or the dotted names of what it imports."""
-    names: dict[str, ast.AST | str] = {}
-    for node in _tree(module).body:
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                names[alias.asname or alias.name.split(".")[0]] = (
-                    alias.name if alias.asname else alias.name.split(".")[0]
-                )
-        elif isinstance(node, ast.ImportFrom):
-            names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            names[node.name] = node
-        elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
-            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                names |= {name.id: node for name in ast.walk(target) if isinstance(name, ast.Name)}
-    return names
-
-
-@cache
-def resolve(name: str) -> str:
-    """Where a dotted name is defined, through the modules that only hand it on; another library's stays as it is."""
-    parts = name.split(".")
-    for cut in range(len(parts), 0, -1):
-        module = ".".join(parts[:cut])
-        if file_of(module) is None:
-            continue
-        if cut == len(parts):
-            return name
-        found = scope(module).get(parts[cut])
-        if isinstance(found, str) and found != name:
-            return resolve(".".join([found, *parts[cut + 1 :]]))
-        return name
-    return name
-
-
-def named(node: ast.AST, module: str) -> Iterator[str]:
-    """The names that some code of a module uses, where they are defined."""
-    local = {arg.arg for part in ast.walk(node) if isinstance(part, ast.arguments) for arg in part.args}
-    for part in ast.walk(node):
-        attributes, inner = [], part
-        while isinstance(inner, ast.Attribute):
-            attributes.append(inner.attr)
-            inner = inner.value
-        if isinstance(inner, ast.Name) and isinstance(part, (ast.Name, ast.Attribute)) and inner.id in scope(module):
-            if inner.id in local and attributes == []:
-                continue
-            found = scope(module)[inner.id]
-            base = found if isinstance(found, str) else f"{module}.{inner.id}"
-            for cut in range(len(attributes) + 1):
-                yield resolve(".".join([base, *attributes[::-1][:cut]]))
 
 
 @cache
 def called(experiment: str) -> frozenset[str]:
     """What an experiment calls, its baseline included."""
     module = f"experiments.{experiment}"
-    code = [node for node in _tree(module).body if not isinstance(node, (ast.Import, ast.ImportFrom))]
-    return _reached([name for node in code for name in named(node, module)], FOLLOWED)
+    code = [node for node in tree(module).body if not isinstance(node, (ast.Import, ast.ImportFrom))]
+    return reached([name for node in code for name in named(node, module)], FOLLOWED)
 
 
 @cache
 def parts(symbol: str) -> frozenset[str]:
     """What a public function of this package is made of, within its own package."""
-    return _reached([full(symbol)], (".".join(full(symbol).split(".")[:2]),))
-
-
-def _reached(names: list[str], followed: tuple[str, ...]) -> frozenset[str]:
-    """The names, and those that their definitions name, as far as these are in the packages that are followed."""
-    seen: set[str] = set()
-    while names:
-        if (name := names.pop()) not in seen:
-            seen.add(name)
-            owner, _, last = name.rpartition(".")
-            if owner.startswith(followed):
-                names += _of(owner, last)
-    return frozenset(seen)
+    return reached([full(symbol)], (".".join(full(symbol).split(".")[:2]),))
 
 
 @cache
-def _of(module: str, name: str) -> tuple[str, ...]:
-    node = scope(module).get(name, "")
-    return () if isinstance(node, str) else tuple(named(node, module))
+def everywhere() -> tuple[str, ...]:
+    """The symbols of all rows that some experiment calls."""
+    reached = frozenset().union(*map(called, experiments()))
+    return tuple(symbol for row in ROWS for symbol in symbols(row) if full(symbol) in reached)
 
 
 @cache
-def _tree(module: str) -> ast.Module:
-    path = file_of(module)
-    return ast.parse("" if path is None else path.read_text("utf-8"))
-
-
-def experiments() -> list[str]:
+def experiments() -> tuple[str, ...]:
     """The names of the experiments, from the folder."""
-    return sorted(path.stem for path in (ROOT / "experiments").glob("[a-z]*.py") if path.stem != "gallery")
+    return tuple(sorted(path.stem for path in (ROOT / "experiments").glob("[a-z]*.py") if path.stem != "gallery"))
 
 
 def symbols(row: Row) -> list[str]:
@@ -147,10 +69,10 @@ def symbols(row: Row) -> list[str]:
     return [name.strip() for name in re.sub(r"\([^()]*\)", "", row.symbols).split(",")]
 
 
+@cache
 def full(symbol: str) -> str:
     """Where a symbol of a row is defined."""
-    library = symbol.split(".")[0] in ("jax", "optax", "flax", "sklearn")
-    return resolve(symbol if library else f"jaxtricks.{symbol}")
+    return resolve(symbol if symbol.startswith(("jax.", "optax.", "flax.", "sklearn.")) else f"jaxtricks.{symbol}")
 
 
 @cache
@@ -159,12 +81,17 @@ def tests() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path in sorted((ROOT / "tests").rglob("*.py")):
         text = path.read_text("utf-8")
-        pairs = set(re.findall(r"\b\w+\.\w+", text))
+        pairs = set(re.findall(r"(?=\b(\w+\.\w+))", text))
         for package, names in re.findall(r"from ([\w.]+) import ([^\n(]+|\([^)]+\))", text):
             pairs |= {f"{package.rpartition('.')[2]}.{name}" for name in re.findall(r"\w+", names)}
         for pair in pairs:
             found.setdefault(pair, set()).add(str(path.relative_to(ROOT)))
     return found
+
+
+def tested(symbol: str) -> set[str]:
+    """The tests that name a symbol with its package."""
+    return tests().get(".".join(symbol.split(".")[-2:]), set())
 
 
 def committed(experiment: str) -> list[str]:
@@ -175,22 +102,17 @@ def committed(experiment: str) -> list[str]:
 
 
 def reason(symbol: str, with_it: list[str]) -> str | None:
-    """Why no experiment calls a symbol of a row whose others are called, or None."""
+    """Why no experiment calls a symbol, or None: it is stated, or the symbol is part of one that is called."""
     for kind, table in KINDS.items():
-        if symbol in table:
-            return f"{kind}: {table[symbol]}"
-    whole = next((other for other in with_it if full(symbol) in parts(other)), None)
-    if whole is not None:
+        if pattern := next((pattern for pattern in table if fnmatch(symbol, pattern)), None):
+            return f"{kind} {table[pattern]}"
+    same = [other for other in everywhere() if other.split(".")[0] == symbol.split(".")[0]]
+    if whole := next((other for other in [*with_it, *same] if full(symbol) in parts(other)), None):
         return f"part of {whole}"
     owner, _, last = full(symbol).rpartition(".")
     node = scope(owner).get(last)
-    if with_it and (last.isupper() or (isinstance(node, ast.ClassDef) and not _has_state(node))):
-        return f"a type or a constant of {with_it[0]}"
-    return None
-
-
-def _has_state(node: ast.ClassDef) -> bool:
-    return any(ast.unparse(base).startswith("nnx.") for base in node.bases)
+    plain = isinstance(node, ast.ClassDef) and not any(ast.unparse(b).startswith("nnx.") for b in node.bases)
+    return f"a type or a constant of {with_it[0]}" if with_it and (plain or last.isupper()) else None
 
 
 def audit() -> list[Line]:
@@ -198,18 +120,12 @@ def audit() -> list[Line]:
     lines = []
     for row in ROWS:
         of = {symbol: [name for name in experiments() if full(symbol) in called(name)] for symbol in symbols(row)}
-        with_it = [symbol for symbol, found in of.items() if found]
-        reasons = {symbol: reason(symbol, with_it) for symbol, found in of.items() if not found}
+        whys = {symbol: reason(symbol, [s for s in of if of[s]]) for symbol, found in of.items() if not found}
         used = sorted({name for found in of.values() for name in found})
-        tested = set().union(*(tests().get(".".join(symbol.split(".")[-2:]), set()) for symbol in of))
-        results = sorted({result for name in used for result in committed(name)})
-        missing = tuple(symbol for symbol, why in reasons.items() if why is None)
-        stated = tuple(f"{symbol}: {why}" for symbol, why in reasons.items() if why is not None)
-        lines.append(Line(row, tuple(of), tuple(sorted(tested)), tuple(used), tuple(results), stated, missing))
+        cells = (sorted(set().union(*map(tested, of))), used, sorted({r for name in used for r in committed(name)}))
+        missing = tuple(symbol for symbol, why in whys.items() if why is None)
+        lines.append(Line(row, tuple(of), *map(tuple, cells), {s: why for s, why in whys.items() if why}, missing))
     return lines
-
-
-KINDS = {"demonstration": DEMONSTRATIONS, "by name": BY_NAME, "not measured": NOT_MEASURED, "host": AFTERWARDS}
 
 
 def main() -> None:
@@ -217,11 +133,9 @@ def main() -> None:
     lines = audit()
     for line in lines:
         if "--open" not in sys.argv[1:] or line.missing or not (line.results and line.tests):
-            cells = (", ".join(cell) or DASH for cell in line[1:5])
-            print(" | ".join([line.row.id, line.row.title, *cells]))
-            print(
-                *(f"    {text}" for text in (*line.reasons, *(f"{name}: NO CELL" for name in line.missing))), sep="\n"
-            )
+            print(" | ".join([line.row.id, line.row.title, *(", ".join(cell) or "-" for cell in line[1:5])]))
+            told = [*(f"{name}: {why}" for name, why in line.reasons.items()), *(f"{n}: NO CELL" for n in line.missing)]
+            print(*(f"    {text}" for text in told), sep="\n", end="\n" * bool(told))
     count = sum(bool(line.missing or not line.tests) for line in lines)
     sys.exit(f"{count} rows with an empty cell and no reason." if count else 0)
 

@@ -18,6 +18,7 @@ from jaxtricks.tricks.trick import Trick, set_fields
 
 __all__ = ["begin", "fixed_up", "kernels", "layerwise", "of_the_data", "orthonormal", "residual", "scaled_by_data"]
 
+initializers = jax.nn.initializers
 IMAGES = 256  # a batch, as in the paper
 
 
@@ -165,7 +166,6 @@ def kernels(bare: bool) -> dict[str, Trick]:
       The tricks by name.
     """
     lower, higher = (-1, 1) if bare else (None, None)
-    initializers = jax.nn.initializers
     made = {
         "all zero": (initializers.zeros, -1, None),
         "all 0.01": (initializers.constant(0.01), -1, None),

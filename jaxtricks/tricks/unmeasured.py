@@ -18,6 +18,7 @@ from jaxtricks.tricks.trick import Trick
 
 __all__ = ["DECAYS", "FIXUP", "GRADIENTS", "LOSSES", "REGULARIZERS", "UNBIASED", "averages", "plateaus", "starts"]
 
+initializers = jax.nn.initializers
 FOCAL = "arXiv 1708.02002, whose alpha is 0.25"
 SRIVASTAVA = "Srivastava et al. 2014"
 PLAIN_DROPOUT = models.drawn(partial(layers.dropout_plain, rate=0.2), partial(layers.dropout_plain_mean, rate=0.2))
@@ -105,10 +106,12 @@ def starts(bare: bool) -> dict[str, Trick]:
     Returns:
       The tricks by name.
     """
-    names, kernel = jax.nn.initializers, partial(_trick, p.part)
+    kernel = partial(_trick, p.part)
     out = {
-        "LeCun normal": kernel(-1 if bare else None, "LeCun et al. 1998: for tanh", kernel_init=names.lecun_normal()),
-        "N(0, 0.01), truncated": kernel(-1 if bare else None, kernel_init=names.truncated_normal(0.01)),
+        "LeCun normal": kernel(
+            -1 if bare else None, "LeCun et al. 1998: for tanh", kernel_init=initializers.lecun_normal()
+        ),
+        "N(0, 0.01), truncated": kernel(-1 if bare else None, kernel_init=initializers.truncated_normal(0.01)),
     }
     scaled = {"LSUV": _trick(i.orthonormal, 1, "arXiv 1511.06422", then=i.layerwise)}
     return out | scaled if bare else out

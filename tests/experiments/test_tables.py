@@ -83,7 +83,18 @@ SOURCES = {
     "ordinal": data.fake(train=128, test=16, classes=13),
     "augment": augmentation.tinted(data.load("digits").subset(130)),
 }
-NOT_RUN = ("airbench", "detect", "binary", "imbalance", "efficient", "tweaks", "refinements", "blocks", "batch_size")
+NOT_RUN = (
+    "airbench",
+    "detect",
+    "binary",
+    "imbalance",
+    "efficient",
+    "tweaks",
+    "refinements",
+    "blocks",
+    "batch_size",
+    "preprocess",
+)
 STACKED = ("efficient", "refinements", "tweaks")  # of the rungs of bag_of_tricks, whose steps test_main traces
 TRACED = {"finetune": "little, similar"}  # the other settings have the same rows from other weights
 SHARED = {
