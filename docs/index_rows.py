@@ -164,7 +164,7 @@ ROWS = (
         "models.resnet, models.LAYOUTS, models.Layout",
     ),
     Row("F3", "several layers before the classifier, or for each pixel", "models.fuse_taps, models.hyper_columns"),
-    Row("F2", "a Flax module as pure functions", "models.functional, models.Model", also=("bag_of_tricks",)),
+    Row("F2", "a Flax module as pure functions", "models.functional, models.Model"),
     Row(
         "F3",
         "a plain network and a perceptron whose parts are arguments",

@@ -17,7 +17,7 @@ GIVEN = {"task": tasks.classification(10), "augmented": None, "lr": 0.1, "batch"
 
 
 def base():
-    return bare(model=partial(models.NETWORKS["logistic"], size=16), **GIVEN)
+    return replace(bare(model=partial(models.NETWORKS["logistic"], size=16), **GIVEN), warmup=None)
 
 
 def test_sizes_at_equal_epochs_and_at_equal_steps():
