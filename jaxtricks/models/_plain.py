@@ -163,7 +163,9 @@ def plain(
 
 class _Learned(nnx.Module):
     def __init__(self, module, options, features, rngs=None):
-        drawn_by = {"rngs": rngs} if rngs is not None and "rngs" in inspect.signature(module).parameters else {}
+        drawn_by = (
+            {"rngs": rngs} if rngs is not None and "rngs" in inspect.signature(module.__init__).parameters else {}
+        )
         self.inner = module(features=features, **options, **drawn_by)
 
     def __call__(self, x, *, train, key):

@@ -96,7 +96,14 @@ NOT_RUN = (
     "preprocess",
 )
 STACKED = ("efficient", "refinements", "tweaks")  # of the rungs of bag_of_tricks, whose steps test_main traces
-TRACED = {"finetune": "little, similar"}  # the other settings have the same rows from other weights
+TRACED = {  # where the other settings have the same rows, or a step does not depend on what they change
+    "activations": "no norm",
+    "batch_size": "equal epochs",
+    "finetune": "little, similar",
+    "normalization": ("batch 2", "batch 32: ghost"),
+    "preprocess": "no norm",
+    "schedules": ("no warm-up: baseline", "no warm-up: plateaus"),
+}
 SHARED = {
     *("little, different: from scratch", "much, different: from scratch"),  # they know no source
     "equal steps: baseline",  # of batch_size: as many epochs as steps
