@@ -78,15 +78,15 @@ def full(symbol: str) -> str:
 @cache
 def tests() -> dict[str, set[str]]:
     """The tests, by what each names with its package, or imports from it."""
-    found: dict[str, set[str]] = {}
+    naming: dict[str, set[str]] = {}
     for path in sorted((ROOT / "tests").rglob("*.py")):
         text = path.read_text("utf-8")
         pairs = set(re.findall(r"(?=\b(\w+\.\w+))", text))
         for package, names in re.findall(r"from ([\w.]+) import ([^\n(]+|\([^)]+\))", text):
             pairs |= {f"{package.rpartition('.')[2]}.{name}" for name in re.findall(r"\w+", names)}
         for pair in pairs:
-            found.setdefault(pair, set()).add(str(path.relative_to(ROOT)))
-    return found
+            naming.setdefault(pair, set()).add(str(path.relative_to(ROOT)))
+    return naming
 
 
 def tested(symbol: str) -> set[str]:
@@ -107,8 +107,8 @@ def reason(symbol: str, with_it: list[str]) -> str | None:
         if pattern := next((pattern for pattern in table if fnmatch(symbol, pattern)), None):
             return f"{kind} {table[pattern]}"
     same = [other for other in everywhere() if other.split(".")[0] == symbol.split(".")[0]]
-    if whole := next((other for other in [*with_it, *same] if full(symbol) in parts(other)), None):
-        return f"part of {whole}"
+    if larger := next((other for other in [*with_it, *same] if full(symbol) in parts(other)), None):
+        return f"part of {larger}"
     owner, _, last = full(symbol).rpartition(".")
     node = scope(owner).get(last)
     plain = isinstance(node, ast.ClassDef) and not any(ast.unparse(b).startswith("nnx.") for b in node.bases)
@@ -120,8 +120,8 @@ def audit() -> list[Line]:
     lines = []
     for row in ROWS:
         of = {symbol: [name for name in experiments() if full(symbol) in called(name)] for symbol in symbols(row)}
-        whys = {symbol: reason(symbol, [s for s in of if of[s]]) for symbol, found in of.items() if not found}
-        used = sorted({name for found in of.values() for name in found})
+        whys = {symbol: reason(symbol, [s for s in of if of[s]]) for symbol, calling in of.items() if not calling}
+        used = sorted({name for calling in of.values() for name in calling})
         cells = (sorted(set().union(*map(tested, of))), used, sorted({r for name in used for r in committed(name)}))
         missing = tuple(symbol for symbol, why in whys.items() if why is None)
         lines.append(Line(row, tuple(of), *map(tuple, cells), {s: why for s, why in whys.items() if why}, missing))
@@ -134,8 +134,11 @@ def main() -> None:
     for line in lines:
         if "--open" not in sys.argv[1:] or line.missing or not (line.results and line.tests):
             print(" | ".join([line.row.id, line.row.title, *(", ".join(cell) or "-" for cell in line[1:5])]))
-            told = [*(f"{name}: {why}" for name, why in line.reasons.items()), *(f"{n}: NO CELL" for n in line.missing)]
-            print(*(f"    {text}" for text in told), sep="\n", end="\n" * bool(told))
+            notes = [
+                *(f"{name}: {why}" for name, why in line.reasons.items()),
+                *(f"{n}: NO CELL" for n in line.missing),
+            ]
+            print(*(f"    {text}" for text in notes), sep="\n", end="\n" * bool(notes))
     count = sum(bool(line.missing or not line.tests) for line in lines)
     sys.exit(f"{count} rows with an empty cell and no reason." if count else 0)
 

@@ -50,8 +50,10 @@ def resolve(name: str) -> str:
     parts = name.split(".")
     for cut in range(len(parts) - 1, 0, -1):
         if file_of(module := ".".join(parts[:cut])) is not None:
-            found = scope(module).get(parts[cut])
-            return resolve(".".join([found, *parts[cut + 1 :]])) if isinstance(found, str) and found != name else name
+            target = scope(module).get(parts[cut])
+            return (
+                resolve(".".join([target, *parts[cut + 1 :]])) if isinstance(target, str) and target != name else name
+            )
     return name
 
 
@@ -65,8 +67,8 @@ def named(node: ast.AST, module: str) -> Iterator[str]:
         if not isinstance(inner, ast.Name) or not isinstance(part, (ast.Name, ast.Attribute)):
             continue
         if inner.id in scope(module) and (attributes or inner.id not in local):
-            found = scope(module)[inner.id]
-            base = found if isinstance(found, str) else f"{module}.{inner.id}"
+            target = scope(module)[inner.id]
+            base = target if isinstance(target, str) else f"{module}.{inner.id}"
             yield from (resolve(".".join([base, *attributes[:cut]])) for cut in range(len(attributes) + 1))
 
 

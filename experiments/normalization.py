@@ -52,8 +52,8 @@ from jaxtricks.tricks import Setting
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import unmeasured as u
 
-each = partial(partial, models.stateless_norm)
-GROUP = each(module=nnx.GroupNorm, num_groups=4)
+stateless = partial(partial, models.stateless_norm)
+GROUP = stateless(module=nnx.GroupNorm, num_groups=4)
 
 
 def ghost(groups):
@@ -64,8 +64,8 @@ def ladder(small):
     better = 1 if small else None  # less is expected without normalisation; without a batch, more where it is small
     return {
         "none": t.swap(norm=None),
-        "layer": t.swap(better, "arXiv 1803.08494", norm=each(module=nnx.LayerNorm)),
-        "instance": t.swap(norm=each(module=nnx.InstanceNorm)),
+        "layer": t.swap(better, "arXiv 1803.08494", norm=stateless(module=nnx.LayerNorm)),
+        "instance": t.swap(norm=stateless(module=nnx.InstanceNorm)),
         "group": t.swap(better, "arXiv 1803.08494", norm=GROUP),
         "group, standardised kernels": t.swap(better, "arXiv 1903.10520", norm=GROUP, kernel=layers.standardize_weight),
         "local response": t.swap(norm=t.response_norm),
@@ -80,10 +80,10 @@ LADDER = {
     "batch 32": Setting(None, {**ladder(False), **ghost(4)}),
     "batch 128": Setting(partial(t.batch_of, batch=128), {**ladder(False), **ghost(16)}),
 }
-made = partial(Preset, batch=32, lr=0.1, seeds_on="devices", keep=("batch",))  # which the settings are named by
+sized = partial(Preset, batch=32, lr=0.1, seeds_on="devices", keep=("batch",))  # which the settings are named by
 PRESETS = {
-    "quick": made("fashion_mini", "plain_mini", seeds=4, epochs=4),
-    "full": made("cifar10", "plain_wide", seeds=10, epochs=30),
+    "quick": sized("fashion_mini", "plain_mini", seeds=4, epochs=4),
+    "full": sized("cifar10", "plain_wide", seeds=10, epochs=30),
 }
 
 if __name__ == "__main__":

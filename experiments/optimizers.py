@@ -31,7 +31,7 @@ AMD EPYC (jax 0.10.2) that other jobs shared; differences to the baseline. Repor
     Muon                            85.24  +0.50 [+0.12, +0.88]  not resolved
     schedule-free                   84.62  -0.12 [-0.54, +0.29]  not resolved
     Adam, then SGD                  84.45  -0.29 [-0.83, +0.25]  not resolved
-    not run: norm clipped at 1, 5, 10 and 15, values clipped at 0.1, gradients of norm 1, spikes skipped, AMSGrad
+    not run: norm clipped at 1, 5, 10, 15, values at 0.1, gradients of norm 1, no spikes, AMSGrad (arXiv 1904.09237)
 """
 
 from functools import partial

@@ -36,7 +36,7 @@ def show(
       dataset: of the experiment; not used.
       folder: of the report.
       cells: the printed cell of each row by name, or a function that gives them for the baseline's recipe.
-      ends: pairs of rows, the first of which is compared with the second as a whole, as in the paper's table 3.
+      ends: pairs of rows, the first of which is compared with the second, as in the paper's table 3.
     """
     rows, recipes = {row.name: row for row in summarise(results)}, {v.name: v.recipe for v in variants}
     printed = cells if isinstance(cells, Mapping) else cells(variants[0].recipe)
@@ -46,7 +46,7 @@ def show(
     parts = [
         "# Beside the printed tables",
         "\n".join(f"| {' | '.join(line)} |" for line in lines),
-        f"Printed: top-1 accuracy on ImageNet, single runs; a step of less than {NONE} points is read as none. Here: "
+        f"Printed: top-1 on ImageNet, single runs; a step of less than {NONE} points is read as none. Here: "
         f"{unit} on these data, differences of the same seeds. Minutes and seconds are those of an epoch.",
         *(_ends(rows, printed, recipes, last, first) for last, first in ends),
     ]
@@ -65,13 +65,13 @@ def _line(row: Row, printed: Mapping[str, Cell], recipes: Mapping[str, Recipe]) 
         DASH if points is None else f"{points:+.2f}",
         DASH if row.mean is None else f"{row.mean:.2f}",
         DASH if row.tested is None else f"{row.tested.mean:+.2f} [{row.tested.low:+.2f}, {row.tested.high:+.2f}]",
-        DASH if points is None else beside(row.verdict, points),
+        DASH if points is None else said(row.verdict, points),
         _minutes(cell),
         _seconds(row, recipes[row.name]),
     )
 
 
-def beside(verdict: str | None, points: float) -> str:
+def said(verdict: str | None, points: float) -> str:
     """A verdict beside a printed step.
 
     Args:

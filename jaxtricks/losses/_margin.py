@@ -95,7 +95,7 @@ def large_margin_logits(
       labels: y, ``[...]``, integers in 0 to C - 1.
       margin: m, an integer of 1 or more; 1 gives plain logits. Static.
       blend: lambda >= 0, annealed from large (plain logits) to small; a number, or a scalar that follows the step, as
-        the paper's code has it: ``max(least, first / (1 + rate * step) ** power)``.
+        the paper's code has it: ``max(last, first / (1 + rate * step) ** power)``.
 
     Returns:
       Logits, ``[..., C]``, float32 or wider; a row of NaN without gradient where the label is out of range.

@@ -163,10 +163,8 @@ def plain(
 
 class _Learned(nnx.Module):
     def __init__(self, module, options, features, rngs=None):
-        drawn_by = (
-            {"rngs": rngs} if rngs is not None and "rngs" in inspect.signature(module.__init__).parameters else {}
-        )
-        self.inner = module(features=features, **options, **drawn_by)
+        draws = rngs is not None and "rngs" in inspect.signature(module.__init__).parameters
+        self.inner = module(features=features, **options, **({"rngs": rngs} if draws else {}))
 
     def __call__(self, x, *, train, key):
         return self.inner(x)

@@ -30,7 +30,7 @@ def plateau(
     factor: float = 0.1,
     patience: int = 5,
     min_delta: float = 0.0,
-    least: float = 0.0,
+    minimum: float = 0.0,
     mode: str = "min",
 ) -> optax.GradientTransformationExtraArgs:
     r"""Cut the rate when a validation value has not improved for a while: where no schedule is known before.
@@ -47,7 +47,7 @@ def plateau(
       factor: f, greater than 0 and less than 1.
       patience: validations without improvement after which the rate is cut, 1 or more.
       min_delta: an improvement is a change by more than this, 0 or more.
-      least: the smallest scale, 0 or more and less than 1.
+      minimum: the smallest scale, 0 or more and less than 1.
       mode: ``"min"``, or ``"max"`` for a value of which more is better; that of ``train.fit`` is a loss.
 
     Returns:
@@ -67,9 +67,10 @@ def plateau(
       [1.0, 1.0, 1.0, 0.5, 0.5]
     """
     every, patience = check.at_least("every", every, minimum=1), check.at_least("patience", patience, minimum=1)
-    for name, value, high in (("factor", factor, 1.0), ("least", least, 1.0)):
-        if not (0 if name == "least" else 1e-30) <= value < high:
-            raise ValueError(f"{name} is {value!r}; allowed: greater than 0 (least: or 0), and less than 1.")
+    if not 0 < factor < 1:
+        raise ValueError(f"factor is {factor!r}; allowed: greater than 0 and less than 1.")
+    if not 0 <= minimum < 1:
+        raise ValueError(f"minimum is {minimum!r}; allowed: 0 or more and less than 1.")
     check.between("min_delta", min_delta, 0.0, float("inf"))
     check.option("mode", mode, ("min", "max"))
     worst = jnp.inf if mode == "min" else -jnp.inf
@@ -86,7 +87,7 @@ def plateau(
         improved = judged & ((best - value if mode == "min" else value - best) > min_delta)
         since = jnp.where(improved, 0, since + judged)
         cut = since >= patience
-        scale = jnp.where(cut, jnp.maximum(factor * state.scale, least), state.scale)
+        scale = jnp.where(cut, jnp.maximum(factor * state.scale, minimum), state.scale)
         inner = PlateauState(
             jnp.asarray(optax.safe_increment(count)), jnp.where(improved, value, best), jnp.where(cut, 0, since)
         )

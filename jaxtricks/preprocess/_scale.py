@@ -75,13 +75,13 @@ def min_max_fit(images: Images, *, low: float = 0.0, high: float = 1.0, per: str
     check.option("per", per, PER)
     if not -np.inf < low < high < np.inf:
         raise ValueError(f"low is {low!r} and high {high!r}; allowed: numbers, low less than high.")
-    axes, least, most = ((0, 1, 2) if per == "channel" else 0), np.inf, -np.inf
+    axes, lowest, highest = ((0, 1, 2) if per == "channel" else 0), np.inf, -np.inf
     for part in parts(images):
-        if np.ndim(least) == 3:
-            same_size(part, least)
-        least, most = np.minimum(least, part.min(axes)), np.maximum(most, part.max(axes))
-    scale = np.where(most == least, 1, most - least) / (high - low)
-    return Affine(device(least - low * scale), device(scale))
+        if np.ndim(lowest) == 3:
+            same_size(part, lowest)
+        lowest, highest = np.minimum(lowest, part.min(axes)), np.maximum(highest, part.max(axes))
+    scale = np.where(highest == lowest, 1, highest - lowest) / (high - low)
+    return Affine(device(lowest - low * scale), device(scale))
 
 
 def mean_image_fit(images: Images) -> Affine:

@@ -218,10 +218,10 @@ class Session:
             parts = (sums[name] for name in ("loss", "count", "skipped"))
             loss, count, skipped = (value[i] if self.plan.stacked else value for value in parts)
             mean = float(loss) / int(count) if count else math.nan
-            told = {name: float(value[i] if self.plan.stacked else value) for name, value in reports.items()}
-            told = {"lr": rate * told.pop("rate_scale", 1.0), **told, "skipped_percent": 100 * int(skipped) / steps}
+            said = {name: float(value[i] if self.plan.stacked else value) for name, value in reports.items()}
+            said = {"lr": rate * said.pop("rate_scale", 1.0), **said, "skipped_percent": 100 * int(skipped) / steps}
             validation = {f"validation_{name}": value for name, value in score.items()}
-            record = {**common, **told, "train_loss": mean, "skipped": int(skipped), **validation}
+            record = {**common, **said, "train_loss": mean, "skipped": int(skipped), **validation}
             self.history.append({"seed": seed, **record})
             self._log(kind="epoch", **self.history[-1])
         self.state = self.program.next_epoch(self.state, [score.get("loss", math.inf) for score in scores])

@@ -98,8 +98,8 @@ def make_step(
 
         # the optimiser's step
         with about("optimizer"):
-            told = {"value": state.value, "loss": loss, "value_fn": elsewhere}
-            updates, opt = tx.update(gradients, state.opt, state.params, **told)
+            more = {"value": state.value, "loss": loss, "value_fn": elsewhere}
+            updates, opt = tx.update(gradients, state.opt, state.params, **more)
         check_alike("recipe.optimizer gives updates", updates, state.params)
         check_alike("recipe.optimizer gives the state", opt, state.opt)
         params = optax.apply_updates(state.params, updates)

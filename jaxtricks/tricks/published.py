@@ -228,20 +228,20 @@ def many_sizes(build: Callable, options: Mapping[str, Any], **arguments: Any):
     return model._replace(apply=apply)
 
 
-def on_annealed_angles(params, out, batch, *, margin: int, first: float, least: float, half: float):
+def on_annealed_angles(params, out, batch, *, margin: int, first: float, last: float, half: float):
     """Cross-entropy of L-Softmax whose blend with the plain logits falls from epoch to epoch.
 
     Args:
       params, out: as for ``objectives.on_angles``.
       batch: with ``label [B]`` and ``epoch [B]``.
       margin: as for ``losses.large_margin_logits``.
-      first, least: the blend in the first epoch, and the smallest, 0 or more.
+      first, last: the blend in the first epoch, and the smallest, 0 or more.
       half: epochs in which it halves, > 0.
 
     Returns:
       Float ``[B]``.
     """
-    blend = jnp.maximum(least, first * 0.5 ** (batch["epoch"][0] / half))
+    blend = jnp.maximum(last, first * 0.5 ** (batch["epoch"][0] / half))
     return objectives.on_angles(
         params, out, batch, logits=partial(losses.large_margin_logits, margin=margin, blend=blend)
     )

@@ -222,7 +222,7 @@ def elastic(params, out, batch):
 
 
 def grouped(params, out, batch):
-    """The sum of the norms of all units, which pulls whole units to 0, as a loss for ``penalised``.
+    """The sum of the norms of all units, which pulls all of a unit to 0, as a loss for ``penalised``.
 
     Args:
       params: a tree of arrays.

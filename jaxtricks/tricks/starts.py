@@ -166,7 +166,7 @@ def kernels(bare: bool) -> dict[str, Trick]:
       The tricks by name.
     """
     lower, higher = (-1, 1) if bare else (None, None)
-    made = {
+    initialisers = {
         "all zero": (initializers.zeros, -1, None),
         "all 0.01": (initializers.constant(0.01), -1, None),
         "N(0, 0.01)": (initializers.normal(0.01), lower, None),
@@ -178,6 +178,6 @@ def kernels(bare: bool) -> dict[str, Trick]:
         "Dirac": (init.dirac(rest=init.he_normal()), None, "arXiv 2404.00498"),
     }
     return {
-        **{name: swap(expected, paper, kernel_init=kernel) for name, (kernel, expected, paper) in made.items()},
+        **{name: swap(expected, paper, kernel_init=kernel) for name, (kernel, expected, paper) in initialisers.items()},
         "classifier zero": Trick(partial(set_fields, init=partial(init.zero_last, pattern="^head/")), None),
     }

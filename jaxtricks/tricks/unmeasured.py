@@ -55,7 +55,7 @@ DECAYS = {
 LOSSES = {
     "binary focal": l.trick(l.on_classes, partial(optax.sigmoid_focal_loss, alpha=0.25, gamma=2.0), None, FOCAL),
     "L-Softmax, annealed": _trick(
-        l.objective, 1, "arXiv 1612.02295", how=published.on_annealed_angles, margin=2, first=100.0, least=1.0, half=1.0
+        l.objective, 1, "arXiv 1612.02295", how=published.on_annealed_angles, margin=2, first=100.0, last=1.0, half=1.0
     ),
     "ArcFace": _trick(
         l.objective,

@@ -94,7 +94,7 @@ CASES = {
     "optim.one_cycle": schedule(optim.one_cycle, rise=0.3, div_factor=25.0, final_div_factor=1e4),
     "optim.plateau": Case(
         {"updates": OWN, "value": Array((), own=True)},
-        {"every": 1, "factor": 0.5, "patience": 1, "min_delta": 0.0, "least": 0.0, "mode": "min"},
+        {"every": 1, "factor": 0.5, "patience": 1, "min_delta": 0.0, "minimum": 0.0, "mode": "min"},
         call=lambda updates, value, **options: (lambda tx: tx.update(updates, tx.init(updates), value=value))(
             optim.plateau(**options)
         ),

@@ -36,7 +36,7 @@ def test_optax_counts_the_first_epoch_as_bad():
 
 
 def test_more_may_be_better_and_the_scale_has_an_end():
-    tx = optim.plateau(every=1, factor=0.1, patience=1, mode="max", least=0.05, min_delta=0.1)
+    tx = optim.plateau(every=1, factor=0.1, patience=1, mode="max", minimum=0.05, min_delta=0.1)
     np.testing.assert_allclose(scales(tx, [-np.inf, 0.5, 0.55, 0.7, 0.7, 0.7]), [1, 1, 0.1, 0.1, 0.05, 0.05])
 
 

@@ -41,7 +41,7 @@ def test_a_rung_carries_its_cells_and_the_sign_that_they_share():
     assert paper.rung(bag.cosine, *(Cell(6, "distillation", column) for column in columns)).expected is None
     assert paper.rung(bag.cosine, Cell(4, "FP16", "batch 256")).expected == 0  # a hundredth of a point
     assert paper.rung(bag.cosine, Cell(4, "no bias decay", "batch 1,024")).expected == -1
-    found = [printed.beside(verdict, 0.3) for verdict in ("helps", "hurts", "no effect", "not resolved", None)]
+    found = [printed.said(verdict, 0.3) for verdict in ("helps", "hurts", "no effect", "not resolved", None)]
     assert found == ["agrees", "disagrees", "disagrees", "not resolved", "not resolved"]
 
 
