@@ -54,8 +54,12 @@ def latest(tx: optax.GradientTransformation, *, every: int, last: int) -> optax.
 
     return optim.evaluate_at(
         optax.GradientTransformationExtraArgs(init, update),  # pyright: ignore[reportArgumentType]
-        lambda state, params: state.average,
+        _mean_of_latest,
     )
+
+
+def _mean_of_latest(state: Any, params):
+    return state.average
 
 
 def latest_weights(recipe: Recipe, *, every: int, last: int) -> Recipe:

@@ -216,8 +216,8 @@ def many_sizes(build: Callable, options: Mapping[str, Any], **arguments: Any):
         assert key is not None, "a model that draws is trained with a key"
 
         def at(share, image):
-            size = tuple(max(1, round(share * side)) for side in image.shape[1:3])
-            resized = augment.multi_scale({"image": image}, size=size)["image"]
+            height, width = (max(1, round(share * side)) for side in image.shape[1:3])
+            resized = augment.multi_scale({"image": image}, size=(height, width))["image"]
             (logits, _), after = model.apply(params, stats, resized, train=True, key=key)
             return logits, after
 
