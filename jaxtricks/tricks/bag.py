@@ -19,6 +19,7 @@ from jaxtricks.tricks._colors import scaled_colors
 from jaxtricks.tricks._teachers import TEACHERS, larger
 from jaxtricks.tricks.conditions import batch_of, mislabelled, wrong_labels
 from jaxtricks.tricks.parts import global_max, part, response_norm, swap
+from jaxtricks.tricks.schedules import from_first
 
 __all__ = [
     "TEACHERS",
@@ -106,13 +107,13 @@ def warm_up(recipe: Recipe, *, share: float = 5 / 120, from_zero: bool = True) -
     Args:
       recipe: any whose schedule takes ``begin``; how long the run is, is read now.
       share: of the run, greater than 0 and less than 1.
-      from_zero: whether the first step has rate 0; the paper's has 1/m of the peak, m the steps of the warm-up, which
-        must then be two or more.
+      from_zero: whether the first step has rate 0; the paper's has 1/m of the peak, as in ``schedules.from_first``.
 
     Returns:
       The recipe with a warm-up before its schedule.
     """
-    return replace(recipe, warmup=partial(optim.with_warmup, epochs=share * recipe.epochs, from_zero=from_zero))
+    how = optim.with_warmup if from_zero else from_first
+    return replace(recipe, warmup=partial(how, epochs=share * recipe.epochs))
 
 
 def zero_gamma(recipe: Recipe) -> Recipe:

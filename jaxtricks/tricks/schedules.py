@@ -11,7 +11,7 @@ from jaxtricks.train import Recipe
 from jaxtricks.tricks import composing
 from jaxtricks.tricks.trick import Trick
 
-__all__ = ["END", "change", "cycle", "exponent", "hyperbola", "logarithm", "on_plateaus", "trick"]
+__all__ = ["END", "change", "cycle", "exponent", "from_first", "hyperbola", "logarithm", "on_plateaus", "trick"]
 
 END = 0.01  # of the peak rate: where decays that never reach 0 end
 Options = Callable[[float], Mapping[str, Any]]
@@ -99,6 +99,26 @@ def cycle(epochs: float) -> dict[str, float]:
       ``epochs`` of a cycle, for ``optim.triangular``.
     """
     return {"epochs": epochs / 2}
+
+
+def from_first(schedule: Callable, *, epochs: float) -> Callable:
+    """The warm-up of the bag of tricks: step t of m has (t + 1) / m of the peak, so that the first one has a rate.
+
+    Args:
+      schedule: as for ``optim.with_warmup``.
+      epochs: length of the warm-up. Where that is a single step, which would be the peak itself and no warm-up, its
+        rate is 0.
+
+    Returns:
+      ``(peak, *, steps, steps_per_epoch) -> (step -> rate)``.
+    """
+
+    def warmed(peak: float, *, steps: int, steps_per_epoch: int):
+        single = round(epochs * steps_per_epoch) == 1
+        how = optim.with_warmup(schedule, epochs=epochs, from_zero=single)
+        return how(peak, steps=steps, steps_per_epoch=steps_per_epoch)
+
+    return warmed
 
 
 def on_plateaus(recipe: Recipe, *, steps: int, factor: float = 0.1, patience: int = 1) -> Recipe:

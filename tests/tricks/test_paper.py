@@ -50,6 +50,9 @@ def test_the_first_step_of_the_papers_warm_up_has_a_rate():
     rate, usual = (train.build_schedule(bag.warm_up(standard, from_zero=zero), source) for zero in (False, True))
     np.testing.assert_allclose([rate(n) for n in range(6)], [0.02, 0.04, 0.06, 0.08, 0.1, 0.1], rtol=1e-5)
     assert float(usual(0)) == 0
+    short = bag.warm_up(bag.standard(model=NETWORK, **(GIVEN | {"epochs": 2})), from_zero=False)
+    single = train.build_schedule(short, source)  # of one step, which at the peak would be no warm-up
+    np.testing.assert_allclose([single(n) for n in (0, 1)], [0, 0.1], rtol=1e-6)
 
 
 def test_efficient_training_has_its_five_parts():
