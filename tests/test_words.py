@@ -44,12 +44,8 @@ MEANINGS = {
     r"patience|Patience": (
         "EarlyStopping's, and that of plateaus; fit has max_nonfinite_steps",
         (
-            "jaxtricks/train/stop.py",
-            "jaxtricks/optim/_plateau.py",
-            "jaxtricks/tricks/",
-            "docs/",
-            "experiments/",
-            "README.md",
+            *("jaxtricks/train/metrics.py", "jaxtricks/optim/_plateau.py", "jaxtricks/tricks/"),
+            *("docs/", "experiments/", "README.md"),
         ),
     ),
     r"stages?": (

@@ -1,7 +1,7 @@
 """The complete state of a run as one pytree, and what a run gives."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -10,10 +10,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxtricks import opt_states
-from jaxtricks.fingerprint import describe
 from jaxtricks.keys import named
 from jaxtricks.train.precision import LossScale, init_scale
-from jaxtricks.train.recipe import RecipeError, check_alike
 
 Tree = Any
 
@@ -189,27 +187,3 @@ def next_average(decay: Any, step, average, fresh, finite):
         return None
     decay = decay(step) if callable(decay) else jnp.minimum(decay, (1.0 + step) / (10.0 + step))
     return jax.tree.map(lambda a, f: jnp.where(finite, (a + (1 - decay) * (f - a)).astype(a.dtype), a), average, fresh)
-
-
-def check_states(programs: Sequence[Any]) -> None:
-    """Raise RecipeError, by the name of the leaf, unless one state fits all stages; nothing is compiled.
-
-    Args:
-      programs: of the stages.
-    """
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    first, *others = [jax.eval_shape(program.fresh, key) for program in programs]
-    start = programs[0].recipe
-    for number, (program, state) in enumerate(zip(programs[1:], others, strict=True), 1):
-        recipe = program.recipe  # the state is made once, by the first recipe
-        for name, value, wanted in (
-            ("init", recipe.init, start.init),
-            ("precision.scale", recipe.precision.scale, start.precision.scale),
-        ):
-            if describe(value) != describe(wanted):
-                raise RecipeError(f"stage {number}: recipe.{name} is {value!r}; allowed: as in stage 0, {wanted!r}.")
-        check_alike(f"the state of stage {number} has", state, first)
-        if jax.tree.structure(state) != jax.tree.structure(first):
-            raise RecipeError(
-                f"the state of stage {number} has the leaves of stage 0 in another tree; allowed: one tree."
-            )

@@ -22,9 +22,7 @@ Batch = dict[str, jax.Array]
 Tree = Any
 
 
-def make_step(
-    recipe: Recipe, model, tx: optax.GradientTransformationExtraArgs, *, teacher=None, axis_name: str | None = None
-) -> tuple[Callable, Callable]:
+def make_step(recipe: Recipe, model, tx, *, teacher=None, axis_name: str | None = None) -> tuple[Callable, Callable]:
     """The two halves of a training step.
 
     ``prepare`` works on the global batch, so that what is drawn does not depend on how the batch is spread over
@@ -33,8 +31,8 @@ def make_step(
     Args:
       recipe: what to compute.
       model: ``Model(init, apply)``.
-      tx: the optimiser; ``value=`` (last validation loss), ``loss=`` (of this batch) and ``value_fn=`` (parameters to
-        that loss, batch statistics as before the step) reach it.
+      tx: an optax transformation, or ``constants -> transformation``; ``value=`` (last validation loss), ``loss=`` (of
+        this batch) and ``value_fn=`` (parameters to that loss, statistics as before the step) reach it.
       teacher: a Model whose ``constants["teacher"] = (params, stats)`` give ``batch["teacher"]``, or None.
       axis_name: mesh axis to reduce over, inside shard_map or pmap.
 
@@ -98,8 +96,9 @@ def make_step(
 
         # the optimiser's step
         with about("optimizer"):
+            optimizer: Any = tx(constants) if callable(tx) else tx
             more = {"value": state.value, "loss": loss, "value_fn": elsewhere}
-            updates, opt = tx.update(gradients, state.opt, state.params, **more)
+            updates, opt = optimizer.update(gradients, state.opt, state.params, **more)
         check_alike("recipe.optimizer gives updates", updates, state.params)
         check_alike("recipe.optimizer gives the state", opt, state.opt)
         params = optax.apply_updates(state.params, updates)
