@@ -33,7 +33,7 @@ ROWS = (
     Row("A1", "softmax cross-entropy", "optax.softmax_cross_entropy", also=("bag_of_tricks", "losses")),
     Row("A2", "binary cross-entropy", "optax.sigmoid_binary_cross_entropy"),
     Row("A3", "balanced cross-entropy", "losses.balanced_cross_entropy, losses.balance_alpha"),
-    Row("A4", "focal", "optax.sigmoid_focal_loss, losses.softmax_focal"),
+    Row("A4", "focal", "optax.sigmoid_focal_loss (alpha None by default; RetinaNet's is 0.25), losses.softmax_focal"),
     Row("A5", "label smoothing", "optax.smooth_labels, losses.smooth_labels_exclusive"),
     Row(
         "A6",
@@ -60,7 +60,8 @@ ROWS = (
     Row(
         "A14",
         "costs of errors",
-        "losses.expected_cost, losses.class_weights, losses.costs_from_counts, losses.costs_from_confusion",
+        "losses.expected_cost, losses.cost_vector, losses.class_weights, losses.costs_from_counts, "
+        "losses.costs_from_confusion",
     ),
     Row("A15", "penalties", "losses.l1_penalty, losses.l2_penalty, losses.elastic_net, losses.group_sparsity"),
     Row("A16", "box losses", "losses.iou_loss, losses.giou_loss, losses.diou_loss, losses.ciou_loss"),
@@ -112,7 +113,8 @@ ROWS = (
     Row(
         "C",
         "activations",
-        "jax.nn.relu, jax.nn.leaky_relu, jax.nn.elu, jax.nn.selu, jax.nn.silu, jax.nn.gelu, jax.nn.mish, "
+        "jax.nn.relu, jax.nn.leaky_relu, jax.nn.elu, jax.nn.selu, jax.nn.silu, "
+        "jax.nn.gelu (by tanh; torch's default is exact: approximate=False), jax.nn.mish, "
         "jax.nn.sigmoid, jax.nn.tanh",
     ),
     Row("C1", "PReLU", "layers.PReLU"),
@@ -128,7 +130,8 @@ ROWS = (
     Row(
         "D2",
         "layer, instance, group normalisation",
-        "flax.nnx.LayerNorm, flax.nnx.InstanceNorm, flax.nnx.GroupNorm",
+        "flax.nnx.LayerNorm (epsilon 1e-6; torch's is 1e-5, and so in the others), flax.nnx.InstanceNorm, "
+        "flax.nnx.GroupNorm",
         papers=("arXiv 1803.08494",),
     ),
     Row("D3", "local response normalisation", "layers.local_response_norm"),
@@ -143,7 +146,8 @@ ROWS = (
     Row("E2", "spatial pyramid", "layers.spatial_pyramid_pool"),
     Row("E3", "stochastic pooling", "layers.stochastic_pool, layers.stochastic_pool_mean"),
     Row("E4", "Lp, GeM", "layers.lp_pool, layers.GeM"),
-    Row("E5", "im2col", "layers.im2col, layers.conv2d_im2col"),
+    Row("E5", "im2col", "layers.im2col, layers.conv2d_im2col (a correlation, as in all networks)"),
+    Row("E6", "small kernels for a large one, a stride for pooling", "layers.Convolutions"),
     Row("E6", "separable, asymmetric", "layers.DepthwiseSeparable, layers.Asymmetric, flax.nnx.Conv"),
     Row("E+", "convolution with fast gradients on CPU", "layers.conv"),
     Row("E7", "deformable convolution", "layers.deform_conv2d"),
@@ -160,7 +164,7 @@ ROWS = (
         "models.resnet, models.LAYOUTS, models.Layout",
     ),
     Row("F3", "several layers before the classifier, or for each pixel", "models.fuse_taps, models.hyper_columns"),
-    Row("F2", "a Flax module as pure functions", "models.functional, models.Model", also=("bag_of_tricks",)),
+    Row("F2", "a Flax module as pure functions", "models.functional, models.Model"),
     Row(
         "F3",
         "a plain network and a perceptron whose parts are arguments",
@@ -258,7 +262,6 @@ ROWS = (
         "colour",
         "augment.adjust_brightness, augment.adjust_contrast, augment.adjust_saturation, augment.adjust_hue, "
         "augment.adjust_sharpness, augment.color_jitter, augment.luma",
-        also=("bag_of_tricks",),
     ),
     Row(
         "G4", "HSV power jitter", "augment.hsv_power, augment.random_hsv_power, augment.rgb_to_hsv, augment.hsv_to_rgb"
@@ -335,7 +338,8 @@ ROWS = (
     Row(
         "I1",
         "Adagrad, Adadelta",
-        "optax.adagrad (accumulator starts at 0.1, epsilon inside the root; torch's at 0, outside), optax.adadelta",
+        "optax.adagrad (accumulator starts at 0.1, epsilon 1e-7 inside the root; torch's at 0, 1e-10, outside), "
+        "optax.adadelta (rho 0.9, as torch's; the paper's is 0.95)",
     ),
     Row(
         "I1",
@@ -343,17 +347,20 @@ ROWS = (
         "optax.rmsprop (epsilon inside the root, decay 0.9, the rate before the momentum; torch's outside, "
         "0.99, after)",
     ),
+    Row("I1", "AMSGrad", "optax.amsgrad", papers=("arXiv 1904.09237",)),
+    Row("I1", "L-BFGS, of all images at once", "optim.line_search, optax.lbfgs"),
     Row("I1", "SGD with coupled decay", "optim.coupled_sgd, tricks.composing.coupled", also=SGD),
     Row("I2", "scheduled momentum", "optax.inject_hyperparams"),
     Row("I3", "Adam, then SGD", "optim.switch"),
     Row(
         "I4",
         "clipping",
-        "optax.clip_by_global_norm, optax.clip, optax.adaptive_grad_clip",
+        "optax.clip_by_global_norm, optax.clip, optax.adaptive_grad_clip, optax.normalize_by_update_norm",
         papers=("arXiv 2102.06171",),
     ),
     Row("I4", "centralisation", "optim.centralize (optax's is for output-first kernels)"),
     Row("I5", "accumulation", "optim.accumulate, optax.MultiSteps"),
+    Row("K4", "batch size, from one image to all", "tricks.batches.sized, tricks.batches.exactly"),
     Row("I6", "no bias decay", "optim.decay_mask"),
     Row("I7", "max norm", "optim.max_norm", papers=("Srivastava et al. 2014",)),
     Row(
@@ -388,20 +395,21 @@ ROWS = (
         "J1",
         "schedules",
         "optim.constant, optim.step_decay, optim.polynomial, optim.cosine, optim.exponential, "
-        "optim.natural_exponential, optim.inverse_time, optim.stable_decay",
+        "optim.natural_exponential, optim.inverse_time, optim.inverse_sqrt (behind a warm-up: Noam), "
+        "optim.stable_decay",
     ),
     Row("J1", "cycles", "optim.triangular, optim.one_cycle, optim.restarts"),
     Row("J1", "warm-up", "optim.with_warmup"),
     Row(
         "J2",
         "reduce on plateau",
-        "optax.contrib.reduce_on_plateau (accumulation_size is then the steps of an epoch; "
+        "optim.plateau, optax.contrib.reduce_on_plateau (accumulation_size is then the steps of an epoch; "
         "the first epoch counts as a bad one)",
     ),
     Row(
         "J3",
         "learning rate range test",
-        "analysis.lr_range_test, analysis.valley, analysis.steepest, analysis.middle",
+        "analysis.lr_range_test, analysis.valley (the one to take), analysis.steepest, analysis.middle",
         also=("lr_range",),
     ),
     Row(
@@ -620,8 +628,9 @@ ROWS = (
     ),
     Row(
         "Q8",
-        "gradients by layer, and an alarm",
-        "analysis.gradient_norms, analysis.gradient_alarm",
+        "gradients by layer, in the record of a run too, and an alarm",
+        "analysis.gradient_norms, analysis.gradient_alarm, optim.measure, opt_states.Measures, opt_states.reports, "
+        "opt_states.Scales, opt_states.waits",
         also=("inspect",),
     ),
     Row(
@@ -637,5 +646,6 @@ ROWS = (
         "ablation.rate_trials, ablation.best_rates",
         also=("optimizers",),
     ),
+    Row("T1", "norms of vectors and matrices", "jax.numpy.linalg.norm"),
     Row("Q7", "conflicts within a recipe", "tricks.lint.conflicts, tricks.lint.Conflict, tricks.lint.RecipeWarning"),
 )

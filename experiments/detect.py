@@ -45,7 +45,9 @@ LADDER = {
     "DIoU-NMS": row(1, "arXiv 1911.08287", suppress=d.by_distance),
     "box voting": row(1, "arXiv 1505.01749", suppress=d.voted),
     "flip": Trick(d.flip, 1),
+    "affine, boxes follow": Trick(d.affine, 1),
     "mosaic": Trick(d.mosaic, 1, "arXiv 2004.10934"),
+    "mosaic, scales 0.5 to 1.5": Trick(partial(d.mosaic, scale=(0.5, 1.5)), 1, "arXiv 2004.10934"),
 }
 PRESETS = {
     "quick": Preset("fashion_mini", "resnet_mini", seeds=4, epochs=12, batch=32, lr=0.003, seeds_on="devices"),

@@ -42,6 +42,7 @@ setting, verdicts after Holm's correction over all rows. The complete report: re
     40 % wrong: Tukey           +       76.69  +5.42 [+4.56, +6.29]  agrees
     40 % wrong: bi-tempered     +       81.39  +10.12 [+9.03, +11.22]  agrees
     40 % wrong: GCE             +       81.22  +9.95 [+9.07, +10.83]  agrees
+    not run, clean: binary focal, L-Softmax annealed, ArcFace
 """
 
 from functools import partial
@@ -53,6 +54,7 @@ from jaxtricks.ablation.cli import Preset, main
 from jaxtricks.tricks import Setting, Trick
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import objectives as o
+from jaxtricks.tricks import unmeasured as u
 
 ALTERNATIVES = {
     "binary": o.trick(o.on_classes, optax.sigmoid_binary_cross_entropy),
@@ -75,7 +77,7 @@ ALTERNATIVES = {
     ),
 }
 LADDER = {
-    "clean": Setting(None, {**ALTERNATIVES, **o.robust(None)}),
+    "clean": Setting(None, {**ALTERNATIVES, **o.robust(None), **u.LOSSES}),
     "20 % wrong": Setting(partial(t.wrong_labels, share=0.2), {"smoothing": Trick(t.smoothing, None), **o.robust(1)}),
     "40 % wrong": Setting(partial(t.wrong_labels, share=0.4), {"smoothing": Trick(t.smoothing, None), **o.robust(1)}),
 }

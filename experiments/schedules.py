@@ -35,6 +35,7 @@ setting, verdicts after Holm's correction over all rows. The complete report: re
     warm-up: cosine                       +       79.52  +3.27 [-0.30, +6.85]  not resolved
     warm-up: restarts                     +       79.05  +2.81 [-0.87, +6.49]  not resolved
     warm-up: stable, then linear          +       80.18  +3.93 [-0.02, +7.88]  not resolved
+    not run, in both: half every epoch, one over the root of time (Noam behind a warm-up), cut on plateaus
 """
 
 from dataclasses import replace
@@ -45,6 +46,7 @@ from jaxtricks.train import Recipe
 from jaxtricks.tricks import Setting
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import schedules as s
+from jaxtricks.tricks import unmeasured as u
 
 
 def constant(**arguments) -> Recipe:
@@ -58,6 +60,8 @@ FALLING = {
     "exponential": s.trick(optim.exponential, by_epochs=s.exponent),
     "exponential by epochs": s.trick(optim.natural_exponential, by_epochs=s.logarithm, staircase=True),
     "one over time": s.trick(optim.inverse_time, by_epochs=s.hyperbola),
+    **u.DECAYS,
+    **u.plateaus(1308),
     "linear": s.trick(optim.polynomial),
     "quadratic": s.trick(optim.polynomial, power=2.0),
     "cosine": s.trick(optim.cosine, 1, "arXiv 1608.03983"),
@@ -78,4 +82,4 @@ PRESETS = {
 }
 
 if __name__ == "__main__":
-    main("schedules", constant, LADDER, PRESETS, title="Schedules", mode="add-one")
+    main("schedules", constant, LADDER, PRESETS, title="Schedules", mode="add-one", counted=u.plateaus)

@@ -1,8 +1,9 @@
 """What a training loop must know of an optimiser's state, said by the type of a part of it.
 
 ``Rejects`` wraps the state of a transformation that may refuse a step, ``Evaluates`` that of one whose result is other
-weights than the parameters. ``rejected`` and ``eval_params`` find them wherever they are: in a chain, under a mask, in
-a partition, stacked by ``vmap``. The names of fields say nothing: a state of your own may count what it likes.
+weights than the parameters, ``Scales`` that of one that cuts the rate, and ``Measures`` holds what the loop is to
+report. ``rejected``, ``eval_params`` and ``reports`` find them wherever they are: in a chain, under a mask, in a
+partition, stacked by ``vmap``. The names of fields say nothing: a state of your own may count what it likes.
 """
 
 import operator
@@ -39,6 +40,62 @@ class Evaluates(NamedTuple):
 
     params: Tree
     inner: Tree
+
+
+class Scales(NamedTuple):
+    """State of a transformation that multiplies the update by what follows from the last validation value.
+
+    The loop reports the rate that acts, and refuses a run without a validation.
+
+    Fields:
+      scale: what the last update was multiplied by, float32 scalar.
+      inner: the state of the transformation itself, a pytree.
+    """
+
+    scale: jax.Array
+    inner: Tree
+
+
+class Measures(NamedTuple):
+    """State of a transformation that measures what passes through it; the loop reports the values of an epoch's end.
+
+    Fields:
+      values: by name, scalars.
+    """
+
+    values: dict[str, jax.Array]
+
+
+def reports(opt_state: Tree) -> dict[str, jax.Array]:
+    """What the optimiser has to say of its last step; use it for a log.
+
+    Args:
+      opt_state: the state of any optax transformation, also stacked by ``vmap``.
+
+    Returns:
+      ``rate_scale``, the product over every ``Scales`` and optax's ``reduce_on_plateau``, where there is one;
+      ``momentum``, where a schedule sets it by ``optax.inject_hyperparams``; and the values of every ``Measures``.
+    """
+    plateaus = [part.scale for part in _parts(opt_state, optax.contrib.ReduceLROnPlateauState)]
+    scales = [*plateaus, *(part.scale for part in _parts(opt_state, Scales))]
+    out = {"rate_scale": reduce(operator.mul, scales)} if scales else {}
+    for part in _parts(opt_state, optax.InjectStatefulHyperparamsState):
+        out |= {name: part.hyperparams[name] for name in ("momentum",) if name in part.hyperparams}
+    for part in _parts(opt_state, Measures):
+        out |= part.values
+    return out
+
+
+def waits(opt_state: Tree) -> bool:
+    """Whether a part of the state follows a validation value, without which it would wait for ever.
+
+    Args:
+      opt_state: the state of any optax transformation.
+
+    Returns:
+      True where there is a ``Scales``, or the state of optax's ``reduce_on_plateau``.
+    """
+    return any(_parts(opt_state, kind) for kind in (optax.contrib.ReduceLROnPlateauState, Scales))
 
 
 def rejected(opt_state: Tree) -> jax.Array | None:

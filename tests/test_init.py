@@ -217,3 +217,16 @@ def test_lsuv_gives_every_layer_unit_variance(bias, steps, tolerance):
 def test_bad_input(call, name):
     with pytest.raises(ValueError, match=f"^{name} "):
         call()
+
+
+def test_the_initialisers_of_jax_that_the_index_names():
+    """LeCun's normal has variance 1 / n, N(0, s) is s wide, and a cut one ends at two deviations."""
+    key, shape = jax.random.key(0), (400, 100)
+    for kernel, deviation in (
+        (jax.nn.initializers.normal(0.01), 0.01),
+        (jax.nn.initializers.truncated_normal(0.01), 0.01 * 0.8796),  # of N(0, 1) cut at 2
+        (jax.nn.initializers.lecun_normal(), 400**-0.5),
+        (jax.nn.initializers.constant(0.1), 0.0),
+    ):
+        np.testing.assert_allclose(np.std(kernel(key, shape, jnp.float32)), deviation, rtol=0.02, atol=1e-8)
+    assert np.abs(jax.nn.initializers.truncated_normal(0.01)(key, shape, jnp.float32)).max() <= 0.02

@@ -241,3 +241,24 @@ PCA_STATS = preprocess.pca_fit(IMAGES, epsilon=0.01)
 def test_bad_input_is_named(call, name):
     with pytest.raises(ValueError, match=f"^{name} "):
         call()
+
+
+def test_by_the_pixel_equals_scikit_learn():
+    flat, other = FLOATS.reshape(300, -1), preprocess.min_max_fit(IMAGES, low=-1.0, high=1.0, per="pixel")
+    expected = MinMaxScaler((-1, 1)).fit_transform(flat).reshape(IMAGES.shape)
+    np.testing.assert_allclose(over(preprocess.standardize, other, FLOATS), expected, atol=1e-5)
+    stats = preprocess.standardize_fit(np.array_split(IMAGES, 3), per="pixel")
+    expected = StandardScaler().fit_transform(flat).reshape(IMAGES.shape)
+    np.testing.assert_allclose(over(preprocess.standardize, stats, FLOATS), expected, atol=1e-4)
+    for wrong in ({"low": 1.0, "high": 1.0}, {"high": np.inf}, {"per": "image"}):
+        with pytest.raises(ValueError, match=r"^(low is|per is)"):
+            preprocess.min_max_fit(IMAGES, **wrong)
+
+
+def test_components_that_are_not_scaled_turn_the_axes_only():
+    stats = preprocess.pca_fit(IMAGES, epsilon=0.0, scaled=False)
+    expected = PCA().fit_transform(ROWS)
+    np.testing.assert_allclose(np.abs(over(preprocess.pca, stats, FLOATS)), np.abs(expected), atol=1e-4)
+    np.testing.assert_allclose(preprocess.pca_inverse(stats, preprocess.pca(stats, IMAGE)), IMAGE, atol=1e-5)
+    with pytest.raises(ValueError, match=r"^epsilon is 0.1; allowed: 0"):
+        preprocess.pca_fit(IMAGES, epsilon=0.1, scaled=False)

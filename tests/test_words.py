@@ -42,8 +42,11 @@ NAMES = {
 # One meaning a word: a pattern, what it means, and the files in which it means that.
 MEANINGS = {
     r"patience|Patience": (
-        "EarlyStopping's, and that of optax's plateau; fit has max_nonfinite_steps",
-        ("jaxtricks/train/metrics.py", "jaxtricks/tricks/", "docs/", "experiments/", "README.md"),
+        "EarlyStopping's, and that of plateaus; fit has max_nonfinite_steps",
+        (
+            *("jaxtricks/train/metrics.py", "jaxtricks/optim/_plateau.py", "jaxtricks/tricks/"),
+            *("docs/", "experiments/", "README.md"),
+        ),
     ),
     r"stages?": (
         "fit's, and a network's; a chain of augmentations has steps, a checkpoint a temporary folder",

@@ -19,6 +19,11 @@ def labelled(loss, s, *, classes=3, c=0):
     return loss(jnp.zeros(classes).at[c].set(s), jnp.int32(c))
 
 
+def priced(loss, s, *, k):
+    """The same, and what each answer costs this example."""
+    return loss(jnp.array([s, 0.0, 0.0]), jnp.array([0.0, k, 1.0]))
+
+
 def soft(loss, s, *, classes=3, c=0):
     """The same, and a target."""
     return loss(jnp.zeros(classes).at[c].set(s), np.eye(classes, dtype=np.float32)[c])
@@ -54,7 +59,8 @@ HINGES = (
                 losses.expected_cost, cost_matrix=np.array([[0, k, 1], [1, 0, 1], [1, 1, 0]], np.float32)
             )
             for k in (1, 2, 4)
-        },
+        }
+        | {"its own cost, 8 and 1": Call(losses.cost_vector, partial(priced, k=8.0))},
         at=labelled,
     ),
 )

@@ -45,6 +45,7 @@ DECAYS = (
             "in stairs, factor 0.8": partial(optim.exponential, factor=0.8, staircase=True),
             "natural exponential, rate 0.3": partial(optim.natural_exponential, rate=0.3),
             "one over time, rate 0.3": partial(optim.inverse_time, rate=0.3),
+            "one over the root of time, held 50 steps": partial(optim.inverse_sqrt, hold=50),
         },
     ),
     panel(
@@ -146,7 +147,7 @@ VALIDATION = np.where(np.arange(EPOCHS) < 22, np.maximum(0.5, 1 - np.arange(EPOC
 
 def plateau(reduce, _):
     """The factor on the rate, epoch by epoch, for a validation loss that stands still."""
-    tx = reduce(factor=0.5, patience=4)
+    tx = reduce(factor=0.5, patience=4, **({"every": 1} if reduce is optim.plateau else {}))
 
     def epoch(state, value):
         _, state = tx.update(jnp.ones(()), state, value=value)
@@ -169,7 +170,8 @@ REACTIVE = (
         "Reduced on a plateau",
         {
             "validation loss": Call(jnp.asarray, lambda array, _: array(VALIDATION)),
-            "factor on the rate": Call(optax.contrib.reduce_on_plateau, plateau),
+            "factor on the rate": Call(optim.plateau, plateau),
+            "the same, optax's": Call(optax.contrib.reduce_on_plateau, plateau),
         },
         x=np.arange(EPOCHS),
         at_once=True,

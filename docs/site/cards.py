@@ -30,6 +30,7 @@ FAMILIES = {  # letter of the ids in the index -> title, package whose docstring
     "P": ("Compression", "compress"),
     "Q": ("Analysis", "analysis"),
     "R": ("Training", "train"),
+    "T": ("Norms", "analysis"),
 }
 NEEDS = {  # names of arguments -> what a trick needs
     "labels": "labels",

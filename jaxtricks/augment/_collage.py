@@ -6,20 +6,29 @@ where there are keypoints, ``keypoint [B, N, ..., 2]`` with ``visible [B, N, ...
 which has two or more; a mosaic of two or three holds an example twice.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
 from jaxtricks import check
 from jaxtricks.augment import _checks
+from jaxtricks.augment._affine import warp
 from jaxtricks.augment._boxes import cut_boxes, mask_boxes
 from jaxtricks.augment._compose import Batch
+from jaxtricks.keys import named
 from jaxtricks.preprocess._levels import levels_or_floats
 
 
 def mosaic_at(
-    batch: Batch, center: jax.Array, *, visible: float = 0.0, instances: tuple[str, ...] = ("label",)
+    batch: Batch,
+    center: jax.Array,
+    *,
+    scale: jax.Array | None = None,
+    visible: float = 0.0,
+    instances: tuple[str, ...] = ("label",),
 ) -> Batch:
-    """Put four images together about a point: each fills a quarter, at its own scale, one of its corners in the point.
+    """Put four images together about a point: each fills a quarter, one of its corners in the point.
 
     Top left is the example itself, top right the one before it, bottom left the second, bottom right the third before.
 
@@ -27,6 +36,8 @@ def mosaic_at(
       batch: ``image [B, H, W, C]``, ``box``, ``box_valid``, the named instances; a ``mask [B, H, W]`` of classes
         follows.
       center: the point, ``(x, y)`` in pixels, integers ``[B, 2]``, within the image.
+      scale: of the four images of each mosaic about the point, ``[B, 4]``, > 0; None leaves them as large as they are.
+        Where a smaller one does not reach, the mosaic is black, and its mask 0.
       visible: the part of its area that must be more than this for a box to stay valid, 0 to 1.
       instances: other entries with a row a box.
 
@@ -42,15 +53,23 @@ def mosaic_at(
     check.integer("center", center)
     if "mask" in batch:
         check.shape('batch["mask"]', batch["mask"], (count, height, width))
+    if scale is not None:
+        check.shape("scale", scale, (count, 4))
+        check.floating("scale", scale)
+    corners = [(width * (i % 2 == 0), height * (i < 2)) for i in range(4)]  # which lies in the point
     x, y = center[:, 0], center[:, 1]
     right = jnp.arange(width)[None, None, :] >= x[:, None, None]
     low = jnp.arange(height)[None, :, None] >= y[:, None, None]
     quarter = 2 * low.astype(jnp.int32) + right.astype(jnp.int32)
 
-    def pixels(array):
+    def pixels(name, array):
         out = array
         for i in range(4):  # to bring any corner of an image to the point is the same roll
-            moved = jax.vmap(lambda a, c: jnp.roll(a, (c[1], c[0]), axis=(0, 1)))(jnp.roll(array, i, axis=0), center)
+            moved = jnp.roll(array, i, axis=0)
+            if scale is not None:
+                method = "nearest" if name == "mask" else "bilinear"
+                moved = jax.vmap(partial(_scaled, corner=corners[i], method=method))(moved, scale[:, i])
+            moved = jax.vmap(lambda a, c: jnp.roll(a, (c[1], c[0]), axis=(0, 1)))(moved, center)
             here = (quarter == i).reshape(quarter.shape + (1,) * (array.ndim - 3))
             out = jnp.where(here, moved, out)
         return out
@@ -63,6 +82,8 @@ def mosaic_at(
         frame = [zero if left else x, zero if top else y, x if left else zero + width, y if top else zero + height]
         rolled = jnp.roll(batch["box"], i, axis=0)
         dtype = rolled.dtype if jnp.issubdtype(rolled.dtype, jnp.floating) else jnp.int32
+        if scale is not None:
+            rolled, dtype = _from_corner(rolled, corners[i] * 2, scale[:, i]), scale.dtype
         moved = rolled + offset[:, None, :].astype(dtype)
         cut = jax.vmap(lambda b, v, f: cut_boxes(b, v, f, visible=visible))
         box, good = cut(moved, jnp.roll(batch["box_valid"], i, axis=0), jnp.stack(frame, 1).astype(moved.dtype))
@@ -70,11 +91,12 @@ def mosaic_at(
         valid.append(good)
         if "keypoint" in batch:
             low, high, by = (_for_points(a, batch) for a in (jnp.stack(frame[:2], 1), jnp.stack(frame[2:], 1), offset))
-            place = jnp.roll(batch["keypoint"], i, axis=0) + by
+            place = jnp.roll(batch["keypoint"], i, axis=0)
+            place = (place if scale is None else _from_corner(place, corners[i], scale[:, i])) + by
             points.append(place)
             seen.append(jnp.roll(batch["visible"], i, axis=0) & ((place >= low) & (place < high)).all(-1))
     out = {"box": jnp.concatenate(boxes, 1), "box_valid": jnp.concatenate(valid, 1)}
-    out |= {name: pixels(batch[name]) for name in ("image", "mask") if name in batch}
+    out |= {name: pixels(name, batch[name]) for name in ("image", "mask") if name in batch}
     if "keypoint" in batch:
         out |= {"keypoint": jnp.concatenate(points, 1), "visible": jnp.concatenate(seen, 1)}
     for name in instances:
@@ -87,16 +109,19 @@ def mosaic(
     batch: Batch,
     *,
     center: tuple[float, float] = (0.25, 0.75),
+    scale: tuple[float, float] = (1.0, 1.0),
     visible: float = 0.0,
     instances: tuple[str, ...] = ("label",),
 ) -> Batch:
-    """Put four images together about a random point. Resize or warp samples before it for scales other than their own.
+    """Put four images together about a random point, each at a random scale: more objects an image, and smaller ones.
 
     Args:
       key: a typed key.
       batch: ``image [B, H, W, C]``, ``box``, ``box_valid``, the named instances; a ``mask [B, H, W]`` of classes
         follows.
       center: minimum and maximum x and y of the point, as parts of width and height, uniform, within 0 to 1.
+      scale: minimum and maximum of each image's scale, uniform, > 0; (0.5, 1.5) is usual. Bilinear, without
+        antialiasing.
       visible: the part of its area that must be more than this for a box to stay valid, 0 to 1.
       instances: other entries with a row a box.
 
@@ -113,9 +138,14 @@ def mosaic(
     _checks.interval("center", center, 0.0, 1.0)
     _check(batch, instances)
     count, height, width = batch["image"].shape[:3]
+    _checks.interval("scale", scale, 0.0, float("inf"))
+    check.positive("scale", scale[0])
+    sizes = None
+    if tuple(scale) != (1.0, 1.0):
+        sizes = jax.random.uniform(named(key, "scale"), (count, 4), minval=scale[0], maxval=scale[1])
     place = jax.random.uniform(key, (count, 2), minval=center[0], maxval=center[1])
     place = place * jnp.array([[width, height]], place.dtype)
-    return mosaic_at(batch, jnp.round(place).astype(jnp.int32), visible=visible, instances=instances)
+    return mosaic_at(batch, jnp.round(place).astype(jnp.int32), scale=sizes, visible=visible, instances=instances)
 
 
 def paste_instances(
@@ -211,6 +241,19 @@ def _covered(cover: jax.Array, points: jax.Array) -> jax.Array:
     inside = (x >= 0) & (x < cover.shape[1]) & (y >= 0) & (y < cover.shape[0])
     column, row = (jnp.where(inside, jnp.floor(place), 0).astype(jnp.int32) for place in (x, y))
     return inside & cover.at[row, column].get(mode="clip")
+
+
+def _scaled(array: jax.Array, scale: jax.Array, *, corner: tuple[int, int], method: str) -> jax.Array:
+    """An image ``[H, W, C]`` or a mask ``[H, W]`` scaled about a corner, black or 0 where nothing comes from."""
+    shift = (1 - scale) * jnp.array(corner, scale.dtype)
+    matrix = jnp.diag(jnp.stack([scale, scale, jnp.ones_like(scale)])).at[:2, 2].set(shift)
+    return warp(array.reshape(*array.shape[:2], -1), matrix, method=method).reshape(array.shape)
+
+
+def _from_corner(places: jax.Array, corner: tuple[int, ...], scale: jax.Array) -> jax.Array:
+    """Boxes or points ``[B, ...]`` scaled about a corner of their images."""
+    at = jnp.array(corner, scale.dtype).reshape(*(1,) * (places.ndim - 1), -1)
+    return at + scale.reshape(-1, *(1,) * (places.ndim - 1)) * (places - at)
 
 
 def _for_points(pairs: jax.Array, batch: Batch) -> jax.Array:

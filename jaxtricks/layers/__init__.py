@@ -3,6 +3,7 @@
 from jaxtricks._signatures import name_defaults
 from jaxtricks.layers._activations import PReLU, Swish, rrelu, rrelu_mean
 from jaxtricks.layers._attention import EfficientChannelAttention, SqueezeExcite
+from jaxtricks.layers._blocks import Convolutions
 from jaxtricks.layers._conv import (
     Asymmetric,
     DepthwiseSeparable,
@@ -38,6 +39,7 @@ __all__ = [
     "Asymmetric",
     "BatchNorm",
     "Circulant",
+    "Convolutions",
     "DepthwiseSeparable",
     "EfficientChannelAttention",
     "FeatureNorm",

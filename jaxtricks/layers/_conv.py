@@ -52,6 +52,9 @@ def im2col(
 ) -> jax.Array:
     """Lay out under every position of a window the elements it sees: a convolution becomes a matrix product.
 
+    What networks call a convolution is a correlation: the kernel is not flipped. A convolution in the sense of signal
+    processing is that of the kernel turned by 180 degrees, ``kernel[::-1, ::-1]``.
+
     Args:
       x: ``[B, H, W, C]``, any dtype.
       window: rows and columns.

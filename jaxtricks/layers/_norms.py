@@ -30,7 +30,8 @@ class BatchNorm(nnx.BatchNorm):
     - none, when ``frozen``: the running statistics are used and kept, even in training.
 
     Parameters ``scale`` (1 at first) and ``bias`` (0), statistics ``mean`` (0) and ``var`` (1), each ``[D]``, float32.
-    torch's momentum is 1 minus this one, and its running variance the unbiased one.
+    torch's momentum is 1 minus this one, and its running variance that of ``unbiased``. The epsilon is torch's, 1e-5,
+    for which the normalisations of Flax (LayerNorm, GroupNorm, InstanceNorm) have 1e-6.
 
     Args:
       features: D, the size of the last axis.
@@ -39,6 +40,8 @@ class BatchNorm(nnx.BatchNorm):
       axis_name: mesh axis over which the statistics are averaged; only inside ``shard_map`` or ``pmap``.
       groups: parts of the batch, 1 or more; the batch size must be a multiple.
       frozen: keep the running statistics.
+      unbiased: whether the running variance follows m / (m - 1) times that of the batch, m values a channel, as in the
+        paper and in torch; it matters for a few examples a device.
       rngs: as flax.nnx wants it; nothing is drawn.
 
     Raises:
@@ -58,8 +61,10 @@ class BatchNorm(nnx.BatchNorm):
         axis_name: str | None = None,
         groups: int | None = None,
         frozen: bool = False,
+        unbiased: bool = False,
         rngs: nnx.Rngs,
     ):
+        check.option("unbiased", unbiased, (True, False))
         check.between("momentum", momentum, 0.0, 1.0)
         check.positive("epsilon", epsilon)
         groups = None if groups is None else check.at_least("groups", groups, minimum=1)
@@ -78,6 +83,7 @@ class BatchNorm(nnx.BatchNorm):
         )
         self.groups = groups
         self.frozen = frozen
+        self.unbiased = unbiased
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Normalise ``x[B, ..., D]``; the result has its shape and dtype."""
@@ -94,6 +100,12 @@ class BatchNorm(nnx.BatchNorm):
         scale, bias = self.scale[...], self.bias[...]  # pyright: ignore[reportOptionalSubscript]
         parts = x.astype(jnp.float32).reshape(groups, x.shape[0] // groups, *x.shape[1:])
         y, mean, var = _normalised(self.axis_name, self.epsilon, parts, scale, bias)
+        if self.unbiased:
+            many = x.size // (groups * x.shape[-1])
+            many = many if self.axis_name is None else many * jax.lax.axis_size(self.axis_name)
+            if many < 2:
+                raise ValueError(f"x has shape {x.shape}, a value a channel; allowed with unbiased: two or more.")
+            var = var * (many / (many - 1))
         for running, batch in ((self.mean, mean), (self.var, var)):
             running[...] = self.momentum * running[...] + (1 - self.momentum) * batch.mean(tuple(range(x.ndim)))
         return y.reshape(x.shape).astype(x.dtype)

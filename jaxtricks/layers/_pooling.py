@@ -35,6 +35,21 @@ def global_average_pool(x: jax.Array) -> jax.Array:
     return x.mean((1, 2), dtype=_wide(x)).astype(x.dtype)
 
 
+def first_largest(x: jax.Array, axis: int) -> jax.Array:
+    """The maximum along an axis, whose gradient goes to the first of equal numbers.
+
+    So does that of ``flax.nnx.max_pool``; that of ``jnp.max`` goes to all of them in equal parts.
+
+    Args:
+      x: an array.
+      axis: 0 to its rank.
+
+    Returns:
+      The array without that axis.
+    """
+    return jnp.take_along_axis(x, jnp.argmax(x, axis, keepdims=True), axis).squeeze(axis)
+
+
 def spatial_pyramid_pool(x: jax.Array, *, levels: tuple[int, ...] = (1, 2, 4)) -> jax.Array:
     r"""Max pooling into grids of n x n bins: the same length for every size of input.
 
@@ -63,7 +78,9 @@ def spatial_pyramid_pool(x: jax.Array, *, levels: tuple[int, ...] = (1, 2, 4)) -
     def bins(x, axis, n):
         size = x.shape[axis]
         edges = [(i * size // n, math.ceil((i + 1) * size / n)) for i in range(n)]
-        return jnp.stack([jax.lax.slice_in_dim(x, low, high, axis=axis).max(axis) for low, high in edges], axis)
+        return jnp.stack(
+            [first_largest(jax.lax.slice_in_dim(x, low, high, axis=axis), axis) for low, high in edges], axis
+        )
 
     return jnp.concatenate([bins(bins(x, 1, n), 2, n).reshape(len(x), n * n * x.shape[-1]) for n in levels], axis=1)
 
@@ -151,7 +168,7 @@ def lp_pool(x: jax.Array, *, p: float, window: int | tuple[int, int], strides: i
     check.between("p", p, 1.0, float("inf"))
     windows = jnp.abs(_windows(x, window, strides))
     if p == math.inf:  # of which the power below has no derivative
-        return windows.max(-2)
+        return first_largest(windows, windows.ndim - 2)
     return _power_mean(windows.astype(_wide(x)), p, -2).astype(x.dtype)
 
 

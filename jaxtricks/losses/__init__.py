@@ -14,7 +14,7 @@ from jaxtricks.losses._balanced import (
     softmax_focal,
 )
 from jaxtricks.losses._boxes import ciou_loss, diou_loss, giou_loss, iou_loss
-from jaxtricks.losses._costs import class_weights, costs_from_confusion, costs_from_counts, expected_cost
+from jaxtricks.losses._costs import class_weights, cost_vector, costs_from_confusion, costs_from_counts, expected_cost
 from jaxtricks.losses._distillation import attention_transfer, distillation, logit_regression
 from jaxtricks.losses._margin import arcface_logits, large_margin_logits, ramp, weston_watkins
 from jaxtricks.losses._metric import center, center_pull, supervised_contrastive, update_centers
@@ -43,6 +43,7 @@ __all__ = [
     "center_pull",
     "ciou_loss",
     "class_weights",
+    "cost_vector",
     "costs_from_confusion",
     "costs_from_counts",
     "diou_loss",

@@ -137,3 +137,32 @@ def expected_cost(logits: jax.Array, labels: jax.Array, cost_matrix: jax.Array) 
     check.shape("labels", labels, logits.shape[:-1])
     costs, is_class = _arguments.rows(_arguments.wide("cost_matrix", cost_matrix), labels)
     return jnp.where(is_class, jnp.sum(costs * jax.nn.softmax(logits), axis=-1), jnp.nan)
+
+
+def cost_vector(logits: jax.Array, costs: jax.Array) -> jax.Array:
+    r"""The cost to expect where each example has prices of its own, which differ from image to image.
+
+    .. math:: \sum_j k_j \, \mathrm{softmax}(x)_j
+
+    With the row of a cost matrix for each label it is `expected_cost`.
+
+    Args:
+      logits: x, ``[..., C]``, floating point; -inf is a class of probability 0.
+      costs: k, ``[..., C]``, finite; the price of each answer for this example, 0 for the true one.
+
+    Returns:
+      The loss of each example, ``[...]``, float32 or wider.
+
+    Raises:
+      ValueError: if a shape or a dtype is wrong.
+
+    Example:
+      >>> print(cost_vector(jnp.log(jnp.array([[0.75, 0.25]])), jnp.array([[0.0, 8.0]])))
+      [2.]
+
+    Reference:
+      Elkan, The foundations of cost-sensitive learning, IJCAI 2001, whose costs depend on the example.
+    """
+    logits = _arguments.scores("logits", logits)
+    costs = _arguments.like("costs", costs, "logits", logits)
+    return jnp.sum(costs * jax.nn.softmax(logits), axis=-1)

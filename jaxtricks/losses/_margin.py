@@ -79,7 +79,7 @@ def ramp(logits: jax.Array, labels: jax.Array, *, s: float = -1.0) -> jax.Array:
 
 
 def large_margin_logits(
-    features: jax.Array, kernel: jax.Array, labels: jax.Array, *, margin: int = 2, blend: float = 0.0
+    features: jax.Array, kernel: jax.Array, labels: jax.Array, *, margin: int = 2, blend: jax.Array | float = 0.0
 ) -> jax.Array:
     r"""Logits of L-Softmax: the angle to the true class is multiplied before the cosine is taken.
 
@@ -94,7 +94,8 @@ def large_margin_logits(
       kernel: w, ``[D, C]``, floating point.
       labels: y, ``[...]``, integers in 0 to C - 1.
       margin: m, an integer of 1 or more; 1 gives plain logits. Static.
-      blend: lambda >= 0, annealed from large (plain logits) to small.
+      blend: lambda >= 0, annealed from large (plain logits) to small; a number, or a scalar that follows the step, as
+        the paper's code has it: ``max(last, first / (1 + rate * step) ** power)``.
 
     Returns:
       Logits, ``[..., C]``, float32 or wider; a row of NaN without gradient where the label is out of range.

@@ -1,5 +1,6 @@
 """A plain convolutional network whose activation, normalisation and pooling are arguments."""
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -49,7 +50,8 @@ def learned(module: type, **options: Any) -> Callable[[int], Layer]:
     """A layer of ``plain`` with parameters.
 
     Args:
-      module: an ``nnx.Module`` class whose constructor takes ``features=``, such as ``layers.PReLU``.
+      module: an ``nnx.Module`` class whose constructor takes ``features=``, such as ``layers.PReLU``, and
+        ``rngs=`` if it draws its parameters.
       options: other arguments of its constructor.
 
     Returns:
@@ -118,6 +120,7 @@ def plain(
     after: Callable[[int], Layer] | None = None,
     readout: Callable[[int], Layer] = GLOBAL_AVERAGE,
     head: Callable[[int], Layer] | None = None,
+    block: Callable | None = None,
     kernel: Callable[[jax.Array], jax.Array] | None = None,
     kernel_init: Callable = HE_NORMAL,
     dtype: jnp.dtype = jnp.float32,
@@ -135,6 +138,8 @@ def plain(
       after: ``features -> layer`` at the end of each stage, such as DropBlock; None for nothing.
       readout: ``features -> layer`` from ``[B, H, W, D]`` to ``[B, E]`` after the last stage.
       head: ``features -> layer`` on ``[B, E]`` before the classifier, such as dropout; None for nothing.
+      block: ``(outputs, inputs=, use_bias=, kernel_init=, dtype=, rngs=) -> layer`` in the place of the 3x3 convolution
+        of every stage, such as ``partial(layers.Convolutions, kernels=((5, 5),))``; None for that convolution.
       kernel: a function that every convolution's kernel passes through, such as ``layers.standardize_weight``.
       kernel_init: of every convolution and of the classifier.
       dtype: of the computation; parameters, readout and logits are float32.
@@ -144,19 +149,22 @@ def plain(
       The model. Taps: ``stage1``, ... ``[B, H, W, D]`` before pooling, and ``features`` ``[B, E]`` before the head.
 
     Raises:
-      ValueError: if a width or ``classes`` is less than 1.
+      ValueError: if a width or ``classes`` is less than 1, or both block and kernel are given.
     """
+    if block is not None and kernel is not None:
+        raise ValueError("block and kernel are given; allowed: one of them, for a block has kernels of its own.")
     if not widths or min(widths) < 1:
         raise ValueError(f"widths is {widths}; allowed: integers of 1 or more.")
     if classes < 1:
         raise ValueError(f"classes is {classes}; allowed: 1 or more.")
-    parts = (activation, norm, pool, after, readout, head, kernel)
+    parts = (activation, norm, pool, after, readout, head, kernel, block)
     return functional(partial(_Plain, widths, classes, channels, parts, kernel_init, dtype, axis_name))
 
 
 class _Learned(nnx.Module):
-    def __init__(self, module, options, features):
-        self.inner = module(features=features, **options)
+    def __init__(self, module, options, features, rngs=None):
+        draws = rngs is not None and "rngs" in inspect.signature(module.__init__).parameters
+        self.inner = module(features=features, **options, **({"rngs": rngs} if draws else {}))
 
     def __call__(self, x, *, train, key):
         return self.inner(x)
@@ -172,22 +180,16 @@ class _Ungated(nnx.Module):
 
 class _Stage(nnx.Module):
     def __init__(self, inputs, outputs, parts, kernel_init, dtype, axis_name, rngs):
-        activation, norm, _, after, _, _, kernel = parts
-        self.conv = nnx.Conv(
-            inputs,
-            outputs,
-            (3, 3),
-            padding=1,
-            use_bias=norm is None,
-            kernel_init=kernel_init,
-            dtype=dtype,
-            conv_general_dilated=conv,
-            rngs=rngs,
-        )
+        activation, norm, _, after, _, _, kernel, block = parts
+        common = {"use_bias": norm is None, "kernel_init": kernel_init, "dtype": dtype, "rngs": rngs}
+        if block is None:
+            self.conv = nnx.Conv(inputs, outputs, (3, 3), padding=1, conv_general_dilated=conv, **common)
+        else:
+            self.conv = block(outputs, inputs=inputs, **common)
         self.kernel = kernel
         self.norm = None if norm is None else norm(outputs, axis_name=axis_name, rngs=rngs)
-        self.activation = activation(outputs)
-        self.after = None if after is None else after(outputs)
+        self.activation = _layer(activation, outputs, rngs)
+        self.after = None if after is None else _layer(after, outputs, rngs)
 
     def __call__(self, x, *, train, key):
         x = self.conv(x) if self.kernel is None else self._transformed(x)
@@ -204,14 +206,14 @@ class _Stage(nnx.Module):
 
 class _Plain(nnx.Module):
     def __init__(self, widths, classes, channels, parts, kernel_init, dtype, axis_name, rngs):
-        _, _, pool, _, readout, head, _ = parts
+        _, _, pool, _, readout, head, _, _ = parts
         self.dtype = dtype
         self.channels = channels
         inputs = (channels, *widths[:-1])
         self.stages = nnx.List(
             [_Stage(i, o, parts, kernel_init, dtype, axis_name, rngs) for i, o in zip(inputs, widths, strict=True)]
         )
-        self.pools = nnx.List([pool(width) for width in widths[:-1]])
+        self.pools = nnx.List([_layer(pool, width, rngs) for width in widths[:-1]])
         self.readout = readout(widths[-1])
         probe = jax.ShapeDtypeStruct((1, 8, 8, widths[-1]), jnp.float32)
         size = nnx.eval_shape(lambda x: readout(widths[-1])(x, train=False, key=None), probe).shape[-1]
@@ -231,6 +233,12 @@ class _Plain(nnx.Module):
         if self.before is not None:
             features = self.before(features, train=train, key=_own(key, "head"))
         return self.head(features), taps
+
+
+def _layer(factory, features, rngs):
+    """The layer of a factory; one with parameters may draw them."""
+    learns = isinstance(factory, partial) and factory.func is _Learned
+    return factory(features, rngs=rngs) if learns else factory(features)
 
 
 def _own(key, name):

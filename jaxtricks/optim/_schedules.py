@@ -41,31 +41,48 @@ def step_decay(
     steps: int,
     steps_per_epoch: int | None = None,
     begin: int = 0,
-    fractions: Sequence[float] = (1 / 4, 1 / 2, 3 / 4),
+    fractions: Sequence[float] | None = None,
+    every_epochs: float | None = None,
     factor: float = 0.1,
 ) -> optax.Schedule:
-    r"""Multiply the rate by a factor at given points of the run.
+    r"""Multiply the rate by a factor at given points of the run, or every few epochs.
 
     .. math:: \eta_n = \eta \, f^{|\{i : begin + n \ge r_i\}|}, \quad r_i = \mathrm{round}(fractions_i \, steps)
 
-    The points are fractions of the entire run, not of what a warm-up leaves of it.
+    The points are fractions of the entire run, not of what a warm-up leaves of it. With ``every_epochs`` they are
+    multiples of so many epochs after ``begin``, however long the run: 0.94 every two epochs (Inception), or 0.5 every
+    five.
 
     Args:
       peak: the rate before the first point, > 0.
       steps: steps of the run.
-      steps_per_epoch: not used; may be left out.
+      steps_per_epoch: steps of one epoch, for ``every_epochs``; else not used, and may be left out.
       begin: step of the run that the schedule counts from, before the first point.
-      fractions: the points, increasing, between 0 and 1. Step r is the first with the next rate.
+      fractions: the points, increasing, between 0 and 1. Step r is the first with the next rate. None for a quarter, a
+        half and three quarters, unless ``every_epochs`` is given.
+      every_epochs: epochs from one point to the next, of a step or more, or None for ``fractions``.
       factor: f > 0.
 
     Returns:
       ``n -> rate``.
 
     Raises:
-      ValueError: if an argument is out of range, or the run too short to keep the points apart.
+      ValueError: if an argument is out of range, both kinds of points are given, or the run is too short to keep the
+        points apart.
     """
     check_run(peak, steps, steps_per_epoch, begin)
     check.positive("factor", factor)
+    if every_epochs is not None:
+        if fractions is not None or steps_per_epoch is None:
+            raise ValueError(
+                f"every_epochs is {every_epochs!r}; allowed: with steps_per_epoch, and without fractions, one of which "
+                "says where the rate falls."
+            )
+        check.positive("every_epochs", every_epochs)
+        if (apart := round(every_epochs * steps_per_epoch)) < 1:
+            raise ValueError(f"every_epochs is {every_epochs!r}, no step; allowed: {1 / steps_per_epoch:g} or more.")
+        return optax.exponential_decay(peak, apart, factor, staircase=True)
+    fractions = (1 / 4, 1 / 2, 3 / 4) if fractions is None else fractions
     fits = lambda length: all(a < b for a, b in pairwise([begin, *_points(fractions, length), length]))  # noqa: E731
     points = _points(fractions, steps)
     if not fits(steps):

@@ -1,4 +1,4 @@
-"""Transformations around an optimiser that remember more than it: lookahead, spikes of the loss, evaluated weights."""
+"""Transformations around an optimiser: lookahead, spikes of the loss, evaluated weights, line searches, measures."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxtricks import check
-from jaxtricks.opt_states import Evaluates, Rejects
+from jaxtricks.opt_states import Evaluates, Measures, Rejects
 from jaxtricks.optim._partition import NOTHING
 
 
@@ -169,3 +169,60 @@ def evaluate_at(
         return updates, Evaluates(weights(inner, optax.apply_updates(params, updates)), inner)
 
     return optax.GradientTransformationExtraArgs(init, update)  # pyright: ignore[reportArgumentType]
+
+
+def line_search(tx: optax.GradientTransformationExtraArgs) -> optax.GradientTransformationExtraArgs:
+    """An optimiser that evaluates the loss at other points, such as ``optax.lbfgs()``, as ``train.fit`` calls it.
+
+    Use it for full batches: on the next minibatch the loss is another function, and what the search has learnt of this
+    one is wrong. Its ``value`` is the loss of this batch, for which ``train.fit`` has the name ``loss``.
+
+    Args:
+      tx: whose update takes ``value``, ``grad`` and ``value_fn``.
+
+    Returns:
+      The transformation; its update needs ``loss=``, a scalar, and ``value_fn=``, ``parameters -> loss`` of the same
+      batch. The gradient must be that of this loss: put nothing before it, and weight decay into the loss.
+
+    Example:
+      >>> tx, f = line_search(optax.lbfgs()), lambda w: jnp.sum((w - 1) ** 2)
+      >>> w = jnp.zeros(2)
+      >>> update, _ = tx.update(jax.grad(f)(w), tx.init(w), w, loss=f(w), value_fn=f)
+      >>> print((w + update).round(2))  # it has looked how far the loss falls enough
+      [0.71 0.71]
+
+    Reference:
+      Liu and Nocedal, On the limited memory BFGS method for large scale optimization, 1989.
+    """
+
+    def update(updates, state, params=None, *, loss, value_fn, **extra):
+        check.rank("loss", loss, 0)
+        others = {name: part for name, part in extra.items() if name != "value"}
+        return tx.update(updates, state, params, **others, value=loss, grad=updates, value_fn=value_fn)
+
+    return optax.GradientTransformationExtraArgs(tx.init, update)
+
+
+def measure(values: Callable[[optax.Updates], dict[str, jax.Array]]) -> optax.GradientTransformation:
+    """Let updates through as they are, and remember what a function says of them; ``train.fit`` reports it each epoch.
+
+    Args:
+      values: ``updates -> scalars by name``, such as ``analysis.gradient_norms``; at 0 it must be defined too.
+
+    Returns:
+      The transformation, whose state is an ``opt_states.Measures`` of the last step.
+
+    Example:
+      >>> tx = measure(lambda updates: {"norm": optax.tree.norm(updates)})
+      >>> _, state = tx.update({"w": jnp.array([3.0, 4.0])}, tx.init({"w": jnp.zeros(2)}))
+      >>> print(state.values["norm"])
+      5.0
+    """
+
+    def init(params) -> Measures:
+        return Measures(values(optax.tree.zeros_like(params)))
+
+    def update(updates, state, params=None):
+        return updates, Measures(values(updates))
+
+    return optax.GradientTransformation(init, update)  # pyright: ignore[reportArgumentType]

@@ -9,6 +9,8 @@ import numpy as np
 from jaxtricks import check
 from jaxtricks.preprocess._images import Images, check_image, device, parts, same_size
 
+PER = ("channel", "pixel")
+
 
 class Affine(NamedTuple):
     """Stats of ``(image - shift) / scale``: float32, ``[C]``, or ``[H, W, C]`` for a mean image."""
@@ -33,39 +35,53 @@ def center_fit(images: Images) -> Affine:
     return Affine(device(mean), device(np.ones_like(mean)))
 
 
-def standardize_fit(images: Images) -> Affine:
-    """Mean and standard deviation of each channel over all pixels.
+def standardize_fit(images: Images, *, per: str = "channel") -> Affine:
+    """Mean and standard deviation of each channel over all pixels, or of each pixel over all images.
 
     Args:
-      images: ``[N, H, W, C]`` or batches of these.
+      images: ``[N, H, W, C]`` or batches of these; of one size by the pixel.
+      per: ``"channel"``, or ``"pixel"`` for a mean and a deviation at every place, as for images that are aligned.
 
     Returns:
-      Affine: shift the mean, scale the deviation; 1 for a constant channel, so that it becomes 0 and not NaN.
+      Affine: shift the mean, scale the deviation; 1 for what is constant, so that it becomes 0 and not NaN.
 
     Raises:
-      ValueError: if a batch is not of rank 4, the channels differ, or there is no pixel.
+      ValueError: if a batch is not of rank 4, the channels differ, or the sizes by the pixel, there is no pixel, or on
+        another option.
     """
-    mean, variance = _moments(images)
+    check.option("per", per, PER)
+    mean, variance = _moments(images) if per == "channel" else _moments_of_pixels(images)
     constant = variance < 1e-12  # of float64 sums of numbers up to 1: below this there is rounding only
     return Affine(device(mean), device(np.sqrt(np.where(constant, 1, variance))))
 
 
-def min_max_fit(images: Images) -> Affine:
-    """Least and greatest value of each channel over all pixels: the training set is mapped to [0, 1].
+def min_max_fit(images: Images, *, low: float = 0.0, high: float = 1.0, per: str = "channel") -> Affine:
+    r"""Least and greatest value of each channel, or of each pixel: the training set is mapped to [low, high].
+
+    .. math:: y = low + (high - low) (x - \min) / (\max - \min)
 
     Args:
-      images: ``[N, H, W, C]`` or batches of these.
+      images: ``[N, H, W, C]`` or batches of these; of one size by the pixel.
+      low, high: of the result; -1 and 1 for inputs about 0. low is less than high.
+      per: ``"channel"``, or ``"pixel"`` for every place by itself.
 
     Returns:
-      Affine: shift by the minimum, scale the range; 1 for a constant channel.
+      Affine; what is constant becomes low.
 
     Raises:
-      ValueError: if a batch is not of rank 4, the channels differ, or there is no pixel.
+      ValueError: if a batch is not of rank 4, the channels differ, or the sizes by the pixel, there is no pixel, or on
+        another option.
     """
-    low, high = np.inf, -np.inf
+    check.option("per", per, PER)
+    if not -np.inf < low < high < np.inf:
+        raise ValueError(f"low is {low!r} and high {high!r}; allowed: numbers, low less than high.")
+    axes, lowest, highest = ((0, 1, 2) if per == "channel" else 0), np.inf, -np.inf
     for part in parts(images):
-        low, high = np.minimum(low, part.min((0, 1, 2))), np.maximum(high, part.max((0, 1, 2)))
-    return Affine(device(low), device(np.where(high == low, 1, high - low)))
+        if np.ndim(lowest) == 3:
+            same_size(part, lowest)
+        lowest, highest = np.minimum(lowest, part.min(axes)), np.maximum(highest, part.max(axes))
+    scale = np.where(highest == lowest, 1, highest - lowest) / (high - low)
+    return Affine(device(lowest - low * scale), device(scale))
 
 
 def mean_image_fit(images: Images) -> Affine:
@@ -154,6 +170,16 @@ def per_image(stats: tuple[()], image: jax.Array) -> jax.Array:
     centered = wide - wide.mean()
     variance = jnp.maximum((centered**2).mean(), 1 / image.size)  # not of the root: at 0 that has no derivative
     return (centered * jax.lax.rsqrt(variance)).astype(image.dtype)
+
+
+def _moments_of_pixels(images: Images) -> tuple[np.ndarray, np.ndarray]:
+    total: Any = None  # before the first of the parts, of which there is one or more
+    count, squares = 0, 0.0
+    for part in parts(images):
+        total = part.sum(0) if total is None else total + same_size(part, total).sum(0)
+        count, squares = count + len(part), squares + (part**2).sum(0)
+    mean = total / count
+    return mean, squares / count - mean**2
 
 
 def _moments(images: Images) -> tuple[np.ndarray, np.ndarray]:

@@ -24,8 +24,8 @@ class Whitening(NamedTuple):
     backward: jax.Array
 
 
-def pca_fit(images: Images, *, epsilon: float, components: int | None = None) -> Whitening:
-    """Principal components of the images as vectors of D values, each to be scaled to variance 1.
+def pca_fit(images: Images, *, epsilon: float, components: int | None = None, scaled: bool = True) -> Whitening:
+    """Principal components of the images as vectors of D values, each scaled to variance 1 or as it is.
 
     The covariance is ``U diag(v) U^T``, eigenvalues in falling order; ``forward = U / sqrt(v + epsilon)``.
 
@@ -34,6 +34,7 @@ def pca_fit(images: Images, *, epsilon: float, components: int | None = None) ->
       epsilon: 0 or more, in units of the eigenvalues (of images in [0, 1]); keeps noise from being blown up. Greater
         than 0 if a component that is kept does not vary.
       components: K, 1 to D; None keeps all.
+      scaled: whether to divide by the deviations; False only turns the axes (``forward = U``), with an epsilon of 0.
 
     Returns:
       Whitening to ``[K]``.
@@ -41,12 +42,17 @@ def pca_fit(images: Images, *, epsilon: float, components: int | None = None) ->
     Raises:
       ValueError: if a batch is not of rank 4, sizes differ, there is no pixel, or on a wrong epsilon or components.
     """
+    check.option("scaled", scaled, (True, False))
+    if not scaled and epsilon != 0:
+        raise ValueError(f"epsilon is {epsilon!r}; allowed: 0 where scaled is False, which divides by nothing.")
     mean, values, vectors, scale = _spectrum(images, epsilon)
     kept = len(values) if components is None else check.at_least("components", components, minimum=1)
     if kept > len(values):
         raise ValueError(f"components is {components!r}; allowed: 1 to {len(values)}, or None.")
-    _check_rank(values[:kept], values, epsilon)
     vectors, scale = vectors[:, :kept], scale[:kept]
+    if not scaled:
+        return Whitening(device(mean), device(vectors), device(vectors.T))
+    _check_rank(values[:kept], values, epsilon)
     return Whitening(device(mean), device(vectors / scale), device((vectors * scale).T))
 
 

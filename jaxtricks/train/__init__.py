@@ -10,8 +10,7 @@ from jaxtricks.train.metrics import EarlyStopping, Metric, collected, mean_of
 from jaxtricks.train.parallel import Plan, initialize_distributed
 from jaxtricks.train.precision import BFLOAT16, FLOAT16, FLOAT32, LossScale, Precision
 from jaxtricks.train.recipe import Recipe, RecipeError, epoch_steps, total_steps
-from jaxtricks.train.session import Run
-from jaxtricks.train.state import State, create_state, eval_params
+from jaxtricks.train.state import Run, State, create_state, eval_params
 from jaxtricks.train.step import make_evaluate, make_step
 from jaxtricks.train.task import Column, Task
 

@@ -92,13 +92,13 @@ def optimizer_of_rates(
 ) -> optax.GradientTransformationExtraArgs:
     """The recipe's optimiser, whose learning rates come from a table among the constants of a step.
 
-    Steps that differ in their schedules alone are then one program, which is compiled once. Outside of a trace the
-    schedule is asked itself.
+    Steps that differ in their schedules alone are then one program, which is compiled once. Outside of a trace, and
+    where there is no table, the schedule is asked itself.
 
     Args:
       recipe: gives ``optimizer``.
       schedule: ``step -> learning rate``.
-      constants: with ``rates [steps]``, what the schedule gives for each step.
+      constants: with ``rates [steps]``, what the schedule gives for each step, or without.
 
     Returns:
       An optax transformation.
@@ -108,8 +108,8 @@ def optimizer_of_rates(
     """
 
     def rate(step):
-        in_table = isinstance(step, Tracer) and step.shape == () and jnp.issubdtype(step.dtype, jnp.integer)
-        return constants["rates"][step] if in_table else schedule(step)
+        traced = isinstance(step, Tracer) and step.shape == () and jnp.issubdtype(step.dtype, jnp.integer)
+        return constants["rates"][step] if traced and "rates" in constants else schedule(step)
 
     return build_optimizer(recipe, rate)
 

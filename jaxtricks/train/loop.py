@@ -19,7 +19,8 @@ from jaxtricks.train.metrics import EarlyStopping
 from jaxtricks.train.parallel import Plan
 from jaxtricks.train.program import Program, check_states
 from jaxtricks.train.recipe import Recipe, Stages, epoch_steps, stages_of
-from jaxtricks.train.session import Run, Session
+from jaxtricks.train.session import Session
+from jaxtricks.train.state import Run
 
 
 def fit(

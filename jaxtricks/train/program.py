@@ -15,12 +15,13 @@ from jaxtricks.fingerprint import describe
 from jaxtricks.train.build import build_constants, build_model, build_optimizer, build_schedule, optimizer_of_rates
 from jaxtricks.train.metrics import EarlyStopping
 from jaxtricks.train.parallel import Plan, compiled_cost
-from jaxtricks.train.recipe import Recipe, RecipeError, check_alike, total_steps
+from jaxtricks.train.recipe import Recipe, RecipeError, about, check_alike, total_steps
 from jaxtricks.train.state import State, create_state, dicts, eval_params
-from jaxtricks.train.step import dry_run, make_evaluate, make_step
+from jaxtricks.train.step import dry_run, forward, make_evaluate, make_step
 from jaxtricks.train.task import check_columns
 
 EVALUATION_BATCH = 512
+RECALIBRATION_IMAGES = 2048
 
 
 class Program:
@@ -82,6 +83,12 @@ class Program:
         others = {"parts": parts, "teacher": teacher_model, "initial": self.initial}
         rates = jax.eval_shape(jax.vmap(self.schedule), jax.ShapeDtypeStruct((steps,), jnp.int32))
         dry_run(recipe, dataset, model, self.tx, halves, constants | {"rates": rates}, **others)
+
+        def normalised(key, params, stats, batch, constants):  # a batch by its own statistics, outside of any mesh
+            batch = halves[0](key, jnp.int32(0), batch, constants)
+            return forward("model", model, (params, stats), batch, train=True)[1]
+
+        self._normalised = jax.jit(jax.vmap(normalised, (0, 0, 0, 0, None)) if plan.stacked else normalised)
 
         there = {} if share_data_with is None else share_data_with.constants
         shared = {name: there[name] for name in ("data",) if name in there}
@@ -149,6 +156,17 @@ class Program:
                     part = jax.tree.map(lambda leaf, i=i: leaf[i], parts[name]) if self.plan.stacked else parts[name]
                     total[name] = metric.update(total[name], part)
         return [{name: float(metric.compute(total[name])) for name, metric in metrics.items()} for total in totals]
+
+    def evaluated(self, state: State, feed: Feed) -> tuple[Any, Any]:
+        """What is evaluated: ``eval_params``, with statistics over some batches where the recipe recalibrates."""
+        params, stats = eval_params(state)
+        if self.recipe.recalibrate is None:
+            return params, stats
+        many = min(feed.steps_per_epoch, -(-RECALIBRATION_IMAGES // self.recipe.batch))
+        batches = [self.plan.put_rows(batch) for batch in feed.steps(0, many)]
+        with about("recalibrate"):
+            update = lambda stats, batch: self._normalised(state.key, params, stats, batch, self.constants)  # noqa: E731
+            return params, self.recipe.recalibrate(update, stats, batches)
 
     def next_epoch(self, state: State, values: list[float]) -> State:
         """The state with empty sums and the epoch's validation losses."""

@@ -48,6 +48,8 @@ class Recipe:
       precision: dtypes of parameters, computation and output.
       bn: ``"all"``, batch statistics over all of the batch, or ``"replica"``, over each device's part.
       ema: decay a step of the averaged weights that are evaluated, with a warm-up, or ``step -> decay``, or None.
+      recalibrate: ``(update, stats, batches) -> stats``, such as ``layers.recalibrate``: statistics of the weights that
+        are evaluated, from about 2,000 training images, each time that they are; or None.
       teacher: recipe of a network whose output arrives as ``batch["teacher"]``, or None.
     """
 
@@ -70,6 +72,7 @@ class Recipe:
     precision: Precision = field(default=FLOAT32)
     bn: str = "all"
     ema: float | Callable | None = None
+    recalibrate: Callable | None = None
     teacher: "Recipe | None" = None
 
     described_as = "recipe"  # by fingerprint.describe: as a dict of its fields
@@ -83,7 +86,7 @@ class Recipe:
                 raise TypeError(f"recipe.{name} is {getattr(self, name)!r}; allowed: a function.")
         if not isinstance(self.task, Task):
             raise TypeError(f"recipe.task is {self.task!r}; allowed: a Task.")
-        for name in ("warmup", "sampler", "augment", "targets", "mix", "init"):
+        for name in ("warmup", "sampler", "augment", "targets", "mix", "init", "recalibrate"):
             value = getattr(self, name)
             if value is not None and not callable(value):
                 raise TypeError(f"recipe.{name} is {value!r}; allowed: a function or None.")

@@ -5,12 +5,12 @@ import time
 import warnings
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import numpy as np
 
+from jaxtricks import opt_states
 from jaxtricks._runtime.arrays import copies, to_host
 from jaxtricks._runtime.chunks import chunked, leaves_single
 from jaxtricks._runtime.guard import Active
@@ -25,41 +25,10 @@ from jaxtricks.train.metrics import EarlyStopping
 from jaxtricks.train.parallel import AHEAD
 from jaxtricks.train.program import Program
 from jaxtricks.train.recipe import Recipe, last_steps, sampler_of
-from jaxtricks.train.state import State, eval_params
+from jaxtricks.train.state import Run, State, eval_params
 
 SIGNAL_EVERY = 8  # steps after which processes tell each other whether one of them has received a signal
 PROGRESS = 0.5  # seconds between two progress records
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one seed gave.
-
-    Fields:
-      seed: of initial weights, order and draws.
-      variables: ``(params, stats)`` that are evaluated: the best ones after early stopping, else the averaged ones
-        where the recipe has an EMA, or those that the optimiser names.
-      state: the complete state at the end, whatever was the best.
-      history: a record for each epoch; its ``corrupt`` counts unreadable records since the process started.
-      test: metrics on the test set, read once at the end; empty where it was not asked for.
-      seconds: of the loop, without compiling.
-      step_ms: mean time of a training step, input included, shared evenly where seeds ran together.
-      wait_percent: share of the training time spent waiting for input.
-      skipped: steps that were not applied because loss or gradient was not finite.
-      cost: of the compiled step, the last stage's: ``train_flops`` and ``peak_bytes`` of one step, None where the
-        backend does not tell.
-    """
-
-    seed: int
-    variables: Any
-    state: State
-    history: list[dict]
-    test: dict[str, float]
-    seconds: float
-    step_ms: float
-    wait_percent: float
-    skipped: int
-    cost: dict[str, float | None] = field(default_factory=dict)
 
 
 class Session:
@@ -100,6 +69,7 @@ class Session:
         self.program = self._program_of(0)
         self.state: Any = None  # a State, once it is created or restored
         self.stop, self.best, self.checkpoints = stop, None, None
+        self._seen: tuple[int, Any] = (-1, None)  # a step, and what is evaluated after it
 
     def resume(self, folder: str) -> None:
         """Keep checkpoints in a folder from now on, and go on from the newest one there, if there is one."""
@@ -173,7 +143,7 @@ class Session:
 
     def _run(self, i: int, test: dict[str, float], seconds: float) -> Run:
         """What the seed at place i gave."""
-        variables, state = (eval_params(self.state) if self.best is None else self.best), self.state
+        variables, state = (self._variables if self.best is None else self.best), self.state
         if self.plan.stacked:
             variables, state = jax.tree.map(lambda x: x[i], (variables, state))
         history = [record for record in self.history if record["seed"] == self.seeds[i]]
@@ -240,20 +210,23 @@ class Session:
 
     def _close_epoch(self) -> None:
         """Evaluate, and write down what the epoch gave."""
-        sums = to_host(self.state.sums)
-        scores = self._evaluate(self.dataset.validation)
+        sums, reports = to_host((self.state.sums, opt_states.reports(self.state.opt)))
+        scores, steps = self._evaluate(self.dataset.validation), self.done - self._recorded
         rate = float(self.program.schedule(self.done - 1))
         common = {"step": self.done, "seconds": self.spent, "lr": rate, "corrupt": len(self.feed.corrupt), **self.speed}
         for i, (seed, score) in enumerate(zip(self.seeds, scores, strict=True)):
             parts = (sums[name] for name in ("loss", "count", "skipped"))
             loss, count, skipped = (value[i] if self.plan.stacked else value for value in parts)
             mean = float(loss) / int(count) if count else math.nan
+            said = {name: float(value[i] if self.plan.stacked else value) for name, value in reports.items()}
+            said = {"lr": rate * said.pop("rate_scale", 1.0), **said, "skipped_percent": 100 * int(skipped) / steps}
             validation = {f"validation_{name}": value for name, value in score.items()}
-            self.history.append({"seed": seed, **common, "train_loss": mean, "skipped": int(skipped), **validation})
+            record = {**common, **said, "train_loss": mean, "skipped": int(skipped), **validation}
+            self.history.append({"seed": seed, **record})
             self._log(kind="epoch", **self.history[-1])
         self.state = self.program.next_epoch(self.state, [score.get("loss", math.inf) for score in scores])
         if self._judged()[0]:
-            self.best = copies(eval_params(self.state))
+            self.best = copies(self._variables)
         self._save(self.state)
 
     def _judged(self) -> tuple[bool, bool]:
@@ -266,7 +239,19 @@ class Session:
         return improved, ended
 
     def _evaluate(self, split, variables=None) -> list[dict[str, float]]:
+        if split is None:
+            return [{} for _ in self.seeds]
+        variables = self._variables if variables is None else variables
         return self.program.evaluate(self.state, split, variables, before_batch=self._before_batch)
+
+    @property
+    def _variables(self) -> Any:
+        """What is evaluated after the steps so far."""
+        if self.program.recipe.recalibrate is None:
+            return eval_params(self.state)
+        if self._seen[0] != self.done:
+            self._seen = self.done, self.program.evaluated(self.state, self.feed)
+        return self._seen[1]
 
     def _before_batch(self) -> None:
         self._end_if_asked()

@@ -1,7 +1,8 @@
-"""The complete state of a run as one pytree."""
+"""The complete state of a run as one pytree, and what a run gives."""
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -40,6 +41,40 @@ class State(NamedTuple):
     value: jax.Array
     bad: jax.Array
     sums: dict[str, jax.Array]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one seed gave.
+
+    Fields:
+      seed: of initial weights, order and draws.
+      variables: ``(params, stats)`` that are evaluated: the best ones after early stopping, else the averaged ones
+        where the recipe has an EMA, or those that the optimiser names; with statistics of their own where the recipe
+        recalibrates.
+      state: the complete state at the end, whatever was the best.
+      history: a record for each epoch; its ``corrupt`` counts unreadable records since the process started, ``lr`` is
+        the rate that acted, plateaus included, ``skipped_percent`` the share of the steps that changed nothing, and
+        what ``opt_states.reports`` finds in the optimiser stands there by its name.
+      test: metrics on the test set, read once at the end; empty where it was not asked for.
+      seconds: of the loop, without compiling.
+      step_ms: mean time of a training step, input included, shared evenly where seeds ran together.
+      wait_percent: share of the training time spent waiting for input.
+      skipped: steps that were not applied because loss or gradient was not finite.
+      cost: of the compiled step, the last stage's: ``train_flops`` and ``peak_bytes`` of one step, None where the
+        backend does not tell.
+    """
+
+    seed: int
+    variables: Any
+    state: State
+    history: list[dict]
+    test: dict[str, float]
+    seconds: float
+    step_ms: float
+    wait_percent: float
+    skipped: int
+    cost: dict[str, float | None] = field(default_factory=dict)
 
 
 def create_state(recipe, model, tx: optax.GradientTransformation, key: jax.Array, *, initial: Tree = None) -> State:

@@ -1,7 +1,6 @@
 """One training step and one evaluation, as pure functions. Neither knows a trick or a task by name.
 
-Whatever a part of the recipe raises, or gives that the next part cannot take, is a RecipeError that names its field;
-it is found while the step is traced, before anything is compiled.
+What a part raises, or gives that the next cannot take, is a RecipeError that names its field, before anything compiles.
 """
 
 from collections.abc import Callable
@@ -32,8 +31,8 @@ def make_step(recipe: Recipe, model, tx, *, teacher=None, axis_name: str | None 
     Args:
       recipe: what to compute.
       model: ``Model(init, apply)``.
-      tx: an optax transformation, or ``constants -> transformation``; ``value=``, the last validation loss, and
-        ``loss=``, of this batch, reach it.
+      tx: an optax transformation, or ``constants -> transformation``; ``value=`` (last validation loss), ``loss=`` (of
+        this batch) and ``value_fn=`` (parameters to that loss, statistics as before the step) reach it.
       teacher: a Model whose ``constants["teacher"] = (params, stats)`` give ``batch["teacher"]``, or None.
       axis_name: mesh axis to reduce over, inside shard_map or pmap.
 
@@ -72,7 +71,7 @@ def make_step(recipe: Recipe, model, tx, *, teacher=None, axis_name: str | None 
 
         # loss and gradient of this device's examples
         scale = 1.0 if state.scale is None else state.scale.value
-        value_and_grad = jax.value_and_grad(_objective(recipe, model, scale), has_aux=True)
+        value_and_grad = jax.value_and_grad(objective := _objective(recipe, model, scale), has_aux=True)
         with about("gradient"):
             for wrap in recipe.gradient:
                 value_and_grad = wrap(value_and_grad)
@@ -88,10 +87,18 @@ def make_step(recipe: Recipe, model, tx, *, teacher=None, axis_name: str | None 
             }
         check_alike("recipe.gradient gives", gradients, state.params)
 
+        def elsewhere(params):  # the loss of this batch, for an optimiser that searches along a line
+            if recipe.gradient:
+                raise RecipeError("recipe.gradient is set; allowed: () with an optimiser that evaluates the loss.")
+            params = params if axis_name is None else jax.lax.pcast(params, axis_name, to="varying")
+            there = (objective(params, stats, batch)[0] / scale).astype(loss.dtype)
+            return there if axis_name is None else jax.lax.pmean(there, axis_name)
+
         # the optimiser's step
         with about("optimizer"):
             optimizer: Any = tx(constants) if callable(tx) else tx
-            updates, opt = optimizer.update(gradients, state.opt, state.params, value=state.value, loss=loss)
+            more = {"value": state.value, "loss": loss, "value_fn": elsewhere}
+            updates, opt = optimizer.update(gradients, state.opt, state.params, **more)
         check_alike("recipe.optimizer gives updates", updates, state.params)
         check_alike("recipe.optimizer gives the state", opt, state.opt)
         params = optax.apply_updates(state.params, updates)
@@ -209,7 +216,7 @@ def dry_run(
     # one batch of an evaluation
     constants = {"preprocess": constants["preprocess"]}
     jax.eval_shape(make_evaluate(recipe, model), fresh, feed.evaluated(), constants)
-    if _on_a_plateau(state.opt) and (dataset.validation is None or "loss" not in recipe.task.metrics):
+    if opt_states.waits(state.opt) and (dataset.validation is None or "loss" not in recipe.task.metrics):
         raise RecipeError(
             "recipe.optimizer waits for a plateau of the validation loss, and this run has none; "
             "allowed: a validation split and a metric 'loss'."
@@ -224,12 +231,6 @@ def _variables(field: str, model, recipe: Recipe, key) -> tuple[Any, Any]:
         raise RecipeError(f"recipe.{field} gives variables {type(variables).__name__}; allowed: (params, stats).")
     dtype = jnp.dtype(recipe.precision.param)
     return jax.tree.map(lambda p: jax.ShapeDtypeStruct(p.shape, dtype), variables[0]), variables[1]
-
-
-def _on_a_plateau(state: Any) -> bool:
-    """Whether a part is the state of ``optax.contrib.reduce_on_plateau``, whose value would stay infinite."""
-    is_plateau = lambda part: isinstance(part, optax.contrib.ReduceLROnPlateauState)  # noqa: E731
-    return any(map(is_plateau, jax.tree.leaves(state, is_leaf=is_plateau)))
 
 
 def forward(field: str, model, variables: tuple[Tree, Tree], batch: Batch, *, train: bool) -> tuple[tuple, Tree]:

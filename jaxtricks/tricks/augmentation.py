@@ -11,8 +11,9 @@ import optax
 
 from jaxtricks import augment, data, optim
 from jaxtricks.train import Recipe
-from jaxtricks.tricks import composing
+from jaxtricks.tricks import composing, published
 from jaxtricks.tricks._columns import in_memory
+from jaxtricks.tricks.regularizers import wrapped
 from jaxtricks.tricks.trick import Trick, set_fields
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "EVERYTHING",
     "FLIP",
     "MIXED",
+    "MORE",
     "OTHERS",
     "POLICIES",
     "augmented",
@@ -269,4 +271,11 @@ def several(*names: str) -> dict[str, Trick]:
     return {", ".join(names): Trick(partial(together, tricks=tuple(EVERYTHING[name] for name in names)))}
 
 
-EVERYTHING = {**CROP, **FLIP, **OTHERS, **COLOR, **ERASED, **MIXED, **POLICIES}
+SHARES = (0.75, 1.0, 1.25)
+MORE = {
+    "alternating flip": Trick(partial(augmented, flip=published.alternating), 1, "arXiv 2404.00498"),
+    "sizes 3/4 to 5/4": Trick(
+        partial(wrapped, how=published.many_sizes, shares=(0.75, 1.0, 1.25)), 1, "arXiv 1612.08242"
+    ),
+}
+EVERYTHING = {**CROP, **FLIP, **OTHERS, **COLOR, **ERASED, **MIXED, **POLICIES, **MORE}

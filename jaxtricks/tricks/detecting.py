@@ -18,6 +18,7 @@ from jaxtricks.tricks.trick import unset
 __all__ = [
     "KINDS",
     "adam",
+    "affine",
     "anchor_free",
     "balanced",
     "baseline",
@@ -204,8 +205,8 @@ def flip(recipe: Recipe) -> Recipe:
     return replace(unset(recipe, "augment"), augment=augment.each_sample(augment.random_flip_sample))
 
 
-def mosaic(recipe: Recipe) -> Recipe:
-    """Four images in one.
+def affine(recipe: Recipe) -> Recipe:
+    """Images moved, scaled and turned a little, whose boxes follow.
 
     Args:
       recipe: without an augmentation.
@@ -216,7 +217,25 @@ def mosaic(recipe: Recipe) -> Recipe:
     Raises:
       ValueError: if it has one, which this would drop.
     """
-    return replace(unset(recipe, "augment"), augment=partial(augment.mosaic, visible=0.3, instances=("box_label",)))
+    move = partial(augment.random_affine_sample, angle=5.0, shift=0.1, scale=(0.8, 1.25), visible=0.3)
+    return replace(unset(recipe, "augment"), augment=augment.each_sample(move))
+
+
+def mosaic(recipe: Recipe, *, scale: tuple[float, float] = (1.0, 1.0)) -> Recipe:
+    """Four images in one, each at a random scale.
+
+    Args:
+      recipe: without an augmentation.
+      scale: as for ``augment.mosaic``.
+
+    Returns:
+      The recipe.
+
+    Raises:
+      ValueError: if it has one, which this would drop.
+    """
+    four = partial(augment.mosaic, scale=scale, visible=0.3, instances=("box_label",))
+    return replace(unset(recipe, "augment"), augment=four)
 
 
 def adam(schedule):

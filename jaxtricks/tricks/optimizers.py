@@ -11,7 +11,7 @@ from functools import partial
 import jax
 import optax
 
-from jaxtricks import check, optim
+from jaxtricks import analysis, check, optim
 from jaxtricks.train import Recipe
 from jaxtricks.tricks.composing import around, before, exchange
 
@@ -20,12 +20,15 @@ __all__ = [
     "adaptive_clip",
     "centralized",
     "clip_norm",
+    "clip_values",
     "lookahead",
     "muon",
+    "normalized",
     "rising_momentum",
     "schedule_free",
     "sharp",
     "skip_spikes",
+    "watched",
 ]
 
 
@@ -86,6 +89,52 @@ def clip_norm(recipe: Recipe, *, limit: float) -> Recipe:
     """
     check.positive("limit", limit)
     return before(recipe, partial(optax.clip_by_global_norm, limit))
+
+
+def clip_values(recipe: Recipe, *, limit: float) -> Recipe:
+    """Limit each number of the gradient by itself, which turns its direction: for single weights that explode.
+
+    Args:
+      recipe: any.
+      limit: of the absolute values, > 0.
+
+    Returns:
+      The recipe with limited gradients.
+
+    Raises:
+      ValueError: if limit is not positive.
+    """
+    check.positive("limit", limit)
+    return before(recipe, partial(optax.clip, limit))
+
+
+def normalized(recipe: Recipe) -> Recipe:
+    """Divide the gradient by its norm: only its direction counts, and the rate is the length of the step.
+
+    Args:
+      recipe: any.
+
+    Returns:
+      The recipe with gradients of norm 1.
+    """
+    return before(recipe, optax.normalize_by_update_norm)
+
+
+def watched(recipe: Recipe) -> Recipe:
+    """The gradient's norm, of every layer and of all, in the record of every epoch; nothing else changes.
+
+    Args:
+      recipe: any.
+
+    Returns:
+      The recipe, whose run reports ``gradient_norm`` and ``gradient_norm/LAYER``.
+    """
+    return before(recipe, partial(optim.measure, _norms))
+
+
+def _norms(gradients):
+    layers = {f"gradient_norm/{name}": norm for name, norm in analysis.gradient_norms(gradients).items()}
+    return {"gradient_norm": optax.tree.norm(gradients), **layers}
 
 
 def lookahead(recipe: Recipe, *, sync_period: int = 5, slow_step_size: float = 0.5) -> Recipe:

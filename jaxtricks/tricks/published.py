@@ -3,8 +3,9 @@
 ``jaxtricks.recipes`` puts them together.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ import optax
 
 from jaxtricks import augment, losses, optim
 from jaxtricks.keys import named
+from jaxtricks.tricks import objectives
 
 __all__ = [
     "all_or_nothing",
@@ -20,8 +22,10 @@ __all__ = [
     "erasing",
     "faster_biases",
     "lopsided",
+    "many_sizes",
     "mix_or_cut",
     "not_of_normalisation",
+    "on_annealed_angles",
     "on_three_channels",
     "shuffle",
     "views",
@@ -191,3 +195,53 @@ def faster_biases(schedule, *, momentum: float, weight_decay: float, times: floa
 
     fast = sgd(lambda step: times * schedule(step), weight_decay / times)
     return optim.by_path({r"bn/bias$": fast, "": sgd(schedule, weight_decay)})
+
+
+def many_sizes(build: Callable, options: Mapping[str, Any], **arguments: Any):
+    """A network trained at several sizes of the images, one drawn in each step; for ``regularizers.wrapped``.
+
+    Args:
+      build: ``(**arguments) -> Model``, which takes images of any size.
+      options: ``shares`` of the side. One program holds all sizes, so that a size costs a compilation.
+      **arguments: ``classes=`` and the others that a recipe's model is called with.
+
+    Returns:
+      The Model, without taps in training; an evaluation sees images as they are.
+    """
+    model, shares = build(**arguments), options["shares"]
+
+    def apply(params, stats, image, *, train, key=None):
+        if not train:
+            return model.apply(params, stats, image, train=False)
+        assert key is not None, "a model that draws is trained with a key"
+
+        def at(share, image):
+            height, width = (max(1, round(share * side)) for side in image.shape[1:3])
+            resized = augment.multi_scale({"image": image}, size=(height, width))["image"]
+            (logits, _), after = model.apply(params, stats, resized, train=True, key=key)
+            return logits, after
+
+        number = jax.random.randint(named(key[0], "size"), (), 0, len(shares))
+        logits, after = jax.lax.switch(number, [partial(at, share) for share in shares], image)
+        return (logits, {}), after
+
+    return model._replace(apply=apply)
+
+
+def on_annealed_angles(params, out, batch, *, margin: int, first: float, last: float, half: float):
+    """Cross-entropy of L-Softmax whose blend with the plain logits falls from epoch to epoch.
+
+    Args:
+      params, out: as for ``objectives.on_angles``.
+      batch: with ``label [B]`` and ``epoch [B]``.
+      margin: as for ``losses.large_margin_logits``.
+      first, last: the blend in the first epoch, and the smallest, 0 or more.
+      half: epochs in which it halves, > 0.
+
+    Returns:
+      Float ``[B]``.
+    """
+    blend = jnp.maximum(last, first * 0.5 ** (batch["epoch"][0] / half))
+    return objectives.on_angles(
+        params, out, batch, logits=partial(losses.large_margin_logits, margin=margin, blend=blend)
+    )

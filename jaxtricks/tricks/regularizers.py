@@ -19,12 +19,15 @@ from jaxtricks.tricks import composing, objectives
 __all__ = [
     "absolute",
     "drawn",
+    "elastic",
     "gradient_noise",
+    "grouped",
     "max_norm",
     "noisy_classifier",
     "penalised",
     "residual",
     "same",
+    "squares",
     "stochastic_depth",
     "thinned",
     "wrapped",
@@ -192,14 +195,54 @@ def absolute(params, out, batch):
     return losses.l1_penalty(params)
 
 
-def penalised(recipe: Recipe, *, weight: float) -> Recipe:
-    """An L1 penalty added to the loss, which pulls weights to 0 as hard when they are small.
+def squares(params, out, batch):
+    """Half the sum of the squares of all parameters: as a penalty it is coupled decay, of momentum seen as well.
+
+    Args:
+      params: a tree of arrays.
+      out, batch: not used.
+
+    Returns:
+      A scalar.
+    """
+    return losses.l2_penalty(params)
+
+
+def elastic(params, out, batch):
+    """The elastic net at equal parts, as a loss for ``penalised``.
+
+    Args:
+      params: a tree of arrays.
+      out, batch: not used.
+
+    Returns:
+      A scalar.
+    """
+    return losses.elastic_net(params, l1=0.5, l2=0.5)
+
+
+def grouped(params, out, batch):
+    """The sum of the norms of all units, which pulls all of a unit to 0, as a loss for ``penalised``.
+
+    Args:
+      params: a tree of arrays.
+      out, batch: not used.
+
+    Returns:
+      A scalar.
+    """
+    return losses.group_sparsity(params, mask=optim.decay_mask(params))
+
+
+def penalised(recipe: Recipe, *, weight: float, penalty: Callable = absolute) -> Recipe:
+    """A penalty of the weights added to the loss: of L1, it pulls weights to 0 as hard when they are small.
 
     Args:
       recipe: any.
       weight: of the penalty, 0 or more.
+      penalty: ``absolute``, ``squares``, ``elastic`` or ``grouped``.
 
     Returns:
       The recipe with the sum as its loss.
     """
-    return objectives.auxiliary(recipe, second=absolute, weight=weight)
+    return objectives.auxiliary(recipe, second=penalty, weight=weight)

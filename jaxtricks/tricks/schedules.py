@@ -6,10 +6,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from jaxtricks import optim
 from jaxtricks.train import Recipe
+from jaxtricks.tricks import composing
 from jaxtricks.tricks.trick import Trick
 
-__all__ = ["END", "change", "cycle", "exponent", "hyperbola", "logarithm", "trick"]
+__all__ = ["END", "change", "cycle", "exponent", "from_first", "hyperbola", "logarithm", "on_plateaus", "trick"]
 
 END = 0.01  # of the peak rate: where decays that never reach 0 end
 Options = Callable[[float], Mapping[str, Any]]
@@ -97,3 +99,38 @@ def cycle(epochs: float) -> dict[str, float]:
       ``epochs`` of a cycle, for ``optim.triangular``.
     """
     return {"epochs": epochs / 2}
+
+
+def from_first(schedule: Callable, *, epochs: float) -> Callable:
+    """The warm-up of the bag of tricks: step t of m has (t + 1) / m of the peak, so that the first one has a rate.
+
+    Args:
+      schedule: as for ``optim.with_warmup``.
+      epochs: length of the warm-up. Where that is a single step, which would be the peak itself and no warm-up, its
+        rate is 0.
+
+    Returns:
+      ``(peak, *, steps, steps_per_epoch) -> (step -> rate)``.
+    """
+
+    def warmed(peak: float, *, steps: int, steps_per_epoch: int):
+        single = round(epochs * steps_per_epoch) == 1
+        how = optim.with_warmup(schedule, epochs=epochs, from_zero=single)
+        return how(peak, steps=steps, steps_per_epoch=steps_per_epoch)
+
+    return warmed
+
+
+def on_plateaus(recipe: Recipe, *, steps: int, factor: float = 0.1, patience: int = 1) -> Recipe:
+    """The rate is cut when the validation loss does not fall: where the length of a run is not known before.
+
+    Args:
+      recipe: any with a constant schedule; its run needs a validation split.
+      steps: of the run, from which those of an epoch follow.
+      factor, patience: as for ``optim.plateau``.
+
+    Returns:
+      The recipe with ``optim.plateau`` after its optimiser.
+    """
+    every = max(1, round(steps / recipe.epochs))
+    return composing.after(recipe, partial(optim.plateau, every=every, factor=factor, patience=patience))

@@ -231,3 +231,31 @@ def without(name):
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_mosaic_scales_images_and_boxes_about_the_point():
+    """At half size a box that touches the point reaches half as far; what is not reached is black."""
+    size, whole = 8, jnp.array([[[0.0, 0.0, 8.0, 8.0]]] * 2)
+    batch = {
+        "image": jnp.ones((2, size, size, 1)),
+        "box": whole,
+        "box_valid": jnp.ones((2, 1), bool),
+        "label": jnp.zeros((2, 1), jnp.int32),
+    }
+    center, half = jnp.full((2, 2), 4), jnp.full((2, 4), 0.5)
+    plain = augment.mosaic_at(batch, center)
+    for name, value in augment.mosaic_at(batch, center, scale=jnp.ones((2, 4))).items():
+        np.testing.assert_allclose(value, plain[name], atol=1e-6)
+    out = augment.mosaic_at(batch, center, scale=0.5 * half)  # images of 2 x 2 pixels about the middle
+    np.testing.assert_array_equal(out["box"][0], [[2, 2, 4, 4], [4, 2, 6, 4], [2, 4, 4, 6], [4, 4, 6, 6]])
+    assert out["box_valid"].all()
+    expected = np.zeros((size, size))
+    expected[2:6, 2:6] = 1
+    inner = np.asarray(out["image"][0, ..., 0])
+    np.testing.assert_allclose(inner[[0, 1, 6, 7]], 0, atol=1e-6)
+    np.testing.assert_allclose(inner[3:5, 3:5], 1, atol=1e-6)
+    drawn = augment.mosaic(KEY, CLASSES, scale=(0.5, 1.5))
+    assert drawn["box"].shape == (B, 4 * N, 4)
+    assert not np.allclose(drawn["image"], augment.mosaic(KEY, CLASSES)["image"])
+    with pytest.raises(ValueError, match=r"^scale"):
+        augment.mosaic(KEY, batch, scale=(0.0, 1.5))

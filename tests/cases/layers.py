@@ -46,6 +46,7 @@ CASES = {
         inf=Says("products by FFT"),
     ),
     "layers.XnorConv": module(lambda r: layers.XnorConv(CHANNEL, 2, rngs=r), empty="B"),
+    "layers.Convolutions": module(lambda r: layers.Convolutions(2, inputs=CHANNEL, rngs=r), empty="B"),
     "layers.DepthwiseSeparable": module(lambda r: layers.DepthwiseSeparable(CHANNEL, 2, rngs=r), empty="B"),
     "layers.EfficientChannelAttention": module(lambda r: layers.EfficientChannelAttention(CHANNEL, rngs=r), empty="B"),
     "layers.FeatureNorm": module(lambda r: layers.FeatureNorm(CHANNEL), VECTORS, empty="B"),

@@ -67,6 +67,12 @@ CASES = {
     "losses.diou_loss": Loss(holds=within(0, 2), gradient=INFINITE_BOX),
     "losses.distillation": Loss(options={"temperature": 2.0}),
     "losses.elastic_net": Case(options={"l1": 0.1, "l2": 0.1}),
+    "losses.cost_vector": Loss(
+        {"costs": Array(("B", "C"), lambda rng, shape: rng.random(shape), lead=True)},
+        by_hand=(({"logits": [0.0, 0.0], "costs": [0.0, 6.0]}, 3.0),),
+        reference=lambda logits, costs: (costs * softmax(logits, axis=-1)).sum(-1),
+        invariance=lambda logits, costs: {"logits": logits + 3, "costs": costs},
+    ),
     "losses.expected_cost": Loss(holds=within(0, np.inf)),
     "losses.expected_value": Loss(),
     "losses.gaussian_label_distribution": Loss(

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -72,6 +73,7 @@ CASES = {
         nan=Says("a score that is not a number is the lowest"),
         inf=Says("the higher the better"),
     ),
+    "optim.inverse_sqrt": schedule(optim.inverse_sqrt, begin=0, hold=10),
     "optim.inverse_time": schedule(optim.inverse_time, rate=0.5, begin=0),
     "optim.lawa": Case(
         {"a": TREE, "b": TREE}, {"last": 2}, call=lambda a, b, last: optim.lawa((a,), b, last=last), empty="CD"
@@ -79,10 +81,26 @@ CASES = {
     "optim.layerwise_decay": transform(
         lambda decay: optim.layerwise_decay(SGD, ("kernel", "bias"), decay=decay), decay=0.5
     ),
+    "optim.line_search": Case(
+        {"w": Array((3,), own=True)},
+        call=lambda w: (lambda tx, f: tx.update(jax.grad(f)(w), tx.init(w), w, loss=f(w), value_fn=f)[0])(
+            optim.line_search(optax.lbfgs()), lambda w: jnp.sum((w - 1) ** 2)
+        ),
+        gradient=False,
+    ),
     "optim.lookahead": transform(partial(optim.lookahead, SGD), sync_period=2, slow_step_size=0.5),
     "optim.max_norm": transform(optim.max_norm, limit=1.0),
+    "optim.measure": transform(lambda: optim.measure(lambda updates: {"norm": optax.tree.norm(updates)})),
     "optim.natural_exponential": schedule(optim.natural_exponential, rate=0.5, begin=0),
     "optim.one_cycle": schedule(optim.one_cycle, rise=0.3, div_factor=25.0, final_div_factor=1e4),
+    "optim.plateau": Case(
+        {"updates": OWN, "value": Array((), own=True)},
+        {"every": 1, "factor": 0.5, "patience": 1, "min_delta": 0.0, "minimum": 0.0, "mode": "min"},
+        call=lambda updates, value, **options: (lambda tx: tx.update(updates, tx.init(updates), value=value))(
+            optim.plateau(**options)
+        ),
+        gradient=False,
+    ),
     "optim.polynomial": schedule(optim.polynomial, begin=0, power=2.0, end=0.1),
     "optim.restarts": schedule(optim.restarts, begin=0, cycles=3, growth=2.0),
     "optim.sam": Case(

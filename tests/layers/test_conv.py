@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from jax.test_util import check_grads
+from scipy import signal
 
 from jaxtricks import layers
 
@@ -162,3 +163,34 @@ def test_options_of_modules(make):
 def test_bad_input(call, name):
     with pytest.raises(ValueError, match=f"^{name} "):
         call()
+
+
+def test_networks_correlate_and_signal_processing_convolves():
+    """SciPy's two names: the kernel of a convolution is that of a correlation turned by 180 degrees."""
+    rng = np.random.default_rng(5)
+    x, kernel = (rng.normal(size=shape).astype(np.float32) for shape in ((1, 6, 7, 1), (3, 3, 1, 1)))
+    correlated = layers.conv2d_im2col(jnp.asarray(x), jnp.asarray(kernel))
+    convolved = layers.conv2d_im2col(jnp.asarray(x), jnp.asarray(kernel[::-1, ::-1]))
+    for out, by in ((correlated, signal.correlate2d), (convolved, signal.convolve2d)):
+        np.testing.assert_allclose(out[0, ..., 0], by(x[0, ..., 0], kernel[..., 0, 0], mode="valid"), atol=1e-5)
+
+
+@pytest.mark.parametrize("kernels", [((3, 3), (3, 3)), ((1, 7), (7, 1)), ((5, 5),)])
+def test_small_convolutions_see_what_a_large_one_sees(kernels):
+    """The weights by the formula; one input moves the outputs of a window of the large one's size, and no other."""
+    module = layers.Convolutions(4, inputs=2, kernels=kernels, use_bias=False, rngs=nnx.Rngs(0))
+    weights = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(module, nnx.Param)))
+    sizes = [height * width for height, width in kernels]
+    assert weights == 2 * 4 * sizes[0] + 4 * 4 * sum(sizes[1:])
+    linear = lambda x: module.layers[-1](module.layers[0](x)) if len(kernels) > 1 else module(x)  # noqa: E731
+    x = jnp.zeros((1, 11, 11, 2))
+    moved = np.abs(linear(x.at[0, 5, 5].set(1.0)) - linear(x)).max((0, 3)) > 1e-7
+    side = 1 + sum(max(height, 1) - 1 for height, _ in kernels)
+    assert moved.sum() == side**2
+    assert module(x[:, ::2, ::2]).shape == (1, 6, 6, 4)
+    strided = layers.Convolutions(2, kernels=((3, 3),), stride=2, last=True, rngs=nnx.Rngs(0))
+    assert strided(x + 1.0).shape == (1, 6, 6, 2)
+    assert float(strided(x - 1.0).min()) >= 0
+    for wrong in ((), ((2, 3),)):
+        with pytest.raises(ValueError, match=r"^kernels is"):
+            layers.Convolutions(2, kernels=wrong, rngs=nnx.Rngs(0))

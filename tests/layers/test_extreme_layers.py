@@ -43,6 +43,7 @@ CASES = {
     "BatchNorm groups": norm(groups=2),
     "BatchNorm frozen": norm(frozen=True),
     "BatchNorm": norm(train=False),
+    "Convolutions": lambda dtype: layers.Convolutions(3, inputs=4, dtype=dtype, rngs=RNGS),
     "DepthwiseSeparable": lambda dtype: layers.DepthwiseSeparable(4, 3, dtype=dtype, rngs=RNGS),
     "EfficientChannelAttention": lambda dtype: layers.EfficientChannelAttention(4, rngs=RNGS),
     "FeatureNorm": lambda dtype: layers.FeatureNorm(4, epsilon=1e-6),

@@ -297,3 +297,13 @@ GOOD = {"mean": jnp.zeros(3), "var": jnp.ones(3)}
 def test_bad_input(call, name):
     with pytest.raises(ValueError, match=f"^{name}[ ,]"):
         call()
+
+
+@pytest.mark.parametrize("groups", [None, 2])
+def test_the_unbiased_running_variance_is_numpys(groups):
+    apply, stats = norm(unbiased=True, **({} if groups is None else {"groups": groups}))
+    _, after = apply(stats, jnp.asarray(X))
+    parts = X.reshape(groups or 1, -1, 3)
+    assert_stats(after, X.mean((0, 1, 2)), parts.var(1, ddof=1).mean(0))
+    with pytest.raises(ValueError, match="a value a channel; allowed with unbiased: two or more"):
+        norm(unbiased=True)[0](stats, jnp.ones((1, 1, 1, 3)))

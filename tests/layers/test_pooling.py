@@ -11,6 +11,7 @@ from flax import nnx
 from jax.test_util import check_grads
 
 from jaxtricks import layers
+from jaxtricks.tricks import parts
 
 KEY = jax.random.key(0)
 X = np.random.default_rng(0).normal(0, 1, (2, 7, 6, 3)).astype(np.float32)
@@ -215,3 +216,17 @@ def test_other_maps_are_refused(f, x):
 def test_bad_input(call, name):
     with pytest.raises(ValueError, match=f"^{name} "):
         call()
+
+
+def test_the_gradient_of_a_maximum_goes_to_the_first_of_equal_numbers():
+    """In windows, in a pyramid, and over all positions, as in torch; that of jnp.max goes to both, a half each."""
+    x = jnp.array([3.0, 1.0, 3.0, 3.0]).reshape(1, 2, 2, 1)
+    pools = (
+        lambda x: nnx.max_pool(x, (2, 2), strides=(2, 2)),
+        lambda x: layers.spatial_pyramid_pool(x, levels=(1,)),
+        lambda x: layers.lp_pool(x, p=np.inf, window=2, strides=2),
+        parts.global_max,
+    )
+    for pool in pools:
+        np.testing.assert_array_equal(jax.grad(lambda x, pool=pool: pool(x).sum())(x).ravel(), [1, 0, 0, 0])
+    np.testing.assert_allclose(jax.grad(lambda x: x.max())(x).ravel(), [1 / 3, 0, 1 / 3, 1 / 3], rtol=1e-6)

@@ -112,3 +112,13 @@ def test_expected_cost_is_blind_to_a_shift_of_the_logits():
 def test_wrong_arguments_raise(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_cost_vector_is_a_row_of_the_matrix_and_may_differ_from_example_to_example():
+    """With the row of each label it is the expected cost; with 1 for all classes it is 1, whatever the logits."""
+    rng = np.random.default_rng(3)
+    logits, labels = jnp.asarray(rng.normal(size=(5, 3)), jnp.float32), jnp.array([0, 1, 2, 2, 0])
+    matrix = jnp.asarray(rng.random((3, 3)) * (1 - np.eye(3)), jnp.float32)
+    wanted = losses.expected_cost(logits, labels, matrix)
+    np.testing.assert_allclose(losses.cost_vector(logits, matrix[labels]), wanted, rtol=1e-6)
+    np.testing.assert_allclose(losses.cost_vector(logits, jnp.ones((5, 3))), np.ones(5), rtol=1e-6)

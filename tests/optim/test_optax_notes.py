@@ -289,3 +289,15 @@ def test_clipping_by_global_norm():
     tx = optax.clip_by_global_norm(1.0)
     out, _ = tx.update(tree, tx.init(tree))
     np.testing.assert_allclose([out["a"][0], out["b"][0]], [0.6, 0.8], rtol=1e-6)
+
+
+def test_amsgrad_keeps_the_largest_second_moment():
+    """Reddi et al.: a gradient of 1, then of 0; Adam divides by the root of what is left of it, AMSGrad by the largest.
+
+    optax corrects the bias of the moment first, so that the largest is 1.
+    """
+    tx = optax.amsgrad(1.0, b1=0.0, b2=0.5, eps=0.0)
+    state = tx.init(jnp.zeros(1))
+    for gradient, expected in ((1.0, -1.0), (0.1, -0.1)):
+        update, state = tx.update(jnp.array([gradient]), state)
+        np.testing.assert_allclose(update, [expected], rtol=1e-5)

@@ -225,3 +225,26 @@ def test_a_run_that_is_too_short_is_told_the_least_length(call, least):
     with pytest.raises(ValueError, match=f"A run of {least} steps or more is long enough"):
         call(steps=1)
     call(steps=least)
+
+
+def test_steps_every_few_epochs_count_from_the_warm_up():
+    """0.94 every two epochs, as Inception's; by hand."""
+    run = {"steps": 100, "steps_per_epoch": 5}
+    rate = optim.step_decay(1.0, **run, begin=20, every_epochs=2, factor=0.94)
+    np.testing.assert_allclose(
+        [rate(n) for n in (0, 9, 10, 19, 20, 79)], [1, 1, 0.94, 0.94, 0.94**2, 0.94**7], rtol=1e-5
+    )
+    for wrong in ({"fractions": (0.5,)}, {"steps_per_epoch": None}):
+        with pytest.raises(ValueError, match=r"^every_epochs is 2; allowed: with steps_per_epoch, and without"):
+            optim.step_decay(1.0, **(run | wrong), every_epochs=2)
+    with pytest.raises(ValueError, match=r"^every_epochs is 0.01, no step; allowed: 0.2 or more"):
+        optim.step_decay(1.0, **run, every_epochs=0.01)
+
+
+def test_one_over_the_root_of_time_behind_a_warm_up_is_noams_schedule():
+    """Vaswani et al.: d^-0.5 min(t^-0.5, t W^-1.5), here with its peak, (d W)^-0.5, at 0.2."""
+    warm = optim.with_warmup(optim.inverse_sqrt, epochs=4)(0.2, steps=100, steps_per_epoch=5)
+    t = np.arange(1, 100)
+    expected = 0.2 * 20**0.5 * np.minimum(t**-0.5, t * 20**-1.5)
+    np.testing.assert_allclose([warm(n) for n in t], expected, rtol=1e-5)
+    np.testing.assert_allclose(optim.inverse_sqrt(0.2, steps=100, hold=8)(24), 0.1, rtol=1e-6)

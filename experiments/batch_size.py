@@ -1,0 +1,60 @@
+"""Batch size from one image to all of them, at equal epochs and at equal steps, and L-BFGS on all of them.
+
+The training set has 768 images, so that a batch can be all of it; the network is a perceptron without normalisation, so
+that a batch of one is possible. Every row has a rate of its own: four are tried for each, half a decade apart about one
+in proportion to the root of the batch, on held-out images. At equal epochs every row sees as many images, and a batch
+of all makes one update an epoch; at equal steps every row makes as many updates, and sees more images the larger its
+batch. The schedule, the warm-up and the decay are shares of either run.
+
+L-BFGS remembers ten steps and finds its rate by a line search, whose evaluations of the loss count in the time and not
+in the steps; weight decay is in its loss. A rule of thumb from lecture notes is to be measured here: all images at once
+below some two thousand of them, else a batch of 32 to 512.
+
+Not run: the table comes with the long run. The presets:
+
+    python -m experiments.batch_size                                     # digits: minutes
+    python -m experiments.batch_size --preset full --data fashion_mini
+"""
+
+from functools import partial
+
+from jaxtricks.ablation.cli import Preset, main
+from jaxtricks.tricks import Setting, Trick, bare
+from jaxtricks.tricks import batches as b
+from jaxtricks.tricks import optimizers as o
+
+IMAGES = 768
+FACTORS = (0.1, 10**-0.5, 1.0, 10**0.5)
+
+
+def searched(recipe, *, equal):
+    """L-BFGS on all images."""
+    return b.full_batch(b.sized(recipe, batch=IMAGES, equal=equal))
+
+
+def ladder(equal):
+    sizes = {f"batch {size}": partial(b.sized, batch=size, equal=equal) for size in (1, 4, 16, 128)}
+    sizes["all images"] = partial(b.sized, batch=IMAGES, equal=equal)
+    return {name: Trick(change, None) for name, change in sizes.items()} | {
+        "all images, L-BFGS": Trick(partial(searched, equal=equal), None, "Liu and Nocedal 1989"),
+    }
+
+
+SAME = {  # as many images in an update; without batch statistics the numbers are the baseline's
+    "32 in four parts": Trick(partial(b.accumulated, parts=4), 0),
+    "8, four steps an update": Trick(partial(b.several_steps, steps=4), 0),
+    "32, norms reported": Trick(o.watched, 0),
+}
+exact = partial(b.exactly, images=IMAGES)
+SETTINGS = {
+    "equal epochs": Setting(None, ladder("epochs") | SAME, data=exact),
+    "equal steps": Setting(None, ladder("steps"), data=exact),
+}
+values = {"batch": 32, "lr": 0.05, "seeds_on": "devices", "keep": ("batch", "epochs")}  # which the rows are named by
+PRESETS = {
+    "quick": Preset("digits", "perceptron", seeds=4, epochs=16, **values),
+    "full": Preset("fashion_mini", "perceptron", seeds=10, epochs=32, **values),
+}
+
+if __name__ == "__main__":
+    main("batch_size", bare, SETTINGS, PRESETS, title="Batch size", mode="add-one", factors=FACTORS)

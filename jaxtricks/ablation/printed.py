@@ -1,0 +1,111 @@
+"""A report beside the printed tables of its paper: their cell and ours, and whether the two agree."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from jaxtricks import data
+from jaxtricks.ablation.headline import headline_of
+from jaxtricks.ablation.statistics import paired
+from jaxtricks.ablation.summary import Row, summarise
+from jaxtricks.ablation.variants import Variant
+from jaxtricks.ablation.verdicts import agreement
+from jaxtricks.train import Recipe
+from jaxtricks.tricks.paper import NONE, TABLES, Cell, step, top1
+
+DASH = "\N{EN DASH}"
+HEAD = ("row", "printed, %", "printed step", "here", "difference [95 %]", "beside the paper", "printed min", "here s")
+
+
+def show(
+    results: Mapping[str, Any],
+    variants: Sequence[Variant],
+    dataset: data.Dataset,
+    folder: Path,
+    *,
+    cells: Mapping[str, Cell] | Callable[[Recipe], Mapping[str, Cell]],
+    ends: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Print and leave as ``printed.md``: the printed cell of each row, ours, and agrees, disagrees or not resolved.
+
+    Args:
+      results: from ``gather``.
+      variants: its rows.
+      dataset: of the experiment; not used.
+      folder: of the report.
+      cells: the printed cell of each row by name, or a function that gives them for the baseline's recipe.
+      ends: pairs of rows, the first of which is compared with the second, as in the paper's table 3.
+    """
+    rows, recipes = {row.name: row for row in summarise(results)}, {v.name: v.recipe for v in variants}
+    printed = cells if isinstance(cells, Mapping) else cells(variants[0].recipe)
+    lines = [HEAD, ("---",) * len(HEAD)]
+    lines += [_line(row, printed, recipes) for name, row in rows.items() if name in printed and name in recipes]
+    unit = headline_of(results).words
+    parts = [
+        "# Beside the printed tables",
+        "\n".join(f"| {' | '.join(line)} |" for line in lines),
+        f"Printed: top-1 on ImageNet, single runs; a step of less than {NONE} points is read as none. Here: "
+        f"{unit} on these data, differences of the same seeds. Minutes and seconds are those of an epoch.",
+        *(_ends(rows, printed, recipes, last, first) for last, first in ends),
+    ]
+    text = "\n\n".join(part for part in parts if part) + "\n"
+    (folder / "printed.md").write_text(text, encoding="utf-8")
+    Console().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _line(row: Row, printed: Mapping[str, Cell], recipes: Mapping[str, Recipe]) -> tuple[str, ...]:
+    """A row of the table."""
+    cell, below = printed[row.name], printed.get(row.reference or "")
+    points = None if below is None else step(cell, below=below)
+    return (
+        row.name,
+        f"{top1(cell):.2f} (table {cell.table})",
+        DASH if points is None else f"{points:+.2f}",
+        DASH if row.mean is None else f"{row.mean:.2f}",
+        DASH if row.tested is None else f"{row.tested.mean:+.2f} [{row.tested.low:+.2f}, {row.tested.high:+.2f}]",
+        DASH if points is None else said(row.verdict, points),
+        _minutes(cell),
+        _seconds(row, recipes[row.name]),
+    )
+
+
+def said(verdict: str | None, points: float) -> str:
+    """A verdict beside a printed step.
+
+    Args:
+      verdict: of a row, or None where there is none.
+      points: the printed step.
+
+    Returns:
+      "agrees", "disagrees", or "not resolved".
+    """
+    expected = 0 if abs(points) < NONE else (1 if points > 0 else -1)
+    return (None if verdict is None else agreement(verdict, expected)) or "not resolved"
+
+
+def _minutes(cell: Cell) -> str:
+    numbers = TABLES[cell.table][cell.row][cell.column]
+    return f"{numbers[2]:.1f}" if len(numbers) > 2 else DASH
+
+
+def _seconds(row: Row, recipe: Recipe) -> str:
+    return DASH if row.seconds is None else f"{row.seconds / recipe.epochs:.2f}"
+
+
+def _ends(rows, printed, recipes, last: str, first: str) -> str:
+    """Accuracy and speed of one row against another, over all that is between them."""
+    if last not in rows or first not in rows or not (rows[last].values and rows[first].values):
+        return ""
+    a, b = (dict(zip(rows[name].seeds, rows[name].values, strict=True)) for name in (last, first))
+    seeds = sorted(a.keys() & b.keys())
+    text = f"{last} against {first}: printed {step(printed[last], below=printed[first]):+.2f} points"
+    minutes = [_minutes(printed[name]) for name in (first, last)]
+    if DASH not in minutes:
+        text += f" and {float(minutes[0]) / float(minutes[1]):.1f} times as fast"
+    if len(seeds) > 1:
+        ours = paired([a[seed] for seed in seeds], [b[seed] for seed in seeds])
+        text += f"; here {ours.mean:+.2f} [{ours.low:+.2f}, {ours.high:+.2f}]"
+    times = [rows[name].seconds / recipes[name].epochs for name in (first, last) if rows[name].seconds]
+    return f"{text}, {times[0] / times[1]:.1f} times as fast here." if len(times) == 2 else f"{text}."

@@ -1,0 +1,221 @@
+"""The tables of "Bag of Tricks for Image Classification", cell by cell, and what its text says besides.
+
+``TABLES`` holds what arXiv 1812.01187 v2 prints: top-1 and top-5 accuracy on ImageNet in percent, single runs, without
+a spread or a number of seeds; table 3 has minutes of an epoch on eight V100 as well. ``rung`` makes a trick whose
+expected sign is that of the printed step. The parts of the set-up in which ``bag`` departs from the text are here too.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+from jaxtricks import train
+from jaxtricks.train import Recipe
+from jaxtricks.tricks import bag
+from jaxtricks.tricks._colors import scaled_colors
+from jaxtricks.tricks.trick import Trick
+
+__all__ = [
+    "NONE",
+    "TABLES",
+    "Cell",
+    "efficient",
+    "efficient_d",
+    "family",
+    "half_precision",
+    "rung",
+    "scaled_colors",
+    "step",
+]
+__all__ += ["taught_by_resnet", "top1", "without_teacher"]
+
+NONE = 0.1  # points: a printed step of less is read as no step, for no run here could tell
+
+_R50, _INCEPTION, _MOBILENET = "ResNet-50", "Inception-V3", "MobileNet"
+_R50D, _SMALL, _LARGE = "ResNet-50-D", "batch 256", "batch 1,024"
+TABLES: Mapping[int, Mapping[str, Mapping[str, tuple[float, ...]]]] = {
+    3: {  # top-1, top-5, minutes of an epoch
+        "baseline": {
+            _R50: (75.87, 92.70, 13.3),
+            _INCEPTION: (77.32, 93.43, 19.8),
+            _MOBILENET: (69.03, 88.71, 6.2),
+        },
+        "efficient": {_R50: (76.21, 92.97, 4.4), _INCEPTION: (77.50, 93.60, 8.0), _MOBILENET: (71.90, 90.47, 3.7)},
+    },
+    4: {
+        "linear scaling": {_SMALL: (75.87, 92.70), _LARGE: (75.17, 92.54)},
+        "warm-up": {_SMALL: (76.03, 92.81), _LARGE: (75.93, 92.84)},
+        "zero gamma": {_SMALL: (76.19, 93.03), _LARGE: (76.37, 92.96)},
+        "no bias decay": {_SMALL: (76.16, 92.97), _LARGE: (76.03, 92.86)},
+        "FP16": {_SMALL: (76.15, 93.09), _LARGE: (76.21, 92.97)},
+    },
+    5: {
+        "ResNet-50": {_R50: (76.21, 92.97)},
+        "ResNet-B": {_R50: (76.66, 93.28)},
+        "ResNet-C": {_R50: (76.87, 93.48)},
+        "ResNet-D": {_R50: (77.16, 93.52)},
+    },
+    6: {
+        "efficient": {_R50D: (77.16, 93.52), _INCEPTION: (77.50, 93.60), _MOBILENET: (71.90, 90.53)},
+        "cosine": {_R50D: (77.91, 93.81), _INCEPTION: (78.19, 94.06), _MOBILENET: (72.83, 91.00)},
+        "smoothing": {_R50D: (78.31, 94.09), _INCEPTION: (78.40, 94.13), _MOBILENET: (72.93, 91.14)},
+        "distillation": {_R50D: (78.67, 94.36), _INCEPTION: (78.26, 94.01), _MOBILENET: (71.97, 90.89)},
+        "mixup": {_R50D: (79.15, 94.58), _INCEPTION: (78.77, 94.39), _MOBILENET: (73.28, 91.30)},
+        "distillation, mixup": {_R50D: (79.29, 94.63), _INCEPTION: (78.34, 94.16), _MOBILENET: (72.51, 91.02)},
+    },
+}
+
+
+class Cell(NamedTuple):
+    """A printed cell: number of the table, name of the row, name of the column, as in ``TABLES``."""
+
+    table: int
+    row: str
+    column: str
+
+
+def top1(cell: Cell) -> float:
+    """The accuracy that a cell prints.
+
+    Args:
+      cell: of ``TABLES``.
+
+    Returns:
+      Percent.
+    """
+    return TABLES[cell.table][cell.row][cell.column][0]
+
+
+def step(cell: Cell, *, below: Cell | None = None) -> float:
+    """The printed difference of a cell to the one below it.
+
+    Args:
+      cell: of ``TABLES``.
+      below: what it is compared with; None for the row before it in its table and column.
+
+    Returns:
+      Points, to two digits, as printed.
+
+    Raises:
+      ValueError: if it is the first of its column and ``below`` is None.
+    """
+    if below is None:
+        rows = list(TABLES[cell.table])
+        if (place := rows.index(cell.row)) == 0:
+            raise ValueError(f"below is None; allowed: a cell, for {cell.row} is the first row of table {cell.table}.")
+        below = cell._replace(row=rows[place - 1])
+    return round(top1(cell) - top1(below), 2)
+
+
+def rung(change: Callable[[Recipe], Recipe], *cells: Cell, below: Cell | None = None) -> Trick:
+    """A rung of a ladder whose expected sign is read from the printed cells, which it carries.
+
+    Args:
+      change: ``Recipe -> Recipe``.
+      *cells: of this rung in one column or several.
+      below: as for ``step``, of all of them.
+
+    Returns:
+      The trick. Its sign is the one that the columns share, 0 where all steps are less than ``NONE``; None where the
+      columns contradict each other.
+    """
+    steps = [step(cell, below=below) for cell in cells]
+    signs = {0 if abs(points) < NONE else (1 if points > 0 else -1) for points in steps}
+    expected = next(iter(signs)) if len(signs) == 1 else None
+    texts = [
+        f"{top1(cell) - points:.2f} to {top1(cell):.2f} % ({cell.column}, table {cell.table})"
+        for cell, points in zip(cells, steps, strict=True)
+    ]
+    return Trick(change, expected, "; ".join(texts))
+
+
+def half_precision(recipe: Recipe) -> Recipe:
+    """float16 with a float32 copy of the weights and a scaled loss, as in section 3.2; bfloat16 needs no scale.
+
+    Args:
+      recipe: any.
+
+    Returns:
+      The recipe at ``train.FLOAT16``, whose scale is dynamic.
+    """
+    return replace(recipe, precision=train.FLOAT16)
+
+
+def efficient(**arguments) -> Recipe:
+    """The paper's efficient training, from which its tables 5 and 6 start: section 3 as one.
+
+    Args:
+      **arguments: of ``bag.standard``, at the small batch.
+
+    Returns:
+      The recipe: four times the batch and rate, warm-up from 1/m of the peak, no bias decay, float16, and zero gamma
+      where blocks end with a normalisation.
+    """
+    recipe = bag.warm_up(bag.large_batch(bag.standard(**arguments)), from_zero=False)
+    recipe = half_precision(bag.no_bias_decay(recipe))
+    return bag.zero_gamma(recipe) if family(recipe) == "resnet" else recipe
+
+
+def efficient_d(**arguments) -> Recipe:
+    """``efficient`` on the ResNet-D of a ResNet, and on any other network as it is: the first row of table 6.
+
+    Args:
+      **arguments: of ``bag.standard``.
+
+    Returns:
+      The recipe.
+    """
+    recipe = efficient(**arguments)
+    return bag.tweak(recipe, b=True, c=True, d=True) if family(recipe) == "resnet" else recipe
+
+
+def taught_by_resnet(recipe: Recipe, *, build: Callable | None = None, temperature: float = 20.0) -> Recipe:
+    """Distillation from a ResNet-D, the teacher of all networks in table 6; trained by the same recipe.
+
+    Args:
+      recipe: any.
+      build: the teacher's network; None for a larger one of the recipe's own family, which of a ResNet-50-D is the
+        paper's ResNet-152-D.
+      temperature: of both softmaxes, > 0.
+
+    Returns:
+      The recipe with a teacher, which learns from mixed images where the recipe does.
+    """
+    if build is None or family(recipe) == "resnet":
+        return bag.distillation(recipe, temperature=temperature)
+    model = partial(build, **{"kernel_init": recipe.model.keywords["kernel_init"], "b": True, "c": True, "d": True})
+    teacher = replace(recipe, model=model, init=None)
+    return replace(recipe, loss=partial(bag.distilled, loss=recipe.loss, temperature=temperature), teacher=teacher)
+
+
+def without_teacher(recipe: Recipe) -> Recipe:
+    """What distillation added is taken away again: table 6 goes from it to mixup in its place.
+
+    Args:
+      recipe: that ``bag.distillation`` or ``taught_by_resnet`` made.
+
+    Returns:
+      The recipe without a teacher and with the loss from before.
+
+    Raises:
+      ValueError: if it has no teacher.
+    """
+    if recipe.teacher is None:
+        raise ValueError("recipe.teacher is None; allowed: the teacher of a distillation.")
+    return replace(recipe, teacher=None, loss=recipe.loss.keywords["loss"])
+
+
+def family(recipe: Recipe) -> str:
+    """The function that builds a recipe's network, such as "resnet".
+
+    Args:
+      recipe: any.
+
+    Returns:
+      Its name.
+    """
+    model = recipe.model
+    while isinstance(model, partial):
+        model = model.func
+    return getattr(model, "__name__", "")

@@ -1,0 +1,96 @@
+"""The printed tables of the bag of tricks: arithmetic of their cells, signs of the rungs, the paper's own set-up."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxtricks import augment, data, models, tasks, train
+from jaxtricks.ablation import printed
+from jaxtricks.tricks import bag, paper
+from jaxtricks.tricks.paper import Cell
+
+NETWORK = partial(models.resnet, models.LAYOUTS["resnet_micro"])
+GIVEN = {"task": tasks.classification(10), "augmented": None, "lr": 0.1, "batch": 16, "epochs": 12}
+
+
+def test_steps_are_the_differences_of_the_printed_cells():
+    """The numbers that the documentation quotes, from the cells."""
+    large = [paper.step(Cell(4, row, "batch 1,024")) for row in list(paper.TABLES[4])[1:]]
+    small = [paper.step(Cell(4, row, "batch 256")) for row in list(paper.TABLES[4])[1:]]
+    assert (large, small) == ([0.76, 0.44, -0.34, 0.18], [0.16, 0.16, -0.03, -0.01])
+    ends = Cell(3, "efficient", "MobileNet"), Cell(3, "baseline", "MobileNet")
+    assert paper.step(ends[0], below=ends[1]) == 2.87
+    assert [paper.step(Cell(5, f"ResNet-{x}", "ResNet-50")) for x in "BCD"] == [0.45, 0.21, 0.29]
+    mixed = Cell(6, "mixup", "MobileNet")
+    assert paper.step(mixed, below=mixed._replace(row="smoothing")) == 0.35
+    with pytest.raises(ValueError, match="is the first row of table 5"):
+        paper.step(Cell(5, "ResNet-50", "ResNet-50"))
+    first = {column: cells[0] for column, cells in paper.TABLES[6]["efficient"].items()}
+    efficient = {column: cells[0] for column, cells in paper.TABLES[3]["efficient"].items()}
+    assert list(first.values())[1:] == list(efficient.values())[1:]  # one run in two tables
+
+
+def test_a_rung_carries_its_cells_and_the_sign_that_they_share():
+    columns = list(paper.TABLES[6]["cosine"])
+    cosine = paper.rung(bag.cosine, *(Cell(6, "cosine", column) for column in columns))
+    assert cosine.expected == 1
+    assert cosine.paper.startswith("77.16 to 77.91 % (ResNet-50-D, table 6); 77.50 to 78.19 %")
+    assert paper.rung(bag.cosine, *(Cell(6, "distillation", column) for column in columns)).expected is None
+    assert paper.rung(bag.cosine, Cell(4, "FP16", "batch 256")).expected == 0  # a hundredth of a point
+    assert paper.rung(bag.cosine, Cell(4, "no bias decay", "batch 1,024")).expected == -1
+    found = [printed.said(verdict, 0.3) for verdict in ("helps", "hurts", "no effect", "not resolved", None)]
+    assert found == ["agrees", "disagrees", "disagrees", "not resolved", "not resolved"]
+
+
+def test_the_first_step_of_the_papers_warm_up_has_a_rate():
+    source, standard = data.fake(train=160, test=16), bag.standard(model=NETWORK, **GIVEN)  # ten steps an epoch
+    rate, usual = (train.build_schedule(bag.warm_up(standard, from_zero=zero), source) for zero in (False, True))
+    np.testing.assert_allclose([rate(n) for n in range(6)], [0.02, 0.04, 0.06, 0.08, 0.1, 0.1], rtol=1e-5)
+    assert float(usual(0)) == 0
+    short = bag.warm_up(bag.standard(model=NETWORK, **(GIVEN | {"epochs": 2})), from_zero=False)
+    single = train.build_schedule(short, source)  # of one step, which at the peak would be no warm-up
+    np.testing.assert_allclose([single(n) for n in (0, 1)], [0, 0.1], rtol=1e-6)
+
+
+def test_efficient_training_has_its_five_parts():
+    recipe = paper.efficient_d(model=NETWORK, **GIVEN)
+    assert (recipe.batch, recipe.lr) == (64, pytest.approx(0.4))
+    assert recipe.precision == train.FLOAT16
+    assert {recipe.model.keywords[switch] for switch in "bcd"} == {True}
+    params = jax.eval_shape(train.build_model(recipe, data.fake()).init, jax.random.key(0))[0]
+    mask = recipe.optimizer.mask(params)
+    assert mask["head"]["kernel"]
+    assert not mask["head"]["bias"]
+    assert recipe.init is not None
+    small = paper.efficient_d(model=models.NETWORKS["mobilenet_v1_mini"], **GIVEN)
+    assert paper.family(small) == "mobilenet"
+    assert small.init is None
+
+
+def test_a_teacher_comes_and_goes():
+    recipe = bag.smoothing(paper.efficient(model=models.NETWORKS["mobilenet_v1_mini"], **GIVEN))
+    taught = paper.taught_by_resnet(recipe, build=NETWORK)
+    assert paper.family(taught.teacher) == "resnet"
+    assert taught.teacher.model.keywords["d"]
+    assert taught.teacher.targets is recipe.targets
+    assert paper.without_teacher(taught) == recipe
+    with pytest.raises(ValueError, match=r"^recipe.teacher is None"):
+        paper.without_teacher(recipe)
+
+
+def test_hue_saturation_and_brightness_are_scaled_by_a_coefficient_each():
+    image = jnp.asarray(np.random.default_rng(0).uniform(0.2, 0.6, (4, 4, 3)), jnp.float32)
+    keys = jax.random.split(jax.random.key(0), 64)
+    before = augment.rgb_to_hsv(image)
+    after = jax.vmap(lambda key: augment.rgb_to_hsv(paper.scaled_colors(key, image)))(keys)
+    value = after[..., 2] / before[None, ..., 2]
+    assert 0.6 <= float(value.min()) < 0.75
+    assert float(value.max()) <= 1.4 + 1e-5
+    np.testing.assert_allclose(value, jnp.broadcast_to(value[:, :1, :1], value.shape), rtol=1e-4)  # one for an image
+    hue = before[..., 0] < 0.5  # of which no coefficient goes round the circle
+    ratio = np.asarray(after[..., 0])[:, hue] / np.asarray(before[..., 0])[hue]
+    np.testing.assert_allclose(ratio, np.broadcast_to(ratio[:, :1], ratio.shape), rtol=2e-3)
+    assert ratio.min() < 0.75 < 1.25 < ratio.max()
