@@ -1,7 +1,7 @@
 """Figures of an evaluation: what a compiled batch adds to them, and how the host puts the batches together."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 Tree = Any
+ROWS = "(rows)"  # among the parts of an evaluation: what is kept of each row, which is no figure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,31 @@ def collected(function: Callable, compute: Callable, **about) -> Metric:
         compute=partial(_of_all_rows, compute=compute),
         **about,
     )
+
+
+def kept(function: Callable) -> Metric:
+    """What an evaluation says of each row, in their order; its ``compute`` gives an array, no figure.
+
+    Args:
+      function: ``(out, batch) -> [B, ...]``, compiled.
+
+    Returns:
+      A metric whose total is the parts so far.
+    """
+    return Metric(part=partial(_rows, function=function), init=list, update=_appended, compute=np.concatenate)
+
+
+def computed(metrics: Mapping[str, Metric], totals: Mapping[str, Tree]) -> dict[str, Any]:
+    """The figures of an evaluation as numbers; under ``ROWS`` an array.
+
+    Args:
+      metrics, totals: by name.
+
+    Returns:
+      A dict with the names of the metrics.
+    """
+    values = {name: metric.compute(totals[name]) for name, metric in metrics.items()}
+    return {name: value if name == ROWS else float(value) for name, value in values.items()}
 
 
 def _sums(out, batch, *, function):

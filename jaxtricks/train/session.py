@@ -21,6 +21,7 @@ from jaxtricks.checkpoint import Checkpoints, CheckpointSaveError, CheckpointWar
 from jaxtricks.data import Feed, identity
 from jaxtricks.fingerprint import describe, fingerprint
 from jaxtricks.train.logs import Log
+from jaxtricks.train.metrics import ROWS
 from jaxtricks.train.parallel import AHEAD
 from jaxtricks.train.program import Program
 from jaxtricks.train.recipe import Recipe, last_steps, sampler_of
@@ -42,12 +43,12 @@ class Run:
       state: the complete state at the end, whatever was the best.
       history: a record for each epoch; its ``corrupt`` counts unreadable records since the process started.
       test: metrics on the test set, read once at the end; empty where it was not asked for.
+      decided: the class of each test row, ``[N]``, where the task decides on one and the test set was read; else None.
       seconds: of the loop, without compiling.
       step_ms: mean time of a training step, input included, shared evenly where seeds ran together.
       wait_percent: share of the training time spent waiting for input.
       skipped: steps that were not applied because loss or gradient was not finite.
-      cost: of the compiled step, the last stage's: ``train_flops`` and ``peak_bytes`` of one step, None where the
-        backend does not tell.
+      cost: ``train_flops`` and ``peak_bytes`` of a step of the last stage, None where the backend does not tell.
     """
 
     seed: int
@@ -60,6 +61,7 @@ class Run:
     wait_percent: float
     skipped: int
     cost: dict[str, float | None] = field(default_factory=dict)
+    decided: np.ndarray | None = None
 
 
 class Session:
@@ -188,6 +190,7 @@ class Session:
             wait_percent=float(np.mean([record["wait_percent"] for record in history])) if history else 0.0,
             skipped=sum(record["skipped"] for record in history),
             cost=self.program.cost,
+            decided=test.pop(ROWS, None),
         )
 
     def _program_of(self, step: int) -> Program:
@@ -222,8 +225,7 @@ class Session:
                 # what went wrong meanwhile: a checkpoint, a signal to any process, a step that was not finite
                 if self.checkpoints is not None:
                     self.checkpoints.check()
-                ask = several and self.done % SIGNAL_EVERY < steps
-                signal = self.plan.largest(self.active.received) if ask else 0
+                signal = self.plan.largest(self.active.received) if several and self.done % SIGNAL_EVERY < steps else 0
                 in_flight.add(self.done, record, batch["index"], signal=signal, steps=steps)
                 # progress, and a checkpoint in the middle of an epoch
                 if (now := time.perf_counter()) - logged > PROGRESS:
@@ -245,10 +247,9 @@ class Session:
         rate = float(self.program.schedule(self.done - 1))
         common = {"step": self.done, "seconds": self.spent, "lr": rate, "corrupt": len(self.feed.corrupt), **self.speed}
         for i, (seed, score) in enumerate(zip(self.seeds, scores, strict=True)):
-            parts = (sums[name] for name in ("loss", "count", "skipped"))
-            loss, count, skipped = (value[i] if self.plan.stacked else value for value in parts)
+            loss, count, skipped = (sums[n][i] if self.plan.stacked else sums[n] for n in ("loss", "count", "skipped"))
             mean = float(loss) / int(count) if count else math.nan
-            validation = {f"validation_{name}": value for name, value in score.items()}
+            validation = {f"validation_{name}": value for name, value in score.items() if name != ROWS}
             self.history.append({"seed": seed, **common, "train_loss": mean, "skipped": int(skipped), **validation})
             self._log(kind="epoch", **self.history[-1])
         self.state = self.program.next_epoch(self.state, [score.get("loss", math.inf) for score in scores])
@@ -295,6 +296,5 @@ class Session:
         return {"epoch": self.done / self.feed.steps_per_epoch, "images_per_second": rate}
 
     def _log(self, **record) -> None:
-        if jax.process_index() == 0:
-            for write in self.log:
-                write(record)
+        for write in self.log if jax.process_index() == 0 else ():
+            write(record)
