@@ -63,7 +63,7 @@ def test_neither_names_nor_their_lines_cross():
     rng = np.random.default_rng(0)
     for _ in range(20):
         points = rng.uniform(0, 1, (12, 2)) ** [1, 4]  # crowded at the bottom
-        heights = plots.label_heights(points, beside=1.06, gap=0.07)
+        heights = plots.label_heights(points, edge=1.06, gap=0.07)
         assert np.diff(np.sort(heights)).min() >= 0.07 - 1e-9
         ends = [(1.06, height) for height in heights]
         for i in range(12):

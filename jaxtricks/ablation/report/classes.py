@@ -93,14 +93,14 @@ def by_class(said: Mapping[str, Any]) -> str:
       said: ``results["decisions"]``, of two arms.
     """
     ranked = sorted(said["classes"], key=lambda one: -one["gain"])
-    labels = [f"{_short(said['names'][one['class']])} ({said['of_class'][one['class']]})" for one in ranked]
-    figure, axes = plots.ladder(labels)
+    titles = [f"{_short(said['names'][one['class']])} ({said['of_class'][one['class']]})" for one in ranked]
+    figure, axes = plots.ladder(titles)
     limits = plots.limits_of([(one["gains"], *_ends(one)) for one in ranked], min_span=1.0, through=0.0)
     axes.axvline(0, color=MUTED, linewidth=1)
     for y, one in enumerate(ranked):
         resolved = one["p"] < 0.05 and one["gain"] != 0
         verdict = ("helps" if one["gain"] > 0 else "hurts") if resolved else "not resolved"
-        words = f"{labels[y]}: {wording.signed(one['gain'])} {wording.bounds(*_ends(one))}"
+        words = f"{titles[y]}: {wording.signed(one['gain'])} {wording.bounds(*_ends(one))}"
         plots.interval_line(axes, y, one["gains"], one["gain"], *_ends(one), verdict, limits, words)
     axes.set_xlim(*limits)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: plots.sign(x)))

@@ -115,7 +115,7 @@ def gain_per_cost(rows: Sequence[Row], headline: Headline) -> str:
     left, right = axes.xaxis.get_transform().transform(axes.get_xlim())
     across = (axes.xaxis.get_transform().transform(times) - left) / (right - left)
     points = np.stack([across, (np.array(gains) - bottom) / (top - bottom)], axis=1)
-    heights = label_heights(points, beside=BESIDE, gap=0.17 / (figure.get_figheight() - 0.6))
+    heights = label_heights(points, edge=BESIDE, gap=0.17 / (figure.get_figheight() - 0.6))
     for row, time, gain, height in zip(rows, times, gains, heights, strict=True):
         mark = MARKS[row.verdict]
         words = f"{row.name}: {wording.signed(gain)} for {sign(round(time))} % of training time"
@@ -224,21 +224,21 @@ def interval_line(axes, y, values, mean, low, high, verdict, limits, words) -> N
     axes.plot(mean, y, markersize=6, zorder=3, clip_on=False, gid=HOVER + words, **mark)
 
 
-def label_heights(points: np.ndarray, *, beside: float, gap: float) -> np.ndarray:
+def label_heights(points: np.ndarray, *, edge: float, gap: float) -> np.ndarray:
     """Heights of names in a column beside a plot, so that neither they nor the lines to their points cross.
 
     The lines are together as short as they can be, and of two that crossed, changing the ends would shorten both.
 
     Args:
       points: ``[N, 2]`` in widths and heights of the axes, from the lower left.
-      beside: where the column begins, in widths, right of all points.
-      gap: least distance of two names, in heights; all of them must find room.
+      edge: where the column begins, in widths, right of all points.
+      gap: smallest distance of two names, in heights; all of them must find room.
 
     Returns:
       ``[N]``, each within 0 to 1, two of them the gap or more apart.
     """
     heights = _spread(np.sort(points[:, 1])[::-1], gap)
-    ends = np.stack([np.full(len(points), beside), heights], axis=1)
+    ends = np.stack([np.full(len(points), edge), heights], axis=1)
     return heights[linear_sum_assignment(cdist(points, ends))[1]]
 
 
