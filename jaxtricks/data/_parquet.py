@@ -67,7 +67,8 @@ def parquet(path: Path, *, size: int) -> Dataset:
         named = table.column(SPLIT).to_pylist() if SPLIT in columns else [_split_of(file)] * len(table)
         splits += named
     labelled = [row for row, label in enumerate(labels) if label is not None and label != -1]  # -1: not published
-    notes = [f"{len(labels) - len(labelled)} rows have no label and are left out."] if len(labelled) < len(labels) else []
+    without = len(labels) - len(labelled)
+    notes = [f"{without} rows have no label and are left out."] if without else []
     texts = [names[labels[row]] if names and isinstance(labels[row], int) else str(labels[row]) for row in labelled]
     identity = files_identity(files)
 
