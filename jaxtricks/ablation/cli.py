@@ -31,6 +31,7 @@ from rich.console import Console
 from jaxtricks import ablation, data, train
 from jaxtricks._command import read
 from jaxtricks.ablation import Cells, Display, Ladder, Setting, cluster, output, pace, report, search, sources
+from jaxtricks.ablation.board import lines_of
 from jaxtricks.ablation.budget import Budget, block_size
 from jaxtricks.ablation.clock import Clock, minutes, process_age
 from jaxtricks.ablation.decisions import decisions
@@ -228,7 +229,8 @@ def run(
     differ = ready.headline.difference(f"{spread['value']:.2g}")
     say(f"Smallest effect that {len(seeds)} seeds resolve (80 % power): {effect},")
     say(f"if paired differences spread by {differ} ({spread['from']}).")
-    with Display([], len(rows), clock=clock, headline=ready.headline, console=console, budget=budget) as display:
+    shown = {"clock": clock, "headline": ready.headline, "console": console, "budget": budget}
+    with Display([], len(rows), lines=lines_of(rows, cells, seeds, ready.headline), **shown) as display:
         try:
             while seeds:
                 display.add(jobs(cells.todo(rows, seeds), costs))
@@ -258,6 +260,8 @@ def run(
         say(f"{budget.seeds} seeds: {budget.stopped}. Report: {cells.folder.parent / 'report.html'}")
         spent = ", ".join(f"{part} {minutes(seconds)}" for part, seconds in clock.spent().items())
         say(f"{minutes(clock.elapsed)}: {spent}.")
+        for line in output.next_steps(report.summarise(out), options, one_setting=bool(ready.chosen)):
+            say(line)
     if options.recommend or options.save:
         training |= {"log": logs, "say": say, "save": options.save}
         choice = build_recommendation(recipe, ready.chosen, cells, out, **training)
