@@ -67,8 +67,8 @@ def next_steps(rows: Sequence[Row], options: Options, *, one_setting: bool) -> l
         steps.append(f"Next: more --minutes or --seeds go on from these cells, for what is not resolved{hint}.")
     if one_setting and not (options.recommend or options.save) and any(row.verdict == "helps" for row in rows):
         steps.append(
-            "Next: --recommend, or --save FOLDER, with the same command chooses a recipe on held-out images, confirms it "
-            "with fresh seeds, and keeps the trained network for python -m jaxtricks predict."
+            "Next: --recommend, or --save FOLDER, with the same command chooses a recipe on held-out images, confirms "
+            "it with fresh seeds, and keeps the trained network for python -m jaxtricks predict."
         )
     return steps
 
