@@ -20,6 +20,7 @@ from jaxtricks import augment
 
 FILE = Path(__file__).parents[1] / "strip.png"
 COLOURS = 200  # of the palette, which keeps the file small
+JITTER = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.6, "hue": 0.3}
 PAGODA, FLOWERS, LAKE, PETALS = range(4)
 
 
@@ -43,11 +44,8 @@ TILES: dict[str, tuple[int, Callable[[jax.Array, Photos], jax.Array]]] = {  # se
     "original": (0, lambda key, photos: photos.batch["image"][PAGODA]),
     "flip_left_right": (0, lambda key, photos: augment.flip_left_right(photos.batch["image"][PAGODA])),
     "random_resized_crop": (1, one(partial(augment.random_resized_crop, size=SIZE, area=(0.2, 0.5)), FLOWERS)),
-    "rand_augment": (3, one(partial(augment.rand_augment, count=2, magnitude=12), LAKE)),
-    "color_jitter": (
-        2,
-        one(partial(augment.color_jitter, brightness=0.3, contrast=0.3, saturation=0.6, hue=0.3), PETALS),
-    ),
+    "rand_augment": (3, one(partial(augment.rand_augment, count=2, strength=0.5), LAKE)),
+    "color_jitter": (2, one(partial(augment.color_jitter, **JITTER), PETALS)),
     "augmix": (1, one(augment.augmix, PAGODA)),
     "gridmask": (4, one(partial(augment.gridmask, unit=(0.3, 0.4), fill=0.5), FLOWERS)),
     "random_erasing": (5, one(partial(augment.random_erasing, probability=1.0, area=(0.1, 0.2)), LAKE)),
