@@ -204,7 +204,8 @@ def _changed(truth, reference, row, before, after, dataset: Dataset) -> dict[str
         {
             "index": int(i),
             "true": int(truth[i]),
-            **{name: _most(votes[:, i]) for name, votes in (("reference", reference), ("row", row))},
+            "reference": _most(reference[:, i], int(truth[i])),
+            "row": _most(row[:, i], int(truth[i])),
             "picture": picture,
         }
         for i, picture in zip(shown, pictures, strict=True)
@@ -212,7 +213,8 @@ def _changed(truth, reference, row, before, after, dataset: Dataset) -> dict[str
     return {"count": len(changed), "examples": examples}
 
 
-def _most(votes: np.ndarray) -> list[int]:
-    """The most frequent decision, and with how many seeds."""
-    values, counts = np.unique(votes, return_counts=True)
+def _most(votes: np.ndarray, truth: int) -> list[int]:
+    """The right class if most seeds decide for it, else the most frequent wrong one; and with how many seeds."""
+    right = (votes == truth).mean() > 0.5
+    values, counts = np.unique(votes[(votes == truth) == right], return_counts=True)
     return [int(values[counts.argmax()]), int(counts.max())]

@@ -69,7 +69,12 @@ def parquet(path: Path, *, size: int) -> Dataset:
     labelled = [row for row, label in enumerate(labels) if label is not None and label != -1]  # -1: not published
     without = len(labels) - len(labelled)
     notes = [f"{without} rows have no label and are left out."] if without else []
-    texts = [names[labels[row]] if names and isinstance(labels[row], int) else str(labels[row]) for row in labelled]
+    names = names if all(isinstance(labels[row], int) for row in labelled) else None
+    if names and (wrong := [labels[row] for row in labelled if not 0 <= labels[row] < len(names)]):
+        raise DataError(
+            f"{shown} has the label {wrong[0]}; allowed: 0 to {len(names) - 1}, as its metadata names them."
+        )
+    texts = [names[labels[row]] if names else str(labels[row]) for row in labelled]
     identity = files_identity(files)
 
     def records(index: np.ndarray) -> EncodedImages:

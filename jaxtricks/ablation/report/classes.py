@@ -60,7 +60,7 @@ def shown(results: Mapping[str, Any]) -> dict[str, Any] | None:
             for kind, title in (("gained", "From wrong to right"), ("lost", "From right to wrong"))
             if said["row"]
         ],
-        "seeds": len(said["seeds"]),
+        "width": 5 if max(map(len, said["names"])) <= SHORT else 8,
     }
 
 

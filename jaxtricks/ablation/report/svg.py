@@ -3,6 +3,7 @@
 import html
 import io
 import re
+import warnings
 from typing import Any
 
 import matplotlib
@@ -42,7 +43,8 @@ def svg_of(figure: Figure, description: str) -> str:
     for axes in figure.axes:
         axes.patch.set_visible(False)
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": description}):
+    with matplotlib.rc_context({"svg.hashsalt": description}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the page has other fonts for the same text
         metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
         figure.savefig(buffer, format="svg", metadata=metadata, transparent=True)
     svg = buffer.getvalue()
