@@ -84,7 +84,8 @@ def test_confusions_and_gains_by_hand():
     assert [(one["index"], one["reference"], one["row"]) for one in said["lost"]["examples"]] == [(5, [2, 2], [1, 3])]
     assert (pixels(said["lost"]["examples"][0]["picture"]) == IMAGES[5]).all()
     split = compared(TRUTH[:3], np.array([[0, 0, 0], [0, 1, 1], [0, 2, 2]]), np.array([[0, 0, 1]] * 3), dataset=SOURCE)
-    assert [one["reference"] for one in split["gained"]["examples"]] == [[1, 1]] * 1 + [[0, 1]]  # of the wrong ones
+    taken = {one["index"]: one["reference"] for one in split["gained"]["examples"]}
+    assert taken == {1: [1, 1], 2: [0, 1]}  # the most frequent of the wrong ones, where no class has most seeds
     assert said["disagreement"]["arms"] == pytest.approx(100 * (BEFORE != AFTER).mean())
     assert said["disagreement"]["seeds"] == pytest.approx(100 * np.mean([2 / 6, 3 / 6, 1 / 6]))
 
