@@ -212,11 +212,11 @@ def test_boxes_are_drawn_where_they_lie():
 def test_the_strip_that_opens_the_readme():
     assert strip.FILE.stat().st_size < 200_000
     assert set(strip.TILES) - {"original"} <= set(augment.__all__)
-    image = np.asarray(Image.open(strip.FILE).convert("RGB")) / 255.0
-    assert image.shape == (96 + 15, len(strip.TILES) * 100 - 4, 3)
-    photo = np.asarray(sheets.photos().image)
+    image = np.asarray(Image.open(strip.FILE).convert("RGBA"))[..., :3] / 255.0
+    assert image.shape == (152 + 21, len(strip.TILES) * 158 - 6, 3)
+    photo = np.asarray(sheets.photos(152).image)
     for place, name in enumerate(strip.TILES):
-        tile = image[:96, 100 * place : 100 * place + 96]
+        tile = image[:152, 158 * place : 158 * place + 152]
         error = np.abs(tile - {"original": photo, "flip_left_right": photo[:, ::-1]}.get(name, tile)).mean()
         assert error < 0.05, name  # what the palette takes
         assert tile.std() > 0.05
