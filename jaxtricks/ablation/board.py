@@ -11,10 +11,12 @@ from rich.text import Text
 
 from jaxtricks.ablation.cells import Cells
 from jaxtricks.ablation.headline import Headline
+from jaxtricks.ablation.report.wording import signed
 from jaxtricks.ablation.variants import Variant
 
 BARS, ASCII = "▁▂▃▄▅▆▇█", "_.-=+*#@"
 LONGEST = 14  # characters of a curve
+WIDEST = 24  # characters of what happens to a row: the table keeps its width
 AROUND = 8  # lines of a terminal that are not rows: the head, the bar, what stands above
 
 
@@ -110,7 +112,7 @@ class Board:
         wide = options.max_width >= 76
         if wide:
             table.add_column("curve", no_wrap=True)
-        table.add_column("", no_wrap=True, style="dim")
+        table.add_column("", no_wrap=True, style="dim", min_width=WIDEST if wide else None)
         low, high = self._limits()
         shown = self._window(options.height or console.height)
         for line in shown:
@@ -143,7 +145,9 @@ class Board:
         """To its reference, over the seeds that both have finished."""
         reference = self.lines.get(line.reference or "")
         common = line.last.keys() & reference.last.keys() if reference else ()
-        return f"{np.mean([line.last[s] - reference.last[s] for s in common]):+.2f}" if reference and common else ""
+        return (
+            signed(float(np.mean([line.last[s] - reference.last[s] for s in common]))) if reference and common else ""
+        )
 
     def _doing(self, line: Line) -> str:
         seconds = self.compiling() if line.doing == "compiling" else None

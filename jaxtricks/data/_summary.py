@@ -73,12 +73,12 @@ def repeated(dataset: Dataset) -> list[str]:
     if leaked:
         count = sum(part == "test" for group in leaked for part, _, _ in group)
         out.append(
-            f"{count} of {len(dataset.test)} test images are training images too, byte for byte, such as "
-            f"{_named(leaked[0])}: a network may know them by heart. Leave one of each away."
+            f"Test images that are training images too, byte for byte: {count} of {len(dataset.test)}, such as "
+            f"{_named(leaked[0])}. A network may know them by heart; leave one of each away."
         )
     if torn:
         pair = " and ".join(names[label] for label in sorted({label for _, label, _ in torn[0]}))
-        out.append(f"{len(torn)} images lie in two classes, byte for byte, such as {_named(torn[0])} ({pair}).")
+        out.append(f"Images that lie in two classes, byte for byte: {len(torn)}, such as {_named(torn[0])} ({pair}).")
     return out
 
 

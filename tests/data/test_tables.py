@@ -146,9 +146,9 @@ def test_what_is_there_twice_is_said_before_anything_trains(tmp_path):
     said = []
     found = sources.load(str(tmp_path), size=4, images=None, say=said.append)
     leaked, torn = found.notes
-    assert leaked.startswith("2 of 6 test images are training images too, byte for byte, such as ")
+    assert leaked.startswith("Test images that are training images too, byte for byte: 2 of 6, such as ")
     assert "/train/cat/" in leaked
-    assert torn.startswith("1 images lie in two classes")
+    assert torn.startswith("Images that lie in two classes, byte for byte: 1, such as")
     assert torn.endswith("(cat and dog).")
     assert said[0] == "Images of each class, training + test: cat 3 + 3, dog 3 + 3."
     assert said[1] == "Sizes in pixels, of 6 looked at: 6 x 4 to 6 x 6, in the middle 6 x 6."

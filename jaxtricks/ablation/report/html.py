@@ -66,7 +66,7 @@ def render(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
         planned=len(results["seeds"]),
         verdicts=VERDICTS,
         signs=SIGNS,
-        about=list(wording.about(results).values()),
+        about=[text for key, text in wording.about(results).items() if key != "notes"],
         lesson=lesson(results, rows),
         findings=wording.findings(results, rows),
         method=wording.method(results, rows),
