@@ -144,10 +144,9 @@ class Board:
     def _difference(self, line: Line) -> str:
         """To its reference, over the seeds that both have finished."""
         reference = self.lines.get(line.reference or "")
-        common = line.last.keys() & reference.last.keys() if reference else ()
-        return (
-            signed(float(np.mean([line.last[s] - reference.last[s] for s in common]))) if reference and common else ""
-        )
+        if reference is None or not (common := line.last.keys() & reference.last.keys()):
+            return ""
+        return signed(float(np.mean([line.last[seed] - reference.last[seed] for seed in common])))
 
     def _doing(self, line: Line) -> str:
         seconds = self.compiling() if line.doing == "compiling" else None

@@ -75,8 +75,8 @@ def decisions(
         names, why = _resolved(results, rows)
         arms = [Arm(name, cells.of(by_name[name]), by_name[name].recipe) for name in names]
         seeds = results["seeds"]
-    truths = [_truth(arm) for arm in arms]
-    if any(truth is None for truth in truths) or any(not np.array_equal(truth, truths[0]) for truth in truths):
+    truths = [truth for arm in arms if (truth := _truth(arm)) is not None]
+    if len(truths) < len(arms) or any(not np.array_equal(truth, truths[0]) for truth in truths):
         return None
     held = [_held(arm, seeds) for arm in arms]
     common = [seed for seed in seeds if all(seed in one for one in held)]
@@ -105,8 +105,8 @@ def compared(
     Returns:
       Plain values, fit for JSON; counts are sums over the seeds.
     """
-    classes, both = int(dataset.classes or truth.max() + 1), row is not None
-    arms = {"reference": reference} | ({"row": row} if both else {})
+    classes = int(dataset.classes or truth.max() + 1)
+    arms = {"reference": reference} | ({} if row is None else {"row": row})
     counts = {name: confusions(truth, votes, classes) for name, votes in arms.items()}
     images = np.bincount(truth, minlength=classes)
     names = list(dataset.class_names or map(str, range(classes)))
@@ -117,9 +117,9 @@ def compared(
     out["classes"] = _by_class(truth, arms, images)
     if row is not None:
         out["disagreement"] = _disagreement(reference, row)
-        right = [(votes == truth).mean(0) for votes in (reference, row)]
-        gained = _changed(truth, reference, row, *right, dataset)
-        lost = _changed(truth, reference, row, 1 - right[0], 1 - right[1], dataset)
+        before, after = ((votes == truth).mean(0) for votes in (reference, row))
+        gained = _changed(truth, reference, row, before, after, dataset)
+        lost = _changed(truth, reference, row, 1 - before, 1 - after, dataset)
         out |= {"gained": gained, "lost": lost}
     return out
 

@@ -120,8 +120,8 @@ class Display:
                 self.live = Live(frame, console=self.console, refresh_per_second=FRAMES, vertical_overflow="crop")
 
     def __enter__(self) -> "Display":
-        if self.live is not None or self.bar is not None:
-            (self.live or self.bar).start()
+        if (frame := self.live or self.bar) is not None:
+            frame.start()
         return self
 
     def __exit__(self, kind, error, trace) -> None:
@@ -131,8 +131,8 @@ class Display:
 
     def stop(self) -> None:
         """Leave the last frame as it is; what is printed from now on stands below it."""
-        if self.live is not None or self.bar is not None:
-            (self.live or self.bar).stop()
+        if (frame := self.live or self.bar) is not None:
+            frame.stop()
 
     def add(self, todo: Sequence[Job]) -> None:
         """Take more that is to be done, once all before is."""

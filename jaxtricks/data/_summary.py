@@ -112,7 +112,7 @@ def _alike(rows: list) -> list[list]:
     return groups
 
 
-def _length(file: Path | bytes) -> int | Path:
+def _length(file: Path | bytes) -> int | Path | bytes:
     try:
         return len(file) if isinstance(file, bytes) else file.stat().st_size
     except OSError:  # whoever reads it will name it

@@ -94,7 +94,7 @@ def kept(function: Callable) -> Metric:
     Returns:
       A metric whose total is the parts so far.
     """
-    return Metric(part=partial(_rows, function=function), init=list, update=_appended, compute=np.concatenate)
+    return Metric(part=partial(_rows, function=function), init=list, update=_appended, compute=_joined)
 
 
 def computed(metrics: Mapping[str, Metric], totals: Mapping[str, Tree]) -> dict[str, Any]:
@@ -142,6 +142,10 @@ def _rows(out, batch, *, function):
 
 def _appended(total, part):
     return [*total, jax.tree.map(lambda leaf: leaf[part["valid"]], part["rows"])]
+
+
+def _joined(total) -> Any:
+    return np.concatenate(total)
 
 
 def _of_all_rows(total, *, compute) -> float:

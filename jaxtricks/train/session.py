@@ -173,7 +173,7 @@ class Session:
             self.state = self.program.create(self.seeds)
             self.best = None if self.stop is None else copies(eval_params(self.state))
 
-    def _run(self, i: int, test: dict[str, float], seconds: float) -> Run:
+    def _run(self, i: int, test: dict[str, Any], seconds: float) -> Run:
         """What the seed at place i gave."""
         variables, state = (eval_params(self.state) if self.best is None else self.best), self.state
         if self.plan.stacked:
@@ -266,7 +266,7 @@ class Session:
                 watch, improved, ended = self.stop.update(watch, record[f"validation_{self.stop.metric}"])
         return improved, ended
 
-    def _evaluate(self, split, variables=None) -> list[dict[str, float]]:
+    def _evaluate(self, split, variables=None) -> list[dict[str, Any]]:
         return self.program.evaluate(self.state, split, variables, before_batch=self._before_batch)
 
     def _before_batch(self) -> None:
