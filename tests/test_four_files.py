@@ -243,9 +243,13 @@ def test_four_edits_are_enough(family, tmp_path):
 @pytest.mark.parametrize(
     ("left_out", "sentence"),
     [
-        ("jaxtricks/losses/__init__.py", r"losses\.savage has a case and is no public name; name it in jaxtricks"),
+        pytest.param(
+            "jaxtricks/losses/__init__.py",
+            r"losses\.savage has a case and is no public name; name it in jaxtricks",
+            marks=pytest.mark.slow,
+        ),
         ("tests/cases/losses.py", r'losses\.savage has no case; add "losses\.savage" to tests/cases'),
-        ("experiments/losses.py", r"losses\.savage is in no experiment; add a row"),
+        pytest.param("experiments/losses.py", r"losses\.savage is in no experiment; add a row", marks=pytest.mark.slow),
         (None, r"run `python -m docs\.index`"),
     ],
 )

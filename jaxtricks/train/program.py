@@ -69,7 +69,8 @@ class Program:
                 raise ValueError("recipe.teacher.preprocess differs from recipe.preprocess; allowed: the same.")
             teacher_model = build_model(recipe.teacher, dataset)
         make = partial(make_step, recipe, tx=self.tx, teacher=teacher_model)
-        self.prepare, self.update = make(self.model, axis_name=plan.axis_name)
+        halves = make(self.model, axis_name=plan.axis_name)
+        self.prepare, self.update = (jax.jit(half, inline=True) for half in halves)  # traced once, dry run and step
 
         # what steps read, and a step on shapes alone
         constants = build_constants(recipe, dataset)

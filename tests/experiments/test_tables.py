@@ -2,7 +2,7 @@
 
 import importlib
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -123,16 +123,22 @@ def step_shapes(recipe, source):
     return jax.eval_shape(both, jax.random.key(0), {"index": index, "epoch": index})
 
 
+def _as_trained(recipe):
+    """The recipe without what it reports: rows of detect that differ in their metrics alone train by one step."""
+    return [getattr(recipe, field.name) for field in fields(recipe) if field.name != "task"] + [recipe.task.encode]
+
+
 @pytest.mark.parametrize("name", [name for name in TABLES if name != "bag_of_tricks"])
 def test_every_row_is_a_change_that_can_be_traced(name):
     found = rows(TABLES[name])
     assert len({row.name for row in found}) == len(found)
-    seen = set()
+    seen, traced = set(), set()
     for row in found:
-        told = fingerprint([row.recipe, row.data])
+        told, trained = fingerprint([row.recipe, row.data]), fingerprint([_as_trained(row.recipe), row.data])
         assert told not in seen or row.name in SHARED, f"{row.name} is a row that is there already"
+        again, traced = trained in traced, traced | {trained}
         seen.add(told)
-        if row.recipe.teacher is None and row.name.startswith(TRACED.get(name, "")):
+        if row.recipe.teacher is None and row.name.startswith(TRACED.get(name, "")) and not again:
             assert step_shapes(row.recipe, SOURCES.get(name, SOURCE))[1]["loss"].shape == ()
 
 
