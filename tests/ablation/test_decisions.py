@@ -86,6 +86,8 @@ def test_confusions_and_gains_by_hand():
     split = compared(TRUTH[:3], np.array([[0, 0, 0], [0, 1, 1], [0, 2, 2]]), np.array([[0, 0, 1]] * 3), dataset=SOURCE)
     taken = {one["index"]: one["reference"] for one in split["gained"]["examples"]}
     assert taken == {1: [1, 1], 2: [0, 1]}  # the most frequent of the wrong ones, where no class has most seeds
+    tie = compared(TRUTH[:1], np.array([[1], [1]]), np.array([[0], [1]]), dataset=SOURCE)
+    assert (tie["gained"]["count"], tie["lost"]["count"]) == (0, 0)  # right with one of two seeds
     assert said["disagreement"]["arms"] == pytest.approx(100 * (BEFORE != AFTER).mean())
     assert said["disagreement"]["seeds"] == pytest.approx(100 * np.mean([2 / 6, 3 / 6, 1 / 6]))
 
@@ -145,6 +147,24 @@ def test_the_row_that_helps_is_shown_image_by_image(tmp_path, helping):
     text = (tmp_path / "report.md").read_text()
     assert "## By class" in text
     assert "| cat | 2 | 50.00 | 66.67 |" in text
+
+
+def test_of_the_rows_that_help_the_one_that_gains_most_is_shown(tmp_path, make_row, make_results, arms):
+    gains = {"up": arms.up, "more": [value + 1.0 for value in arms.up], "some": arms.up}
+    rows = [make_row("baseline", arms.base), *(make_row(n, v, reference="baseline") for n, v in gains.items())]
+    found = make_results(*rows, mode="add-one")
+    cells, variants = filled(tmp_path, (BEFORE, AFTER))
+    variants = [replace(variants[place > 0], name=row["name"]) for place, row in enumerate(rows)]
+    said = decisions(found, summarise(found), variants, cells)
+    assert (said["row"], said["reference"], said["why"]) == ("more", "baseline", "resolved")
+    before, after = classes.shown({"decisions": said})["matrices"]
+    assert [one.tone for one in before.rows[1][1]] == [
+        "hurts",
+        "helps",
+        "hurts",
+    ]  # of the dog
+    assert [one.tone for one in after.rows[2][1]] == ["helps", "hurts", "hurts"]  # of the bird
+    assert [one.text for one in after.rows[2][1]] == ["\N{MINUS SIGN}33", "+100", "\N{MINUS SIGN}67"]
 
 
 def test_without_a_row_that_helps_the_first_one_is_alone(tmp_path, helping):

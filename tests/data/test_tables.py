@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -143,6 +144,7 @@ def test_what_is_there_twice_is_said_before_anything_trains(tmp_path):
     # test cat 1 (13) and test dog 2 (18) are new; train dog 1 is 8; make two leaks, one under another class
     (tmp_path / "test/cat/1.png").write_bytes(encoded(3))
     (tmp_path / "test/dog/2.png").write_bytes(encoded(0))
+    (tmp_path / "train/dog/2.png").write_bytes(encoded(5))  # as 0.png, which harms nothing
     said = []
     found = sources.load(str(tmp_path), size=4, images=None, say=said.append)
     leaked, torn = found.notes
@@ -153,6 +155,7 @@ def test_what_is_there_twice_is_said_before_anything_trains(tmp_path):
     assert said[0] == "Images of each class, training + test: cat 3 + 3, dog 3 + 3."
     assert said[1] == "Sizes in pixels, of 6 looked at: 6 x 4 to 6 x 6, in the middle 6 x 6."
     assert said[2:] == [leaked, torn]
+    assert data.repeated(replace(found, test=found.test.take(np.array([0])))) == []
     assert data.summary(data.fake()) == data.repeated(data.fake()) == []
 
 
