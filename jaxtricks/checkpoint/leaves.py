@@ -4,7 +4,11 @@ import asyncio
 import gc
 import inspect
 import math
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +94,26 @@ def start_write(where: Path, packed: dict, meta: dict, *, processes: set[int] | 
     """
     checkpointer = _checkpointer(processes)
     items = ocp.args.Composite(state=ocp.args.StandardSave(packed), meta=ocp.args.JsonSave(meta))
-    checkpointer.save(where, args=items)
+    _in_daemon_thread(partial(checkpointer.save, where, args=items))
     return checkpointer
+
+
+def _in_daemon_thread(call: Callable[[], Any]) -> None:
+    """Call and wait. The threads that orbax starts meanwhile are daemons too, so that none holds up a process's end.
+
+    If the folders of a step cannot be made, those threads wait for them for five minutes, and were they no daemons, a
+    process that has reported its full disk would last as long. What is written is waited for by its checkpointer.
+    """
+    done: Future = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(call())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    done.result()
 
 
 def close_abandoned() -> None:

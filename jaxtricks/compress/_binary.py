@@ -80,7 +80,8 @@ def binary_connect(kernel: jax.Array) -> jax.Array:
     Reference:
       Courbariaux et al., BinaryConnect, arXiv 1511.00363.
     """
-    return straight_through(sign)(kernel)
+    check.floating("kernel", kernel)
+    return straight_through(sign)(jnp.asarray(kernel))
 
 
 def binary_connect_stochastic(key: jax.Array, kernel: jax.Array) -> jax.Array:

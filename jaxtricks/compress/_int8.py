@@ -48,13 +48,14 @@ def to_int8(x: jax.Array, scale: jax.Array) -> jax.Array:
       int8, -127 to 127.
 
     Raises:
-      ValueError: if the dtype is wrong, or the scale has another shape.
+      ValueError: if a dtype is wrong, or the scale has another shape.
 
     Example:
       >>> print(to_int8(jnp.array([1.0, -0.26, 9.0]), jnp.array([0.05])))
       [ 20  -5 127]
     """
     check.floating("x", x)
+    check.floating("scale", scale)
     check.rank("scale", scale, jnp.ndim(x))
     if any(b not in (1, a) for a, b in zip(jnp.shape(x), jnp.shape(scale), strict=True)):
         raise ValueError(f"scale has shape {jnp.shape(scale)}; allowed: {jnp.shape(x)}, or 1 along its axes.")

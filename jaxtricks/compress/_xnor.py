@@ -87,7 +87,7 @@ def pack_signs(x: jax.Array, *, axis: int = -1) -> jax.Array:
         raise ValueError(f"axis is {axis!r}; allowed: an axis of an array of rank {x.ndim}.")
     bits = jnp.moveaxis(jnp.asarray(x) >= 0, axis, -1)
     bits = jnp.pad(bits, [(0, 0)] * (bits.ndim - 1) + [(0, -bits.shape[-1] % WORD)])
-    words = bits.reshape(*bits.shape[:-1], -1, WORD).astype(jnp.uint32)
+    words = bits.reshape(*bits.shape[:-1], bits.shape[-1] // WORD, WORD).astype(jnp.uint32)
     places = jnp.arange(WORD, dtype=jnp.uint32).reshape((1,) * (words.ndim - 1) + (WORD,))
     return jnp.moveaxis(jnp.sum(words << places, axis=-1, dtype=jnp.uint32), -1, axis)
 
@@ -210,6 +210,8 @@ def _padded(x, kernel, strides, padding):
     check.floating("x", x)
     check.floating("kernel", kernel)
     check.shape("x", x, (None, None, None, kernel.shape[2]))
+    if 0 in kernel.shape:
+        raise ValueError(f"kernel has shape {kernel.shape}; allowed: one weight or more.")
     check.at_least("strides", strides, minimum=1)
     padding = check.at_least("padding", padding)
     x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))

@@ -82,7 +82,7 @@ def vote(
         groups = _arguments.some_labels("labels", labels, count)
         kept_groups = _arguments.some_labels("kept_labels", kept_labels, kept.shape[0])
         voting &= kept_groups[:, None] == groups[None]
-    weight = jnp.where(voting, scores[None], 0.0)
+    weight = jnp.where(voting, scores[None] / _peak(scores), 0.0)
     total = weight.sum(-1, keepdims=True)
     return jnp.where(total > 0, ratio(weight @ boxes, jnp.broadcast_to(total, kept.shape)), kept)
 
@@ -135,6 +135,8 @@ def weighted_fusion(
     max_output = check.at_least("max_output", max_output, minimum=1)
     labels = _arguments.labels("labels", labels, count)
     boxes, scores, usable = _voters(boxes, scores, valid)
+    peak = _peak(scores)
+    scores = scores / peak
     order = jnp.argsort(jnp.where(usable, -scores, jnp.inf), stable=True)
     groups = jnp.zeros(count, jnp.int32) if labels is None else labels.astype(jnp.int32)
 
@@ -163,7 +165,7 @@ def weighted_fusion(
     else:
         total, mass, number, group, _ = start
     box = ratio(total, jnp.broadcast_to(mass[:, None], total.shape))
-    score = ratio(mass, number.astype(mass.dtype)) * jnp.minimum(number, models).astype(mass.dtype) / models
+    score = ratio(mass, number.astype(mass.dtype)) * jnp.minimum(number, models).astype(mass.dtype) / models * peak
     return _first(Fused(box, score, group, number > 0), max_output)
 
 
@@ -172,6 +174,12 @@ def _voters(boxes: jax.Array, scores: jax.Array, valid) -> tuple[jax.Array, jax.
     usable = _arguments.mask("valid", valid, boxes.shape[0])
     usable &= _arguments.finite(boxes) & jnp.isfinite(scores) & (scores > 0)
     return jnp.where(usable[:, None], boxes, 0.0), jnp.where(usable, scores, 0.0), usable
+
+
+def _peak(scores: jax.Array) -> jax.Array:
+    """The largest score, without a gradient, as the unit of the others: means stay, and no square of one underflows."""
+    peak = jax.lax.stop_gradient(jnp.max(scores, initial=0.0))
+    return jnp.where(peak > 0, peak, 1.0)
 
 
 def _first(fused: Fused, count: int) -> Fused:

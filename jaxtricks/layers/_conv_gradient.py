@@ -82,17 +82,20 @@ def conv(
     for name, array in (("x", x), ("kernel", kernel)):
         check.min_rank(name, array, 2)
         check.floating(name, array)
-    plain = (
+    check.rank("x", x, jnp.ndim(kernel))
+    if isinstance(padding, str):
+        check.option("padding", padding.upper(), ("SAME", "SAME_LOWER", "VALID"))
+    usual = (
         jnp.ndim(x) == jnp.ndim(kernel) == 4
         and feature_group_count == batch_group_count == 1
         and all(factor == 1 for dilation in (lhs_dilation, rhs_dilation) for factor in dilation or ())
         and out_sharding is None
-        and min(kernel.shape[2:]) >= WIDE[0]
-        and max(kernel.shape[2:]) >= WIDE[1]
         and lax.conv_dimension_numbers(x.shape, kernel.shape, dimension_numbers)
         == lax.conv_dimension_numbers(x.shape, kernel.shape, NHWC)
     )
-    if not plain:
+    if usual:
+        check.shape("x", x, (None, None, None, kernel.shape[2]))
+    if not usual or min(kernel.shape[2:]) < WIDE[0] or max(kernel.shape[2:]) < WIDE[1]:
         return lax.conv_general_dilated(
             x,
             kernel,

@@ -104,6 +104,6 @@ def attention_transfer(student: jax.Array, teacher: jax.Array) -> jax.Array:
 
     def attention(maps):
         squares = jnp.sum(maps**2, axis=-1)
-        return _safe.unit(squares.reshape(*squares.shape[:-2], -1), axis=-1)
+        return _safe.unit(squares.reshape(*squares.shape[:-2], student.shape[-3] * student.shape[-2]), axis=-1)
 
     return jnp.sum((attention(student) - attention(jax.lax.stop_gradient(teacher))) ** 2, axis=-1)

@@ -1,29 +1,27 @@
 """A recipe on a dataset under a plan: model, optimiser, constants and compiled steps, made once for all seeds."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from jaxtricks._runtime.arrays import to_host
 from jaxtricks._runtime.chunks import chunked
-from jaxtricks.data import Dataset, Feed, Split, padded, readable
+from jaxtricks.data import Dataset, Feed, Split, padded
 from jaxtricks.fingerprint import describe
+from jaxtricks.train.build import build_constants, build_model, build_optimizer, build_schedule, optimizer_of_rates
 from jaxtricks.train.metrics import computed
 from jaxtricks.train.parallel import Plan, compiled_cost
-from jaxtricks.train.recipe import Recipe, RecipeError, check_alike, epoch_steps, total_steps
+from jaxtricks.train.recipe import Recipe, RecipeError, check_alike, total_steps
 from jaxtricks.train.state import State, create_state, dicts, eval_params
 from jaxtricks.train.step import dry_run, make_evaluate, make_step
 from jaxtricks.train.stop import EarlyStopping
 from jaxtricks.train.task import check_columns
 
 EVALUATION_BATCH = 512
-FIT_IMAGES = 2048  # images that preprocessing is fitted on where they are decoded as they are read
 
 
 class Program:
@@ -68,7 +66,9 @@ class Program:
             if describe(recipe.teacher.preprocess) != describe(recipe.preprocess):
                 raise ValueError("recipe.teacher.preprocess differs from recipe.preprocess; allowed: the same.")
             teacher_model = build_model(recipe.teacher, dataset)
-        make = partial(make_step, recipe, tx=self.tx, teacher=teacher_model)
+        steps = total_steps(recipe, dataset) + 1
+        tabled = partial(optimizer_of_rates, recipe, self.schedule) if recipe.precision.param == "float32" else self.tx
+        make = partial(make_step, recipe, tx=tabled, teacher=teacher_model)
         halves = make(self.model, axis_name=plan.axis_name)
         self.prepare, self.update = (jax.jit(half, inline=True) for half in halves)  # traced once, dry run and step
 
@@ -81,7 +81,8 @@ class Program:
             halves = make(model := build_model(recipe, dataset))
         parts = 1 if plan.axis_name is None else plan.size
         others = {"parts": parts, "teacher": teacher_model, "initial": self.initial}
-        dry_run(recipe, dataset, model, self.tx, halves, constants, **others)
+        rates = jax.eval_shape(jax.vmap(self.schedule), jax.ShapeDtypeStruct((steps,), jnp.int32))
+        dry_run(recipe, dataset, model, self.tx, halves, constants | {"rates": rates}, **others)
 
         there = {} if share_data_with is None else share_data_with.constants
         shared = {name: there[name] for name in ("data",) if name in there}
@@ -107,6 +108,11 @@ class Program:
 
     def compile(self, state: State, feed: Feed, *, evaluated: Split | None = None, single: bool = True) -> None:
         """Compile, unless that was done: an evaluation, a chunk of steps if the plan has one, and a ``single`` step."""
+        if "rates" not in self.constants:
+            rates = jax.jit(jax.vmap(self.schedule))(
+                np.arange(total_steps(self.recipe, self.dataset) + 1, dtype=np.int32)
+            )
+            self.constants = self.constants | self.plan.put_replicated({"rates": rates})
         if self.step is None and self.chunk is None and evaluated is not None and evaluated.resident:
             jax.block_until_ready(self._parts(eval_params(state), next(iter(self._padded(evaluated)))))
         if self.step is None and single:
@@ -162,115 +168,6 @@ class Program:
         if split.resident:
             batches = self._batches[id(split)] = list(batches)
         return batches
-
-
-def build_model(recipe: Recipe, dataset: Dataset, *, axis_name: str | None = None):
-    """The recipe's model for this dataset, computing in the recipe's precision.
-
-    Args:
-      recipe: gives ``model``, ``task`` and ``precision``.
-      dataset: gives the number of channels.
-      axis_name: mesh axis over which batch statistics are averaged, or None.
-
-    Returns:
-      ``Model(init, apply)``.
-
-    Raises:
-      RecipeError: if it takes other arguments, or gives no model.
-    """
-    with _built("model"):
-        model = recipe.model(
-            classes=recipe.task.outputs,
-            channels=dataset.shape[-1],
-            dtype=jnp.dtype(recipe.precision.compute),
-            axis_name=axis_name,
-        )
-    if not (callable(getattr(model, "init", None)) and callable(getattr(model, "apply", None))):
-        raise RecipeError(f"recipe.model gives {model!r}; allowed: Model(init, apply).")
-    return model
-
-
-def build_schedule(recipe: Recipe, dataset: Dataset) -> Callable:
-    """The learning rate of each step: the recipe's schedule, behind its warm-up if it has one.
-
-    Args:
-      recipe: gives ``schedule``, ``warmup``, ``lr``, ``epochs``, ``sampler`` and ``batch``.
-      dataset: gives the size of the training set.
-
-    Returns:
-      ``step -> learning rate``.
-
-    Raises:
-      RecipeError: if one of them takes other arguments, or what comes out gives no number for a step.
-    """
-    with _built("warmup"):
-        schedule = recipe.schedule if recipe.warmup is None else recipe.warmup(recipe.schedule)
-    per_epoch = epoch_steps(recipe, dataset)
-    with _built("schedule"):
-        rate = schedule(recipe.lr, steps=total_steps(recipe, dataset), steps_per_epoch=per_epoch)
-        number = jax.eval_shape(rate, jax.ShapeDtypeStruct((), jnp.int32))
-    if getattr(number, "shape", None) != ():
-        raise RecipeError(f"recipe.schedule gives {number} for a step; allowed: one number.")
-    return rate
-
-
-def build_optimizer(recipe: Recipe, schedule: Callable) -> optax.GradientTransformationExtraArgs:
-    """The recipe's optimiser, which may take the loss and the last validation loss.
-
-    Args:
-      recipe: gives ``optimizer``.
-      schedule: ``step -> learning rate``.
-
-    Returns:
-      An optax transformation.
-
-    Raises:
-      RecipeError: if it is none.
-    """
-    with _built("optimizer"):
-        tx = recipe.optimizer(schedule)
-        tx = tx.gradient_transformation() if isinstance(tx, optax.MultiSteps) else tx
-    if not isinstance(tx, optax.GradientTransformation):
-        raise RecipeError(f"recipe.optimizer gives {tx!r}; allowed: an optax transformation.")
-    return optax.with_extra_args_support(tx)
-
-
-def build_constants(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
-    """What every step reads beside its batch, a teacher's weights aside.
-
-    Args:
-      recipe: gives ``preprocess``, which is fitted here: on all training images where they are an array, else on rows
-        spread evenly over them.
-      dataset: gives the training set.
-
-    Returns:
-      ``preprocess``, its statistics, and ``data``, the columns of a training set that is resident.
-
-    Raises:
-      RecipeError: if the preprocessing cannot be fitted on these images.
-    """
-    split = dataset.train
-    images = split["image"] if isinstance(split["image"], np.ndarray) else readable(split, _spread(len(split)))
-    with _built("preprocess[0]"):
-        constants = {"preprocess": recipe.preprocess[0](images)}
-    if split.resident:
-        constants["data"] = dict(split.columns)
-    return constants
-
-
-@contextmanager
-def _built(field: str) -> Iterator[None]:
-    """RecipeError for what a part of the recipe raises on the host, its own ValueErrors aside."""
-    try:
-        yield
-    except ValueError:
-        raise
-    except Exception as error:
-        raise RecipeError(f"recipe.{field} raised {type(error).__name__}: {error}") from error
-
-
-def _spread(size: int) -> np.ndarray:
-    return np.unique(np.linspace(0, size - 1, min(size, FIT_IMAGES)).astype(np.int64))
 
 
 def check_states(programs: Sequence[Program]) -> None:

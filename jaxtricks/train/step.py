@@ -23,9 +23,7 @@ Batch = dict[str, jax.Array]
 Tree = Any
 
 
-def make_step(
-    recipe: Recipe, model, tx: optax.GradientTransformationExtraArgs, *, teacher=None, axis_name: str | None = None
-) -> tuple[Callable, Callable]:
+def make_step(recipe: Recipe, model, tx, *, teacher=None, axis_name: str | None = None) -> tuple[Callable, Callable]:
     """The two halves of a training step.
 
     ``prepare`` works on the global batch, so that what is drawn does not depend on how the batch is spread over
@@ -34,7 +32,8 @@ def make_step(
     Args:
       recipe: what to compute.
       model: ``Model(init, apply)``.
-      tx: the optimiser; ``value=`` (last validation loss) and ``loss=`` (of this batch) reach it.
+      tx: an optax transformation, or ``constants -> transformation``; ``value=``, the last validation loss, and
+        ``loss=``, of this batch, reach it.
       teacher: a Model whose ``constants["teacher"] = (params, stats)`` give ``batch["teacher"]``, or None.
       axis_name: mesh axis to reduce over, inside shard_map or pmap.
 
@@ -91,7 +90,8 @@ def make_step(
 
         # the optimiser's step
         with about("optimizer"):
-            updates, opt = tx.update(gradients, state.opt, state.params, value=state.value, loss=loss)
+            optimizer = tx(constants) if callable(tx) else tx
+            updates, opt = optimizer.update(gradients, state.opt, state.params, value=state.value, loss=loss)
         check_alike("recipe.optimizer gives updates", updates, state.params)
         check_alike("recipe.optimizer gives the state", opt, state.opt)
         params = optax.apply_updates(state.params, updates)

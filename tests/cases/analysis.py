@@ -48,9 +48,9 @@ CASES = {
     ),
     "analysis.steepest": Case(CURVE, host=True),
     "analysis.unit_activity": Case(
-        {"activation": Array(("B", "N", "D"), edges=("zeros", "equal", "high", "low", "tiny"))},
+        {"activation": Array(("B", "N", "D"), edges=("zeros", "equal", "high", "low", "tiny"), lead=True)},
         gradient=False,
-        holds=lambda shares: all((0 <= share).all() and (share <= 1).all() for share in shares),
+        holds=lambda *shares: all((0 <= share).all() and (share <= 1).all() for share in shares),
     ),
     "analysis.utilization": Case(options={"macs": 9, "seconds": 1.0, "peak": 1e9}, host=True),
     "analysis.valley": Case(CURVE, host=True),

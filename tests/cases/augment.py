@@ -80,7 +80,7 @@ CASES = {
     "augment.alternating_flip_sample": Labels({"sample": SAMPLE | {"index": INTEGER, "epoch": INTEGER}}, empty="N"),
     "augment.apply_op": Deep({"image": IMAGE, "choice": INTEGER}, {"strength": 0.5, "sign": 1.0, "ops": GREY_OPS}),
     "augment.augmix": Deep({"image": IMAGE}),
-    "augment.auto_augment": Deep({"image": RGB}),
+    "augment.auto_augment": Deep({"image": IMAGE}),
     "augment.autocontrast": Image(),
     "augment.cam_box": Case({"cam": CAM}, {"threshold": 0.5, "size": (7, 9)}),
     "augment.cam_crop": Draw({"image": IMAGE, "cam": CAM}, {"size": 5}),
@@ -93,7 +93,7 @@ CASES = {
         {"features": Array(("h", "w", "K"), edges=("zeros", "low", "high")), "weights": Array(("K",))},
         holds=within(0, 1),
     ),
-    "augment.color_jitter": Draw({"image": RGB}, {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1}),
+    "augment.color_jitter": Draw({"image": IMAGE}, {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1}),
     "augment.combine": Case({"a": MATRIX, "b": MATRIX}, call=lambda a, b: augment.combine(a, b)),
     "augment.copy_paste": Labels({"batch": MASKED}, empty="N"),
     "augment.crop_sample": Labels({"sample": SAMPLE, "box": BOX}, {"size": 5}, empty="N"),
@@ -155,7 +155,9 @@ CASES = {
     "augment.mirroring": Case(options={"size": (7, 9)}),
     "augment.mix_pairs": Image({"batch": SOFT, "weight": NUMBER}, empty="C"),
     "augment.mixup": Draw({"batch": SOFT}, empty="C"),
-    "augment.remix": Draw({"batch": SOFT, "counts": Array(("C",), uniform)}, inf=Says("greater than 0, finite")),
+    "augment.remix": Draw(
+        {"batch": SOFT, "counts": Array(("C",), uniform, dtypes="fiu")}, empty="C", inf=Says("greater than 0, finite")
+    ),
     "augment.mosaic": Labels({"batch": BOXED}, empty="N"),
     "augment.mosaic_at": Labels({"batch": BOXED, "center": CENTER}, empty="N"),
     "augment.move_boxes": Case({"boxes": BOXES, "matrix": MATRIX}, empty="N"),
@@ -178,7 +180,7 @@ CASES = {
     "augment.pick_size": Case(options={"step": 3, "sizes": (4, 5, 6)}, host=True),
     "augment.posterize": Draw({"image": IMAGE, "bits": BITS}, inf=IN_RANGE),
     "augment.progressive_size": Case(options={"epoch": 3, "epochs": 8, "start": 4, "stop": 9}, host=True),
-    "augment.rand_augment": Deep({"image": RGB}),
+    "augment.rand_augment": Deep({"image": IMAGE}),
     "augment.random_affine": Draw({"image": IMAGE}, {"angle": 30.0, "shift": 0.1, "slope": 0.1}),
     "augment.random_affine_sample": Labels({"sample": SAMPLE}, {"angle": 30.0, "shift": 0.1, "slope": 0.1}, empty="N"),
     "augment.random_blur": Draw({"image": IMAGE}, {"radius": 2}, right={"radius": (None,)}),
@@ -215,7 +217,7 @@ CASES = {
         {"image": IMAGE, "shift": PAIR}, nan=Says(FILLED, of="shift"), inf=Says(FILLED, of="shift")
     ),
     "augment.translation": Case({"shift": PAIR}),
-    "augment.trivial_augment": Deep({"image": RGB}),
+    "augment.trivial_augment": Deep({"image": IMAGE}),
     "augment.warp": Image(
         {"image": IMAGE, "matrix": MATRIX}, nan=Says(FILLED, of="matrix"), inf=Says(FILLED, of="matrix")
     ),

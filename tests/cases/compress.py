@@ -8,7 +8,9 @@ from jaxtricks import compress
 from tests.cases.case import Array, Case, Key, Says
 from tests.cases.common import within
 
-KERNEL = Array((8, "D"), edges=("zeros", "ones", "tiny"))
+KERNEL = Array(("C", "D"), edges=("zeros", "ones", "tiny"), lead=True)
+ANY = Array(("C", "D"), edges=("zeros", "ones", "tiny"), free=True)
+FOURS = Array(("B", "D"), edges=("zeros", "ones", "tiny"), lead=True)
 FILTERS = Array(("h", "w", "K", "D"), edges=("zeros", "ones"))
 COLUMN = Array(("D",), edges=("zeros", "ones"))
 VECTORS = Array(("B", "D"), edges=("zeros", "ones"), lead=True)
@@ -56,7 +58,8 @@ CASES = {
         invariance=lambda activations: {"activations": activations[::-1] * 2},
     ),
     "compress.binary_connect": Case(
-        {"kernel": KERNEL},
+        {"kernel": ANY},
+        empty="CD",
         by_hand=(({"kernel": [[0.3, -0.2], [0.0, -4.0]]}, [[1.0, -1.0], [1.0, -1.0]]),),
         limit=({}, lambda kernel: compress.sign(kernel)),
         reference=lambda kernel: signs(kernel),
@@ -67,7 +70,9 @@ CASES = {
         by_hand=(({"kernel": [[1.0, -1.0], [-3.0, -2.0]]}, [[2.0, -1.5], [-2.0, -1.5]]),),
         limit=({}, lambda kernel: compress.filter_scales(kernel) * compress.sign(kernel)),
         reference=lambda kernel: signs(kernel) * np.linalg.norm(kernel, 1, axis=0) / len(kernel),
-        invariance=lambda kernel: {"kernel": np.stack([np.abs(kernel).mean(0)] * 8) * signs(kernel)},  # a projection
+        invariance=lambda kernel: {
+            "kernel": np.stack([np.abs(kernel).mean(0)] * len(kernel)) * signs(kernel)
+        },  # a projection
     ),
     "compress.circulant": Case(
         {"column": COLUMN},
@@ -78,6 +83,7 @@ CASES = {
     ),
     "compress.circulant_product": Case(
         {"column": COLUMN, "x": VECTORS},
+        empty="B",
         nan=Says("by FFT"),
         inf=Says("by FFT"),
         by_hand=(({"column": [1.0, 2.0], "x": [[3.0, 4.0]]}, [[11.0, 10.0]]),),
@@ -96,9 +102,7 @@ CASES = {
         invariance=lambda gradient, indices: {"gradient": gradient[::-1].copy(), "indices": indices[::-1].copy()},
     ),
     "compress.cubic": Case(options={"step": 7, "begin": 2, "end": 20, "final": 0.9}, host=True, holds=within(0, 1)),
-    "compress.fake_int8": Case(
-        {"x": Array(("B", "D"), edges=("zeros", "ones"))}, nan=Says("a NaN becomes 0"), inf=Says("to the nearest")
-    ),
+    "compress.fake_int8": Case({"x": VECTORS}, nan=Says("a NaN becomes 0"), inf=Says("to the nearest")),
     "compress.filter_scales": Case({"kernel": KERNEL}),
     "compress.fold_kernel": Case({"kernel": Array((8, "D"), own=True)}, {"buckets": 4, "seed": 1}),
     "compress.hash_places": Case(options={"count": 9, "buckets": 4, "seed": 1}, host=True),
@@ -112,9 +116,9 @@ CASES = {
         nan=Says("a NaN becomes 0"),
         inf=Says("a scale of its own"),
     ),
-    "compress.int8_scale": Case({"x": Array(("B", "D"), edges=("zeros", "ones"))}, holds=within(0, np.inf)),
+    "compress.int8_scale": Case({"x": VECTORS}, holds=within(0, np.inf)),
     "compress.n_of_m_mask": Case(
-        {"kernel": KERNEL},
+        {"kernel": FOURS},
         {"n": 2, "m": 4},
         gradient=False,
         nan=Says("Keep the n largest"),
@@ -130,7 +134,8 @@ CASES = {
         invariance=turned,
     ),
     "compress.pack_signs": Case(
-        {"x": Array(("B", "D"))},
+        {"x": Array(("B", "D"), lead=True)},
+        empty="BD",
         gradient=False,
         nan=Says("1 for 0 and more"),
         inf=Says("1 for 0 and more"),
@@ -157,7 +162,8 @@ CASES = {
         invariance=lambda kernel: {"kernel": twn(kernel)},
     ),
     "compress.to_int8": Case(
-        {"x": Array(("B", "D")), "scale": Array((1, "D"), lambda rng, shape: rng.random(shape) + 0.1)},
+        {"x": Array(("B", "D")), "scale": Array((1, "D"), lambda rng, shape: rng.random(shape) + 0.1, free=True)},
+        empty="BD",
         gradient=False,
         nan=Says("a NaN becomes 0"),
         inf=Says("what is beyond 127 multiples becomes 127"),
@@ -170,6 +176,7 @@ CASES = {
     ),
     "compress.toeplitz_product": Case(
         {"column": Array(("C",)), "row": COLUMN, "x": VECTORS},
+        empty="B",
         nan=Says("by FFT"),
         inf=Says("by FFT"),
         by_hand=(({"column": [1.0, 2.0], "row": [9.0, 3.0], "x": [[1.0, 1.0]]}, [[4.0, 3.0]]),),
@@ -186,9 +193,10 @@ CASES = {
             "x": x,
         },
     ),
-    "compress.xnor_conv": Case({"x": Array(("B", "H", "W", "K")), "kernel": FILTERS}, {"padding": 1}),
+    "compress.xnor_conv": Case({"x": Array(("B", "H", "W", "K")), "kernel": FILTERS}, {"padding": 1}, empty="B"),
     "compress.xnor_dense": Case(
-        {"x": Array(("B", 8)), "kernel": KERNEL},
+        {"x": Array(("B", "C")), "kernel": Array(("C", "D"), edges=("zeros", "ones", "tiny"))},
+        empty="B",
         by_hand=(
             ({"x": [[1.0, -3.0]], "kernel": [[2.0], [1.0]]}, [[0.0]]),
             ({"x": [[1.0, 3.0]], "kernel": [[2.0], [1.0]]}, [[6.0]]),
@@ -208,7 +216,7 @@ CASES = {
         ],
         invariance=lambda x, kernel: {"x": -x, "kernel": -kernel},
     ),
-    "compress.binary_connect_stochastic": Case({"key": Key(), "kernel": KERNEL}),
+    "compress.binary_connect_stochastic": Case({"key": Key(), "kernel": ANY}, empty="CD"),
 }
 
 ELSEWHERE = {

@@ -58,7 +58,7 @@ CASES = {
     "layers.conv": Case(
         {"x": MAP, "kernel": Array((3, 3, "D", 2), free=True, edges=("zeros",))},
         {"strides": (1, 1), "padding": "SAME"},
-        empty="B",
+        empty="BDHW",
     ),
     "layers.conv2d_im2col": Case({"x": MAP, "kernel": Array((3, 3, "D", 2), free=True, edges=("zeros",))}, empty="BD"),
     "layers.deform_conv2d": Case(

@@ -15,6 +15,7 @@ NUMBERS = Array(("B", "N"), lambda rng, shape: rng.integers(0, 9, shape), dtypes
 INFINITE_BOX = Says("finite for all boxes of finite area")
 
 MAPS = Array(("B", "H", "W", "D"), edges=("zeros", "one row zero", "tiny"), lead=True)
+WIDER = Array(("B", "H", "W", "K"), edges=("zeros", "one row zero", "tiny"), lead=True)
 
 
 def attention(maps):
@@ -40,8 +41,8 @@ CASES = {
         variants=({"gamma_positive": 0.5, "gamma_negative": 0.5, "shift": 0.0},),
     ),
     "losses.attention_transfer": Loss(
-        {"student": MAPS, "teacher": MAPS},
-        empty="BD",
+        {"student": MAPS, "teacher": WIDER},
+        empty="BDK",
         kind="",
         holds=within(0, 2.001),
         by_hand=(({"student": [[[[2.0], [0.0]]]], "teacher": [[[[0.0], [1.0]]]]}, [2.0]),),

@@ -23,7 +23,8 @@ def schedule(function, right=None, *, numbers=None, **options) -> Case:
         rate = function(**options)
         return np.array([rate(n) for n in (0, 1, 49, 50, 99)])
 
-    return Case({}, RUN | options, call=call, host=True, holds=within(0, 0.1), right=right or {}, **numbers or {})
+    right = {"steps_per_epoch": (None,)} | (right or {})  # only what counts in epochs needs it
+    return Case({}, RUN | options, call=call, host=True, holds=within(0, 0.1), right=right, **numbers or {})
 
 
 def transform(function, right=None, *, numbers=None, **options) -> Case:

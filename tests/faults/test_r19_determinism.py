@@ -12,7 +12,7 @@ from small import same
 
 from jaxtricks import data
 from jaxtricks.train import Plan, create_state, fit, make_step
-from jaxtricks.train.program import build_model, build_optimizer, build_schedule
+from jaxtricks.train.build import build_model, build_optimizer, build_schedule
 
 # hash seed, threads of XLA's pool; 2 threads and a random hash seed are what all other rows have
 SURROUNDINGS = {
