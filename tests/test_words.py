@@ -43,7 +43,7 @@ NAMES = {
 MEANINGS = {
     r"patience|Patience": (
         "EarlyStopping's, and that of optax's plateau; fit has max_nonfinite_steps",
-        ("jaxtricks/train/stop.py", "jaxtricks/tricks/", "docs/", "experiments/", "README.md"),
+        ("jaxtricks/train/metrics.py", "jaxtricks/tricks/", "docs/", "experiments/", "README.md"),
     ),
     r"stages?": (
         "fit's, and a network's; a chain of augmentations has steps, a checkpoint a temporary folder",

@@ -6,14 +6,13 @@ from jaxtricks._runtime.signals import Interrupted
 from jaxtricks.train.build import build_constants, build_model, build_schedule
 from jaxtricks.train.logs import json_lines, tensorboard, wandb
 from jaxtricks.train.loop import fit
-from jaxtricks.train.metrics import Metric, collected, mean_of
+from jaxtricks.train.metrics import EarlyStopping, Metric, collected, mean_of
 from jaxtricks.train.parallel import Plan, initialize_distributed
 from jaxtricks.train.precision import BFLOAT16, FLOAT16, FLOAT32, LossScale, Precision
 from jaxtricks.train.recipe import Recipe, RecipeError, epoch_steps, total_steps
 from jaxtricks.train.session import Run
 from jaxtricks.train.state import State, create_state, eval_params
 from jaxtricks.train.step import make_evaluate, make_step
-from jaxtricks.train.stop import EarlyStopping
 from jaxtricks.train.task import Column, Task
 
 __all__ = [

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.core import Tracer
 
 from jaxtricks.data import Dataset, readable
 from jaxtricks.train.recipe import Recipe, RecipeError, epoch_steps, total_steps
@@ -107,7 +108,7 @@ def optimizer_of_rates(
     """
 
     def rate(step):
-        in_table = isinstance(step, jax.core.Tracer) and step.shape == () and jnp.issubdtype(step.dtype, jnp.integer)
+        in_table = isinstance(step, Tracer) and step.shape == () and jnp.issubdtype(step.dtype, jnp.integer)
         return constants["rates"][step] if in_table else schedule(step)
 
     return build_optimizer(recipe, rate)

@@ -15,11 +15,11 @@ from jaxtricks.checkpoint.remote import folder_of
 from jaxtricks.checkpoint.store import ON_ERROR
 from jaxtricks.data import Dataset
 from jaxtricks.train.logs import Log
+from jaxtricks.train.metrics import EarlyStopping
 from jaxtricks.train.parallel import Plan
 from jaxtricks.train.program import Program, check_states
 from jaxtricks.train.recipe import Recipe, Stages, epoch_steps, stages_of
 from jaxtricks.train.session import Run, Session
-from jaxtricks.train.stop import EarlyStopping
 
 
 def fit(

@@ -194,15 +194,15 @@ class Plan:
         return jax.jit(evaluate, out_shardings=self.replicated)  # rows that metrics gather come from all processes
 
     def _one_seed_a_device(self, step: Callable) -> Callable:
-        spec, every = PartitionSpec(AXIS), PartitionSpec()
+        spec = PartitionSpec(AXIS)
 
         def per_device(state, batch, constants):
             state, batch = jax.tree.map(lambda x: x[0], (state, batch))
             return jax.tree.map(lambda x: x[None], step(state, batch, constants))
 
-        # devices exchange nothing here, and types without a mesh axis are those of the dry run: one trace serves both
-        specs = {"in_specs": (spec, spec, every), "out_specs": (spec, spec)}
-        return jax.shard_map(per_device, mesh=self.mesh, check_vma=False, **specs)
+        # devices exchange nothing; types without a mesh axis are those of the dry run, so that one trace serves both
+        specs = {"in_specs": (spec, spec, PartitionSpec()), "out_specs": (spec, spec), "check_vma": False}
+        return jax.shard_map(per_device, mesh=self.mesh, **specs)
 
     def _pmap(self, prepare: Callable, update: Callable, constants) -> Callable:
         """The same step under pmap, on a state with a leading axis of devices."""
@@ -274,9 +274,8 @@ def initialize_distributed(
 def _clustered(env: Mapping[str, str]) -> bool:
     """Whether the environment is that of one process of several, as JAX itself would find it."""
     several = any(env.get(name, "1") != "1" for name in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"))
-    pod = "," in env.get("TPU_WORKER_HOSTNAMES", "")
-    job = "KUBERNETES_SERVICE_HOST" in env and "JOB_COMPLETION_INDEX" in env
-    return several or pod or job or "JAX_COORDINATOR_ADDRESS" in env
+    pod = "," in env.get("TPU_WORKER_HOSTNAMES", "") or {"KUBERNETES_SERVICE_HOST", "JOB_COMPLETION_INDEX"} <= set(env)
+    return several or pod or "JAX_COORDINATOR_ADDRESS" in env
 
 
 def compiled_cost(step: Any) -> dict[str, float | None]:

@@ -13,12 +13,11 @@ from jaxtricks._runtime.chunks import chunked
 from jaxtricks.data import Dataset, Feed, Split, padded
 from jaxtricks.fingerprint import describe
 from jaxtricks.train.build import build_constants, build_model, build_optimizer, build_schedule, optimizer_of_rates
-from jaxtricks.train.metrics import computed
+from jaxtricks.train.metrics import EarlyStopping, computed
 from jaxtricks.train.parallel import Plan, compiled_cost
 from jaxtricks.train.recipe import Recipe, RecipeError, check_alike, total_steps
 from jaxtricks.train.state import State, create_state, dicts, eval_params
 from jaxtricks.train.step import dry_run, make_evaluate, make_step
-from jaxtricks.train.stop import EarlyStopping
 from jaxtricks.train.task import check_columns
 
 EVALUATION_BATCH = 512

@@ -21,12 +21,11 @@ from jaxtricks.checkpoint import Checkpoints, CheckpointSaveError, CheckpointWar
 from jaxtricks.data import Feed, identity
 from jaxtricks.fingerprint import describe, fingerprint
 from jaxtricks.train.logs import Log
-from jaxtricks.train.metrics import ROWS
+from jaxtricks.train.metrics import ROWS, EarlyStopping
 from jaxtricks.train.parallel import AHEAD
 from jaxtricks.train.program import Program
 from jaxtricks.train.recipe import Recipe, last_steps, sampler_of
 from jaxtricks.train.state import State, eval_params
-from jaxtricks.train.stop import EarlyStopping
 
 SIGNAL_EVERY = 8  # steps after which processes tell each other whether one of them has received a signal
 PROGRESS = 0.5  # seconds between two progress records

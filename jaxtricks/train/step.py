@@ -90,7 +90,7 @@ def make_step(recipe: Recipe, model, tx, *, teacher=None, axis_name: str | None 
 
         # the optimiser's step
         with about("optimizer"):
-            optimizer = tx(constants) if callable(tx) else tx
+            optimizer: Any = tx(constants) if callable(tx) else tx
             updates, opt = optimizer.update(gradients, state.opt, state.params, value=state.value, loss=loss)
         check_alike("recipe.optimizer gives updates", updates, state.params)
         check_alike("recipe.optimizer gives the state", opt, state.opt)
