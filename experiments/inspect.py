@@ -26,7 +26,7 @@ class Options:
     model: str = "resnet_mini"
     """A network by name, such as plain_mini, mobilenet_v1_mini, resnet50."""
     data: str = "fashion_mini"
-    """fashion_mini, digits, fake, a TFDS image set, a folder of images, or an .npz file."""
+    """A folder of images, a .csv of file and label, .parquet, .npz, a TFDS set, fashion_mini, digits, fake."""
     size: int = 224
     """Height and width that images of varying size are brought to."""
     images: int = 32

@@ -28,7 +28,7 @@ class Options:
     """Prints the rate to start from, and writes lr_range.png."""
 
     data: str = "fashion_mini"
-    """fashion_mini, digits, fake, a TFDS image set, a folder of images, or an .npz file."""
+    """A folder of images, a .csv of file and label, .parquet, .npz, a TFDS set, fashion_mini, digits, fake."""
     model: str = "plain_mini"
     """A network by name, such as plain_mini, resnet_mini, resnet20, resnet50."""
     batch: int | None = None

@@ -16,6 +16,7 @@ from jaxtricks._help import short_help
 FEW = 16  # steps of the baseline in an epoch: with fewer the images are few
 LEAST_STEPS = 8  # in an epoch of few images, so that a row with four times the batch makes two
 LEAST_UPDATES = 128  # in a run on them, so that a warm-up of 5 epochs in 120 has a step at four times the batch
+FILES = (".csv", ".jsonl", ".parquet", ".npz")  # what a file of --data ends in
 USUAL = ("cifar10", "cifar100", "mnist", "fashion_mnist")  # sets of TensorFlow Datasets that a file is named by
 TFDS_NAME = re.compile(r"[\w-]+(/[\w.+-]+)?(:[\w.*]+)?", re.ASCII)  # name, name/config, name:version
 TABLE = "from jaxtricks.ablation.cli import Preset, main"  # stands in every module that takes these options
@@ -68,7 +69,7 @@ class Options:
     mode: Literal["stack", "add-one", "leave-one-out", "pairwise"] | None = None
     """How the tricks are combined into rows; the experiment's way if it is left out."""
     data: str | None = None
-    """fashion_mini, digits, fake, a TFDS image set, a folder of images (a folder for each class), or an .npz file."""
+    """A folder of images (a folder a class), a .csv of file and label, .parquet, .npz, a TFDS set, fashion_mini, ..."""
     model: str | None = None
     """A network by name, such as plain_mini, resnet_mini, resnet20, resnet50."""
     minutes: float | None = None
@@ -160,11 +161,12 @@ def check_path(spec: str) -> None:
       spec: what was typed; ``name``, ``name/config`` and ``name:version`` may be a set of TFDS.
     """
     path = Path(spec).expanduser()
-    if path.is_dir() or (path.exists() and path.suffix == ".npz"):
+    if path.is_dir() or (path.exists() and path.suffix in FILES):
         return
     if path.exists():
-        raise UsageError(f"--data is {spec}, a file; allowed: a folder of images (unpack archives), or an .npz file.")
-    if path.suffix == ".npz":
+        files = f"a {', '.join(FILES[:-1])} or {FILES[-1]} file"
+        raise UsageError(f"--data is {spec}, a file; allowed: a folder of images (unpack archives), or {files}.")
+    if path.suffix in FILES:
         make = f" python -m jaxtricks data {path.stem} {spec} makes it." if path.stem in USUAL else ""
         raise UsageError(f"--data is {spec}: no such file.{make}")
     if not TFDS_NAME.fullmatch(spec):

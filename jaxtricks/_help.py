@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "What is trained": {
-        "data": "a folder of images, a .npz file, a TFDS set, fashion_mini",
+        "data": "a folder of images, .csv, .parquet, .npz, a TFDS set, ...",
         "model": "a network by name; python -m jaxtricks lists them",
         "only": "these tricks, by name",
         "under": "these settings, where there are several",

@@ -250,7 +250,7 @@ def test_four_edits_are_enough(family, tmp_path):
         ),
         ("tests/cases/losses.py", r'losses\.savage has no case; add "losses\.savage" to tests/cases'),
         pytest.param("experiments/losses.py", r"losses\.savage is in no experiment; add a row", marks=pytest.mark.slow),
-        (None, r"run `python -m docs\.index`"),
+        pytest.param(None, r"run `python -m docs\.index`", marks=pytest.mark.slow),
     ],
 )
 def test_one_edit_less_fails_with_a_sentence(left_out, sentence, tmp_path):

@@ -46,21 +46,23 @@ class Photos(NamedTuple):
 
 
 @cache
-def photos() -> Photos:
-    """Squares of the two photographs that scikit-learn brings along."""
+def photos(side: int = SIZE) -> Photos:
+    """Squares of the two photographs that scikit-learn brings along, of so many pixels a side."""
     from sklearn.datasets import load_sample_images  # a second, and for the sheets only
 
     by_name = dict(zip(("china", "flower"), map(Image.fromarray, load_sample_images().images), strict=True))
-    samples = [_sample(by_name[name], box, shapes) for (name, *box), shapes in zip(SQUARES, OUTLINES, strict=True)]
+    samples = [
+        _sample(by_name[name], box, shapes, side) for (name, *box), shapes in zip(SQUARES, OUTLINES, strict=True)
+    ]
     batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), *samples)
     soft = {"image": batch["image"], "target": jnp.eye(4)}
     return Photos(samples[0]["image"], samples[1], batch | {"label": jnp.arange(8).reshape(4, 2)}, soft)
 
 
-def _sample(photo: Image.Image, square: Sequence[int], shapes: Sequence) -> dict[str, jax.Array]:
+def _sample(photo: Image.Image, square: Sequence[int], shapes: Sequence, pixels: int) -> dict[str, jax.Array]:
     left, top, side = square
-    small = partial(Image.Image.resize, size=(SIZE, SIZE), box=(left, top, left + side, top + side))
-    masks = np.zeros((2, SIZE, SIZE), bool)
+    small = partial(Image.Image.resize, size=(pixels, pixels), box=(left, top, left + side, top + side))
+    masks = np.zeros((2, pixels, pixels), bool)
     for i, (kind, corners) in enumerate(shapes):
         mask = Image.new("L", photo.size)
         getattr(ImageDraw.Draw(mask), kind)(corners, fill=255)

@@ -4,7 +4,10 @@ import importlib
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
+from docs.gallery.parts import slug as file_slug
+from docs.gallery.table import GALLERY
 from docs.site import results
 from docs.site.cards import FAMILIES, Card, Symbol, cards, slug
 from docs.site.results import Measured
@@ -194,6 +197,29 @@ def card_page(card: Card, pictures: Mapping[str, Sequence[str]]) -> str:
         )
         if part
     )
+
+
+def gallery(pictures: Mapping[str, Sequence[str]]) -> str:
+    """The page of all pictures: every loss, activation and schedule as curves, every augmentation as a contact sheet.
+
+    Args:
+      pictures: as for ``family``; families without one are left out.
+    """
+    files = {Path(file).stem: file for some in pictures.values() for file in some}
+    parts = [
+        "# Gallery",
+        "Every curve and every picture comes from the library's own functions. `python -m docs.gallery` draws them.",
+        picture("pictures/strip.png", "Photographs under augmentations of this library"),
+    ]
+    for section, families in GALLERY.items():
+        parts.append(f"## {section.capitalize()}")
+        for one in families:
+            name = f"{section}-{file_slug(one.title)}"
+            drawn = [(part.title, files.get(f"{name}-{file_slug(part.title)}")) for part in one.parts]
+            shown = [f"**{escape(title)}**\n\n{picture(file, title)}" for title, file in drawn if file]
+            shown = [picture(files[name], one.title)] if name in files else shown
+            parts += [f"### {escape(one.title)}", escape(one.caption), *shown] if shown else []
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def picture(file: str, title: str) -> str:

@@ -126,6 +126,7 @@ def write(source: Path, *, draw) -> Pictures:
     shutil.copytree(STATIC, source / "_static")
     (source / "_static" / "series.css").write_text(series(), encoding="utf-8")
     pictures = draw(source)
+    shutil.copy(ROOT / "docs" / "strip.png", source / "pictures" / "strip.png")
     pages = by_hand()
     for name, text in pages.items():
         (source / f"{name}.md").write_text(text, encoding="utf-8")
@@ -133,6 +134,7 @@ def write(source: Path, *, draw) -> Pictures:
         path = source / f"{markdown.family_file(letter)}.md"
         path.parent.mkdir(exist_ok=True)
         path.write_text(markdown.family(letter, pictures), encoding="utf-8")
+    (source / "families" / "gallery.md").write_text(markdown.gallery(pictures), encoding="utf-8")
     (source / "api").mkdir()
     for name, text in api.pages().items():
         (source / "api" / f"{name}.rst").write_text(text, encoding="utf-8")

@@ -1,8 +1,10 @@
 """Cells: one recipe with one seed is one JSON file, so that an ablation stopped half-way goes on where it was."""
 
+import base64
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -228,4 +230,25 @@ def cell_of(run: Run, task: Task) -> dict:
         "skipped_steps": run.skipped,
         "cost": run.cost,
         "machine": machine(),
+        **({} if run.decided is None else {"decided": pack(run.decided)}),
     }
+
+
+def pack(decided: np.ndarray) -> dict[str, Any]:
+    """The decisions on all test rows as a small entry of a cell.
+
+    Args:
+      decided: integers of 0 or more, ``[N]``.
+
+    Returns:
+      A dict fit for JSON: the smallest dtype that holds them, and the compressed bytes as text.
+    """
+    narrow = np.asarray(decided).astype(np.min_scalar_type(int(np.max(decided, initial=0))))
+    packed = zlib.compress(narrow.astype(narrow.dtype.newbyteorder("<")).tobytes(), 9)
+    return {"dtype": narrow.dtype.name, "zlib": base64.b64encode(packed).decode()}
+
+
+def unpack(entry: Mapping[str, Any]) -> np.ndarray:
+    """What ``pack`` was given, as int64 ``[N]``."""
+    raw = zlib.decompress(base64.b64decode(entry["zlib"]))
+    return np.frombuffer(raw, np.dtype(entry["dtype"]).newbyteorder("<")).astype(np.int64)

@@ -31,8 +31,10 @@ from rich.console import Console
 from jaxtricks import ablation, data, train
 from jaxtricks._command import read
 from jaxtricks.ablation import Cells, Display, Ladder, Setting, cluster, output, pace, report, search, sources
+from jaxtricks.ablation.board import lines_of
 from jaxtricks.ablation.budget import Budget, block_size
 from jaxtricks.ablation.clock import Clock, minutes, process_age
+from jaxtricks.ablation.decisions import decisions
 from jaxtricks.ablation.options import (  # noqa: F401 - a script finds all names here
     NETWORKS,
     PRECISIONS,
@@ -50,9 +52,11 @@ from jaxtricks.ablation.options import (  # noqa: F401 - a script finds all name
     task_of,
     under,
 )
+from jaxtricks.ablation.pictures import contact_sheet
 from jaxtricks.ablation.planning import smallest_effect, spread_so_far
 from jaxtricks.ablation.preparing import chosen, prepare
 from jaxtricks.ablation.progress import jobs, work
+from jaxtricks.ablation.recommend import sentence
 from jaxtricks.ablation.saved import build_recommendation
 from jaxtricks.tricks import bag  # noqa: F401
 
@@ -225,7 +229,8 @@ def run(
     differ = ready.headline.difference(f"{spread['value']:.2g}")
     say(f"Smallest effect that {len(seeds)} seeds resolve (80 % power): {effect},")
     say(f"if paired differences spread by {differ} ({spread['from']}).")
-    with Display([], len(rows), clock=clock, headline=ready.headline, console=console, budget=budget) as display:
+    shown = {"clock": clock, "headline": ready.headline, "console": console, "budget": budget}
+    with Display([], len(rows), lines=lines_of(rows, cells, seeds, ready.headline), **shown) as display:
         try:
             while seeds:
                 display.add(jobs(cells.todo(rows, seeds), costs))
@@ -246,18 +251,31 @@ def run(
     clock.turn("report")
     out = results(range(budget.seeds))
     if jax.process_index() == 0:
-        with cells.claims.alone("report"):
-            report.write(out, cells.folder.parent)
-            output.claim(cells.folder.parent, name, preset.data)
+        out["contact"] = contact_sheet(source, recipe.task.truth)
+        _write(out, rows, cells)
+        output.claim(cells.folder.parent, name, preset.data)
         Console().print(report.table(out))
         if after is not None:
             after(out, rows, source, cells.folder.parent)
         say(f"{budget.seeds} seeds: {budget.stopped}. Report: {cells.folder.parent / 'report.html'}")
         spent = ", ".join(f"{part} {minutes(seconds)}" for part, seconds in clock.spent().items())
         say(f"{minutes(clock.elapsed)}: {spent}.")
+        for line in output.next_steps(report.summarise(out), options, one_setting=bool(ready.chosen)):
+            say(line)
     if options.recommend or options.save:
-        build_recommendation(recipe, ready.chosen, cells, out, log=logs, say=say, save=options.save, **training)
+        training |= {"log": logs, "say": say, "save": options.save}
+        choice = build_recommendation(recipe, ready.chosen, cells, out, **training)
+        out["recommendation"] = sentence(choice, ready.headline)
+        if jax.process_index() == 0:
+            _write(out, rows, cells, recommended=(recipe, choice) if choice.tricks else None)
     return out
+
+
+def _write(out: dict, rows, cells: Cells, *, recommended=None) -> None:
+    """The report, with what is shown of single images."""
+    out["decisions"] = decisions(out, report.summarise(out), rows, cells, recommended=recommended)
+    with cells.claims.alone("report"):
+        report.write(out, cells.folder.parent)
 
 
 def _results(rows, cells, seeds, *, spread, budget, clock, **words) -> dict:

@@ -3,10 +3,12 @@
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from jaxtricks._command import UsageError
+from jaxtricks._command import Options, UsageError
 from jaxtricks.ablation import sources
+from jaxtricks.ablation.summary import Row
 
 ABOUT = "about.json"
 
@@ -44,6 +46,31 @@ def claim(folder: Path, experiment: str, spec: str) -> None:
     about = {"experiment": experiment, "data": sources.identity(spec)}
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / ABOUT, json.dumps(about, indent=1) + "\n")
+
+
+def next_steps(rows: Sequence[Row], options: Options, *, one_setting: bool) -> list[str]:
+    """What to do after a finished table, in one line or two.
+
+    Args:
+      rows: from ``report.summarise``.
+      options: of the command.
+      one_setting: whether the experiment has one setting, so that it can recommend a recipe.
+
+    Returns:
+      Sentences; none where nothing is left to do.
+    """
+    steps = []
+    unresolved = [row for row in rows if row.verdict == "not resolved"]
+    nearest = min((row for row in unresolved if row.needed), key=lambda row: row.needed or 0, default=None)
+    if unresolved:
+        hint = f": {nearest.needed} of them would do for {nearest.name}, if it is as it looks now" if nearest else ""
+        steps.append(f"Next: more --minutes or --seeds go on from these cells, for what is not resolved{hint}.")
+    if one_setting and not (options.recommend or options.save) and any(row.verdict == "helps" for row in rows):
+        steps.append(
+            "Next: --recommend, or --save FOLDER, with the same command chooses a recipe on held-out images, confirms "
+            "it with fresh seeds, and keeps the trained network for python -m jaxtricks predict."
+        )
+    return steps
 
 
 def write_table(folder: Path, experiment: str, spec: str, text: str) -> None:

@@ -1,14 +1,16 @@
-"""How far an ablation is: one line that moves in a terminal, plain lines elsewhere."""
+"""How far an ablation is: in a terminal a table that fills and a bar that moves, plain lines elsewhere."""
 
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 from rich.text import Text
 
+from jaxtricks.ablation.board import Board, Line
 from jaxtricks.ablation.budget import Budget
 from jaxtricks.ablation.cells import Todo
 from jaxtricks.ablation.clock import Clock, minutes
@@ -16,6 +18,8 @@ from jaxtricks.ablation.headline import Headline
 from jaxtricks.ablation.results import forward_cost
 from jaxtricks.data import Dataset, epoch_rows
 from jaxtricks.train import Recipe
+
+FRAMES = 2  # a second
 
 
 class Job(NamedTuple):
@@ -62,11 +66,11 @@ class _Compiling(ProgressColumn):
 
     def render(self, task) -> Text:
         seconds = self.display.compiling
-        return Text("" if seconds is None else f"{seconds:.0f} s")
+        return Text("" if seconds is None or self.display.board is not None else f"{seconds:.0f} s")
 
 
 class Display:
-    """Shows rung, seed, epoch, images a second and time left; hand ``log`` to ``run_cells``.
+    """Shows what each row reached, images a second and time left; hand ``log`` to ``run_cells``.
 
     The time left is that of steps and evaluations, in proportion to their work in images times multiply-accumulates,
     and that of compiling, in proportion to the rows that have yet to be compiled, each at the speed so far. With a
@@ -79,6 +83,7 @@ class Display:
       headline: what is shown of the held-out images at the end of a run; nothing if None.
       console: where to; standard error if None.
       budget: of minutes, or None.
+      lines: of the table that fills in a terminal, with what is there already; without any there is a bar alone.
     """
 
     def __init__(
@@ -90,6 +95,7 @@ class Display:
         headline: Headline | None = None,
         console: Console | None = None,
         budget: Budget | None = None,
+        lines: Sequence[Line] = (),
     ):
         self.console = console if console is not None else Console(file=sys.stderr)
         self.clock = Clock() if clock is None else clock
@@ -102,16 +108,20 @@ class Display:
         self._compiling = 0.0  # seconds, up to the last start of a run
         self._compiles: list[float] = []  # seconds of every compilation; the first one pays for what all share
         self.add(todo)
-        self.bar = None
+        self.bar = self.board = self.live = None
         if self.console.is_terminal:
             bar, share = BarColumn(bar_width=24), TextColumn("{task.percentage:3.0f} %")
             columns = TextColumn("{task.description}"), _Compiling(self), bar, share
             self.bar = Progress(*columns, console=self.console)
             self.task = self.bar.add_task("starting", total=1.0)
+            if lines and headline is not None:
+                self.board = Board(lines, headline, compiling=lambda: self.compiling)
+                frame = Group(self.board, self.bar)
+                self.live = Live(frame, console=self.console, refresh_per_second=FRAMES, vertical_overflow="crop")
 
     def __enter__(self) -> "Display":
-        if self.bar is not None:
-            self.bar.start()
+        if (frame := self.live or self.bar) is not None:
+            frame.start()
         return self
 
     def __exit__(self, kind, error, trace) -> None:
@@ -120,9 +130,9 @@ class Display:
         self.stop()
 
     def stop(self) -> None:
-        """Leave the last line as it is; what is printed from now on stands below it."""
-        if self.bar is not None:
-            self.bar.stop()
+        """Leave the last frame as it is; what is printed from now on stands below it."""
+        if (frame := self.live or self.bar) is not None:
+            frame.stop()
 
     def add(self, todo: Sequence[Job]) -> None:
         """Take more that is to be done, once all before is."""
@@ -164,6 +174,8 @@ class Display:
     def log(self, record: dict[str, Any]) -> None:
         """Take a record of ``run_cells``."""
         self.clock.log(record)
+        if self.board is not None:
+            self.board.take(record)
         name, kind = record["variant"], record["kind"]
         teacher = record.get("part") == "teacher"
         cost = (self.teachers if teacher else self.work).get(name, 0.0)
@@ -177,7 +189,7 @@ class Display:
         elif kind == "warning":
             self._print(f"{head}  warning: {record['message']}")
         elif kind == "rung" and self.bar is not None:
-            self.bar.update(self.task, description=f"{head}  compiling")
+            self.bar.update(self.task, description=f"{head}  compiling" if self.board is None else self._row(record))
         elif kind == "rung" and name not in self.compiled:
             self._print(f"{head}  compiling")
         elif kind == "start":
@@ -190,11 +202,12 @@ class Display:
             done = self.done + cost * len(record["seeds"]) * record["step"] / record["steps"]
             self._warn(done)
             if self.bar is not None:
-                text = (
+                at = (
                     f"{head}  seed {','.join(map(str, record['seeds']))}  "
-                    f"epoch {record['epoch']:.1f}/{record['epochs']:g}  "
-                    f"{record['images_per_second']:,.0f} img/s  left {self._left(done)}"
+                    f"epoch {record['epoch']:.1f}/{record['epochs']:g}"
                 )
+                speed = f"{record['images_per_second']:,.0f} img/s  left {self._left(done)}"
+                text = f"{at if self.board is None else self._row(record)}  {speed}"
                 self.bar.update(self.task, completed=self._share(done), description=text)
         elif kind == "epoch":
             self.last[record["seed"]] = record
@@ -206,12 +219,15 @@ class Display:
             if teacher:
                 self.teachers.pop(name, None)
             self._warn(self.done)
-            for seed in record["seeds"]:
+            for seed in record["seeds"] if self.board is None else ():
                 last = self.last[seed]
                 self._print(
                     f"{head}  seed {seed}  {record['epochs']:g} epochs  train loss {last['train_loss']:.3f}"
                     f"{self._held_out(last)}  {last['images_per_second']:,.0f} img/s  left {self._left(self.done)}"
                 )
+
+    def _row(self, record: Mapping[str, Any]) -> str:
+        return f"row {record['rung']}/{self.rungs}"
 
     def _share(self, done: float) -> float:
         """Of the time, so that compiling moves the bar too."""

@@ -79,7 +79,7 @@ def gather(
         row_cells = cells.of(variant)
         source = row_cells.dataset
         runs = [cell for cell in (row_cells.get(variant.recipe, seed) for seed in seeds) if cell is not None]
-        good = [cell for cell in runs if "error" not in cell]
+        good = [{k: v for k, v in cell.items() if k != "decided"} for cell in runs if "error" not in cell]
         steps = [cell["cost"] for cell in good]
         step_ms = float(np.median([cell["step_ms"] for cell in good])) if good else None
         rows.append(

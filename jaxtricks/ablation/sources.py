@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from jaxtricks import data
-from jaxtricks._command import UsageError
+from jaxtricks._command import FILES, UsageError
 from jaxtricks.data import Dataset
 
 MANY = 1_000  # images of which reading takes so long that it is announced
@@ -21,7 +21,7 @@ class Images:
     """What is asked of a command whose images are all in memory."""
 
     data: str = "fashion_mini"
-    """fashion_mini, digits, fake, a TFDS image set, a folder of images, or an .npz file."""
+    """A folder of images, a .csv of files and classes, .parquet, .npz, a TFDS set, fashion_mini, digits, fake."""
     size: int = 32
     """Height and width that images of varying size are brought to."""
     seeds: int = 4
@@ -62,8 +62,9 @@ def load(spec: str, *, size: int, images: int | None, say: Callable[[str], None]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", data.DataWarning)  # which is among the notes
         dataset = data.load(spec, size=size)
-    for note in dataset.notes:
-        say(note)
+    dataset = replace(dataset, notes=(*dataset.notes, *data.repeated(dataset)))
+    for line in (*data.summary(dataset), *dataset.notes):
+        say(line)
     if images is None:
         return dataset
     try:
@@ -116,5 +117,5 @@ def short(spec: str) -> str:
       Letters, digits and ``._-``.
     """
     full = Path(identity(spec))
-    name = full.name.removesuffix(".npz") if full.is_absolute() else spec
+    name = spec if not full.is_absolute() else full.stem if full.suffix in FILES else full.name
     return re.sub(r"[^\w.-]+", "_", data.printable(name)).strip("._") or "data"

@@ -12,6 +12,7 @@ from jaxtricks.data._identity import identity
 from jaxtricks.data._long_tail import long_tail, long_tail_counts
 from jaxtricks.data._nearest import nearest_source
 from jaxtricks.data._order import Sampler, epoch_order, epoch_permutation, epoch_rows, steps_per_epoch
+from jaxtricks.data._parquet import parquet
 from jaxtricks.data._prepared import tfds_set
 from jaxtricks.data._rows import CORRUPT_SHARE, check_readable, decoded, padded, readable
 from jaxtricks.data._sampling import (
@@ -24,6 +25,8 @@ from jaxtricks.data._sampling import (
 )
 from jaxtricks.data._shapes import shapes
 from jaxtricks.data._sources import EMBEDDED, digits, fake, fashion_mini, load, npz
+from jaxtricks.data._summary import repeated, summary
+from jaxtricks.data._tables import table
 
 __all__ = [
     "CORRUPT_SHARE",
@@ -62,14 +65,18 @@ __all__ = [
     "npz",
     "over_sample",
     "padded",
+    "parquet",
     "printable",
     "progressive",
     "read_npz",
     "readable",
     "repeat_factor",
+    "repeated",
     "shapes",
     "square_root",
     "steps_per_epoch",
+    "summary",
+    "table",
     "tfds_set",
 ]
 

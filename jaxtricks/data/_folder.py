@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -76,7 +76,7 @@ def folder(path: Path, *, size: int, pixels: int = PIXELS, links: bool = False) 
     names = tuple(train)
     if train_path is not None:
         unused = sorted(set(parts.values()) - {train_path, *tests})
-        notes += [f"Not used: {_some(f'{printable(part.name)}/' for part in unused)}."] if unused else []
+        notes += [f"Not used: {some(f'{printable(part.name)}/' for part in unused)}."] if unused else []
     if loose := _loose(path if train_path is None else train_path, root):
         notes.append(f"{loose} images in {shown} lie in no folder of a class and are left out.")
         warnings.warn(notes[-1], DataWarning, stacklevel=2)
@@ -92,7 +92,7 @@ def folder(path: Path, *, size: int, pixels: int = PIXELS, links: bool = False) 
             notes.append(f"{printable(part.name)}/ is not used: {why}.")
     files, labels = _listed(train, names)
     if test is None:
-        held = _held(shown, files, labels, names)
+        held = held_rows(shown, labels, names)
         kept = np.setdiff1d(np.arange(len(labels)), held)
         (x_train, y_train), (x_test, y_test) = (([files[i] for i in rows], labels[rows]) for rows in (kept, held))
         notes.append(
@@ -166,14 +166,26 @@ def _check_test(path: Path, test: Classes, names: tuple[str, ...]) -> list[str]:
     unknown = sorted(set(test) - set(names))
     if unknown:
         raise DataError(
-            f"{printable(path)}/{printable(unknown[0])} is no class of train/; allowed: {_some(map(printable, names))}."
+            f"{printable(path)}/{printable(unknown[0])} is no class of train/; allowed: {some(map(printable, names))}."
         )
     without = [printable(name) for name in names if name not in test or not test[name].files]
-    return [f"{printable(path.name)}/ has no image of {_some(without)}."] if without else []
+    return [f"{printable(path.name)}/ has no image of {some(without)}."] if without else []
 
 
-def _held(shown: str, files: list[Path], labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    """The rows of the test set that is made here."""
+def held_rows(shown: str, labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """The rows of the test set that is made here.
+
+    Args:
+      shown: name of the source, for messages.
+      labels: of all rows.
+      names: of the classes.
+
+    Returns:
+      A fifth of each class, one at least.
+
+    Raises:
+      DataError: if a class has fewer than three.
+    """
     counts = np.bincount(labels, minlength=len(names))
     smallest = int(counts.argmin())
     if counts[smallest] < FEWEST:
@@ -207,10 +219,11 @@ def _about_files(shown: str, contents: list[_Found]) -> list[str]:
 
 def _kinds(other: Counter) -> str:
     """The endings of files that are not read, the most frequent first, in brackets."""
-    return f" ({_some(f'{ending} {count}' for ending, count in other.most_common())})" if other else ""
+    return f" ({some(f'{ending} {count}' for ending, count in other.most_common())})" if other else ""
 
 
-def _some(words: Iterable[str]) -> str:
+def some(words: Iterable[str]) -> str:
+    """The first words of a list, and how many more there are."""
     words = list(words)
     return ", ".join(words[:NAMED]) + (f" and {len(words) - NAMED} more" if len(words) > NAMED else "")
 

@@ -1,4 +1,4 @@
-"""Where images come from: the package itself, scikit-learn, TFDS, a folder, an .npz file, or nowhere."""
+"""Where images come from: the package, scikit-learn, TFDS, a folder, a table, Parquet, an .npz file, or nowhere."""
 
 from dataclasses import replace
 from importlib import resources
@@ -12,7 +12,9 @@ from jaxtricks.data._columns import DataError
 from jaxtricks.data._dataset import Dataset, from_arrays
 from jaxtricks.data._files import printable
 from jaxtricks.data._folder import folder
+from jaxtricks.data._parquet import parquet, parquet_files
 from jaxtricks.data._prepared import tfds_set
+from jaxtricks.data._tables import ENDINGS, metadata, metadata_of, table
 
 FASHION = tuple("T-shirt,trouser,pullover,dress,coat,sandal,shirt,sneaker,bag,ankle boot".split(","))
 EMBEDDED = ("fashion_mini", "digits", "fake")
@@ -24,7 +26,9 @@ def load(spec: str, *, size: int = 224, data_dir: str | None = None) -> Dataset:
     Args:
       spec: ``fashion_mini`` (Fashion-MNIST, 4,000 + 3,000 images, in the package), ``digits`` (scikit-learn's 8x8),
         ``fake`` (noise with a colour a class), the path of an ``.npz`` file (x_train, y_train, x_test, y_test), the
-        path of a folder of photographs with one folder a class (see ``folder``), or the name of a TFDS image set.
+        path of a folder of photographs with one folder a class (see ``folder``), of a table of files and labels (.csv,
+        .jsonl, see ``table``; also ``metadata.csv`` in a folder), of Parquet files (see ``parquet``), or the name of a
+        TFDS image set.
       size: height and width that images of varying size are brought to.
       data_dir: where TFDS keeps its sets; its own default if None.
 
@@ -39,10 +43,17 @@ def load(spec: str, *, size: int = 224, data_dir: str | None = None) -> Dataset:
     path = Path(spec).expanduser()
     if path.suffix == ".npz":
         return npz(path)
+    if path.is_file() and path.suffix in ENDINGS:
+        return table(path, size=size)
+    if path.exists() and not metadata_of(path) and parquet_files(path):
+        return parquet(path, size=size)
     if path.is_dir():
-        return folder(path, size=size)
+        return metadata(path, size=size) if metadata_of(path) else folder(path, size=size)
     if path.exists():
-        raise DataError(f"{printable(path)} is a file; allowed: a folder with one folder a class, or an .npz file.")
+        raise DataError(
+            f"{printable(path)} is a file; allowed: a folder with one folder a class, or a .csv, .jsonl, .parquet or "
+            ".npz file."
+        )
     if "/" in spec and not spec.replace("/", "").replace("_", "").replace(".", "").replace(":", "").isalnum():
         raise DataError(f"{spec}: no such file or folder.")
     return tfds_set(spec, size=size, data_dir=data_dir)

@@ -200,7 +200,7 @@ def line_search(tx: optax.GradientTransformationExtraArgs) -> optax.GradientTran
         others = {name: part for name, part in extra.items() if name != "value"}
         return tx.update(updates, state, params, **others, value=loss, grad=updates, value_fn=value_fn)
 
-    return optax.GradientTransformationExtraArgs(tx.init, update)
+    return optax.GradientTransformationExtraArgs(tx.init, update)  # pyright: ignore[reportArgumentType]
 
 
 def measure(values: Callable[[optax.Updates], dict[str, jax.Array]]) -> optax.GradientTransformation:

@@ -75,9 +75,9 @@ def min_max_fit(images: Images, *, low: float = 0.0, high: float = 1.0, per: str
     check.option("per", per, PER)
     if not -np.inf < low < high < np.inf:
         raise ValueError(f"low is {low!r} and high {high!r}; allowed: numbers, low less than high.")
-    axes, lowest, highest = ((0, 1, 2) if per == "channel" else 0), np.inf, -np.inf
+    axes, lowest, highest = ((0, 1, 2) if per == "channel" else 0), np.array(np.inf), np.array(-np.inf)
     for part in parts(images):
-        if np.ndim(lowest) == 3:
+        if lowest.ndim == 3:
             same_size(part, lowest)
         lowest, highest = np.minimum(lowest, part.min(axes)), np.maximum(highest, part.max(axes))
     scale = np.where(highest == lowest, 1, highest - lowest) / (high - low)

@@ -5,7 +5,7 @@ And early stopping, which watches one of them, as a pure fold over the epochs.
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ import numpy as np
 from jaxtricks import check
 
 Tree = Any
+ROWS = "(rows)"  # among the parts of an evaluation: what is kept of each row, which is no figure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +91,31 @@ def collected(function: Callable, compute: Callable, **about) -> Metric:
     )
 
 
+def kept(function: Callable) -> Metric:
+    """What an evaluation says of each row, in their order; its ``compute`` gives an array, no figure.
+
+    Args:
+      function: ``(out, batch) -> [B, ...]``, compiled.
+
+    Returns:
+      A metric whose total is the parts so far.
+    """
+    return Metric(part=partial(_rows, function=function), init=list, update=_appended, compute=_joined)
+
+
+def computed(metrics: Mapping[str, Metric], totals: Mapping[str, Tree]) -> dict[str, Any]:
+    """The figures of an evaluation as numbers; under ``ROWS`` an array.
+
+    Args:
+      metrics, totals: by name.
+
+    Returns:
+      A dict with the names of the metrics.
+    """
+    values = {name: metric.compute(totals[name]) for name, metric in metrics.items()}
+    return {name: value if name == ROWS else float(value) for name, value in values.items()}
+
+
 def _sums(out, batch, *, function):
     value, valid = function(out, batch), batch["row_valid"]
     if getattr(value, "shape", None) != valid.shape:
@@ -122,6 +148,10 @@ def _rows(out, batch, *, function):
 
 def _appended(total, part):
     return [*total, jax.tree.map(lambda leaf: leaf[part["valid"]], part["rows"])]
+
+
+def _joined(total) -> Any:
+    return np.concatenate(total)
 
 
 def _of_all_rows(total, *, compute) -> float:

@@ -13,7 +13,7 @@ from jaxtricks._runtime.chunks import chunked
 from jaxtricks.data import Dataset, Feed, Split, padded
 from jaxtricks.fingerprint import describe
 from jaxtricks.train.build import build_constants, build_model, build_optimizer, build_schedule, optimizer_of_rates
-from jaxtricks.train.metrics import EarlyStopping
+from jaxtricks.train.metrics import EarlyStopping, computed
 from jaxtricks.train.parallel import Plan, compiled_cost
 from jaxtricks.train.recipe import Recipe, RecipeError, about, check_alike, total_steps
 from jaxtricks.train.state import State, create_state, dicts, eval_params
@@ -135,18 +135,13 @@ class Program:
         return (self.step if steps == 1 else self.chunk)(state, batch, self.constants)
 
     def evaluate(
-        self,
-        state: State,
-        split: Split | None,
-        variables: Any = None,
-        *,
-        before_batch: Callable[[], None] = lambda: None,
-    ) -> list[dict[str, float]]:
-        """The metrics of the task over a split, exact to the last row, one dict a seed."""
+        self, state: State, split: Split | None, variables: Any = None, *, before_batch: Callable = lambda: None
+    ) -> list[dict[str, Any]]:
+        """``task.evaluated`` over a split, exact to the last row, one dict a seed."""
         seeds = state.step.shape[0] if self.plan.stacked else 1
         if split is None:
             return [{} for _ in range(seeds)]
-        metrics, variables = self.recipe.task.metrics, eval_params(state) if variables is None else variables
+        metrics, variables = self.recipe.task.evaluated, eval_params(state) if variables is None else variables
         totals = [{name: metric.init() for name, metric in metrics.items()} for _ in range(seeds)]
         for batch in self._padded(split):
             before_batch()
@@ -155,7 +150,7 @@ class Program:
                 for name, metric in metrics.items():
                     part = jax.tree.map(lambda leaf, i=i: leaf[i], parts[name]) if self.plan.stacked else parts[name]
                     total[name] = metric.update(total[name], part)
-        return [{name: float(metric.compute(total[name])) for name, metric in metrics.items()} for total in totals]
+        return [computed(metrics, total) for total in totals]
 
     def evaluated(self, state: State, feed: Feed) -> tuple[Any, Any]:
         """What is evaluated: ``eval_params``, with statistics over some batches where the recipe recalibrates."""

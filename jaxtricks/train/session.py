@@ -21,7 +21,7 @@ from jaxtricks.checkpoint import Checkpoints, CheckpointSaveError, CheckpointWar
 from jaxtricks.data import Feed, identity
 from jaxtricks.fingerprint import describe, fingerprint
 from jaxtricks.train.logs import Log
-from jaxtricks.train.metrics import EarlyStopping
+from jaxtricks.train.metrics import ROWS, EarlyStopping
 from jaxtricks.train.parallel import AHEAD
 from jaxtricks.train.program import Program
 from jaxtricks.train.recipe import Recipe, last_steps, sampler_of
@@ -141,7 +141,7 @@ class Session:
             self.state = self.program.create(self.seeds)
             self.best = None if self.stop is None else copies(eval_params(self.state))
 
-    def _run(self, i: int, test: dict[str, float], seconds: float) -> Run:
+    def _run(self, i: int, test: dict[str, Any], seconds: float) -> Run:
         """What the seed at place i gave."""
         variables, state = (self._variables if self.best is None else self.best), self.state
         if self.plan.stacked:
@@ -158,6 +158,7 @@ class Session:
             wait_percent=float(np.mean([record["wait_percent"] for record in history])) if history else 0.0,
             skipped=sum(record["skipped"] for record in history),
             cost=self.program.cost,
+            decided=test.pop(ROWS, None),
         )
 
     def _program_of(self, step: int) -> Program:
@@ -192,8 +193,7 @@ class Session:
                 # what went wrong meanwhile: a checkpoint, a signal to any process, a step that was not finite
                 if self.checkpoints is not None:
                     self.checkpoints.check()
-                ask = several and self.done % SIGNAL_EVERY < steps
-                signal = self.plan.largest(self.active.received) if ask else 0
+                signal = self.plan.largest(self.active.received) if several and self.done % SIGNAL_EVERY < steps else 0
                 in_flight.add(self.done, record, batch["index"], signal=signal, steps=steps)
                 # progress, and a checkpoint in the middle of an epoch
                 if (now := time.perf_counter()) - logged > PROGRESS:
@@ -215,12 +215,11 @@ class Session:
         rate = float(self.program.schedule(self.done - 1))
         common = {"step": self.done, "seconds": self.spent, "lr": rate, "corrupt": len(self.feed.corrupt), **self.speed}
         for i, (seed, score) in enumerate(zip(self.seeds, scores, strict=True)):
-            parts = (sums[name] for name in ("loss", "count", "skipped"))
-            loss, count, skipped = (value[i] if self.plan.stacked else value for value in parts)
+            loss, count, skipped = (sums[n][i] if self.plan.stacked else sums[n] for n in ("loss", "count", "skipped"))
             mean = float(loss) / int(count) if count else math.nan
             said = {name: float(value[i] if self.plan.stacked else value) for name, value in reports.items()}
             said = {"lr": rate * said.pop("rate_scale", 1.0), **said, "skipped_percent": 100 * int(skipped) / steps}
-            validation = {f"validation_{name}": value for name, value in score.items()}
+            validation = {f"validation_{name}": value for name, value in score.items() if name != ROWS}
             record = {**common, **said, "train_loss": mean, "skipped": int(skipped), **validation}
             self.history.append({"seed": seed, **record})
             self._log(kind="epoch", **self.history[-1])
@@ -238,7 +237,7 @@ class Session:
                 watch, improved, ended = self.stop.update(watch, record[f"validation_{self.stop.metric}"])
         return improved, ended
 
-    def _evaluate(self, split, variables=None) -> list[dict[str, float]]:
+    def _evaluate(self, split, variables=None) -> list[dict[str, Any]]:
         if split is None:
             return [{} for _ in self.seeds]
         variables = self._variables if variables is None else variables
@@ -280,6 +279,5 @@ class Session:
         return {"epoch": self.done / self.feed.steps_per_epoch, "images_per_second": rate}
 
     def _log(self, **record) -> None:
-        if jax.process_index() == 0:
-            for write in self.log:
-                write(record)
+        for write in self.log if jax.process_index() == 0 else ():
+            write(record)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxtricks import opt_states
@@ -57,12 +58,12 @@ class Run:
         the rate that acted, plateaus included, ``skipped_percent`` the share of the steps that changed nothing, and
         what ``opt_states.reports`` finds in the optimiser stands there by its name.
       test: metrics on the test set, read once at the end; empty where it was not asked for.
+      decided: the class of each test row, ``[N]``, where the task decides on one and the test set was read; else None.
       seconds: of the loop, without compiling.
       step_ms: mean time of a training step, input included, shared evenly where seeds ran together.
       wait_percent: share of the training time spent waiting for input.
       skipped: steps that were not applied because loss or gradient was not finite.
-      cost: of the compiled step, the last stage's: ``train_flops`` and ``peak_bytes`` of one step, None where the
-        backend does not tell.
+      cost: ``train_flops`` and ``peak_bytes`` of a step of the last stage, None where the backend does not tell.
     """
 
     seed: int
@@ -75,6 +76,7 @@ class Run:
     wait_percent: float
     skipped: int
     cost: dict[str, float | None] = field(default_factory=dict)
+    decided: np.ndarray | None = None
 
 
 def create_state(recipe, model, tx: optax.GradientTransformation, key: jax.Array, *, initial: Tree = None) -> State:

@@ -140,7 +140,7 @@ def make_evaluate(recipe: Recipe, model) -> Callable:
       model: ``Model(init, apply)``.
 
     Returns:
-      ``evaluate((params, stats), batch, constants) -> {name: part}``, what the batch adds to each metric of the task;
+      ``evaluate((params, stats), batch, constants) -> {name: part}``, what the batch adds to ``task.evaluated``;
       rows of which ``batch["row_valid"]`` is false are padding.
     """
 
@@ -149,7 +149,7 @@ def make_evaluate(recipe: Recipe, model) -> Callable:
         batch = _batch("task.encode", recipe.task.encode, batch)
         (out, taps), _ = forward("model", model, variables, batch, train=False)
         parts = {}
-        for name, metric in recipe.task.metrics.items():
+        for name, metric in recipe.task.evaluated.items():
             with about(f"task.metrics[{name!r}]"):
                 parts[name] = metric.part((cast_output(out, recipe.precision), taps), batch)
         return parts

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from jaxtricks.data import DataError, Dataset, Split
-from jaxtricks.train.metrics import Metric
+from jaxtricks.train.metrics import ROWS, Metric, kept
 
 KINDS = {"integer": "iu", "float": "f", "bool": "b", "number": "iufb"}
 
@@ -46,6 +47,9 @@ class Task:
         of anchors, masks at another size.
       metrics: the figures by name; ``loss``, where there is one, is what a schedule on a plateau looks at.
       headline: name of the metric that reports compare.
+      decide: ``(out, batch) -> [B]``, integers of 0 or more: the class that the network decides for, kept of each test
+        row so that a report can show where two networks differ; None where a row has no one class.
+      truth: name of the column that holds the right class; None without ``decide``.
     """
 
     outputs: int
@@ -53,6 +57,8 @@ class Task:
     encode: Callable[[dict], dict]
     metrics: Mapping[str, Metric]
     headline: str
+    decide: Callable[[Any, dict], Any] | None = None
+    truth: str | None = None
 
     def __post_init__(self):
         if isinstance(self.outputs, bool) or not isinstance(self.outputs, (int, np.integer)) or self.outputs < 1:
@@ -68,6 +74,16 @@ class Task:
                 raise TypeError(f"metrics[{name!r}] is {metric!r}; allowed: a Metric.")
         if self.headline not in self.metrics:
             raise ValueError(f"headline is {self.headline!r}; allowed: {', '.join(map(repr, self.metrics))}.")
+        if self.decide is not None and not callable(self.decide):
+            raise TypeError(f"decide is {self.decide!r}; allowed: a function of output and batch, or None.")
+        if (self.decide is None) != (self.truth is None) or self.truth not in (None, *(c.name for c in self.columns)):
+            names = ", ".join(repr(column.name) for column in self.columns)
+            raise ValueError(f"truth is {self.truth!r}; allowed: one of {names} with decide, None without.")
+
+    @property
+    def evaluated(self) -> dict[str, Metric]:
+        """The metrics, and under ``ROWS`` the decision on each row, where there is one."""
+        return {**self.metrics, **({} if self.decide is None else {ROWS: kept(self.decide)})}
 
 
 def check_columns(task: Task, dataset: Dataset) -> None:

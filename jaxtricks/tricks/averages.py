@@ -41,7 +41,7 @@ def latest(tx: optax.GradientTransformation, *, every: int, last: int) -> optax.
         copies = tuple(jax.tree.map(jnp.copy, params) for _ in range(last))
         return LatestState(jnp.zeros([], jnp.int32), copies, jax.tree.map(jnp.copy, params), tx.init(params))
 
-    def update(updates, state, params=None, **extra):
+    def update(updates, state, params, **extra):
         updates, inner = tx.update(updates, state.inner, params, **extra)
         count = jnp.asarray(optax.safe_increment(state.count))
         history, average = jax.lax.cond(

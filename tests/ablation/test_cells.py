@@ -102,7 +102,14 @@ def test_a_cell_has_the_figures_of_its_task_in_their_units(monkeypatch):
         {"epoch": 1, "train_loss": 2.0, "validation_error": 30.0, "validation_mAP": 0.25, "validation_loss": 9.0},
         {"epoch": 2, "train_loss": 1.0, "validation_error": 20.0, "validation_mAP": 0.5, "validation_loss": 9.0},
     ]
-    about = {"seconds": 1.5, "step_ms": 2.5, "wait_percent": 0.5, "skipped": 3, "cost": {"train_flops": None}}
+    about = {
+        "seconds": 1.5,
+        "step_ms": 2.5,
+        "wait_percent": 0.5,
+        "skipped": 3,
+        "cost": {"train_flops": None},
+        "decided": None,
+    }
     run = SimpleNamespace(seed=7, test={"error": 25.0, "mAP": 0.75}, history=history, **about)
     assert cells.cell_of(run, task) == {
         "seed": 7,
@@ -121,6 +128,10 @@ def test_a_cell_has_the_figures_of_its_task_in_their_units(monkeypatch):
         "cost": {"train_flops": None},
         "machine": {"cpu": "a CPU"},
     }
+    assert (
+        cells.cell_of(SimpleNamespace(**{**vars(run), "decided": np.array([0, 2])}), task)["decided"]["dtype"]
+        == "uint8"
+    )
     untested = SimpleNamespace(seed=7, test={}, history=[{"epoch": 1, "train_loss": 2.0}], **about)
     cell = cells.cell_of(untested, task)
     assert (cell["tested"], cell["test"], cell["validation"]) == (False, {}, {})

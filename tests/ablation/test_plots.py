@@ -51,8 +51,29 @@ def test_labels_are_spread_in_order():
     np.testing.assert_allclose(spread, [0.9, 0.59, 0.49, 0.39, 0.1])
 
 
+def test_labels_stay_within_the_plot():
+    np.testing.assert_allclose(plots._spread([0.99, 0.98, 0.97], 0.1), [1.0, 0.9, 0.8])
+    np.testing.assert_allclose(plots._spread([0.2, 0.01, 0.0], 0.1), [0.2, 0.1, 0.0])
+
+
+def test_neither_names_nor_their_lines_cross():
+    def turn(a, b, c):
+        return np.sign((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
+
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        points = rng.uniform(0, 1, (12, 2)) ** [1, 4]  # crowded at the bottom
+        heights = plots.label_heights(points, edge=1.06, gap=0.07)
+        assert np.diff(np.sort(heights)).min() >= 0.07 - 1e-9
+        ends = [(1.06, height) for height in heights]
+        for i in range(12):
+            for j in range(i):
+                apart = turn(points[i], ends[i], points[j]) == turn(points[i], ends[i], ends[j])
+                assert apart or turn(points[j], ends[j], points[i]) == turn(points[j], ends[j], ends[i])
+
+
 def test_a_wide_interval_does_not_squeeze_the_rest():
-    low, high = plots._limits([((0.1, 0.3), -20.0, 20.4), ((0.2,), 0.1, 0.3)], min_span=0.2, through=0.0)
+    low, high = plots.limits_of([((0.1, 0.3), -20.0, 20.4), ((0.2,), 0.1, 0.3)], min_span=0.2, through=0.0)
     assert -0.4 < low < -0.3
     assert 0.6 < high < 0.7
-    assert plots._limits([((), -math.inf, math.inf)], min_span=0.2) == (0.0, 1.0)
+    assert plots.limits_of([((), -math.inf, math.inf)], min_span=0.2) == (0.0, 1.0)

@@ -289,6 +289,7 @@ ELSEWHERE = {
     path: names.split()
     for path, names in {
         "tests/test_opt_states.py": "opt_states.eval_params opt_states.rejected",
+        "tests/train/test_reports.py": "opt_states.reports opt_states.waits",
         "tests/train/test_tasks.py": """data.from_columns tasks.multilabel tasks.regression
             tasks.segmentation train.collected train.mean_of""",
         "tests/ablation/test_report.py": """ablation.machine ablation.report.findings
@@ -311,6 +312,7 @@ ELSEWHERE = {
         "tests/data/test_folder.py": "data.check_readable data.decoded data.printable",
         "tests/portable/test_portable.py": "portable.export portable.load portable.save",
         "tests/data/test_nearest.py": "data.nearest_source",
+        "tests/data/test_tables.py": "data.parquet data.repeated data.summary data.table",
         "tests/data/test_sampling.py": """data.batch_composition data.bounded_batches data.class_balanced data.deferred
             data.epoch_order data.epoch_rows data.label_shuffle data.long_tail data.long_tail_counts data.over_sample
             data.progressive data.repeat_factor data.square_root""",

@@ -7,6 +7,8 @@ from collections import Counter
 import pytest
 
 from docs import index
+from docs.gallery.parts import slug
+from docs.gallery.table import GALLERY
 from docs.site import api, cards, links, markdown, overview, results
 from docs.site.places import PLACES
 from tests._api import EXPORTED
@@ -88,3 +90,14 @@ def test_the_readme_counts_what_the_picture_counts():
     readme = (results.ROOT / "README.md").read_text(encoding="utf-8")
     sentence = re.search(r"\d+ comparisons with paired seeds.*?\.", readme, re.S)[0]
     assert re.findall(r"\d+", sentence) == re.findall(r"\d+", overview.counts())
+
+
+def test_the_gallery_shows_the_pictures_that_there_are():
+    family = GALLERY["augment"][0]
+    file = f"pictures/augment-{slug(family.title)}-{slug(family.parts[0].title)}.png"
+    page = markdown.gallery({"augment.flip_left_right": [file], "augment.flip_up_down": [file]})
+    assert page.count(f"(/{file})") == 1
+    assert [line for line in page.splitlines() if line.startswith("### ")] == [f"### {family.title}"]
+    curves = markdown.gallery({"losses.hinge": ["pictures/losses-hinges.png"]})
+    assert "### Hinges" in curves
+    assert "### " + family.title not in curves

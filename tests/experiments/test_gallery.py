@@ -4,6 +4,7 @@ import math
 import re
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import get_args, get_type_hints
 
 import jax
@@ -14,7 +15,7 @@ from PIL import Image
 
 import docs.gallery as gallery
 from docs import index
-from docs.gallery import defaults, movements, panels, parts, pictures, schedules, sheets
+from docs.gallery import defaults, movements, panels, parts, pictures, schedules, sheets, strip
 from docs.gallery import losses as loss_panels
 from docs.gallery.parts import Call, Panel, papers, signs, slug, symbol, unwrap, used
 from docs.gallery.table import CHOSEN, GALLERY
@@ -206,6 +207,22 @@ def test_boxes_are_drawn_where_they_lie():
     painted = np.asarray(sheets.draw({"": [("", picture)]}))[:96, :96, :3]
     rows, columns = np.nonzero((painted == sheets.MARK).all(-1))
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (20, 59, 10, 29)
+
+
+def test_the_strip_that_opens_the_readme():
+    assert strip.FILE.stat().st_size < 200_000
+    assert set(strip.TILES) - {"original"} <= set(augment.__all__)
+    image = np.asarray(Image.open(strip.FILE).convert("RGBA"))[..., :3] / 255.0
+    assert image.shape == (152 + 21, len(strip.TILES) * 158 - 6, 3)
+    photo = np.asarray(sheets.photos(152).image)
+    for place, name in enumerate(strip.TILES):
+        tile = image[:152, 158 * place : 158 * place + 152]
+        error = np.abs(tile - {"original": photo, "flip_left_right": photo[:, ::-1]}.get(name, tile)).mean()
+        assert error < 0.05, name  # what the palette takes
+        assert tile.std() > 0.05
+    readme = (Path(strip.__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert re.search(r"!\[.*?\]\((.*?)\)", readme)[1] == "docs/strip.png"
+    assert len(readme.encode()) <= 6000
 
 
 @pytest.fixture(scope="module")

@@ -64,7 +64,7 @@ def command(*arguments, **env):
         (["--data", "/home/me/photoz"], "--data is /home/me/photoz: no such file or folder."),
         (["--data", "photoz.zip"], "--data is photoz.zip: no such file or folder."),
         (["--data", "my photos"], "--data is my photos: no such file or folder."),
-        (["--data", __file__], "test_main.py, a file; allowed: a folder of images (unpack archives), or an .npz file."),
+        (["--data", __file__], "test_main.py, a file; allowed: a folder of images (unpack archives), or a .csv"),
         (["--data", "digits", "--seeds", "0"], "--seeds is 0; allowed: greater than 0"),
         (["--minutes", "-1"], "--minutes is -1.0; allowed: greater than 0"),
         (["--lr", "nan"], "--lr is nan; allowed: greater than 0"),

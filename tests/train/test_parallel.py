@@ -40,6 +40,7 @@ def test_twenty_steps_do_not_depend_on_devices(alone, barely_moved, kind):
     losses = [[r["train_loss"] for r in each.history] for each in (run, alone)]
     np.testing.assert_allclose(*losses, rtol=1e-4)
     assert run.test["accuracy"] == pytest.approx(alone.test["accuracy"], abs=0.021)  # one of 50 images
+    assert run.test["accuracy"] == pytest.approx((run.decided == dataset().test["label"]).mean())
 
 
 @pytest.mark.parametrize("seeds_on", ["vmap", "devices"])
@@ -49,6 +50,9 @@ def test_seeds_together_are_seeds_alone(alone, seeds_on):
     assert np.abs(flat(runs[1].state.params) - flat(alone.state.params)).max() < 2e-4
     assert np.abs(flat(runs[0].state.params) - flat(alone.state.params)).max() > 0.02
     assert runs[1].test["loss"] == pytest.approx(alone.test["loss"], abs=1e-3)
+    for run in runs:
+        assert run.test["accuracy"] == pytest.approx((run.decided == dataset().test["label"]).mean())
+        assert not any("rows" in key for record in run.history for key in record)
 
 
 class Ghost(nnx.Module):

@@ -24,6 +24,8 @@ def test_two_processes_are_one(tmp_path, kind):
     first, second = (json.loads(out.read_text()) for out in outs)
     assert first["params"] == second["params"]
     assert first["test"] == second["test"]
+    assert first["decided"] == second["decided"]
+    assert np.mean(first["decided"] == dataset().test["label"]) == pytest.approx(first["test"]["accuracy"])
     assert first["steps"] == 20
     assert "epoch" in first["said"]
     assert not second["said"]  # only the first process talks

@@ -14,7 +14,7 @@ from small import bare
 from test_averaged import ONE, made
 
 from jaxtricks import analysis, data, layers, models, optim, tasks
-from jaxtricks.opt_states import Measures, Scales, reports
+from jaxtricks.opt_states import Measures, Scales, reports, waits
 from jaxtricks.train import RecipeError, fit
 
 SOURCE = data.fake(train=128, test=8, shape=(4, 4, 1))
@@ -61,6 +61,8 @@ def test_momentum_gradient_norm_and_share_of_skipped_steps_are_reported(reported
 def test_nothing_is_reported_that_was_not_asked_for():
     state = optax.adam(0.1).init({"w": jnp.ones(2)})
     assert reports(state) == {}
+    assert not waits(state)
+    assert waits((state, Scales(jnp.float32(1), ())))
     both = (Scales(jnp.float32(0.5), ()), optax.contrib.reduce_on_plateau().init({}), Measures({"a": jnp.float32(3)}))
     assert {name: float(value) for name, value in reports(both).items()} == {"rate_scale": 0.5, "a": 3.0}
 

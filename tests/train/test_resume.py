@@ -20,7 +20,7 @@ def unbroken():
 
 
 @pytest.mark.parametrize(
-    ("step", "every"), [(3, 2), (8, None), *(pytest.param(*at, marks=pytest.mark.slow) for at in ((9, 4), (17, 1)))]
+    ("step", "every"), [(3, 2), *(pytest.param(*at, marks=pytest.mark.slow) for at in ((8, None), (9, 4), (17, 1)))]
 )
 def test_resumed_is_unbroken_bit_for_bit(unbroken, tmp_path, monkeypatch, step, every):
     monkeypatch.setattr(session, "PROGRESS", 0.0)
@@ -36,6 +36,7 @@ def test_resumed_is_unbroken_bit_for_bit(unbroken, tmp_path, monkeypatch, step, 
     same(again.state, unbroken.state)
 
 
+@pytest.mark.slow
 def test_seeds_together_resume_too(tmp_path, monkeypatch):
     monkeypatch.setattr(session, "PROGRESS", 0.0)
     plan = Plan(seeds_on="devices")

@@ -182,6 +182,8 @@ def test_evaluation_is_exact_whatever_the_padding(size):
     inside = source.test["label"] < 2
     right = int((np.argmax(logits, 1) == source.test["label"])[inside].sum())
     assert run.test["accuracy"] == right / size
+    np.testing.assert_array_equal(run.decided, np.argmax(logits, 1))
+    assert set(run.test) == {"loss", "accuracy"}
 
 
 def test_early_stopping_restores_the_best():

@@ -25,4 +25,4 @@ run = fit(recipe(), dataset(), seeds=(3,), plan=plan, log=[lambda r: said.append
 leaves = [np.asarray(x.addressable_data(0)).ravel().tolist() for x in jax.tree.leaves(run.state.params)]
 with open(out, "w") as file:
     steps = int(run.state.step.addressable_data(0))
-    json.dump({"params": leaves, "test": run.test, "steps": steps, "said": said}, file)
+    json.dump({"params": leaves, "test": run.test, "decided": run.decided.tolist(), "steps": steps, "said": said}, file)

@@ -16,6 +16,7 @@ from rich.text import Text
 from jaxtricks.ablation.advice import Advice, advise, lesson
 from jaxtricks.ablation.headline import Headline, headline_of
 from jaxtricks.ablation.output import write_text
+from jaxtricks.ablation.report import classes
 from jaxtricks.ablation.report.html import CSS, render
 from jaxtricks.ablation.report.wording import (
     DASH,
@@ -130,6 +131,7 @@ def markdown(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
         "resolved agrees. Time: of training, ratio to the reference. " + _escape(method(results, rows)),
         "## Advice, for this data" if advice else "",
         _grid(("trick", "advice", "gain [95 %]", "time [95 %]", "why"), advice) if advice else "",
+        *_by_class(results),
         "## Papers" if papers else "",
         _grid(("variant", "paper"), papers) if papers else "",
         "## Cost",
@@ -157,6 +159,21 @@ def _cells(row: Row, planned: int) -> tuple[str, ...]:
         row.verdict or DASH,
         number(row.ratio["time"], TIMES + "{:.2f}"),
     )
+
+
+def _by_class(results: Mapping[str, Any]) -> list[str]:
+    """What is right of each class, and the most frequent confusions; nothing where no decisions are kept."""
+    said = results.get("decisions")
+    if not said:
+        return []
+    arms = [said[arm] for arm in ("reference", "row") if said[arm] is not None]
+    heads, change = [f"{arm}, %" for arm in arms], ["gain [95 %]"] if said["row"] else []
+    return [
+        "## By class",
+        _escape(" ".join(classes.sentences(said))),
+        _grid(("class", "test images", *heads, *change), classes.by_class_rows(said)),
+        _grid(("true class", "taken for", *heads, *(["change"] if change else [])), classes.pairs(said)),
+    ]
 
 
 def _advised(advice: Advice) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from jaxtricks.ablation.advice import advise, lesson
 from jaxtricks.ablation.headline import Headline, headline_of
-from jaxtricks.ablation.report import plots, wording
+from jaxtricks.ablation.report import classes, plots, wording
 from jaxtricks.ablation.summary import Row
 
 FOLDER = Path(__file__).parent
@@ -66,7 +66,7 @@ def render(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
         planned=len(results["seeds"]),
         verdicts=VERDICTS,
         signs=SIGNS,
-        about=list(wording.about(results).values()),
+        about=[text for key, text in wording.about(results).items() if key != "notes"],
         lesson=lesson(results, rows),
         findings=wording.findings(results, rows),
         method=wording.method(results, rows),
@@ -80,6 +80,7 @@ def render(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
         changes={row.name: wording.changes(results, row) for row in variants if row.reference is not None},
         failures=[failure for row in variants for failure in _failures(row)],
         figures=_figures(results, rows, variants, headline),
+        images=classes.shown(results),
         has_band=results["resolvable"] is not None and math.isfinite(results["resolvable"]),
     )
 

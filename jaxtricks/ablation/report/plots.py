@@ -8,6 +8,8 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from scipy.optimize import isotonic_regression, linear_sum_assignment
+from scipy.spatial.distance import cdist
 
 from jaxtricks.ablation.headline import Headline
 from jaxtricks.ablation.report import wording
@@ -22,7 +24,8 @@ MARKS: dict[str | None, dict[str, Any]] = {  # distinguished by shape and fillin
     "not resolved": {"marker": "o", "color": MUTED, "markerfacecolor": PAPER},
     None: {"marker": "s", "color": INK, "markerfacecolor": INK},
 }
-WIDTH = 5.6  # inches
+WIDTH = 4.0  # inches, of a figure that is read on a telephone as on a screen
+BESIDE = 1.06  # where the names beside a plot begin, in widths of its axes
 
 
 @matplotlib.rc_context(STYLE)
@@ -34,8 +37,8 @@ def differences(rows: Sequence[Row], headline: Headline, *, resolvable: float | 
       headline: what the rows are compared by.
       resolvable: the smallest difference that was planned to be resolved: a band around zero; None for no band.
     """
-    figure, axes = _ladder(rows)
-    limits = _limits([(row.differences, *_ends(row)) for row in rows], min_span=0.2, through=0.0)
+    figure, axes = ladder([_label(row) for row in rows])
+    limits = limits_of([(row.differences, *_ends(row)) for row in rows], min_span=0.2, through=0.0)
     if resolvable is not None and math.isfinite(resolvable):
         axes.axvspan(-resolvable, resolvable, color=LINE, alpha=0.35, linewidth=0)
     axes.axvline(0, color=MUTED, linewidth=1)
@@ -44,9 +47,9 @@ def differences(rows: Sequence[Row], headline: Headline, *, resolvable: float | 
             _note(axes, y, "no pairs" if row.reference is not None else "reference")
         else:
             words = f"{row.name}: {wording.signed(row.tested.mean)} {wording.bounds(*_ends(row))}, {row.verdict}"
-            _interval(axes, y, row.differences, row.tested.mean, *_ends(row), row.verdict, limits, words)
+            interval_line(axes, y, row.differences, row.tested.mean, *_ends(row), row.verdict, limits, words)
     axes.set_xlim(*limits)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _sign(x)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: sign(x)))
     axes.set_xlabel(f"Difference in test {headline.words}" + (f", {headline.step}" if headline.step else ""))
     return svg_of(figure, f"Mean difference in test {headline.words} and 95 % interval of every variant")
 
@@ -60,8 +63,8 @@ def values(rows: Sequence[Row], headline: Headline, *, connect: bool) -> str:
       headline: what the rows are compared by; its bounds end the axis.
       connect: draw a line from each row to the next.
     """
-    figure, axes = _ladder(rows)
-    low, high = _limits([(row.values, row.low, row.high) for row in rows], min_span=0.2)
+    figure, axes = ladder([_label(row) for row in rows])
+    low, high = limits_of([(row.values, row.low, row.high) for row in rows], min_span=0.2)
     smallest, largest = headline.bounds
     limits = low if smallest is None else max(low, smallest), high if largest is None else min(high, largest)
     if connect:
@@ -72,7 +75,7 @@ def values(rows: Sequence[Row], headline: Headline, *, connect: bool) -> str:
             _note(axes, y, "no result")
         else:
             words = f"{row.name}: {headline.value(f'{row.mean:.2f}')}"
-            _interval(axes, y, row.values, row.mean, row.low, row.high, None, limits, words)
+            interval_line(axes, y, row.values, row.mean, row.low, row.high, None, limits, words)
     axes.set_xlim(*limits)
     axes.set_xlabel(f"Test {headline.title}")
     return svg_of(figure, f"Mean test {headline.words} and 95 % interval of every variant")
@@ -103,16 +106,19 @@ def gain_per_cost(rows: Sequence[Row], headline: Headline) -> str:
     axes.set_ylim(low - pad, high + pad)
     axes.set_xticks(_ticks(axes))
     axes.set_xticks([], minor=True)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _sign(x) + (" %" if x else "")))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _sign(y)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: sign(x) + (" %" if x else "")))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: sign(y)))
     axes.set_xlabel("Extra training time")
     axes.set_ylabel("Difference" + (f", {headline.step}" if headline.step else ""))
     line = {"arrowstyle": "-", "color": LINE, "linewidth": 0.7, "shrinkB": 4, "shrinkA": 2, "relpos": (0, 0.5)}
     bottom, top = axes.get_ylim()
-    heights = _spread([(gain - bottom) / (top - bottom) for gain in gains], 0.17 / (figure.get_figheight() - 0.6))
+    left, right = axes.xaxis.get_transform().transform(axes.get_xlim())
+    across = (axes.xaxis.get_transform().transform(times) - left) / (right - left)
+    points = np.stack([across, (np.array(gains) - bottom) / (top - bottom)], axis=1)
+    heights = label_heights(points, edge=BESIDE, gap=0.17 / (figure.get_figheight() - 0.6))
     for row, time, gain, height in zip(rows, times, gains, heights, strict=True):
         mark = MARKS[row.verdict]
-        words = f"{row.name}: {wording.signed(gain)} for {_sign(round(time))} % of training time"
+        words = f"{row.name}: {wording.signed(gain)} for {sign(round(time))} % of training time"
         axes.plot(time, gain, markersize=6, zorder=3, gid=HOVER + words, **mark)
         bar = {"color": mark["color"], "linewidth": 1, "alpha": 0.5, "zorder": 2}
         ends = [min(max(end, bottom), top) for end in _ends(row)]
@@ -122,7 +128,7 @@ def gain_per_cost(rows: Sequence[Row], headline: Headline) -> str:
             axes.plot(
                 [min(max(100 * (end - 1), left), right) for end in (row.time_low, row.time_high)], [gain] * 2, **bar
             )
-        place = {"xytext": (1.06, height), "textcoords": "axes fraction", "va": "center", "fontsize": 7.5}
+        place = {"xytext": (BESIDE, height), "textcoords": "axes fraction", "va": "center", "fontsize": 8}
         axes.annotate(_short(row.name), (time, gain), arrowprops=line, **place)
     return svg_of(figure, f"Difference in test {headline.words} against extra training time")
 
@@ -146,9 +152,13 @@ def curves(
                 continue
             epochs, values = _curve(entry, track)
             if len(epochs):
-                axes.fill_between(epochs, values.min(0), values.max(0), color=colour, alpha=0.18, linewidth=0)
-                mean = values.mean(0)
-                axes.plot(epochs, mean, color=colour, linewidth=1.3, marker="." if len(epochs) == 1 else None)
+                low, mean, high = values.min(0), values.mean(0), values.max(0)
+                if entry is row:
+                    axes.fill_between(epochs, low, high, color=colour, alpha=0.25, linewidth=0)
+                else:
+                    axes.plot(epochs, np.stack([low, high], axis=1), ":", color=colour, linewidth=0.9)
+                style = {"linestyle": "-" if entry is row else "--", "marker": "." if len(epochs) == 1 else None}
+                axes.plot(epochs, mean, color=colour, linewidth=1.4, **style)
                 for beyond, edge, arrow in ((mean < limit[0], limit[0], "v"), (mean > limit[1], limit[1], "^")):
                     if beyond.any():  # where it comes back, or its last epoch if it never does
                         last = epochs[int(np.flatnonzero(beyond)[-1])]
@@ -186,12 +196,12 @@ def _curve(row: Mapping[str, Any], track: Callable[[Mapping], Sequence]) -> tupl
     return epochs, np.array([[values[epoch] for epoch in epochs] for values in tracks], float)
 
 
-def _ladder(rows: Sequence[Row]):
-    """A figure with one line a row, the first on top."""
-    figure = Figure(figsize=(WIDTH, 0.34 * max(len(rows), 2) + 0.55), layout="constrained")
+def ladder(names: Sequence[str]) -> tuple[Figure, Any]:
+    """A figure and its axes with one line a name, the first on top."""
+    figure = Figure(figsize=(WIDTH, 0.34 * max(len(names), 2) + 0.55), layout="constrained")
     axes = figure.add_subplot()
-    axes.set_yticks(range(len(rows)), [_label(row) for row in rows], color=INK)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_yticks(range(len(names)), names, color=INK)
+    axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0, pad=8)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color=LINE, linewidth=0.6, alpha=0.7)
@@ -199,7 +209,7 @@ def _ladder(rows: Sequence[Row]):
     return figure, axes
 
 
-def _interval(axes, y, values, mean, low, high, verdict, limits, words) -> None:
+def interval_line(axes, y, values, mean, low, high, verdict, limits, words) -> None:
     """One line: a tick for each value, the mean's mark and the interval, with an arrow where it leaves the axes.
 
     The words are shown where the mouse rests on the mark.
@@ -214,13 +224,29 @@ def _interval(axes, y, values, mean, low, high, verdict, limits, words) -> None:
     axes.plot(mean, y, markersize=6, zorder=3, clip_on=False, gid=HOVER + words, **mark)
 
 
-def _spread(heights: Sequence[float], gap: float) -> list[float]:
-    """Falling heights moved apart to the gap or more: the mean of pushing each down and of pushing each up."""
-    down, up = list(heights), list(heights)
-    for i in range(1, len(heights)):
-        down[i] = min(down[i], down[i - 1] - gap)
-        up[-i - 1] = max(up[-i - 1], up[-i] + gap)
-    return [(a + b) / 2 for a, b in zip(down, up, strict=True)]
+def label_heights(points: np.ndarray, *, edge: float, gap: float) -> np.ndarray:
+    """Heights of names in a column beside a plot, so that neither they nor the lines to their points cross.
+
+    The lines are together as short as they can be, and of two that crossed, changing the ends would shorten both.
+
+    Args:
+      points: ``[N, 2]`` in widths and heights of the axes, from the lower left.
+      edge: where the column begins, in widths, right of all points.
+      gap: smallest distance of two names, in heights; all of them must find room.
+
+    Returns:
+      ``[N]``, each within 0 to 1, two of them the gap or more apart.
+    """
+    heights = _spread(np.sort(points[:, 1])[::-1], gap)
+    ends = np.stack([np.full(len(points), edge), heights], axis=1)
+    return heights[linear_sum_assignment(cdist(points, ends))[1]]
+
+
+def _spread(heights: Sequence[float] | np.ndarray, gap: float) -> np.ndarray:
+    """Falling heights moved apart to the gap or more within 0 to 1, each as little as that allows."""
+    steps = gap * np.arange(len(heights))
+    free = isotonic_regression(np.asarray(heights) + steps, increasing=False).x
+    return np.clip(free, steps[-1], 1.0) - steps
 
 
 def _ticks(axes) -> list[float]:
@@ -230,12 +256,13 @@ def _ticks(axes) -> list[float]:
     kept = {}
     for tick in (0, 20, -20, 100, 50, -50, 10, -10, 500, 200, 1000, -90, 5, -5):
         place = (transform.transform([tick])[0] - left) / (right - left)
-        if 0 <= place <= 1 and all(abs(place - other) > 0.14 for other in kept.values()):
+        if 0 <= place <= 1 and all(abs(place - other) > 0.22 for other in kept.values()):
             kept[tick] = place
     return sorted(kept)
 
 
-def _sign(value: float) -> str:
+def sign(value: float) -> str:
+    """A number on an axis of differences, with its sign and the long minus."""
     return f"{value:+g}".replace("-", MINUS) if value else "0"
 
 
@@ -245,7 +272,7 @@ def _label(row: Row) -> str:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 32 else name[:31] + "…"
+    return name if len(name) <= 26 else name[:25] + "…"
 
 
 def _note(axes, y, text: str) -> None:
@@ -256,7 +283,7 @@ def _ends(row: Row) -> tuple[float, float]:
     return (row.tested.low, row.tested.high) if row.tested else (-math.inf, math.inf)
 
 
-def _limits(lines, *, min_span: float, through: float | None = None) -> tuple[float, float]:
+def limits_of(lines, *, min_span: float, through: float | None = None) -> tuple[float, float]:
     """Room for all values, and for intervals up to the span of the values on either side.
 
     One wide interval of two seeds must not squeeze the rest into a dot.

@@ -3,6 +3,7 @@
 import html
 import io
 import re
+import warnings
 from typing import Any
 
 import matplotlib
@@ -23,7 +24,7 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
     "font.family": "DejaVu Sans",
-    "font.size": 8.5,
+    "font.size": 9,
     "text.color": INK,
     "axes.edgecolor": LINE,
     "axes.labelcolor": MUTED,
@@ -42,7 +43,8 @@ def svg_of(figure: Figure, description: str) -> str:
     for axes in figure.axes:
         axes.patch.set_visible(False)
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": description}):
+    with matplotlib.rc_context({"svg.hashsalt": description}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the page has other fonts for the same text
         metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
         figure.savefig(buffer, format="svg", metadata=metadata, transparent=True)
     svg = buffer.getvalue()

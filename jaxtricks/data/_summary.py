@@ -1,0 +1,155 @@
+"""What a set of photographs holds, in a few lines, before anything is trained; and what lies in it twice."""
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from jaxtricks.data._columns import Column, Split, Subset
+from jaxtricks.data._dataset import Dataset
+from jaxtricks.data._files import FORMATS, ImageFiles, printable
+from jaxtricks.data._folder import some
+from jaxtricks.data._parquet import EncodedImages
+
+MEASURED = 200  # images whose size is looked at
+FIRST = 4096  # bytes that are compared before all are
+
+
+def summary(dataset: Dataset) -> list[str]:
+    """Counts by class and sizes of photographs, as lines for the user; nothing for images of one size in memory.
+
+    Args:
+      dataset: with labels.
+
+    Returns:
+      Lines: training and test images of each class, the smallest class first; and the range of sizes in pixels.
+    """
+    files = [file for _, file in _files(dataset.train)]
+    if not files or dataset.classes is None or "label" not in dataset.train.columns:
+        return []
+    counts = [np.bincount(np.asarray(split["label"]), minlength=dataset.classes) for split in _splits(dataset)]
+    names = dataset.class_names or tuple(map(str, range(dataset.classes)))
+    order = np.argsort(counts[0], kind="stable")
+    by_class = some(f"{names[c]} {counts[0][c]} + {counts[-1][c]}" for c in order)
+    lines = [f"Images of each class, training + test: {by_class}."]
+    step = max(1, len(files) // MEASURED)
+    sizes = sorted(filter(None, map(_size, files[::step])), key=lambda size: size[0] * size[1])
+    if sizes:
+        low, middle, high = sizes[0], sizes[len(sizes) // 2], sizes[-1]
+        lines.append(
+            f"Sizes in pixels, of {len(sizes)} looked at: {low[0]} x {low[1]} to {high[0]} x {high[1]}, in the middle "
+            f"{middle[0]} x {middle[1]}."
+        )
+    return lines
+
+
+def repeated(dataset: Dataset) -> list[str]:
+    """Images that are there twice, byte for byte, where that spoils a comparison, as sentences for the user.
+
+    Args:
+      dataset: with labels; only photographs in files, or encoded in memory, are compared.
+
+    Returns:
+      A sentence on test images that are training images too, and one on images that lie in two classes.
+    """
+    if "label" not in dataset.train.columns:
+        return []
+    parts = [(part, split) for part, split in zip(("train", "test"), _splits(dataset), strict=True)]
+    rows = [
+        (part, int(label), file)
+        for part, split in parts
+        for (row, file) in _files(split)
+        for label in [np.asarray(split["label"])[row]]
+    ]
+    groups = _alike(rows)
+    leaked = [group for group in groups if len({part for part, _, _ in group}) > 1]
+    torn = [group for group in groups if len({label for _, label, _ in group}) > 1]
+    names = dataset.class_names or tuple(map(str, range(dataset.classes or 0)))
+    out = []
+    if leaked:
+        count = sum(part == "test" for group in leaked for part, _, _ in group)
+        out.append(
+            f"Test images that are training images too, byte for byte: {count} of {len(dataset.test)}, such as "
+            f"{_named(leaked[0])}. A network may know them by heart; leave one of each away."
+        )
+    if torn:
+        pair = " and ".join(names[label] for label in sorted({label for _, label, _ in torn[0]}))
+        out.append(f"Images that lie in two classes, byte for byte: {len(torn)}, such as {_named(torn[0])} ({pair}).")
+    return out
+
+
+def _splits(dataset: Dataset) -> tuple[Split, Split]:
+    return dataset.train, dataset.test
+
+
+def _files(split: Split) -> Iterator[tuple[int, Path | bytes]]:
+    """Row and file, or encoded bytes, of each photograph."""
+    column: Column = split["image"]
+    rows = np.arange(column.shape[0])
+    while isinstance(column, Subset):
+        rows, column = column.index[rows], column.records
+    if isinstance(column, ImageFiles):
+        yield from ((row, column.files[place]) for row, place in enumerate(rows))
+    elif isinstance(column, EncodedImages):
+        yield from ((row, column.images[place]) for row, place in enumerate(rows))
+
+
+def _alike(rows: list) -> list[list]:
+    """Groups of two or more of the same bytes: of equal length first, then of equal beginning, then of equal bytes."""
+    groups = [rows]
+    for key in (_length, _beginning, _digest):
+        finer = []
+        for group in groups:
+            by_key = defaultdict(list)
+            for row in group:
+                by_key[key(row[2])].append(row)
+            finer += [part for part in by_key.values() if len(part) > 1]
+        groups = finer
+    return groups
+
+
+def _length(file: Path | bytes) -> int | Path | bytes:
+    try:
+        return len(file) if isinstance(file, bytes) else file.stat().st_size
+    except OSError:  # whoever reads it will name it
+        return file
+
+
+def _beginning(file: Path | bytes) -> bytes:
+    if isinstance(file, bytes):
+        return file[:FIRST]
+    return _read(file, FIRST)
+
+
+def _digest(file: Path | bytes) -> bytes:
+    return hashlib.blake2b(file if isinstance(file, bytes) else _read(file, -1)).digest()
+
+
+def _read(file: Path, count: int) -> bytes:
+    """The first bytes of a file, or all; of one that cannot be read its name, which no other has."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(count)
+    except OSError:
+        return os.fsencode(file)
+
+
+def _named(group: Iterable) -> str:
+    """The first two of a group."""
+    files = [file for _, _, file in group][:2]
+    return " and ".join(printable(file) for file in files if isinstance(file, Path)) or "two in the same file"
+
+
+def _size(file: Path | bytes) -> tuple[int, int] | None:
+    """Width and height of a photograph, from its first bytes; None of what is no image."""
+    if isinstance(file, bytes):
+        return None
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            return image.size
+    except Exception:  # whatever PIL raises; whoever reads it will name it
+        return None
