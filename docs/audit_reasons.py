@@ -23,7 +23,6 @@ DEMONSTRATED = {  # no row of a table could act, or the claim is exact: by this 
     "augment.shear": "tests/augment/test_affine.py",
     "augment.translate": "tests/augment/test_affine.py",
     "augment.alternating_flip_sample": "tests/augment/test_augment_contract.py",
-    "augment.random_crop_sample": LABELS,
     "augment.mask_boxes": "tests/augment/test_collage.py",
     "augment.pick_size": "tests/augment/test_sizes.py",  # for loops of one's own: a step of fit has one size
     "augment.progressive_size": "tests/augment/test_sizes.py",

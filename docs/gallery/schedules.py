@@ -147,7 +147,7 @@ VALIDATION = np.where(np.arange(EPOCHS) < 22, np.maximum(0.5, 1 - np.arange(EPOC
 
 def plateau(reduce, _):
     """The factor on the rate, epoch by epoch, for a validation loss that stands still."""
-    tx = reduce(factor=0.5, patience=4, **({"every": 1} if reduce is optim.plateau else {}))
+    tx = reduce(factor=0.5, patience=4)
 
     def epoch(state, value):
         _, state = tx.update(jnp.ones(()), state, value=value)
@@ -170,7 +170,7 @@ REACTIVE = (
         "Reduced on a plateau",
         {
             "validation loss": Call(jnp.asarray, lambda array, _: array(VALIDATION)),
-            "factor on the rate": Call(optim.plateau, plateau),
+            "factor on the rate": Call(partial(optim.plateau, every=1), plateau),
             "the same, optax's": Call(optax.contrib.reduce_on_plateau, plateau),
         },
         x=np.arange(EPOCHS),

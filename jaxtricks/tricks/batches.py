@@ -16,6 +16,8 @@ __all__ = ["accumulated", "exactly", "full_batch", "several_steps", "sized"]
 def sized(recipe: Recipe, *, batch: int, equal: str) -> Recipe:
     """Another batch size with as many epochs or as many steps, at a rate that follows its root.
 
+    A warm-up keeps its share of the run.
+
     Args:
       recipe: any.
       batch: images in a step, >= 1.
@@ -29,9 +31,12 @@ def sized(recipe: Recipe, *, batch: int, equal: str) -> Recipe:
     """
     if equal not in ("epochs", "steps"):
         raise ValueError(f"equal is {equal!r}; allowed: 'epochs', 'steps'.")
-    epochs = recipe.epochs * (batch / recipe.batch if equal == "steps" else 1.0)
+    longer = batch / recipe.batch if equal == "steps" else 1.0
+    warmup, known = recipe.warmup, getattr(recipe.warmup, "keywords", {})
+    if "epochs" in known:  # the same share of the run
+        warmup = partial(warmup, epochs=known["epochs"] * longer)
     rate = optim.scaled_lr(recipe.lr, batch, per=recipe.batch, rule="sqrt")
-    return replace(recipe, batch=batch, lr=rate, epochs=epochs)
+    return replace(recipe, batch=batch, lr=rate, epochs=recipe.epochs * longer, warmup=warmup)
 
 
 def exactly(dataset: data.Dataset, *, images: int) -> data.Dataset:

@@ -96,7 +96,7 @@ CASES = {
     "optim.plateau": Case(
         {"updates": OWN, "value": Array((), own=True)},
         {"every": 1, "factor": 0.5, "patience": 1, "min_delta": 0.0, "minimum": 0.0, "mode": "min"},
-        call=lambda updates, value, **options: (lambda tx: tx.update(updates, tx.init(updates), value=value))(
+        call=lambda updates, value, **options: (lambda tx: tx.update(updates, tx.init(updates), value=value)[0])(
             optim.plateau(**options)
         ),
         gradient=False,

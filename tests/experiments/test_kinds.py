@@ -88,6 +88,7 @@ ALL, FITS = "allowed: 1500 or more. What fits: --under 'little, similar' 'little
 ON_CANVASES = ("detect", "segment", "transfer", "transfer_boxes")
 REFUSED = {
     "balance": dict.fromkeys(("fake", "colour.npz", "photographs"), TAIL),
+    "batch_size": dict.fromkeys(("fake", "colour.npz", "photographs"), "images is 768; allowed: "),
     **dict.fromkeys(ON_CANVASES, dict.fromkeys(("fake", "colour.npz", "photographs"), GREY)),
     "finetune": {**dict.fromkeys(("digits", "fake", "colour.npz"), ALL), "photographs": CLASSES},
     "imbalance": {
@@ -95,8 +96,8 @@ REFUSED = {
         "photographs": CLASSES,
     },
     "normalization": {
-        "colour.npz": f"to the 104 training images. {FITS}'batch 2' 'batch 8' 'batch 32'.",
-        "photographs": f"batch is 32; allowed: 1 to the 28 training images. {FITS}'batch 2' 'batch 8'.",
+        "colour.npz": f"to the 104 training images. {FITS}'batch 2' 'batch 4' 'batch 8' 'batch 32'.",
+        "photographs": f"batch is 32; allowed: 1 to the 28 training images. {FITS}'batch 2' 'batch 4' 'batch 8'.",
     },
 }
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxtricks import data, models, tasks, train
+from jaxtricks import data, models, optim, tasks, train
 from jaxtricks.tricks import bare, batches
 from jaxtricks.tricks import optimizers as o
 
@@ -26,6 +26,9 @@ def test_sizes_at_equal_epochs_and_at_equal_steps():
     assert more.lr == equal.lr == pytest.approx(0.2)  # the root of four times as many
     assert [train.epoch_steps(r, SOURCE) * r.epochs for r in (base(), more, equal)] == [12, 3, 12]
     assert len(batches.exactly(SOURCE, images=48).train) == 48
+    warmed = replace(base(), warmup=partial(optim.with_warmup, epochs=0.5))
+    assert batches.sized(warmed, batch=64, equal="steps").warmup.keywords["epochs"] == 2
+    assert batches.sized(warmed, batch=64, equal="epochs").warmup.keywords["epochs"] == 0.5
     with pytest.raises(ValueError, match=r"^equal is 'images'"):
         batches.sized(base(), batch=8, equal="images")
 
