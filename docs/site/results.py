@@ -98,14 +98,16 @@ def _ratio(value: float | None, reference: float | None) -> float | None:
 
 @functools.cache
 def everything() -> tuple[Measured, ...]:
-    """What all committed results say, experiment after experiment."""
-    measured = []
+    """What the committed results say, experiment after experiment; of two runs of one, that with more seeds."""
+    chosen: dict[str, dict[str, Any]] = {}
     for path in sorted(RESULTS.glob("*/results.json")):
         results = json.loads(path.read_text(encoding="utf-8"))
         if "rows" in results:  # compress keeps a table of its own
             experiment = re.search(r"experiments\.(\w+)", results["command"])
-            measured += of_experiment(experiment[1] if experiment else path.parent.name, results)
-    return tuple(measured)
+            name = experiment[1] if experiment else path.parent.name
+            if name not in chosen or len(results["seeds"]) > len(chosen[name]["seeds"]):
+                chosen[name] = results
+    return tuple(one for name, results in chosen.items() for one in of_experiment(name, results))
 
 
 @functools.cache

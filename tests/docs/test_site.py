@@ -27,10 +27,10 @@ def test_places_name_cards_and_measurements():
 
 
 def test_a_card_says_what_the_results_say():
-    """Cosine's rung: the mean of four differences, by hand from the file."""
-    stored = json.loads((results.RESULTS / "cifar10-5000" / "results.json").read_text())
+    """Cosine's rung: the mean of twelve differences, by hand from the file; an earlier run had four."""
+    stored = json.loads((results.RESULTS / "cifar10-10000" / "results.json").read_text())
     rows = {row["name"]: {cell["seed"]: cell["test"]["accuracy"] for cell in row["cells"]} for row in stored["rows"]}
-    by_hand = sum(rows["+ cosine"][seed] - rows["+ ResNet-D"][seed] for seed in range(4)) / 4
+    by_hand = sum(rows["+ cosine"][seed] - rows["+ ResNet-D"][seed] for seed in range(12)) / 12
     (card,) = [card for card in cards.cards() if card.title == "schedules"]
     (cosine,) = [one for one in card.measured if (one.experiment, one.trick) == ("bag_of_tricks", "cosine")]
     assert cosine.row.tested.mean == pytest.approx(by_hand)
@@ -42,7 +42,7 @@ def test_a_card_says_what_the_results_say():
 def test_costs_are_those_of_an_image():
     """Four times the batch makes a step dearer, and an image not; a teacher's forward pass costs."""
     cost = {one.trick: one.cost for one in results.everything() if one.experiment == "bag_of_tricks"}
-    assert cost["large batch"] == pytest.approx(1, abs=0.01)
+    assert cost["large batch"] == pytest.approx(1, abs=0.03)
     assert cost["distillation"] > 1.5
 
 
@@ -74,9 +74,9 @@ def test_every_public_name_is_in_the_reference():
 def test_tables_name_what_did_not_help():
     hurts = markdown.expected_gain("hurts")
     assert {one.row.expected for one in hurts} == {1}
-    assert "zero gamma" in {one.trick for one in hurts}
+    assert "ResNet-C" in {one.trick for one in hurts}
     assert markdown.table([]) == "None."
-    assert "[zero gamma](/families/initial-weights.md#b-zero-gamma)" in markdown.table(hurts)
+    assert re.search(r"\[ResNet-C\]\(/families/networks\.md#f-resnet-\S+\)", markdown.table(hurts))
 
 
 def test_links_that_lead_nowhere_are_found(tmp_path):
