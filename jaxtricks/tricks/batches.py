@@ -33,7 +33,7 @@ def sized(recipe: Recipe, *, batch: int, equal: str) -> Recipe:
         raise ValueError(f"equal is {equal!r}; allowed: 'epochs', 'steps'.")
     longer = batch / recipe.batch if equal == "steps" else 1.0
     warmup, known = recipe.warmup, getattr(recipe.warmup, "keywords", {})
-    if "epochs" in known:  # the same share of the run
+    if warmup is not None and "epochs" in known:  # the same share of the run
         warmup = partial(warmup, epochs=known["epochs"] * longer)
     rate = optim.scaled_lr(recipe.lr, batch, per=recipe.batch, rule="sqrt")
     return replace(recipe, batch=batch, lr=rate, epochs=recipe.epochs * longer, warmup=warmup)
