@@ -32,9 +32,9 @@ def sized(recipe: Recipe, *, batch: int, equal: str) -> Recipe:
     if equal not in ("epochs", "steps"):
         raise ValueError(f"equal is {equal!r}; allowed: 'epochs', 'steps'.")
     longer = batch / recipe.batch if equal == "steps" else 1.0
-    warmup, known = recipe.warmup, getattr(recipe.warmup, "keywords", {})
-    if warmup is not None and "epochs" in known:  # the same share of the run
-        warmup = partial(warmup, epochs=known["epochs"] * longer)
+    warmup = recipe.warmup
+    if isinstance(warmup, partial) and "epochs" in warmup.keywords:  # the same share of the run
+        warmup = partial(warmup, epochs=longer * warmup.keywords["epochs"])
     rate = optim.scaled_lr(recipe.lr, batch, per=recipe.batch, rule="sqrt")
     return replace(recipe, batch=batch, lr=rate, epochs=recipe.epochs * longer, warmup=warmup)
 
