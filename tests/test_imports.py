@@ -219,3 +219,9 @@ def test_experiments_are_tables():
         assert lines <= 70, path  # beside the docstring, which carries the table
         loops = [n for n in ast.walk(tree) if isinstance(n, (ast.For, ast.While))]
         assert not loops, path
+
+
+def test_no_two_files_of_tests_have_one_name():
+    """pytest would collect the first of them and end with an error for the other."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert not {name for name in names if names.count(name) > 1}

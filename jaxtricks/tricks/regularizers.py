@@ -234,15 +234,15 @@ def grouped(params, out, batch):
     return losses.group_sparsity(params, mask=optim.decay_mask(params))
 
 
-def penalised(recipe: Recipe, *, weight: float, penalty: Callable = absolute) -> Recipe:
+def penalised(recipe: Recipe, *, weight: float, penalty: Callable | None = None) -> Recipe:
     """A penalty of the weights added to the loss: of L1, it pulls weights to 0 as hard when they are small.
 
     Args:
       recipe: any.
       weight: of the penalty, 0 or more.
-      penalty: ``absolute``, ``squares``, ``elastic`` or ``grouped``.
+      penalty: ``absolute``, for which None stands, ``squares``, ``elastic`` or ``grouped``.
 
     Returns:
       The recipe with the sum as its loss.
     """
-    return objectives.auxiliary(recipe, second=penalty, weight=weight)
+    return objectives.auxiliary(recipe, second=absolute if penalty is None else penalty, weight=weight)

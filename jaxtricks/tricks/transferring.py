@@ -28,7 +28,6 @@ __all__ = [
     "CACHE",
     "EPOCHS",
     "SEEDS",
-    "SOURCES",
     "begin",
     "classifiers",
     "from_source",
@@ -41,7 +40,7 @@ __all__ = [
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "jaxtricks" / "transfer"
 EPOCHS = 10.0  # of a classifier
 SEEDS = (0, 1, 2, 3)  # of each; a run draws one, the same for all rows
-SOURCES = {  # as the rows of tables 8 and 9 stack
+_SOURCES = {  # as the rows of tables 8 and 9 stack
     "baseline": (),
     "cosine": (t.cosine,),
     "smoothing": (t.cosine, t.smoothing),
@@ -60,11 +59,11 @@ def classifiers(
       lr, batch, epochs: of the baseline.
 
     Returns:
-      A recipe for each of SOURCES.
+      A recipe for each of the four.
     """
     parts = {"task": tasks.classification(class_count(dataset)), "augmented": t.augmentation(dataset)}
     recipes = {}
-    for name, changes in SOURCES.items():
+    for name, changes in _SOURCES.items():
         recipe = t.warm_up(t.standard(model=backbone, lr=lr, batch=batch, epochs=epochs, **parts))
         for change in changes:
             recipe = change(recipe)
@@ -125,7 +124,7 @@ def weights_of(weights: str, source: str) -> Path:
 
     Args:
       weights: name of the folder in the cache.
-      source: of SOURCES.
+      source: of the four.
 
     Returns:
       The path of an npz file.
@@ -139,7 +138,7 @@ def started_from(build: Callable, *, weights: str, source: str | None, **argumen
     Args:
       build: ``(**arguments) -> Model``, whose classifier is called ``head`` and stays fresh.
       weights: name of the folder in the cache.
-      source: of SOURCES, or None.
+      source: of the four, or None.
       **arguments: ``classes=`` and the others that a recipe's model is called with.
 
     Returns:
@@ -165,7 +164,7 @@ def from_source(recipe: Recipe, *, source: str | None) -> Recipe:
 
     Args:
       recipe: of ``begin``.
-      source: of SOURCES, or None for fresh weights.
+      source: of the four, or None for fresh weights.
 
     Returns:
       The recipe.

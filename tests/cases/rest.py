@@ -312,7 +312,7 @@ ELSEWHERE = {
         "tests/data/test_folder.py": "data.check_readable data.decoded data.printable",
         "tests/portable/test_portable.py": "portable.export portable.load portable.save",
         "tests/data/test_nearest.py": "data.nearest_source",
-        "tests/data/test_tables.py": "data.parquet data.repeated data.summary data.table",
+        "tests/data/test_label_tables.py": "data.parquet data.repeated data.summary data.table",
         "tests/data/test_sampling.py": """data.batch_composition data.bounded_batches data.class_balanced data.deferred
             data.epoch_order data.epoch_rows data.label_shuffle data.long_tail data.long_tail_counts data.over_sample
             data.progressive data.repeat_factor data.square_root""",
