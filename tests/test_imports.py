@@ -222,6 +222,6 @@ def test_experiments_are_tables():
 
 
 def test_no_two_files_of_tests_have_one_name():
-    """pytest would collect the first of them and end with an error for the other."""
+    """Of two, the first would be collected, and the other would be an error."""
     names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
     assert not {name for name in names if names.count(name) > 1}
