@@ -155,7 +155,7 @@ def untrained_weights(tmp_path_factory):
                 drawn = {"images": SOURCE.train["image"][:8], "labels": np.arange(8) % 4, "classes": 10}
                 np.savez(pretraining.borrowed_of(recipe, name, images), **drawn)
         grey = cli.network(preset.model, SOURCE)(classes=10, channels=1).init(jax.random.key(0))
-        for name in transferring.SOURCES:
+        for name in transferring._SOURCES:
             transferring.keep(transferring.weights_of("untrained", name), [grey, grey])
         yield
 
