@@ -84,6 +84,10 @@ class Program:
         rates = jax.eval_shape(jax.vmap(self.schedule), jax.ShapeDtypeStruct((steps,), jnp.int32))
         dry_run(recipe, dataset, model, self.tx, halves, constants | {"rates": rates}, **others)
 
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        if recipe.recalibrate is not None and not jax.tree.leaves(jax.eval_shape(model.init, key)[1]):
+            raise RecipeError("recipe.recalibrate is given, and recipe.model has no statistics; allowed: None.")
+
         def normalised(key, params, stats, batch, constants):  # a batch by its own statistics, outside of any mesh
             batch = halves[0](key, jnp.int32(0), batch, constants)
             return forward("model", model, (params, stats), batch, train=True)[1]

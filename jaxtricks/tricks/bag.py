@@ -20,6 +20,7 @@ from jaxtricks.tricks._teachers import TEACHERS, larger
 from jaxtricks.tricks.conditions import batch_of, mislabelled, wrong_labels
 from jaxtricks.tricks.parts import global_max, part, response_norm, swap
 from jaxtricks.tricks.schedules import from_first
+from jaxtricks.tricks.trick import unset
 
 __all__ = [
     "TEACHERS",
@@ -181,28 +182,34 @@ def smoothing(recipe: Recipe, *, alpha: float = 0.1, smooth: Callable = losses.s
     """Label smoothing: targets below 1 keep logits from growing without end; helps long runs.
 
     Args:
-      recipe: any whose loss reads soft targets.
+      recipe: any whose loss reads soft targets, and which changes none yet.
       alpha: share of the target that the true class loses, 0 to 1.
       smooth: ``(targets, alpha=) -> targets``; the paper's gives the share to the other K - 1 classes,
         ``optax.smooth_labels`` to all of them.
 
     Returns:
       The recipe with ``smooth`` on its targets.
+
+    Raises:
+      ValueError: if it has ``targets``, which this would drop.
     """
-    return replace(recipe, targets=partial(smooth, alpha=alpha))
+    return replace(unset(recipe, "targets"), targets=partial(smooth, alpha=alpha))
 
 
 def mixup(recipe: Recipe, *, alpha: float = 0.2) -> Recipe:
     """Mixup of images and targets: between two examples the prediction is to be linear; helps long runs.
 
     Args:
-      recipe: any whose loss reads soft targets; another mix is dropped.
+      recipe: any whose loss reads soft targets, without another mix.
       alpha: parameter of the Beta distribution of the mixing weight, > 0.
 
     Returns:
       The recipe with ``augment.mixup``.
+
+    Raises:
+      ValueError: if it has a mix, which this would drop.
     """
-    return replace(recipe, mix=partial(augment.mixup, alpha=alpha))
+    return replace(unset(recipe, "mix"), mix=partial(augment.mixup, alpha=alpha))
 
 
 def distilled(params, out, batch, *, loss, temperature):

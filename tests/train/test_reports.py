@@ -136,6 +136,15 @@ class Normalised(nnx.Module):
         return jnp.broadcast_to(self.bn(x, train=train) + x, (image.shape[0], 10)), {}
 
 
+def test_statistics_that_are_not_there_cannot_be_recalibrated():
+    recipe = made(recalibrate=layers.recalibrate)
+    assert not jax.tree.leaves(
+        recipe.model(classes=10, channels=1, dtype=jnp.float32, axis_name=None).init(jax.random.key(0))[1]
+    )
+    with pytest.raises(RecipeError, match=r"recipe\.recalibrate is given, and recipe\.model has no statistics"):
+        fit(recipe, SOURCE, plan=ONE)
+
+
 def test_averaged_weights_are_evaluated_with_statistics_of_their_own():
     changes = {
         "model": lambda **_: models.functional(lambda rngs: Normalised(rngs)),

@@ -214,3 +214,10 @@ def test_tags_are_found_however_deep_a_function_is():
         assert lint.tags(part) >= {"mixes", "augments"}
     assert lint.tags(augment.chain(flip=augment.each(augment.random_flip))) == {"augments"}
     assert lint.tags(jnp.ones(3)) == lint.tags(None) == frozenset()
+
+
+@pytest.mark.parametrize(("trick", "field"), [(bag.smoothing, "targets"), (bag.mixup, "mix")])
+def test_a_second_trick_of_targets_or_mixing_is_refused_and_drops_nothing(trick, field):
+    once = trick(recipe())
+    with pytest.raises(ValueError, match=rf"^recipe\.{field} is .*; allowed: None, for it would be dropped"):
+        trick(once)
