@@ -12,7 +12,8 @@ import optax
 from jaxtricks import augment, data, detection, losses
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
-from jaxtricks.tricks.detector import Detector, changed, nms, planned
+from jaxtricks.tricks.detector import Detector, changed, planned
+from jaxtricks.tricks.suppressing import by_distance, fused, soft, voted
 from jaxtricks.tricks.trick import unset
 
 __all__ = [
@@ -26,10 +27,14 @@ __all__ = [
     "by_center",
     "by_distance",
     "by_ratio",
+    "centered",
     "flip",
+    "fused",
+    "hardest",
     "mined",
     "mosaic",
     "overlap",
+    "peaks",
     "shapes",
     "soft",
     "voted",
@@ -121,6 +126,47 @@ def anchor_free(recipe: Recipe) -> Recipe:
     return changed(recipe, anchor_free=True, match=by_center, box_loss=partial(overlap, loss=losses.giou_loss))
 
 
+def centered(recipe: Recipe) -> Recipe:
+    """A head without anchors that also says how near a cell is to its box's centre, and weighs its score by that.
+
+    Args:
+      recipe: of ``baseline``.
+
+    Returns:
+      The recipe of ``anchor_free`` with this third output.
+    """
+    return changed(anchor_free(recipe), centered=True)
+
+
+def peaks(recipe: Recipe) -> Recipe:
+    """Objects as peaks of a heat map, with an offset and a size each, in the place of anchors, matching and NMS.
+
+    Args:
+      recipe: of ``baseline``, whose matching, losses and suppression no trick has changed.
+
+    Returns:
+      The recipe.
+
+    Raises:
+      ValueError: if a trick has changed what this would drop.
+    """
+    return changed(recipe, heat=True)
+
+
+def hardest(of_score, positive, *, keep: int):
+    """The anchors of the highest losses, be they objects or background.
+
+    Args:
+      of_score: ``[A, C]``.
+      positive: bool ``[A]``, not used.
+      keep: how many of an image, 1 to A.
+
+    Returns:
+      Weights 0 and 1, ``[A, 1]``.
+    """
+    return losses.ohem_weights(of_score.sum(-1), keep=keep)[:, None]
+
+
 def mined(of_score, positive, *, ratio: float = 3.0):
     """Of the background the hardest anchors, ``ratio`` times as many as there are positives.
 
@@ -147,47 +193,6 @@ def balanced(logits, target):
       ``[A, C]``.
     """
     return losses.balanced_cross_entropy(logits, target, alpha=0.75)
-
-
-def soft(boxes, scores, labels, *, method: str = "linear"):
-    """Soft suppression by class.
-
-    Args:
-      boxes, scores, labels: as of ``nms``.
-      method: ``"linear"`` or ``"gaussian"``.
-
-    Returns:
-      Boxes ``[K, 4]``, and Kept.
-    """
-    kept = detection.soft_nms(boxes, scores, labels=labels, method=method, max_output=20)
-    return boxes[kept.index], kept
-
-
-def by_distance(boxes, scores, labels):
-    """Suppression by DIoU.
-
-    Args:
-      boxes, scores, labels: as of ``nms``.
-
-    Returns:
-      Boxes ``[K, 4]``, and Kept.
-    """
-    kept = detection.nms(boxes, scores, labels=labels, iou_threshold=0.5, max_output=20, measure=detection.diou)
-    return boxes[kept.index], kept
-
-
-def voted(boxes, scores, labels):
-    """Greedy suppression, then votes of all boxes of an IoU of 0.5.
-
-    Args:
-      boxes, scores, labels: as of ``nms``.
-
-    Returns:
-      Boxes ``[K, 4]``, and Kept.
-    """
-    chosen, kept = nms(boxes, scores, labels)
-    moved = detection.vote(chosen, boxes, scores, kept_labels=labels[kept.index], labels=labels)
-    return jnp.where(kept.valid[:, None], moved, 0.0), kept
 
 
 def flip(recipe: Recipe) -> Recipe:
