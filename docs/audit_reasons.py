@@ -73,11 +73,4 @@ NOT_MEASURED = {  # it could act, and has no row yet
     "detection.fpn_level": "yet: for detectors of two stages",
     "detection.roi_*": "yet: for detectors of two stages",
     "detection.multilevel_roi": "yet: for detectors of two stages",
-    "compress.tucker2": "yet: compress has two factors",
-    "compress.rank_of_energy": "yet: compress has ranks of a budget",
-    "compress.circulant_product": "yet: compress has the nearest circulant",
-    "compress.toeplitz_product": "yet: compress has the nearest circulant",
-    "layers.Circulant": "yet: compress has the nearest circulant",
-    "compress.n_of_m_mask": "yet: no machine here is faster by it",
-    "compress.hessian_diagonal": "yet: prune has Fisher's",
 }

@@ -157,7 +157,8 @@ def untrained_weights(tmp_path_factory):
             init.save_pretrained(variables, path)
             for images in pretraining.NEIGHBOURS:
                 drawn = {"images": SOURCE.train["image"][:8], "labels": np.arange(8) % 4, "classes": 10}
-                np.savez(pretraining.borrowed_of(recipe, name, images), **drawn)
+                for by in pretraining.FEATURES:
+                    np.savez(pretraining.borrowed_of(recipe, name, images, by=by), **drawn)
         grey = cli.network(preset.model, SOURCE)(classes=10, channels=1).init(jax.random.key(0))
         for name in transferring._SOURCES:
             transferring.keep(transferring.weights_of("untrained", name), [grey, grey])
