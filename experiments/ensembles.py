@@ -45,6 +45,7 @@ GROUPS = {
     "snapshots": Group(partial(g.snapshots, members=4), 1),
     "short cycles": Group(partial(g.snapshots, members=4, first=0.7), 1),
     "last epochs": Group(partial(g.last_epochs, members=4), 1),
+    "soup": Group(partial(g.souped, members=4, share=0.5, rates=(0.2, 0.5)), 2.5),
     "distilled": Group(partial(teams.distilled, members=4), 5),
     "fused taps": Group(partial(g.independent, members=1, change=(FUSED,)), 1),
     "added taps": Group(partial(g.independent, members=1, change=(ADDED,)), 1),
@@ -80,6 +81,7 @@ WAYS = {
     "snapshots: last": Way("snapshots", w.average, LAST),
     "short cycles: average": Way("short cycles", w.average),
     "last epochs: average": Way("last epochs", w.average),
+    "soup: one network": Way("soup", w.average),
     "distilled: one network": Way("distilled", w.average),
 }
 
