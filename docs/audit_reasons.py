@@ -60,7 +60,6 @@ FIGURES = {  # what reports or converts, and changes no run
     "opt_states.*": "but what a loop reads",
 }
 NOT_MEASURED = {  # it could act, and has no row yet
-    "losses.cost_vector": "yet: no data here have prices of their own",
     "layers.l2_normalize": "yet: for features of several layers in one detector",
     "layers.FeatureNorm": "yet: for features of several layers in one detector",
     "layers.deform_conv2d": "yet: no network here has offsets",

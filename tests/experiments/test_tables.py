@@ -25,6 +25,7 @@ from jaxtricks.tricks import (
     paper,
     pointing,
     pretraining,
+    prices,
     records,
     segmenting,
     starts,
@@ -76,6 +77,7 @@ BASELINES = {
     "detect": detecting.baseline,
     "ordinal": ordinal.baseline,
     "points": pointing.baseline,
+    "prices": prices.baseline,
     "losses": bag.bare,
     "augment": bag.bare,
     "recipes": bag.standard,
@@ -96,6 +98,7 @@ SOURCES = {
     "airbench": LARGE,
     "detect": CANVASES,
     "transfer_boxes": CANVASES,
+    "prices": prices.priced(SOURCE),
     "points": pointing.centers(data.load("digits").subset(130)),
     "ordinal": data.fake(train=128, test=16, classes=13),
     **dict.fromkeys(("segment", "transfer"), segmenting.only_masks(CANVASES)),
@@ -112,6 +115,7 @@ NOT_RUN = (
     "blocks",
     "batch_size",
     "points",
+    "prices",
     "preprocess",
     "segment",
     "transfer",
@@ -156,8 +160,9 @@ def untrained_weights(tmp_path_factory):
             path.parent.mkdir(parents=True, exist_ok=True)
             init.save_pretrained(variables, path)
             for images in pretraining.NEIGHBOURS:
-                drawn = {"images": SOURCE.train["image"][:8], "labels": np.arange(8) % 4, "classes": 10}
-                for by in pretraining.FEATURES:
+                for number, by in enumerate(pretraining.FEATURES):
+                    chosen = SOURCE.train["image"][number : number + 8]
+                    drawn = {"images": chosen, "labels": np.arange(8) % 4, "classes": 10}
                     np.savez(pretraining.borrowed_of(recipe, name, images, by=by), **drawn)
         grey = cli.network(preset.model, SOURCE)(classes=10, channels=1).init(jax.random.key(0))
         for name in transferring._SOURCES:
