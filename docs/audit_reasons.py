@@ -60,11 +60,7 @@ FIGURES = {  # what reports or converts, and changes no run
     "opt_states.*": "but what a loop reads",
 }
 NOT_MEASURED = {  # it could act, and has no row yet
-    "layers.l2_normalize": "yet: for features of several layers in one detector",
-    "layers.FeatureNorm": "yet: for features of several layers in one detector",
     "layers.deform_conv2d": "yet: no network here has offsets",
-    "augment.copy_paste": "yet: no data here have masks of instances",
-    "augment.paste_instances": "yet: no data here have masks of instances",
     "detection.fpn_level": "yet: for detectors of two stages",
     "detection.roi_*": "yet: for detectors of two stages",
     "detection.multilevel_roi": "yet: for detectors of two stages",

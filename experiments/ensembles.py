@@ -54,6 +54,7 @@ ONE, TWO, LAST = slice(1), slice(-2, None), slice(-1, None)
 WAYS = {
     "one network": Way("seeds", w.average, ONE, 1),
     "one network: stages, SVM": Way("seeds", partial(w.of_layers, kind="svm"), ONE, 1),
+    "one network: stages of length 1, SVM": Way("seeds", partial(w.of_layers, kind="svm", unit=True), ONE, 1),
     "one network: hyper-columns, SVM": Way("seeds", partial(w.of_columns, kind="svm"), ONE, 1),
     "fused taps: one network": Way("fused taps", w.average),
     "added taps: one network": Way("added taps", w.average),

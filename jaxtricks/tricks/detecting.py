@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import optax
 
@@ -13,6 +12,7 @@ from jaxtricks import augment, data, detection, losses
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks.detector import Detector, changed, planned
+from jaxtricks.tricks.mining import hardest, mined
 from jaxtricks.tricks.suppressing import by_distance, fused, soft, voted
 from jaxtricks.tricks.trick import unset
 
@@ -28,6 +28,7 @@ __all__ = [
     "by_distance",
     "by_ratio",
     "centered",
+    "copy_paste",
     "flip",
     "fused",
     "hardest",
@@ -38,21 +39,23 @@ __all__ = [
     "shapes",
     "soft",
     "voted",
+    "without_masks",
 ]
 
 KINDS = (0, 1, 0, 2, 0, 3, 0, 3, 4, 3)  # of Fashion-MNIST: tops, trousers, dresses, shoes, bags
 
 
-def shapes(dataset: data.Dataset) -> data.Dataset:
+def shapes(dataset: data.Dataset, *, instances: bool = False) -> data.Dataset:
     """Canvases of Fashion-MNIST's items, of five kinds.
 
     Args:
       dataset: Fashion-MNIST, or a part of it.
+      instances: whether each item has its mask, for ``copy_paste``.
 
     Returns:
       ``data.shapes`` of it.
     """
-    return data.shapes(dataset, kinds=KINDS if dataset.classes == len(KINDS) else None)
+    return data.shapes(dataset, kinds=KINDS if dataset.classes == len(KINDS) else None, instances=instances)
 
 
 def overlap(decoded, truth, offsets, wanted, *, loss: Callable):
@@ -153,35 +156,6 @@ def peaks(recipe: Recipe) -> Recipe:
     return changed(recipe, heat=True)
 
 
-def hardest(of_score, positive, *, keep: int):
-    """The anchors of the highest losses, be they objects or background.
-
-    Args:
-      of_score: ``[A, C]``.
-      positive: bool ``[A]``, not used.
-      keep: how many of an image, 1 to A.
-
-    Returns:
-      Weights 0 and 1, ``[A, 1]``.
-    """
-    return losses.ohem_weights(of_score.sum(-1), keep=keep)[:, None]
-
-
-def mined(of_score, positive, *, ratio: float = 3.0):
-    """Of the background the hardest anchors, ``ratio`` times as many as there are positives.
-
-    Args:
-      of_score: ``[A, C]``.
-      positive: bool ``[A]``.
-      ratio: greater than 0.
-
-    Returns:
-      Weights 0 and 1, ``[A, 1]``.
-    """
-    weights = losses.hard_negative_weights(jax.lax.stop_gradient(of_score.sum(-1)), positive, ratio=ratio)
-    return weights[:, None]
-
-
 def balanced(logits, target):
     """Cross-entropy with a weight of 0.75 on the rare positives.
 
@@ -240,7 +214,39 @@ def mosaic(recipe: Recipe, *, scale: tuple[float, float] = (1.0, 1.0)) -> Recipe
       ValueError: if it has one, which this would drop.
     """
     four = partial(augment.mosaic, scale=scale, visible=0.3, instances=("box_label",))
-    return replace(unset(recipe, "augment"), augment=four)
+    return replace(unset(recipe, "augment"), augment=partial(without_masks, step=four))
+
+
+def without_masks(key, batch, *, step: Callable):
+    """An augmentation of images and boxes, where masks of items would not follow.
+
+    Args:
+      key: one key.
+      batch: as ``step`` takes it, and perhaps ``mask``, which is left out.
+      step: ``(key, batch) -> batch``.
+
+    Returns:
+      The batch after the step.
+    """
+    return step(key, {name: column for name, column in batch.items() if name != "mask"})
+
+
+def copy_paste(recipe: Recipe, *, flipped: bool = False) -> Recipe:
+    """Items of another image of the batch are pasted onto every image by their masks, each with a chance of a half.
+
+    Args:
+      recipe: without an augmentation, for canvases of ``shapes`` with ``instances``.
+      flipped: whether images are mirrored at random before.
+
+    Returns:
+      The recipe.
+
+    Raises:
+      ValueError: if it has an augmentation, which this would drop.
+    """
+    first = {"flip": augment.each_sample(augment.random_flip_sample)} if flipped else {}
+    paste = partial(augment.copy_paste, visible=0.3, instances=("box_label",))
+    return replace(unset(recipe, "augment"), augment=augment.chain(**first, paste=paste))
 
 
 def adam(schedule):

@@ -93,10 +93,13 @@ BASELINES = {
 SOURCE = data.fake(train=128, test=16)
 TAILED = data.fake(train=2000, test=16)  # of a factor of 100, the last class keeps an image
 LARGE = data.fake(train=128, test=16, shape=(28, 28, 3))
-CANVASES = data.shapes(data.load("digits").subset(130), images=(16, 4), scale=(1.5, 3.0))
+CANVASES, ITEMS = (
+    data.shapes(data.load("digits").subset(130), images=(16, 4), scale=(1.5, 3.0), instances=instances)
+    for instances in (False, True)
+)
 SOURCES = {
     "airbench": LARGE,
-    "detect": CANVASES,
+    "detect": ITEMS,
     "transfer_boxes": CANVASES,
     "prices": prices.priced(SOURCE),
     "points": pointing.centers(data.load("digits").subset(130)),

@@ -209,6 +209,30 @@ def test_what_suppresses_and_what_weighs():
     assert d.hardest(of_score, None, keep=2)[:, 0].tolist() == [1, 1, 0, 0, 0, 0]
 
 
+def test_items_are_pasted_by_their_masks():
+    """What is pasted is there, pixel by pixel; masks of items make up that of the classes; a mosaic leaves them out."""
+    options = {"images": (12, 4), "size": 32, "objects": 3, "scale": (1.0, 1.5), "kinds": (0, 1, 1, 2)}
+    columns = data.shapes(ITEMS, **options, instances=True).train.columns
+    seen = (columns["mask"] * (columns["box_label"] + 1)[..., None, None]).sum(1)
+    np.testing.assert_array_equal(seen, CANVASES.train["mask"])
+    rows = {name: jnp.asarray(column) for name, column in columns.items()}
+    for flipped in (False, True):
+        after = jax.jit(d.copy_paste(recipe(), flipped=flipped).augment)(jax.random.key(3), rows)
+        assert after["box"].shape == (12, 6, 4)
+        assert after["box_label"].shape == (12, 6)
+        pasted = after["mask"][:, 3:]
+        assert 0.2 < pasted.any((2, 3)).sum() / columns["box_valid"].sum() < 0.8
+        if not flipped:
+            before = np.roll(columns["image"][..., 0], 1, axis=0)
+            cover = np.asarray(pasted.any(1))
+            np.testing.assert_array_equal(np.asarray(after["image"][..., 0])[cover], before[cover])
+            np.testing.assert_array_equal(np.asarray(after["image"][..., 0])[~cover], columns["image"][..., 0][~cover])
+        assert "positive" in detector.matched(after, plan=PLAN)
+    four = d.mosaic(recipe()).augment(jax.random.key(0), rows)
+    assert "mask" not in four
+    assert four["box"].shape == (12, 12, 4)
+
+
 @pytest.mark.slow
 def test_it_learns():
     """Two kinds of squares, a bright and a dark one: a mean average precision at .50 of 0.5 or more in a minute."""
@@ -220,7 +244,7 @@ def test_it_learns():
     assert run.test["mAP.50"] > 0.5
 
 
-@pytest.mark.parametrize("trick", [d.flip, d.mosaic])
+@pytest.mark.parametrize("trick", [d.flip, d.mosaic, d.copy_paste])
 def test_an_augmentation_that_is_there_is_not_dropped(trick):
     with pytest.raises(ValueError, match=r"^recipe\.augment is .*; allowed: None"):
         trick(d.flip(recipe()))
