@@ -6,13 +6,14 @@ epochs are longer have fewer of them, so that all rows take as many steps. LDAM 
 the adjusted loss with tau 1 is balanced softmax. Beside the report, tails.md has the thirds of the classes, what the
 batches hold, and Kendall's tau with the ranking of BagofTricks-LT (tricks.long_tails.PUBLISHED).
 
-Measured with the command below, 8 paired seeds, 3,000 balanced test images of fashion_mini, 20 epochs of a perceptron, on
-two cores of an AMD EPYC (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline
-of the same factor, verdicts after Holm's correction over all rows. At factor 100 eleven rows help. Kendall's tau with the
-published ranking of 25 rows (CIFAR-10-LT, ResNet-32, one run a row) is +0.42, p = 0.003; of 5 rows at factor 50 +0.80,
-p = 0.083. Weights from the first step on make training diverge at this rate; deferred to epoch 16 they help. The
-complete report, thirds and batches: results/imbalance. How the settings were chosen: on 500 held-out images, seeds 100
-and 101, without augmentation, the baseline had 67.2 %, balanced sampling 68.8, balanced softmax 72.4.
+Measured with the command below, 8 paired seeds, 3,000 balanced test images of fashion_mini, 20 epochs of a
+perceptron, on two cores of an AMD EPYC (jax 0.10.2) that other jobs shared, so that no times are given; differences
+are to the baseline of the same factor, verdicts after Holm's correction over all rows. At factor 100 eleven rows
+help. Kendall's tau with the published ranking of 25 rows (CIFAR-10-LT, ResNet-32, one run a row) is +0.42, p = 0.003;
+of 5 rows at factor 50 +0.80, p = 0.083. Weights from the first step on make training diverge at this rate; deferred
+to epoch 16 they help. The complete report, thirds and batches: results/imbalance. How the settings were chosen: on
+500 held-out images, seeds 100 and 101, without augmentation, the baseline had 67.2 %, balanced sampling 68.8,
+balanced softmax 72.4.
 
     python -m experiments.imbalance --seeds 8
 

@@ -103,7 +103,7 @@ def test_what_is_typed_wrong_is_refused(options, words, monkeypatch):
 def test_a_run_leaves_table_figure_and_values(tmp_path, monkeypatch):
     seen = {}
 
-    def measure(recipe, dataset, groups, ways, seeds, done):
+    def measure(recipe, dataset, groups, ways, seeds, done, say):
         seen.update(recipe=recipe, dataset=dataset, rows=list(ways), seeds=list(seeds))
         return {name: Row(1, 1, [50.0 + n, 51.0], [100.0] * 2, [0.1], [0.2], [0.3]) for n, name in enumerate(ways)}
 

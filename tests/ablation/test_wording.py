@@ -5,7 +5,17 @@ import re
 
 import pytest
 
-from jaxtricks.ablation.report.wording import about, amount, bounds, changes, compact, findings, p_value, signed, time_bounds
+from jaxtricks.ablation.report.wording import (
+    about,
+    amount,
+    bounds,
+    changes,
+    compact,
+    findings,
+    p_value,
+    signed,
+    time_bounds,
+)
 from jaxtricks.ablation.summary import summarise
 
 
