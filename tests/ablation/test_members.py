@@ -100,6 +100,13 @@ def test_what_is_typed_wrong_is_refused(options, words, monkeypatch):
         members.run("x", Options(**options), None, ensembles.GROUPS, ensembles.WAYS, epochs=1)
 
 
+def test_one_seed_has_no_interval():
+    alone = {name: [np.nan] for name in ("disagreement", "q", "correlation")}
+    text = gains.table({name: Row(1, 1, [value], [100.0], **alone) for name, value in (("one", 76.0), ("mean", 77.5))})
+    assert "+1.50 " in text
+    assert "inf" not in text
+
+
 def test_a_run_leaves_table_figure_and_values(tmp_path, monkeypatch):
     seen = {}
 
