@@ -113,7 +113,6 @@ NOT_RUN = (
     "airbench",
     "detect",
     "binary",
-    "imbalance",
     "efficient",
     "tweaks",
     "refinements",
