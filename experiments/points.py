@@ -28,7 +28,7 @@ def soft(recipe, **loss):
 
 
 LADDER = {
-    "from the average": Trick(p.averaged, None),
+    "from the average": Trick(p.pooled, None),
     "L1": Trick(partial(p.with_loss, loss=losses.absolute_error), None),
     "smooth L1": Trick(partial(p.with_loss, loss=partial(optax.huber_loss, delta=0.05)), None),
     "soft-argmax": Trick(p.soft, 1, INTEGRAL),

@@ -3,7 +3,7 @@
 The prices are made: a wrong answer costs the image's amount, and five times as much where its class is below the true
 one. Amounts are log-normal draws times the light of the image. Reported is the mean bill, in which a wrong answer of a
 training image has a mean of 1: lower is better, and a negative difference is an improvement. The accuracy stands beside
-it. No paper is known to have measured these rows; Elkan (IJCAI 2001) has the theory, by which the answer of the least
+it. No paper is known to have measured these rows; Elkan (IJCAI 2001) has the theory, by which the answer of the lowest
 expected cost is the best one.
 
 The table is not run: it takes two cores of an otherwise idle machine.

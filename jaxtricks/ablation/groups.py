@@ -137,7 +137,7 @@ def souped(
 ) -> list[Member]:
     """One network, the greedy soup of several that go on from the same trained weights, each with its seed and rate.
 
-    Weights and batch statistics are averaged alike; a network joins where the accuracy on the validation split does
+    Means are taken of weights and of batch statistics; a network joins where the accuracy on the validation split does
     not fall.
 
     Args:

@@ -77,7 +77,7 @@ class Detector:
         return 1 if self.anchor_free or self.heat else len(self.scales) * len(self.ratios)
 
     def seen_at(self, factor: float) -> "Detector":
-        """The plan for images at another size: a whole number of pixels."""
+        """The plan for images at another size, rounded to pixels."""
         height, width = self.size
         return replace(self, size=(round(factor * height), round(factor * width)))
 

@@ -36,13 +36,13 @@ def viewed(model: models.Model, plan: Detector) -> models.Model:
     return models.Model(model.init, apply)  # pyright: ignore[reportArgumentType]
 
 
-def joined(seen: dict[str, Any], outs: Sequence[dict], found: Callable, *, plan: Detector) -> dict[str, Any]:
+def joined(seen: dict[str, Any], outs: Sequence[dict], boxes_of: Callable, *, plan: Detector) -> dict[str, Any]:
     """The boxes of an image and its views, in the image's pixels, as one list.
 
     Args:
       seen: ``boxes [B, K, 4]``, ``scores``, ``labels`` and ``valid``, ``[B, K]``, of the image itself.
       outs: of the network, one for each view.
-      found: ``(out, plan) -> `` the same of a view, in its own pixels.
+      boxes_of: ``(out, plan) -> `` the same of a view, in its own pixels.
       plan: with ``views`` and ``join``.
 
     Returns:
@@ -51,7 +51,7 @@ def joined(seen: dict[str, Any], outs: Sequence[dict], found: Callable, *, plan:
     rows = [seen]
     for out, (mirrored, factor) in zip(outs, plan.views, strict=True):
         at = plan.seen_at(factor)
-        other = found(out, at)
+        other = boxes_of(out, at)
         x0, y0, x1, y1 = jnp.split(other["boxes"], 4, axis=-1)
         if mirrored:
             x0, x1 = at.size[1] - x1, at.size[1] - x0

@@ -76,8 +76,8 @@ def likeliest(logits):
     return logits.argmax(-1)
 
 
-def least(logits, *, costs):
-    """The class of the least expected cost, by a matrix of costs and what the network says.
+def lowest_cost(logits, *, costs):
+    """The class of the lowest expected cost, by a matrix of costs and what the network says.
 
     Args:
       logits: ``[B, C]``.
@@ -108,7 +108,7 @@ def task(classes: int, *, decide: Callable = likeliest) -> train.Task:
 
 
 def cheapest(recipe: Recipe) -> Recipe:
-    """The answer of the least expected cost in the place of the likeliest: nothing is trained otherwise.
+    """The answer of the lowest expected cost in the place of the likeliest: nothing is trained otherwise.
 
     Args:
       recipe: of ``baseline``.
@@ -121,7 +121,7 @@ def cheapest(recipe: Recipe) -> Recipe:
     count = recipe.task.outputs
     answer = np.arange(count)
     costs = np.where(answer[None] < answer[:, None], TOO_LOW, 1.0) * (answer[None] != answer[:, None])
-    return replace(recipe, task=task(count, decide=partial(least, costs=costs.astype(np.float32))))
+    return replace(recipe, task=task(count, decide=partial(lowest_cost, costs=costs.astype(np.float32))))
 
 
 def by_prices(params, out, batch, *, loss: Callable, weight: float):

@@ -59,7 +59,7 @@ def test_the_losses_are_least_at_the_point():
 
 
 def test_what_a_form_would_drop_is_an_error():
-    assert p.averaged(recipe()).model.keywords["tap"] is None
+    assert p.pooled(recipe()).model.keywords["tap"] is None
     with pytest.raises(ValueError, match=r"^recipe\.model is .*; allowed: of `baseline`"):
         p.soft(p.peaked(recipe()))
     with pytest.raises(ValueError, match=r"^recipe\.loss is .*; allowed: of a point"):
