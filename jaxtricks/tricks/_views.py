@@ -31,7 +31,7 @@ def viewed(model: models.Model, plan: Detector) -> models.Model:
             view = image[:, :, ::-1] if mirrored else image
             view = jax.image.resize(view, (len(image), height, width, image.shape[-1]), "linear")
             others.append(model.apply(params, stats, view, train=False, key=key)[0][0])
-        return (out | {"views": tuple(others)}, taps), after
+        return ({**out, "views": tuple(others)}, taps), after  # pyright: ignore[reportGeneralTypeIssues]
 
     return models.Model(model.init, apply)  # pyright: ignore[reportArgumentType]
 
