@@ -23,7 +23,7 @@ def test_a_symbol_without_an_experiment_is_found(monkeypatch):
     """Cutout has a row of ``augment`` through jaxtricks.tricks; a network's switch is no experiment."""
     rows = [
         audit.Row("X", "one", "augment.cutout"),
-        audit.Row("X", "none", "layers.deform_conv2d, detection.fpn_level"),
+        audit.Row("X", "none", "detection.roi_pool, detection.fpn_level"),
     ]
     monkeypatch.setattr(audit, "ROWS", rows)
     monkeypatch.setattr(audit, "KINDS", {})
