@@ -103,8 +103,11 @@ def fixed(network: Network, *, batch: Tree, key: jax.Array) -> Network:
     """The network as it is: the control, which is trained on as long as the others.
 
     Args:
-      network: any; it is returned.
+      network: any.
       batch, key: not used.
+
+    Returns:
+      The network.
     """
     return network
 
@@ -184,12 +187,12 @@ def second_order(network: Network, *, batch: Tree, key: jax.Array, samples: int 
     Returns:
       Scores like the parameters.
     """
-    loss = example_losses(network, batch)
     logits = model_of(network, batch).apply(network.params, network.stats, batch["image"], train=False)[0][0]
     labels = jax.random.categorical(key, logits, shape=(samples, *logits.shape[:1])).reshape(-1)
-    drawn = jax.tree.map(lambda x: jnp.concatenate([x] * samples), batch)
-    drawn["target"] = jax.nn.one_hot(labels, logits.shape[-1])
-    hessian = jax.jit(lambda params: compress.fisher_diagonal(loss, params, drawn))(network.params)
+    target = {"target": jax.nn.one_hot(labels, logits.shape[-1])}
+    drawn = jax.tree.map(lambda x: jnp.concatenate([x] * samples), batch) | target
+    diagonal = jax.jit(partial(compress.fisher_diagonal, example_losses(network, batch)))
+    hessian = diagonal(network.params, drawn)
     return compress.saliency(network.params, network.params, hessian=hessian)
 
 
