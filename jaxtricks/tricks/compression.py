@@ -191,8 +191,7 @@ def second_order(network: Network, *, batch: Tree, key: jax.Array, samples: int 
     labels = jax.random.categorical(key, logits, shape=(samples, *logits.shape[:1])).reshape(-1)
     target = {"target": jax.nn.one_hot(labels, logits.shape[-1])}
     drawn = jax.tree.map(lambda x: jnp.concatenate([x] * samples), batch) | target
-    diagonal = jax.jit(partial(compress.fisher_diagonal, example_losses(network, batch)))
-    hessian = diagonal(network.params, drawn)
+    hessian = jax.jit(partial(compress.fisher_diagonal, example_losses(network, batch)))(network.params, drawn)
     return compress.saliency(network.params, network.params, hessian=hessian)
 
 
