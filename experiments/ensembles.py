@@ -11,7 +11,8 @@ Measured with the command below, 4 paired seeds, on two cores of an AMD EPYC (ja
 differences in points to the first row, verdicts after Holm's correction over all. 2,000 images to train on and hold
 out. The average of four different networks helps (+2.44); that of four seeds gains 1.2 points, which 4 seeds do not
 resolve. At the price of one training nothing gains: quarter runs hurt by 6.61 points, snapshots and short cycles are
-not resolved. The complete table, with the diversity of the members: results/ensembles.
+not resolved. The complete table, with the diversity of the members: results/ensembles. Not run: stages of length 1 and
+the soup, four runs that go on from one network's weights, of which the mean of the best is one network.
 
     python -m experiments.ensembles --images 2000
 
