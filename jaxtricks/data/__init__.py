@@ -1,8 +1,13 @@
 """Image sets, the order of their rows, samplers of classes of unequal size, and the feed of batches."""
 
 from jaxtricks.data._ahead import FeedError
+from jaxtricks.data._annotations import Annotations
 from jaxtricks.data._archive import read_npz
 from jaxtricks.data._batches import batch_composition, bounded_batches, deferred
+from jaxtricks.data._boxed import boxed
+from jaxtricks.data._boxes_coco import read_coco, write_coco
+from jaxtricks.data._boxes_voc import read_voc, write_voc
+from jaxtricks.data._boxes_yolo import read_names, read_yolo, write_yolo
 from jaxtricks.data._columns import Column, DataError, DataWarning, Records, Split
 from jaxtricks.data._dataset import Dataset, class_counts, from_arrays, from_columns
 from jaxtricks.data._feed import Feed
@@ -31,6 +36,7 @@ from jaxtricks.data._tables import table
 __all__ = [
     "CORRUPT_SHARE",
     "EMBEDDED",
+    "Annotations",
     "Column",
     "DataError",
     "DataWarning",
@@ -42,6 +48,7 @@ __all__ = [
     "Split",
     "batch_composition",
     "bounded_batches",
+    "boxed",
     "check_readable",
     "class_balanced",
     "class_counts",
@@ -68,7 +75,11 @@ __all__ = [
     "parquet",
     "printable",
     "progressive",
+    "read_coco",
+    "read_names",
     "read_npz",
+    "read_voc",
+    "read_yolo",
     "readable",
     "repeat_factor",
     "repeated",
@@ -78,6 +89,9 @@ __all__ = [
     "summary",
     "table",
     "tfds_set",
+    "write_coco",
+    "write_voc",
+    "write_yolo",
 ]
 
 
