@@ -13,7 +13,7 @@ Sample = dict[str, jax.Array]
 def letterboxing(source: tuple[int, int], size: int | tuple[int, int]) -> jax.Array:
     r"""The movement of a letterbox: for boxes on the way in, and by ``inverse`` for predictions on the way back.
 
-    .. math:: s = \min(h / H, w / W), \quad h' = \mathrm{round}(s H), \quad y' = y \, h' / H + \lfloor (h - h') / 2 \rfloor
+    .. math:: s = \min(h / H, w / W), \quad h' = \mathrm{round}(s H), \quad y' = y h' / H + \lfloor (h - h') / 2 \rfloor
 
     and likewise for x.
 

@@ -12,6 +12,7 @@ import optax
 from jaxtricks import augment, data, detection, losses
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
+from jaxtricks.tricks._own_boxes import fitted
 from jaxtricks.tricks.detector import Detector, changed, nms, planned
 from jaxtricks.tricks.trick import unset
 
@@ -26,6 +27,7 @@ __all__ = [
     "by_center",
     "by_distance",
     "by_ratio",
+    "fitted",
     "flip",
     "mined",
     "mosaic",
@@ -39,14 +41,16 @@ KINDS = (0, 1, 0, 2, 0, 3, 0, 3, 4, 3)  # of Fashion-MNIST: tops, trousers, dres
 
 
 def shapes(dataset: data.Dataset) -> data.Dataset:
-    """Canvases of Fashion-MNIST's items, of five kinds.
+    """Canvases of Fashion-MNIST's items, of five kinds; images that have boxes stay as they are.
 
     Args:
-      dataset: Fashion-MNIST, or a part of it.
+      dataset: Fashion-MNIST, or a part of it; or of ``data.boxed``.
 
     Returns:
-      ``data.shapes`` of it.
+      ``data.shapes`` of it, or the dataset.
     """
+    if "box" in dataset.train.columns:
+        return dataset
     return data.shapes(dataset, kinds=KINDS if dataset.classes == len(KINDS) else None)
 
 
@@ -149,25 +153,26 @@ def balanced(logits, target):
     return losses.balanced_cross_entropy(logits, target, alpha=0.75)
 
 
-def soft(boxes, scores, labels, *, method: str = "linear"):
+def soft(boxes, scores, labels, *, method: str = "linear", max_output: int = 20):
     """Soft suppression by class.
 
     Args:
       boxes, scores, labels: as of ``nms``.
       method: ``"linear"`` or ``"gaussian"``.
+      max_output: K.
 
     Returns:
       Boxes ``[K, 4]``, and Kept.
     """
-    kept = detection.soft_nms(boxes, scores, labels=labels, method=method, max_output=20)
+    kept = detection.soft_nms(boxes, scores, labels=labels, method=method, max_output=max_output)
     return boxes[kept.index], kept
 
 
-def by_distance(boxes, scores, labels):
+def by_distance(boxes, scores, labels, *, max_output: int = 20):
     """Suppression by DIoU.
 
     Args:
-      boxes, scores, labels: as of ``nms``.
+      boxes, scores, labels, max_output: as of ``nms``.
 
     Returns:
       Boxes ``[K, 4]``, and Kept.
@@ -176,16 +181,16 @@ def by_distance(boxes, scores, labels):
     return boxes[kept.index], kept
 
 
-def voted(boxes, scores, labels):
+def voted(boxes, scores, labels, *, max_output: int = 20):
     """Greedy suppression, then votes of all boxes of an IoU of 0.5.
 
     Args:
-      boxes, scores, labels: as of ``nms``.
+      boxes, scores, labels, max_output: as of ``nms``.
 
     Returns:
       Boxes ``[K, 4]``, and Kept.
     """
-    chosen, kept = nms(boxes, scores, labels)
+    chosen, kept = nms(boxes, scores, labels, max_output=max_output)
     moved = detection.vote(chosen, boxes, scores, kept_labels=labels[kept.index], labels=labels)
     return jnp.where(kept.valid[:, None], moved, 0.0), kept
 
@@ -234,8 +239,12 @@ def mosaic(recipe: Recipe, *, scale: tuple[float, float] = (1.0, 1.0)) -> Recipe
     Raises:
       ValueError: if it has one, which this would drop.
     """
-    four = partial(augment.mosaic, scale=scale, visible=0.3, instances=("box_label",))
-    return replace(unset(recipe, "augment"), augment=four)
+    return replace(unset(recipe, "augment"), augment=partial(_four, scale=scale))
+
+
+def _four(key, batch, *, scale):
+    instances = tuple(name for name in ("box_label", "box_crowd") if name in batch)
+    return augment.mosaic(key, batch, scale=scale, visible=0.3, instances=instances)
 
 
 def adam(schedule):
@@ -257,7 +266,7 @@ def baseline(**arguments: Any) -> Recipe:
       **arguments: of ``bag.standard``; of the task the number of classes counts.
 
     Returns:
-      The recipe, for canvases of 64 x 64 pixels.
+      The recipe, for canvases of 64 x 64 pixels; ``fitted`` makes that of other images.
     """
     recipe = replace(t.modern(**arguments), augment=None, optimizer=adam)
     plan = Detector(size=(64, 64), classes=recipe.task.outputs)

@@ -45,7 +45,8 @@ class Detector:
       weights: ``(losses [A, C], positive [A]) -> [A, C]``, which of the score's losses count, or None for all.
       box_loss: ``(decoded, truth, offsets, wanted) -> [A]``.
       anchor_free: whether boxes are distances from the cells' centres, in strides.
-      suppress: ``(boxes, scores, labels) -> (boxes, Kept)``.
+      suppress: ``(boxes, scores, labels, max_output=) -> (boxes, Kept)``.
+      most: boxes of an image that suppression keeps, of ten times as many with the highest scores.
       width, depth: of the head.
     """
 
@@ -61,6 +62,7 @@ class Detector:
     box_loss: Callable = smooth_l1
     anchor_free: bool = False
     suppress: Callable = nms
+    most: int = 20
     width: int = 32
     depth: int = 2
 
@@ -112,14 +114,15 @@ def matched(batch, *, plan: Detector):
     """A batch with what each anchor learns.
 
     Args:
-      batch: with ``box``, ``box_label`` and ``box_valid``.
+      batch: with ``box``, ``box_label`` and ``box_valid``; boxes of ``box_crowd``, where there is one, are not learnt.
       plan: of the detector.
 
     Returns:
       The batch with ``target``, ``[B, A, C]``, ``box_target``, ``[B, A, 4]``, ``positive`` and ``counted``, ``[B, A]``.
     """
     grid = plan.grid()
-    match = jax.vmap(partial(plan.match, grid))(batch["box"], batch["box_valid"])
+    valid = batch["box_valid"] & ~batch["box_crowd"] if "box_crowd" in batch else batch["box_valid"]
+    match = jax.vmap(partial(plan.match, grid))(batch["box"], valid)
     box = jnp.take_along_axis(batch["box"], match.index[..., None], 1)
     label = jnp.take_along_axis(batch["box_label"], match.index, 1)
     target = jax.nn.one_hot(label, plan.classes) * match.positive[..., None]
@@ -162,7 +165,7 @@ def predictions(out, batch, *, plan: Detector):
 
     Args:
       out: as of ``loss``.
-      batch: with ``box``, ``box_label`` and ``box_valid``.
+      batch: with ``box``, ``box_label`` and ``box_valid``, and ``box_crowd`` where there is one.
       plan: of the detector.
 
     Returns:
@@ -173,12 +176,13 @@ def predictions(out, batch, *, plan: Detector):
 
     def one(boxes, score):
         best, label = score.max(-1), score.argmax(-1)
-        value, index = jax.lax.top_k(best, min(200, best.shape[0]))
-        chosen, kept = plan.suppress(boxes[index], value, label[index])
+        value, index = jax.lax.top_k(best, min(10 * plan.most, best.shape[0]))
+        chosen, kept = plan.suppress(boxes[index], value, label[index], max_output=plan.most)
         right = kept.valid & jnp.isfinite(chosen).all(-1)
         return {"boxes": chosen, "scores": kept.score, "labels": label[index][kept.index], "valid": right}
 
     truth = {"target_boxes": batch["box"], "target_labels": batch["box_label"], "target_valid": batch["box_valid"]}
+    truth |= {"crowd": batch["box_crowd"]} if "box_crowd" in batch else {}
     return jax.vmap(one)(boxes, score) | truth
 
 
