@@ -161,7 +161,7 @@ def check_path(spec: str) -> None:
       spec: what was typed; ``name``, ``name/config`` and ``name:version`` may be a set of TFDS.
     """
     path = Path(spec).expanduser()
-    if path.is_dir() or (path.exists() and path.suffix in FILES):
+    if path.is_dir() or (path.exists() and (path.suffix in FILES or path.name.startswith("deepforest"))):
         return
     if path.exists():
         files = f"a {', '.join(FILES[:-1])} or {FILES[-1]} file"

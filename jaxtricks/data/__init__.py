@@ -10,6 +10,7 @@ from jaxtricks.data._boxes_voc import read_voc, write_voc
 from jaxtricks.data._boxes_yolo import read_names, read_yolo, write_yolo
 from jaxtricks.data._columns import Column, DataError, DataWarning, Records, Split
 from jaxtricks.data._dataset import Dataset, class_counts, from_arrays, from_columns
+from jaxtricks.data._deepforest import deepforest
 from jaxtricks.data._feed import Feed
 from jaxtricks.data._files import printable
 from jaxtricks.data._folder import folder
@@ -53,6 +54,7 @@ __all__ = [
     "class_balanced",
     "class_counts",
     "decoded",
+    "deepforest",
     "deferred",
     "digits",
     "epoch_order",

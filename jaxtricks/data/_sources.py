@@ -12,6 +12,7 @@ from jaxtricks.data._boxed import boxed
 from jaxtricks.data._boxes_forms import annotated
 from jaxtricks.data._columns import DataError
 from jaxtricks.data._dataset import Dataset, from_arrays
+from jaxtricks.data._deepforest import deepforest, is_deepforest
 from jaxtricks.data._files import printable
 from jaxtricks.data._folder import folder
 from jaxtricks.data._parquet import parquet, parquet_files
@@ -30,7 +31,7 @@ def load(spec: str, *, size: int = 224, data_dir: str | None = None) -> Dataset:
         ``fake`` (noise with a colour a class), the path of an ``.npz`` file (x_train, y_train, x_test, y_test), the
         path of a folder of photographs with one folder a class (see ``folder``), of a table of files and labels (.csv,
         .jsonl, see ``table``; also ``metadata.csv`` in a folder), of Parquet files (see ``parquet``), of images with
-        boxes (see ``boxed``), or the name of a TFDS image set.
+        boxes (see ``boxed``), of the wheel of ``deepforest``, or the name of a TFDS image set.
       size: height and width that images of varying size are brought to.
       data_dir: where TFDS keeps its sets; its own default if None.
 
@@ -45,6 +46,8 @@ def load(spec: str, *, size: int = 224, data_dir: str | None = None) -> Dataset:
     path = Path(spec).expanduser()
     if path.suffix == ".npz":
         return npz(path)
+    if path.is_file() and is_deepforest(path):
+        return deepforest(path, size=size)
     if annotated(path):
         return boxed(path, size=size)
     if path.is_file() and path.suffix in ENDINGS:
