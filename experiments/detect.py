@@ -59,5 +59,5 @@ PRESETS = {
 }
 
 if __name__ == "__main__":
-    parts = {"mode": "add-one", "dataset": d.shapes, "begin": d.fitted}
+    parts = {"mode": "add-one", "dataset": d.shapes, "task": d.task_for, "begin": d.fitted}
     main("detect", d.baseline, LADDER, PRESETS, title="Detection", **parts)

@@ -4,12 +4,27 @@ import math
 
 import numpy as np
 
-from jaxtricks import data
+from jaxtricks import data, train
 from jaxtricks.train import Recipe
-from jaxtricks.tricks.detector import changed
+from jaxtricks.tricks.detector import Detector, changed, task
 
 SHARE = (5, 95)  # percentiles of the boxes' sides that anchors are made for
 COUNTED = 100  # detections an image that COCO's mean average precision counts
+
+
+def task_for(dataset: data.Dataset) -> train.Task:
+    """Detection of the classes of a dataset, one or more; a person's own boxes often have one.
+
+    Args:
+      dataset: with boxes.
+
+    Returns:
+      ``detector.task`` at its size.
+    """
+    if dataset.classes is None:
+        raise data.DataError(f"{dataset.name} has no classes; allowed: boxes of one class or more.")
+    height, width, _ = dataset.shape
+    return task(Detector(size=(height, width), classes=dataset.classes))
 
 
 def fitted(recipe: Recipe, loaded: data.Dataset, dataset: data.Dataset) -> Recipe:

@@ -12,7 +12,7 @@ import optax
 from jaxtricks import augment, data, detection, losses
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
-from jaxtricks.tricks._own_boxes import fitted
+from jaxtricks.tricks._own_boxes import fitted, task_for
 from jaxtricks.tricks.detector import Detector, changed, nms, planned
 from jaxtricks.tricks.trick import unset
 
@@ -34,6 +34,7 @@ __all__ = [
     "overlap",
     "shapes",
     "soft",
+    "task_for",
     "voted",
 ]
 
