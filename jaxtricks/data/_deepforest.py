@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from PIL import Image
 
 from jaxtricks import check
 from jaxtricks.data._annotations import Annotations
@@ -37,7 +38,7 @@ def is_deepforest(path: Path) -> bool:
     return path.name.lower().startswith("deepforest") and path.name.lower().endswith(ENDINGS)
 
 
-def deepforest(path: str | Path, *, size: int = 224) -> Dataset:
+def deepforest(path: str | Path, *, size: int = 224, scale: float = 0.5) -> Dataset:
     """951 boxes of trees on four aerial photographs, in tiles; one photograph is the test set, all of it.
 
     The photographs are those of the package deepforest (MIT licence), which is not installed:
@@ -46,8 +47,9 @@ def deepforest(path: str | Path, *, size: int = 224) -> Dataset:
 
     Args:
       path: of the wheel (.whl) or the source archive (.tar.gz, .zip).
-      size: height and width of a tile, in pixels of the photographs. Tiles do not overlap; the last ones are filled
-        with grey.
+      size: height and width of a tile, in pixels. Tiles do not overlap; the last ones are filled with grey.
+      scale: of the photographs before they are cut, greater than 0 to 1. At 0.5 the roots of the areas of the boxes have
+        a median of 19 pixels, and a tile has four times as many boxes as at 1.
 
     Returns:
       A dataset as of ``boxed``. The test set is the photograph with 279 trees. Of a tree that is cut by the border of a
@@ -61,10 +63,12 @@ def deepforest(path: str | Path, *, size: int = 224) -> Dataset:
       networks, Remote Sensing 11(11), 2019.
     """
     path, size = Path(path), check.at_least("size", size, minimum=8)
+    check.positive("scale", scale)
+    check.between("scale", scale, 0.0, 1.0)
     with tempfile.TemporaryDirectory() as place:
         _take_out(path, Path(place))
         annotations = read_voc([Path(place) / f"{name}.xml" for name in PHOTOGRAPHS], first=0)
-        images = [np.asarray(decode(Path(place) / name)) for name in annotations.files]
+        images = [_scaled(decode(Path(place) / name), scale) for name in annotations.files]
     held = np.array([Path(name).stem == HELD_OUT for name in annotations.files])
     splits, notes = [], []
     for word, numbers in (("training", np.flatnonzero(~held)), ("test", np.flatnonzero(held))):
@@ -105,12 +109,18 @@ def _members(path: Path) -> Iterator:
                 yield member.filename, member.file_size, lambda member=member: archive.read(member)
 
 
+def _scaled(image: Image.Image, scale: float) -> np.ndarray:
+    sides = max(1, round(scale * image.width)), max(1, round(scale * image.height))
+    return np.asarray(image.resize(sides, Image.Resampling.BILINEAR, reducing_gap=None))
+
+
 def _tiled(annotations: Annotations, images: list[np.ndarray], size: int) -> tuple[dict, list[str]]:
     """The tiles of some photographs, with columns of boxes."""
     tiles, rows, cut = [], [], 0
     for number, image in enumerate(images):
         height, width = image.shape[:2]
-        box = annotations.box[annotations.image == number]
+        factor = np.array([width, height] * 2) / np.tile(annotations.sizes[number][::-1], 2)
+        box = annotations.box[annotations.image == number] * factor
         area = np.prod(box[:, 2:] - box[:, :2], -1)
         for top in range(0, height, size):
             for left in range(0, width, size):
