@@ -80,7 +80,7 @@ def letterbox_sample(
 
 
 def _place(source: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Top, left, height and width of the image in its frame, in whole pixels, halves rounded up."""
+    """Top, left, height and width of the image in its frame, in full pixels, halves rounded up."""
     (height, width), (tall, wide) = source, size
     if tall * width <= wide * height:  # the height decides
         inner = tall, max(1, (2 * width * tall + height) // (2 * height))

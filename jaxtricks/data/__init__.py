@@ -16,6 +16,8 @@ from jaxtricks.data._files import printable
 from jaxtricks.data._folder import folder
 from jaxtricks.data._identity import identity
 from jaxtricks.data._long_tail import long_tail, long_tail_counts
+from jaxtricks.data._masked import masked
+from jaxtricks.data._masks import decode_rle, encode_rle, read_mask, write_mask
 from jaxtricks.data._nearest import nearest_source
 from jaxtricks.data._order import Sampler, epoch_order, epoch_permutation, epoch_rows, steps_per_epoch
 from jaxtricks.data._parquet import parquet
@@ -53,10 +55,12 @@ __all__ = [
     "check_readable",
     "class_balanced",
     "class_counts",
+    "decode_rle",
     "decoded",
     "deepforest",
     "deferred",
     "digits",
+    "encode_rle",
     "epoch_order",
     "epoch_permutation",
     "epoch_rows",
@@ -70,6 +74,7 @@ __all__ = [
     "load",
     "long_tail",
     "long_tail_counts",
+    "masked",
     "nearest_source",
     "npz",
     "over_sample",
@@ -78,6 +83,7 @@ __all__ = [
     "printable",
     "progressive",
     "read_coco",
+    "read_mask",
     "read_names",
     "read_npz",
     "read_voc",
@@ -92,6 +98,7 @@ __all__ = [
     "table",
     "tfds_set",
     "write_coco",
+    "write_mask",
     "write_voc",
     "write_yolo",
 ]

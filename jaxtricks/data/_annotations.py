@@ -99,7 +99,7 @@ class Annotations:
         """Padded columns for training, and what is left out or changed on the way, counted.
 
         A box is left out if its class has no name, a number of it is not finite, it is inverted, has no area, or lies
-        outside of its image. A box that reaches over the border of its image, where its size is known, is cut to it.
+        outside of its image. A box that reaches over the border of its image, where that has a size, is cut to it.
 
         Args:
           boxes: M, places an image, 1 or more; as many as the fullest image needs if None. Of more boxes than that
@@ -147,10 +147,10 @@ def _usable(annotations: Annotations) -> tuple[np.ndarray, np.ndarray, list[str]
     """Which boxes can be learnt, all boxes cut to their images, and sentences on both."""
     box, label = annotations.box, annotations.label
     size = annotations.sizes[annotations.image][:, ::-1].astype(np.float64)  # width, height
-    known = (size > 0).all(1)
-    limits = np.where(known[:, None], np.concatenate([size, size], 1), np.inf)
+    sized = (size > 0).all(1)
+    limits = np.where(sized[:, None], np.concatenate([size, size], 1), np.inf)
     with np.errstate(invalid="ignore"):
-        cut = np.clip(box, np.where(known[:, None], 0.0, -np.inf), limits)
+        cut = np.clip(box, np.where(sized[:, None], 0.0, -np.inf), limits)
         wrong = {
             "of a class without a name": (label < 0) | (label >= annotations.classes),
             "not finite": ~np.isfinite(box).all(1),

@@ -219,16 +219,16 @@ def _sizes(annotations: Annotations, there: np.ndarray, root: Path, shown: str, 
     sides, upright = np.zeros_like(annotations.sizes), np.ones(len(there), bool)
     unreadable, other = [], []
     for i in np.flatnonzero(there):
-        found = image_size(root / annotations.files[i])
+        sizes = image_size(root / annotations.files[i])
         stated = tuple(annotations.sizes[i].tolist())
-        if found is None:
+        if sizes is None:
             unreadable.append(annotations.files[i])
-        elif stated in (found[1], (0, 0)) or 0 in stated:
-            sides[i] = found[1]
-        elif stated == found[0]:
-            sides[i], upright[i] = found[0], False
+        elif stated in (sizes[1], (0, 0)) or 0 in stated:
+            sides[i] = sizes[1]
+        elif stated == sizes[0]:
+            sides[i], upright[i] = sizes[0], False
         else:
-            other.append(f"{printable(annotations.files[i])}, {stated} against {found[1]}")
+            other.append(f"{printable(annotations.files[i])}, {stated} against {sizes[1]}")
     if unreadable:
         notes.append(f"{shown}: {len(unreadable)} images cannot be read and are left out: {some(unreadable)}.")
     if other:

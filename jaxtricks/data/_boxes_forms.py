@@ -1,7 +1,7 @@
 """Which form of boxes a path holds, its splits, and where the images of each lie."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -63,10 +63,10 @@ def parts_of(path: Path) -> tuple[list[Part], list[str]]:
     if path.is_file():
         return [_coco(None, path)], []
     if files := _coco_files(path):
-        return _chosen(path, files, _coco, alone=".json files of boxes")
+        return chosen(path, files, _coco, alone=".json files of boxes")
     if folders := _voc_folders(path):
         return _voc(path, folders)
-    return _chosen(path, _yolo_folders(path), lambda name, place: _yolo(name, place, path), alone="folders of labels")
+    return chosen(path, _yolo_folders(path), lambda name, place: _yolo(name, place, path), alone="folders of labels")
 
 
 def image_size(file: Path) -> tuple[tuple[int, int], tuple[int, int]] | None:
@@ -93,7 +93,7 @@ def images_in(folder: Path) -> list[str]:
     return sorted(name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts))
 
 
-def _chosen(path: Path, places: dict[Path, str | None], read, *, alone: str) -> tuple[list[Part], list[str]]:
+def chosen(path: Path, places: dict[Path, str | None], read, *, alone: str) -> tuple[list[Part], list[str]]:
     """One place for training and one for the test."""
     if len(places) == 1:
         return [read(None, next(iter(places)))], []
@@ -108,17 +108,17 @@ def _chosen(path: Path, places: dict[Path, str | None], read, *, alone: str) -> 
     return [read(name, by_name[name]) for name in (train, test)], notes
 
 
-def _part_name(*words: str) -> str | None:
-    found = (PART.search(word) for word in words)
-    return next((match[1].lower() for match in found if match), None)
+def part_name(*words: str) -> str | None:
+    matches = (PART.search(word) for word in words)
+    return next((match[1].lower() for match in matches if match), None)
 
 
 def _coco_files(path: Path) -> dict[Path, str | None]:
-    folders = [path, path / "annotations", *(entry for entry in _folders(path) if _part_name(entry.name))]
+    folders = [path, path / "annotations", *(entry for entry in folders_in(path) if part_name(entry.name))]
     files = [
         file for folder in folders for file in sorted(folder.glob("*.json")) if COCO.search(str(file.relative_to(path)))
     ]
-    return {file: _part_name(file.stem.replace("_", " "), file.parent.name) for file in files}
+    return {file: part_name(file.stem.replace("_", " "), file.parent.name) for file in files}
 
 
 def _coco(name: str | None, file: Path) -> Part:
@@ -141,7 +141,7 @@ def _voc_folders(path: Path) -> dict[Path, str | None]:
         return {inner: None}
     if any(path.glob("*.xml")):
         return {path: None}
-    return {entry: name for entry in _folders(path) if (name := _part_name(entry.name)) and any(entry.glob("*.xml"))}
+    return {entry: name for entry in folders_in(path) if (name := part_name(entry.name)) and any(entry.glob("*.xml"))}
 
 
 def _voc(path: Path, folders: dict[Path, str | None]) -> tuple[list[Part], list[str]]:
@@ -150,26 +150,43 @@ def _voc(path: Path, folders: dict[Path, str | None]) -> tuple[list[Part], list[
         roots = [folder, path / "JPEGImages", path / "images", path]
         return Part(name, annotations, _fullest(roots, annotations.files))
 
-    parts, notes = _chosen(path, folders, read, alone="folders of .xml")
+    parts, notes = chosen(path, folders, read, alone="folders of .xml")
     if len(parts) == 2:
         names = tuple(sorted({name for part in parts for name in part.annotations.class_names}))
         parts = [replace(part, annotations=_renamed(part.annotations, names)) for part in parts]
         return parts, notes
-    lists = {name: path / "ImageSets" / "Main" / f"{name}.txt" for name in ("train", "trainval", "test", "val")}
-    there = [name for name in ("test", "val") if lists[name].is_file()]
-    train = next((name for name in ("trainval", "train") if lists[name].is_file()), None)
-    if there and train:
-        train, test = ("train", "val") if "test" not in there else (train, "test")
-        if not lists[train].is_file():
-            raise DataError(f"{printable(lists[train])} is missing; allowed: a list of the images for training.")
-        stems = {Path(name).stem: place for place, name in enumerate(parts[0].annotations.files)}
-        listed = {name: [word for word in read_text(lists[name]).split() if word in stems] for name in (train, test)}
-        for name, words in listed.items():
-            if not words:
-                raise DataError(f"{printable(lists[name])} names no image with an .xml; allowed: one or more.")
-        places = {name: np.array([stems[word] for word in dict.fromkeys(words)]) for name, words in listed.items()}
-        return [Part(name, parts[0].annotations.take(rows), parts[0].root) for name, rows in places.items()], notes
+    rows = listed_rows(path / "ImageSets" / "Main", parts[0].annotations.files)
+    if rows:
+        parts = [replace(parts[0], name=name, annotations=parts[0].annotations.take(at)) for name, at in rows.items()]
     return parts, notes
+
+
+def listed_rows(lists: Path, files: Sequence[str]) -> dict[str, np.ndarray]:
+    """The rows of VOC's lists, ``train.txt`` with ``val.txt``, or ``trainval.txt`` with ``test.txt``.
+
+    Args:
+      lists: their folder.
+      files: names of the images.
+
+    Returns:
+      Name of the split to rows, that for training first; nothing where there are no such lists.
+
+    Raises:
+      DataError: if a list names none of the images.
+    """
+    there = {name for name in ("train", "trainval", "test", "val") if (lists / f"{name}.txt").is_file()}
+    pairs = (("trainval", "test"), ("train", "test"), ("train", "val"))
+    pair = next((pair for pair in pairs if set(pair) <= there), ())
+    stems = {Path(name).stem: row for row, name in enumerate(files)}
+    rows = {}
+    for name in pair:
+        words = dict.fromkeys(read_text(lists / f"{name}.txt").split())
+        rows[name] = np.array([stems[word] for word in words if word in stems], np.int64)
+        if not len(rows[name]):
+            raise DataError(
+                f"{printable(lists / name)}.txt names no image that has an annotation; allowed: one or more."
+            )
+    return rows
 
 
 def _renamed(annotations: Annotations, names: tuple[str, ...]) -> Annotations:
@@ -182,12 +199,12 @@ def _yolo_folders(path: Path) -> dict[Path, str | None]:
     flat = path / "labels"
     if flat.is_dir():
         inner = {
-            entry: name for entry in _folders(flat) if (name := _part_name(entry.name)) and any(entry.rglob("*.txt"))
+            entry: name for entry in folders_in(flat) if (name := part_name(entry.name)) and any(entry.rglob("*.txt"))
         }
         if inner or any(flat.rglob("*.txt")):
             return inner or {flat: None}
-    found = {entry / "labels": _part_name(entry.name) for entry in _folders(path)}
-    return {labels: name for labels, name in found.items() if name and any(labels.glob("*.txt"))}
+    labels_of = {entry / "labels": part_name(entry.name) for entry in folders_in(path)}
+    return {labels: name for labels, name in labels_of.items() if name and any(labels.glob("*.txt"))}
 
 
 def _yolo(name: str | None, labels: Path, path: Path) -> Part:
@@ -216,5 +233,5 @@ def _without(texts: list[Path], labels: Path) -> Iterator[str]:
         yield f"{len(texts)} .txt files have no image and are left out, such as {named}."
 
 
-def _folders(path: Path) -> list[Path]:
+def folders_in(path: Path) -> list[Path]:
     return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))

@@ -48,7 +48,7 @@ def read_voc(
         root = _parsed(file)
         shown = printable(file)
         names.append(safe_name(root.findtext("filename"), f"{shown}: filename"))
-        sizes.append([_whole(root.findtext(f"size/{side}")) for side in ("height", "width")])
+        sizes.append([_side(root.findtext(f"size/{side}")) for side in ("height", "width")])
         for one in root.findall("object"):
             kind = (one.findtext("name") or "").strip()
             corners = [one.findtext(f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax")]
@@ -128,7 +128,7 @@ def _parsed(file: Path) -> ElementTree.Element:
     return root
 
 
-def _whole(text: str | None) -> int:
+def _side(text: str | None) -> int:
     """A side in pixels; 0 where it is missing or no such number."""
     stripped = (text or "").strip()
     return int(stripped) if stripped.isascii() and stripped.isdecimal() and len(stripped) < 10 else 0

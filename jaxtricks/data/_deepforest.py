@@ -48,8 +48,8 @@ def deepforest(path: str | Path, *, size: int = 224, scale: float = 0.5) -> Data
     Args:
       path: of the wheel (.whl) or the source archive (.tar.gz, .zip).
       size: height and width of a tile, in pixels. Tiles do not overlap; the last ones are filled with grey.
-      scale: of the photographs before they are cut, greater than 0 to 1. At 0.5 the roots of the areas of the boxes have
-        a median of 19 pixels, and a tile has four times as many boxes as at 1.
+      scale: of the photographs before they are cut, greater than 0 to 1. At 0.5 the roots of the areas of the boxes
+        have a median of 19 pixels, and a tile has four times as many boxes as at 1.
 
     Returns:
       A dataset as of ``boxed``. The test set is the photograph with 279 trees. Of a tree that is cut by the border of a

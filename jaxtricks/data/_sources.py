@@ -15,6 +15,7 @@ from jaxtricks.data._dataset import Dataset, from_arrays
 from jaxtricks.data._deepforest import deepforest, is_deepforest
 from jaxtricks.data._files import printable
 from jaxtricks.data._folder import folder
+from jaxtricks.data._masked import has_masks, masked
 from jaxtricks.data._parquet import parquet, parquet_files
 from jaxtricks.data._prepared import tfds_set
 from jaxtricks.data._tables import ENDINGS, metadata, metadata_of, table
@@ -31,7 +32,8 @@ def load(spec: str, *, size: int = 224, data_dir: str | None = None) -> Dataset:
         ``fake`` (noise with a colour a class), the path of an ``.npz`` file (x_train, y_train, x_test, y_test), the
         path of a folder of photographs with one folder a class (see ``folder``), of a table of files and labels (.csv,
         .jsonl, see ``table``; also ``metadata.csv`` in a folder), of Parquet files (see ``parquet``), of images with
-        boxes (see ``boxed``), of the wheel of ``deepforest``, or the name of a TFDS image set.
+        boxes (see ``boxed``) or with masks (see ``masked``), of the wheel of ``deepforest``, or the name of a TFDS
+        image set.
       size: height and width that images of varying size are brought to.
       data_dir: where TFDS keeps its sets; its own default if None.
 
@@ -48,6 +50,8 @@ def load(spec: str, *, size: int = 224, data_dir: str | None = None) -> Dataset:
         return npz(path)
     if path.is_file() and is_deepforest(path):
         return deepforest(path, size=size)
+    if has_masks(path):
+        return masked(path, size=size)
     if annotated(path):
         return boxed(path, size=size)
     if path.is_file() and path.suffix in ENDINGS:

@@ -32,6 +32,8 @@ def summary(dataset: Dataset) -> list[str]:
     """
     if "box" in dataset.train.columns and dataset.classes is not None:
         return _of_boxes(dataset)
+    if "mask" in dataset.train.columns and dataset.classes is not None:
+        return _of_masks(dataset)
     files = [file for _, file in _files(dataset.train)]
     if not files or dataset.classes is None or "label" not in dataset.train.columns:
         return []
@@ -67,6 +69,20 @@ def _of_boxes(dataset: Dataset) -> list[str]:
         f"Boxes of each class, training + test: {by_class}.",
         f"Boxes an image: {few:.0f} to {many:.0f}, in the middle {middle:.0f}; the root of their areas at this size: "
         f"{low:.0f} to {high:.0f} pixels (5 and 95 %), in the middle {median:.0f}.",
+    ]
+
+
+def _of_masks(dataset: Dataset) -> list[str]:
+    """Pixels of each class, of those that count."""
+    counts = [np.bincount(np.asarray(split["mask"]).ravel(), minlength=256) for split in _splits(dataset)]
+    names = ("background", *(dataset.class_names or map(str, range(1, (dataset.classes or 0) + 1))))
+    shares = [100 * count[: len(names)] / max(1, count[: len(names)].sum()) for count in counts]
+    by_class = some(f"{name} {shares[0][c]:.1f} + {shares[1][c]:.1f} %" for c, name in enumerate(names))
+    nothing = " + ".join(f"{100 * count[len(names) :].sum() / count.sum():.1f}" for count in counts)
+    height, width, _ = dataset.shape
+    return [
+        f"Images, training + test: {len(dataset.train)} + {len(dataset.test)}, each brought to {height} x {width}.",
+        f"Pixels of each class, training + test: {by_class}; {nothing} % of all count nothing.",
     ]
 
 

@@ -134,7 +134,7 @@ def test_voc_with_its_lists_and_difficult_ones(tmp_path):
     assert found.test["box"].tolist() == [[[0, 2, 4, 6], [4, 2, 8, 6]]]
     assert found.test["box_crowd"].tolist() == [[False, True]]
     (tmp_path / "ImageSets" / "Main" / "val.txt").write_text("x\n")
-    with pytest.raises(DataError, match=r"val\.txt names no image with an \.xml"):
+    with pytest.raises(DataError, match=r"val\.txt names no image that has an annotation"):
         data.boxed(tmp_path)
 
 
