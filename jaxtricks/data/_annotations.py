@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -39,8 +39,8 @@ class Annotations:
     image: np.ndarray
     box: np.ndarray
     label: np.ndarray
-    crowd: np.ndarray = field(default=None)  # pyright: ignore[reportArgumentType]
-    area: np.ndarray = field(default=None)  # pyright: ignore[reportArgumentType]
+    crowd: np.ndarray = None  # pyright: ignore[reportAssignmentType]
+    area: np.ndarray = None  # pyright: ignore[reportAssignmentType]
     image_ids: tuple[int, ...] | None = None
     class_ids: tuple[int, ...] | None = None
     notes: tuple[str, ...] = ()
@@ -147,10 +147,10 @@ def _usable(annotations: Annotations) -> tuple[np.ndarray, np.ndarray, list[str]
     """Which boxes can be learnt, all boxes cut to their images, and sentences on both."""
     box, label = annotations.box, annotations.label
     size = annotations.sizes[annotations.image][:, ::-1].astype(np.float64)  # width, height
-    sized = (size > 0).all(1)
-    limits = np.where(sized[:, None], np.concatenate([size, size], 1), np.inf)
+    sized = (size > 0).all(1, keepdims=True)
+    limits = np.where(sized, np.concatenate([size, size], 1), np.inf)
     with np.errstate(invalid="ignore"):
-        cut = np.clip(box, np.where(sized[:, None], 0.0, -np.inf), limits)
+        cut = np.clip(box, np.where(sized, 0.0, -np.inf), limits)
         wrong = {
             "of a class without a name": (label < 0) | (label >= annotations.classes),
             "not finite": ~np.isfinite(box).all(1),

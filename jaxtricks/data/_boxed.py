@@ -198,8 +198,7 @@ def _columns(part: Part, shown: str, size: int) -> tuple[dict, list[str]]:
     shift = place[:, 1::-1]
     moved = columns["box"] * np.tile(scale, 2)[:, None] + np.tile(shift, 2)[:, None]
     columns["box"] = np.where(columns["box_valid"][..., None], moved, 0).astype(np.float32)
-    columns["image"] = Letterboxed(files, size, upright[sides[:, 0] > 0])
-    return columns, notes
+    return columns | {"image": Letterboxed(files, size, upright[sides[:, 0] > 0])}, notes
 
 
 def _present(annotations: Annotations, root: Path, shown: str, notes: list[str]) -> np.ndarray:

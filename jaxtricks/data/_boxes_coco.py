@@ -52,7 +52,7 @@ def read_coco(path: str | Path) -> Annotations:
     rows, without = [], 0
     for number, one in enumerate(_list(shown, content, "annotations")):
         where = f"{shown}, annotation {one.get('id', number)}"
-        if one.get("image_id") not in place:
+        if not isinstance(one.get("image_id"), int) or one["image_id"] not in place:
             raise DataError(f"{where} is of image {one.get('image_id')!r}; allowed: an id of images.")
         box = one.get("bbox")
         if box is None or box == []:
@@ -61,8 +61,9 @@ def read_coco(path: str | Path) -> Annotations:
         x, y, width, height = _numbers(where, box)
         area = one.get("area", width * height)
         crowd = bool(one.get("iscrowd", 0))
-        box = (x, y, x + width, y + height)
-        rows.append((place[one["image_id"]], box, label.get(one.get("category_id"), -1), crowd, _number(where, area)))
+        box, kind = (x, y, x + width, y + height), one.get("category_id")
+        kind = label.get(kind, -1) if isinstance(kind, int) else -1
+        rows.append((place[one["image_id"]], box, kind, crowd, _number(where, area)))
     image, box, labels, crowd, area = zip(*rows, strict=True) if rows else ((),) * 5
     return Annotations(
         files=tuple(files),

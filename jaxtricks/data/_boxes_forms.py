@@ -1,9 +1,10 @@
 """Which form of boxes a path holds, its splits, and where the images of each lie."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -80,11 +81,10 @@ def image_size(file: Path) -> tuple[tuple[int, int], tuple[int, int]] | None:
     """
     try:
         with Image.open(file, formats=FORMATS) as image:
-            stored = image.height, image.width
-            turned = image.getexif().get(274, 1) in TURNED
+            stored, turned = (image.height, image.width), image.getexif().get(274, 1) in TURNED
     except Exception:  # whatever PIL raises on damaged bytes
         return None
-    return stored, (stored[::-1] if turned else stored)
+    return stored, ((stored[1], stored[0]) if turned else stored)
 
 
 def images_in(folder: Path) -> list[str]:
@@ -93,11 +93,24 @@ def images_in(folder: Path) -> list[str]:
     return sorted(name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts))
 
 
-def chosen(path: Path, places: dict[Path, str | None], read, *, alone: str) -> tuple[list[Part], list[str]]:
-    """One place for training and one for the test."""
+def chosen(path: Path, places: Mapping[Path, str | None], read, *, alone: str) -> tuple[list[Any], list[str]]:
+    """One place for training and one for the test, or the only one there is.
+
+    Args:
+      path: that was asked for.
+      places: within it, and the split that the name of each says, or None.
+      read: ``(name, place) -> part``.
+      alone: what the places are, for the message.
+
+    Returns:
+      One part or two, that for training first; and what is not used, in a sentence.
+
+    Raises:
+      DataError: if there are several places, and not one for training and one for the test.
+    """
     if len(places) == 1:
         return [read(None, next(iter(places)))], []
-    by_name = {name: place for place, name in reversed(places.items()) if name}
+    by_name = {name: place for place, name in reversed(list(places.items())) if name}
     train = next((name for name in TRAIN if name in by_name), None)
     test = next((name for name in TEST if name in by_name), None)
     if train is None or test is None:
@@ -109,6 +122,11 @@ def chosen(path: Path, places: dict[Path, str | None], read, *, alone: str) -> t
 
 
 def part_name(*words: str) -> str | None:
+    """The split that one of some names says, such as ``train2017`` or ``instances val``; None of none.
+
+    Args:
+      *words: names of files or folders, the first that says one counts.
+    """
     matches = (PART.search(word) for word in words)
     return next((match[1].lower() for match in matches if match), None)
 
@@ -135,7 +153,7 @@ def _fullest(places: list[Path], files: tuple[str, ...]) -> Path:
     return max(places, key=lambda place: sum((place / name).is_file() for name in files))
 
 
-def _voc_folders(path: Path) -> dict[Path, str | None]:
+def _voc_folders(path: Path) -> Mapping[Path, str | None]:
     inner = path / "Annotations"
     if inner.is_dir() and any(inner.glob("*.xml")):
         return {inner: None}
@@ -144,7 +162,7 @@ def _voc_folders(path: Path) -> dict[Path, str | None]:
     return {entry: name for entry in folders_in(path) if (name := part_name(entry.name)) and any(entry.glob("*.xml"))}
 
 
-def _voc(path: Path, folders: dict[Path, str | None]) -> tuple[list[Part], list[str]]:
+def _voc(path: Path, folders: Mapping[Path, str | None]) -> tuple[list[Part], list[str]]:
     def read(name: str | None, folder: Path) -> Part:
         annotations = read_voc(folder)
         roots = [folder, path / "JPEGImages", path / "images", path]
@@ -195,7 +213,7 @@ def _renamed(annotations: Annotations, names: tuple[str, ...]) -> Annotations:
     return replace(annotations, class_names=names, class_ids=None, label=place[annotations.label])
 
 
-def _yolo_folders(path: Path) -> dict[Path, str | None]:
+def _yolo_folders(path: Path) -> Mapping[Path, str | None]:
     flat = path / "labels"
     if flat.is_dir():
         inner = {
@@ -234,4 +252,9 @@ def _without(texts: list[Path], labels: Path) -> Iterator[str]:
 
 
 def folders_in(path: Path) -> list[Path]:
+    """The folders in a folder, but hidden ones, by name.
+
+    Args:
+      path: of it.
+    """
     return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))

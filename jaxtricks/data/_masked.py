@@ -1,6 +1,6 @@
 """A person's own images with masks as a dataset: an image and a PNG of the same name, brought to one size."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -117,7 +117,7 @@ def _classes(shown: str, splits: Sequence[dict], names: Sequence[str] | None) ->
     return everywhere[-1] if names is None else len(names)
 
 
-def _places(path: Path) -> dict[Path, str | None]:
+def _places(path: Path) -> Mapping[Path, str | None]:
     """Folders of masks, and the splits that they are."""
     for images, masks in PAIRS:
         if (path / images).is_dir() and _has_png(path / masks):

@@ -220,6 +220,7 @@ def test_some_of_the_images():
         ({"categories": []}, "has no categories; allowed"),
         ({"images": 3}, "has no list of images"),
         ({"annotations": [{"image_id": 5, "bbox": [1, 2, 3, 4]}]}, "annotation 0 is of image 5; allowed: an id"),
+        ({"annotations": [{"image_id": [7], "bbox": [1, 2, 3, 4]}]}, r"annotation 0 is of image \[7\]; allowed: an id"),
         ({"annotations": [{"image_id": 7, "bbox": [1, 2, 3]}]}, r"has bbox \[1, 2, 3\]; allowed: four numbers"),
         ({"annotations": [{"image_id": 7, "bbox": [1, 2, 3, "4"]}]}, "has '4'; allowed: numbers"),
         ({"categories": [{"id": 1}, {"id": 1}]}, "categories have the id 1; allowed: an integer, each once"),
@@ -234,7 +235,7 @@ def test_what_is_no_coco(tmp_path, changes, words):
 
 
 def test_coco_with_numbers_that_are_none(tmp_path):
-    rows = '[{"image_id": 7, "category_id": 2, "bbox": [NaN, 0, 1e999, null]}, {"image_id": 7, "bbox": [0, 0, 1, 1]}]'
+    rows = '[{"image_id": 7, "category_id": 2, "bbox": [NaN, 0, 1e999, null]}, {"image_id": 7, "category_id": [], "bbox": [0, 0, 1, 1]}]'
     path = tmp_path / "boxes.json"
     path.write_text(json.dumps(COCO | {"annotations": 0}).replace('"annotations": 0', f'"annotations": {rows}'))
     found = data.read_coco(path)
