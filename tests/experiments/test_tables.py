@@ -102,7 +102,6 @@ NOT_RUN = (
     "airbench",
     "detect",
     "binary",
-    "imbalance",
     "efficient",
     "tweaks",
     "refinements",
