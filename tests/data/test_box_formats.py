@@ -235,7 +235,8 @@ def test_what_is_no_coco(tmp_path, changes, words):
 
 
 def test_coco_with_numbers_that_are_none(tmp_path):
-    rows = '[{"image_id": 7, "category_id": 2, "bbox": [NaN, 0, 1e999, null]}, {"image_id": 7, "category_id": [], "bbox": [0, 0, 1, 1]}]'
+    first = '{"image_id": 7, "category_id": 2, "bbox": [NaN, 0, 1e999, null]}'
+    rows = f'[{first}, {{"image_id": 7, "category_id": [], "bbox": [0, 0, 1, 1]}}]'
     path = tmp_path / "boxes.json"
     path.write_text(json.dumps(COCO | {"annotations": 0}).replace('"annotations": 0', f'"annotations": {rows}'))
     found = data.read_coco(path)
