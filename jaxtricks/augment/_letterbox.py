@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxtricks.augment import _checks, _crop
-from jaxtricks.augment._labels import move_labels
+from jaxtricks.augment._labels import _size, move_labels
 from jaxtricks.augment._matrix import _matrix
 
 Sample = dict[str, jax.Array]
@@ -63,13 +63,9 @@ def letterbox_sample(
     Reference:
       Redmon and Farhadi, YOLOv3: an incremental improvement, arXiv 1804.02767, whose code resizes so.
     """
-    if "image" not in sample:
-        raise ValueError(f"sample has {sorted(sample)}; allowed: a sample with 'image'.")
-    image = sample["image"]
-    _checks.photo("sample['image']", image)
+    source, image = _size(sample), sample["image"]
     _checks.fill("fill", fill, image.dtype)
     height, width = _checks.size("size", size)
-    source = image.shape[0], image.shape[1]
     top, left, inner_height, inner_width = _place(source, (height, width))
     all_pixels = jnp.array([0, 0, source[1], source[0]], jnp.float32)
     inner = _crop.resized_crop(image, all_pixels, size=(inner_height, inner_width))
