@@ -44,7 +44,8 @@ def show(results: Mapping[str, Any], rows: Sequence[Variant], dataset: data.Data
         sys.stdout.write(f"{line[0]:<28}{''.join(f'{text:>20}' for text in line[1:])}\n")
     test, one = dataset.test.take(np.arange(min(IMAGES, len(dataset.test)))), train.Plan(devices=(jax.devices()[0],))
     test = data.decoded(test)
-    truth = np.where(np.asarray(test["mask"]) == IGNORE, 0, test["mask"])
+    truth = np.asarray(test["mask"])
+    truth = np.where(truth == IGNORE, 0, truth)
     images, columns = np.asarray(test["image"]), {"image": None, "truth": truth}
     for row in _shown(results, rows):
         (run,) = train.fit(row.recipe, row.dataset(dataset), plan=one)
