@@ -26,6 +26,8 @@ DEMONSTRATED = {  # no row of a table could act, or the claim is exact: by this 
     "augment.mask_boxes": "tests/augment/test_collage.py",
     "augment.pick_size": "tests/augment/test_sizes.py",  # for loops of one's own: a step of fit has one size
     "augment.progressive_size": "tests/augment/test_sizes.py",
+    "augment.letterbox_sample": "tests/augment/test_sizes.py",  # data.boxed does it on the host, once
+    "augment.letterboxing": "tests/augment/test_sizes.py",
     "preprocess.standardize_inverse": "tests/test_preprocess.py",
     "preprocess.pca_fit": "tests/test_preprocess.py",  # what it gives is no image
     "preprocess.pca_inverse": "tests/test_preprocess.py",

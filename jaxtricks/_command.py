@@ -16,7 +16,7 @@ from jaxtricks._help import short_help
 FEW = 16  # steps of the baseline in an epoch: with fewer the images are few
 LEAST_STEPS = 8  # in an epoch of few images, so that a row with four times the batch makes two
 LEAST_UPDATES = 128  # in a run on them, so that a warm-up of 5 epochs in 120 has a step at four times the batch
-FILES = (".csv", ".jsonl", ".parquet", ".npz")  # what a file of --data ends in
+FILES = (".csv", ".jsonl", ".parquet", ".npz", ".json")  # what a file of --data ends in
 USUAL = ("cifar10", "cifar100", "mnist", "fashion_mnist")  # sets of TensorFlow Datasets that a file is named by
 TFDS_NAME = re.compile(r"[\w-]+(/[\w.+-]+)?(:[\w.*]+)?", re.ASCII)  # name, name/config, name:version
 TABLE = "from jaxtricks.ablation.cli import Preset, main"  # stands in every module that takes these options
@@ -69,7 +69,7 @@ class Options:
     mode: Literal["stack", "add-one", "leave-one-out", "pairwise"] | None = None
     """How the tricks are combined into rows; the experiment's way if it is left out."""
     data: str | None = None
-    """A folder of images (a folder a class), a .csv of file and label, .parquet, .npz, a TFDS set, fashion_mini, ..."""
+    """A folder of images (a folder a class), a .csv of file and label, .parquet, .npz, a COCO .json, a TFDS set, ..."""
     model: str | None = None
     """A network by name, such as plain_mini, resnet_mini, resnet20, resnet50."""
     minutes: float | None = None
@@ -161,7 +161,7 @@ def check_path(spec: str) -> None:
       spec: what was typed; ``name``, ``name/config`` and ``name:version`` may be a set of TFDS.
     """
     path = Path(spec).expanduser()
-    if path.is_dir() or (path.exists() and path.suffix in FILES):
+    if path.is_dir() or (path.exists() and (path.suffix in FILES or path.name.startswith("deepforest"))):
         return
     if path.exists():
         files = f"a {', '.join(FILES[:-1])} or {FILES[-1]} file"

@@ -24,6 +24,7 @@ from jaxtricks.ablation.variants import Variant
 COLOURS = np.array([[230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [204, 121, 167], [213, 94, 0]])
 OVER = 0.55  # the share of the colour within an area; its border has all of it
 IMAGES = 6
+IGNORE = 255  # of a mask: a pixel that counts nothing
 MARK = "<h2>Reproduce</h2>"
 
 
@@ -35,14 +36,17 @@ def show(results: Mapping[str, Any], rows: Sequence[Variant], dataset: data.Data
     Args:
       results: of the table.
       rows: of the table.
-      dataset: with the columns ``image`` and ``mask``, in memory; class 0 is the background.
+      dataset: with the columns ``image`` and ``mask``; class 0 is the background, and what counts nothing is drawn so.
       folder: of the report.
     """
     body = figures(results, rows)
     for line in body:
         sys.stdout.write(f"{line[0]:<28}{''.join(f'{text:>20}' for text in line[1:])}\n")
     test, one = dataset.test.take(np.arange(min(IMAGES, len(dataset.test)))), train.Plan(devices=(jax.devices()[0],))
-    images, columns = np.asarray(test["image"]), {"image": None, "truth": np.asarray(test["mask"])}
+    test = data.decoded(test)
+    truth = np.asarray(test["mask"])
+    truth = np.where(truth == IGNORE, 0, truth)
+    images, columns = np.asarray(test["image"]), {"image": None, "truth": truth}
     for row in _shown(results, rows):
         (run,) = train.fit(row.recipe, row.dataset(dataset), plan=one)
         headline = headline_of_task(row.recipe.task)

@@ -56,6 +56,7 @@ from jaxtricks.augment._labels import (
     random_flip_sample,
     warp_sample,
 )
+from jaxtricks.augment._letterbox import letterbox_sample, letterboxing
 from jaxtricks.augment._matrix import (
     combine,
     cropping,
@@ -130,6 +131,8 @@ __all__ = [
     "invert",
     "keyless",
     "label_noise",
+    "letterbox_sample",
+    "letterboxing",
     "luma",
     "mask_boxes",
     "mask_grid",

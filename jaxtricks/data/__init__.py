@@ -1,15 +1,23 @@
 """Image sets, the order of their rows, samplers of classes of unequal size, and the feed of batches."""
 
 from jaxtricks.data._ahead import FeedError
+from jaxtricks.data._annotations import Annotations
 from jaxtricks.data._archive import read_npz
 from jaxtricks.data._batches import batch_composition, bounded_batches, deferred
+from jaxtricks.data._boxed import boxed
+from jaxtricks.data._boxes_coco import read_coco, write_coco
+from jaxtricks.data._boxes_voc import read_voc, write_voc
+from jaxtricks.data._boxes_yolo import read_names, read_yolo, write_yolo
 from jaxtricks.data._columns import Column, DataError, DataWarning, Records, Split
 from jaxtricks.data._dataset import Dataset, class_counts, from_arrays, from_columns
+from jaxtricks.data._deepforest import deepforest
 from jaxtricks.data._feed import Feed
 from jaxtricks.data._files import printable
 from jaxtricks.data._folder import folder
 from jaxtricks.data._identity import identity
 from jaxtricks.data._long_tail import long_tail, long_tail_counts
+from jaxtricks.data._masked import masked
+from jaxtricks.data._masks import decode_rle, encode_rle, read_mask, write_mask
 from jaxtricks.data._nearest import nearest_source
 from jaxtricks.data._order import Sampler, epoch_order, epoch_permutation, epoch_rows, steps_per_epoch
 from jaxtricks.data._parquet import parquet
@@ -31,6 +39,7 @@ from jaxtricks.data._tables import table
 __all__ = [
     "CORRUPT_SHARE",
     "EMBEDDED",
+    "Annotations",
     "Column",
     "DataError",
     "DataWarning",
@@ -42,12 +51,16 @@ __all__ = [
     "Split",
     "batch_composition",
     "bounded_batches",
+    "boxed",
     "check_readable",
     "class_balanced",
     "class_counts",
+    "decode_rle",
     "decoded",
+    "deepforest",
     "deferred",
     "digits",
+    "encode_rle",
     "epoch_order",
     "epoch_permutation",
     "epoch_rows",
@@ -61,6 +74,7 @@ __all__ = [
     "load",
     "long_tail",
     "long_tail_counts",
+    "masked",
     "nearest_source",
     "npz",
     "over_sample",
@@ -68,7 +82,12 @@ __all__ = [
     "parquet",
     "printable",
     "progressive",
+    "read_coco",
+    "read_mask",
+    "read_names",
     "read_npz",
+    "read_voc",
+    "read_yolo",
     "readable",
     "repeat_factor",
     "repeated",
@@ -78,6 +97,10 @@ __all__ = [
     "summary",
     "table",
     "tfds_set",
+    "write_coco",
+    "write_mask",
+    "write_voc",
+    "write_yolo",
 ]
 
 

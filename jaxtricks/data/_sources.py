@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 
 from jaxtricks.data._archive import LIMIT, read_npz
+from jaxtricks.data._boxed import boxed
+from jaxtricks.data._boxes_forms import annotated
 from jaxtricks.data._columns import DataError
 from jaxtricks.data._dataset import Dataset, from_arrays
+from jaxtricks.data._deepforest import deepforest, is_deepforest
 from jaxtricks.data._files import printable
 from jaxtricks.data._folder import folder
+from jaxtricks.data._masked import has_masks, masked
 from jaxtricks.data._parquet import parquet, parquet_files
 from jaxtricks.data._prepared import tfds_set
 from jaxtricks.data._tables import ENDINGS, metadata, metadata_of, table
@@ -27,8 +31,9 @@ def load(spec: str, *, size: int = 224, data_dir: str | None = None) -> Dataset:
       spec: ``fashion_mini`` (Fashion-MNIST, 4,000 + 3,000 images, in the package), ``digits`` (scikit-learn's 8x8),
         ``fake`` (noise with a colour a class), the path of an ``.npz`` file (x_train, y_train, x_test, y_test), the
         path of a folder of photographs with one folder a class (see ``folder``), of a table of files and labels (.csv,
-        .jsonl, see ``table``; also ``metadata.csv`` in a folder), of Parquet files (see ``parquet``), or the name of a
-        TFDS image set.
+        .jsonl, see ``table``; also ``metadata.csv`` in a folder), of Parquet files (see ``parquet``), of images with
+        boxes (see ``boxed``) or with masks (see ``masked``), of the wheel of ``deepforest``, or the name of a TFDS
+        image set.
       size: height and width that images of varying size are brought to.
       data_dir: where TFDS keeps its sets; its own default if None.
 
@@ -43,6 +48,12 @@ def load(spec: str, *, size: int = 224, data_dir: str | None = None) -> Dataset:
     path = Path(spec).expanduser()
     if path.suffix == ".npz":
         return npz(path)
+    if path.is_file() and is_deepforest(path):
+        return deepforest(path, size=size)
+    if has_masks(path):
+        return masked(path, size=size)
+    if annotated(path):
+        return boxed(path, size=size)
     if path.is_file() and path.suffix in ENDINGS:
         return table(path, size=size)
     if path.exists() and not metadata_of(path) and parquet_files(path):
@@ -51,8 +62,8 @@ def load(spec: str, *, size: int = 224, data_dir: str | None = None) -> Dataset:
         return metadata(path, size=size) if metadata_of(path) else folder(path, size=size)
     if path.exists():
         raise DataError(
-            f"{printable(path)} is a file; allowed: a folder with one folder a class, or a .csv, .jsonl, .parquet or "
-            ".npz file."
+            f"{printable(path)} is a file; allowed: a folder with one folder a class, or a .csv, .jsonl, .parquet, "
+            ".npz or .json file."
         )
     if "/" in spec and not spec.replace("/", "").replace("_", "").replace(".", "").replace(":", "").isalnum():
         raise DataError(f"{spec}: no such file or folder.")

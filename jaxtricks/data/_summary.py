@@ -16,6 +16,7 @@ from jaxtricks.data._folder import some
 from jaxtricks.data._parquet import EncodedImages
 
 MEASURED = 200  # images whose size is looked at
+BOXES = ("box_valid", "box_label", "box")
 FIRST = 4096  # bytes that are compared before all are
 
 
@@ -23,11 +24,16 @@ def summary(dataset: Dataset) -> list[str]:
     """Counts by class and sizes of photographs, as lines for the user; nothing for images of one size in memory.
 
     Args:
-      dataset: with labels.
+      dataset: with labels, or with boxes.
 
     Returns:
-      Lines: training and test images of each class, the smallest class first; and the range of sizes in pixels.
+      Lines: training and test images of each class, the smallest class first, and the range of sizes in pixels; or
+      boxes of each class, boxes an image, and the range of their sides.
     """
+    if "box" in dataset.train.columns and dataset.classes is not None:
+        return _of_boxes(dataset)
+    if "mask" in dataset.train.columns and dataset.classes is not None:
+        return _of_masks(dataset)
     files = [file for _, file in _files(dataset.train)]
     if not files or dataset.classes is None or "label" not in dataset.train.columns:
         return []
@@ -45,6 +51,39 @@ def summary(dataset: Dataset) -> list[str]:
             f"{middle[0]} x {middle[1]}."
         )
     return lines
+
+
+def _of_boxes(dataset: Dataset) -> list[str]:
+    """Boxes of each class, an image, and their sides."""
+    valid, label, box = ([np.asarray(split[name]) for split in _splits(dataset)] for name in BOXES)
+    counts = [np.bincount(la[v], minlength=dataset.classes or 0) for la, v in zip(label, valid, strict=True)]
+    names = dataset.class_names or tuple(map(str, range(dataset.classes or 0)))
+    order = np.argsort(counts[0], kind="stable")
+    by_class = some(f"{names[c]} {counts[0][c]} + {counts[1][c]}" for c in order)
+    sides = np.sqrt(np.prod(box[0][valid[0]][:, 2:] - box[0][valid[0]][:, :2], -1))
+    few, middle, many = np.percentile(valid[0].sum(1), (0, 50, 100))
+    low, median, high = np.percentile(sides, (5, 50, 95)) if len(sides) else (0, 0, 0)
+    height, width, _ = dataset.shape
+    return [
+        f"Images, training + test: {len(dataset.train)} + {len(dataset.test)}, each brought to {height} x {width}.",
+        f"Boxes of each class, training + test: {by_class}.",
+        f"Boxes an image: {few:.0f} to {many:.0f}, in the middle {middle:.0f}; the root of their areas at this size: "
+        f"{low:.0f} to {high:.0f} pixels (5 and 95 %), in the middle {median:.0f}.",
+    ]
+
+
+def _of_masks(dataset: Dataset) -> list[str]:
+    """Pixels of each class, of those that count."""
+    counts = [np.bincount(np.asarray(split["mask"]).ravel(), minlength=256) for split in _splits(dataset)]
+    names = ("background", *(dataset.class_names or map(str, range(1, (dataset.classes or 0) + 1))))
+    shares = [100 * count[: len(names)] / max(1, count[: len(names)].sum()) for count in counts]
+    by_class = some(f"{name} {shares[0][c]:.1f} + {shares[1][c]:.1f} %" for c, name in enumerate(names))
+    nothing = " + ".join(f"{100 * count[len(names) :].sum() / count.sum():.1f}" for count in counts)
+    height, width, _ = dataset.shape
+    return [
+        f"Images, training + test: {len(dataset.train)} + {len(dataset.test)}, each brought to {height} x {width}.",
+        f"Pixels of each class, training + test: {by_class}; {nothing} % of all count nothing.",
+    ]
 
 
 def repeated(dataset: Dataset) -> list[str]:

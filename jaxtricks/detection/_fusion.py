@@ -157,8 +157,9 @@ def weighted_fusion(
         )
         return clusters, None
 
-    zeros = jnp.zeros(count, scores.dtype)
-    start = (jnp.zeros_like(boxes), zeros, jnp.zeros(count, jnp.int32), jnp.zeros(count, jnp.int32), jnp.int32(0))
+    none = 0 * usable.astype(jnp.int32)  # which under shard_map varies as the boxes do
+    mass = none.astype(scores.dtype)
+    start = (jnp.broadcast_to(mass[:, None], boxes.shape), mass, none, none, none.sum(dtype=jnp.int32))
     if count:
         items = (boxes[order], scores[order], groups[order], usable[order])
         (total, mass, number, group, _), _ = lax.scan(step, start, items)

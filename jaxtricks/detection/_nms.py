@@ -91,7 +91,8 @@ def nms(
 
     alive = usable[order]
     first = jnp.where(alive[0], 0, count).astype(jnp.int32)
-    start = (jnp.int32(0), first, alive, jnp.zeros(max_output, jnp.int32))
+    none = jnp.zeros(max_output, jnp.int32) + 0 * first  # which under shard_map varies as the boxes do
+    start = (jnp.int32(0), first, alive, none)
     kept, _, _, index = lax.while_loop(lambda state: (state[0] < max_output) & (state[1] < count), step, start)
     there = jnp.arange(max_output) < kept
     return Kept(index, jnp.where(there, scores[index], 0.0), there)

@@ -44,15 +44,16 @@ def matched(batch: dict, *, plan: Detector) -> dict:
     """A batch with what the maps learn.
 
     Args:
-      batch: with ``box``, ``box_label`` and ``box_valid``.
+      batch: as for ``detector.matched``.
       plan: of the detector.
 
     Returns:
       The batch with the fields of ``detection.HeatmapTargets``, ``[B, H, W, ...]``.
     """
     draw = partial(detection.heatmap_targets, shape=shape(plan), stride=plan.strides[0], classes=plan.classes)
+    valid = batch["box_valid"] & ~batch["box_crowd"] if "box_crowd" in batch else batch["box_valid"]
     targets: detection.HeatmapTargets = jax.vmap(lambda box, label, valid: draw(box, label, valid=valid))(
-        batch["box"], batch["box_label"], batch["box_valid"]
+        batch["box"], batch["box_label"], valid
     )
     return batch | targets._asdict()
 
@@ -75,13 +76,12 @@ def loss(out: dict, batch: dict, *, plan: Detector) -> jax.Array:
     return (of_heat + of_box) * len(heat) / jnp.maximum(batch["center"].sum(), 1)
 
 
-def found(out: dict, plan: Detector, *, most: int = 20) -> dict[str, Any]:
+def found(out: dict, plan: Detector) -> dict[str, Any]:
     """The boxes of the peaks, which no other suppression follows.
 
     Args:
       out: as of ``maps``.
       plan: of the detector.
-      most: K, boxes an image.
 
     Returns:
       ``boxes [B, K, 4]``, ``scores``, ``labels`` and ``valid``, ``[B, K]``.
@@ -89,7 +89,7 @@ def found(out: dict, plan: Detector, *, most: int = 20) -> dict[str, Any]:
     heat, offset, size = maps(out, plan)
 
     def one(heat, offset, size):
-        top: detection.Peaks = detection.peaks(jax.nn.sigmoid(heat), max_output=most)
+        top: detection.Peaks = detection.peaks(jax.nn.sigmoid(heat), max_output=plan.most)
         cell = jnp.stack([top.column, top.row], -1)
         center = plan.strides[0] * (cell + offset[top.row, top.column])
         half = 0.5 * jnp.maximum(size[top.row, top.column], 0.0)

@@ -27,7 +27,8 @@ class Detector:
       anchor_free: whether boxes are distances from the cells' centres, in strides.
       centered: whether a head without anchors also says how near a cell is to its box's centre.
       heat: whether objects are peaks of a heat map of the finest level, with an offset and a size each.
-      suppress: ``(boxes, scores, labels) -> (boxes, Kept)``.
+      suppress: ``(boxes, scores, labels, max_output=) -> (boxes, Kept)``.
+      most: boxes of an image that suppression keeps, of ten times as many with the highest scores.
       views: of an image that is evaluated, beside itself: whether mirrored, and a factor of its size.
       join: as ``suppress``, of the boxes that are left of the image and its views; None without views.
       width, depth: of the head.
@@ -47,6 +48,7 @@ class Detector:
     centered: bool = False
     heat: bool = False
     suppress: Callable = nms
+    most: int = 20
     views: tuple[tuple[bool, float], ...] = ()
     join: Callable | None = None
     width: int = 32

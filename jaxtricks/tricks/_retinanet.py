@@ -45,16 +45,17 @@ def by_iou(grid, boxes, valid):
     return detection.match_iou(grid["anchor"], boxes, valid=valid)
 
 
-def nms(boxes, scores, labels):
+def nms(boxes, scores, labels, *, max_output: int = 20):
     """Greedy suppression by class at an IoU of 0.5.
 
     Args:
       boxes: ``[N, 4]``.
       scores: ``[N]``.
       labels: int ``[N]``.
+      max_output: K, boxes that are kept at most.
 
     Returns:
       Boxes ``[K, 4]``, and Kept.
     """
-    kept = detection.nms(boxes, scores, labels=labels, iou_threshold=0.5, max_output=20)
+    kept = detection.nms(boxes, scores, labels=labels, iou_threshold=0.5, max_output=max_output)
     return boxes[kept.index], kept

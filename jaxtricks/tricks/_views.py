@@ -61,7 +61,7 @@ def joined(seen: dict[str, Any], outs: Sequence[dict], boxes_of: Callable, *, pl
 
     def one(boxes, scores, labels, valid):
         scores = jnp.where(valid & jnp.isfinite(boxes).all(-1), scores, 0.0)
-        chosen, kept = plan.join(boxes, scores, labels)  # pyright: ignore[reportOptionalCall]
+        chosen, kept = plan.join(boxes, scores, labels, max_output=plan.most)  # pyright: ignore[reportOptionalCall]
         right = kept.valid & (kept.score > 0)
         return {"boxes": chosen, "scores": kept.score, "labels": labels[kept.index], "valid": right}
 

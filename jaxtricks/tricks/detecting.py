@@ -11,6 +11,7 @@ import optax
 from jaxtricks import augment, data, detection, losses
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
+from jaxtricks.tricks._own_boxes import fitted, task_for
 from jaxtricks.tricks.detector import Detector, changed, planned
 from jaxtricks.tricks.mining import hardest, mined
 from jaxtricks.tricks.suppressing import by_distance, fused, soft, voted
@@ -29,6 +30,7 @@ __all__ = [
     "by_ratio",
     "centered",
     "copy_paste",
+    "fitted",
     "flip",
     "fused",
     "hardest",
@@ -38,6 +40,7 @@ __all__ = [
     "peaks",
     "shapes",
     "soft",
+    "task_for",
     "voted",
     "without_masks",
 ]
@@ -46,15 +49,17 @@ KINDS = (0, 1, 0, 2, 0, 3, 0, 3, 4, 3)  # of Fashion-MNIST: tops, trousers, dres
 
 
 def shapes(dataset: data.Dataset, *, instances: bool = False) -> data.Dataset:
-    """Canvases of Fashion-MNIST's items, of five kinds.
+    """Canvases of Fashion-MNIST's items, of five kinds; images that have boxes stay as they are.
 
     Args:
-      dataset: Fashion-MNIST, or a part of it.
+      dataset: Fashion-MNIST, or a part of it; or of ``data.boxed``.
       instances: whether each item has its mask, for ``copy_paste``.
 
     Returns:
-      ``data.shapes`` of it.
+      ``data.shapes`` of it, or the dataset.
     """
+    if "box" in dataset.train.columns:
+        return dataset
     return data.shapes(dataset, kinds=KINDS if dataset.classes == len(KINDS) else None, instances=instances)
 
 
@@ -213,8 +218,12 @@ def mosaic(recipe: Recipe, *, scale: tuple[float, float] = (1.0, 1.0)) -> Recipe
     Raises:
       ValueError: if it has one, which this would drop.
     """
-    four = partial(augment.mosaic, scale=scale, visible=0.3, instances=("box_label",))
-    return replace(unset(recipe, "augment"), augment=partial(without_masks, step=four))
+    return replace(unset(recipe, "augment"), augment=partial(without_masks, step=partial(_four, scale=scale)))
+
+
+def _four(key, batch, *, scale):
+    instances = tuple(name for name in ("box_label", "box_crowd") if name in batch)
+    return augment.mosaic(key, batch, scale=scale, visible=0.3, instances=instances)
 
 
 def without_masks(key, batch, *, step: Callable):
@@ -268,7 +277,7 @@ def baseline(**arguments: Any) -> Recipe:
       **arguments: of ``bag.standard``; of the task the number of classes counts.
 
     Returns:
-      The recipe, for canvases of 64 x 64 pixels.
+      The recipe, for canvases of 64 x 64 pixels; ``fitted`` makes that of other images.
     """
     recipe = replace(t.modern(**arguments), augment=None, optimizer=adam)
     plan = Detector(size=(64, 64), classes=recipe.task.outputs)

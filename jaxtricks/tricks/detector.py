@@ -39,7 +39,7 @@ def matched(batch, *, plan: Detector):
     """A batch with what each anchor learns, or each cell of a heat map.
 
     Args:
-      batch: with ``box``, ``box_label`` and ``box_valid``.
+      batch: with ``box``, ``box_label`` and ``box_valid``; boxes of ``box_crowd``, where there is one, are not learnt.
       plan: of the detector.
 
     Returns:
@@ -49,7 +49,8 @@ def matched(batch, *, plan: Detector):
     if plan.heat:
         return _centers.matched(batch, plan=plan)
     grid = plan.grid()
-    match = jax.vmap(partial(plan.match, grid))(batch["box"], batch["box_valid"])
+    valid = batch["box_valid"] & ~batch["box_crowd"] if "box_crowd" in batch else batch["box_valid"]
+    match = jax.vmap(partial(plan.match, grid))(batch["box"], valid)
     box = jnp.take_along_axis(batch["box"], match.index[..., None], 1)
     label = jnp.take_along_axis(batch["box_label"], match.index, 1)
     target = jax.nn.one_hot(label, plan.classes) * match.positive[..., None]
@@ -112,8 +113,8 @@ def found(out, plan: Detector):
 
     def one(boxes, score):
         best, label = score.max(-1), score.argmax(-1)
-        value, index = jax.lax.top_k(best, min(200, best.shape[0]))
-        chosen, kept = plan.suppress(boxes[index], value, label[index])
+        value, index = jax.lax.top_k(best, min(10 * plan.most, best.shape[0]))
+        chosen, kept = plan.suppress(boxes[index], value, label[index], max_output=plan.most)
         right = kept.valid & jnp.isfinite(chosen).all(-1)
         return {"boxes": chosen, "scores": kept.score, "labels": label[index][kept.index], "valid": right}
 
@@ -125,13 +126,14 @@ def predictions(out, batch, *, plan: Detector):
 
     Args:
       out: as of ``loss``.
-      batch: with ``box``, ``box_label`` and ``box_valid``.
+      batch: with ``box``, ``box_label`` and ``box_valid``, and ``box_crowd`` where there is one.
       plan: of the detector.
 
     Returns:
       What ``metrics.coco_map`` takes, by name, ``[B, ...]``.
     """
     truth = {"target_boxes": batch["box"], "target_labels": batch["box_label"], "target_valid": batch["box_valid"]}
+    truth |= {"crowd": batch["box_crowd"]} if "box_crowd" in batch else {}
     seen = found(out[0], plan)
     return (seen if plan.join is None else _views.joined(seen, out[0]["views"], found, plan=plan)) | truth
 

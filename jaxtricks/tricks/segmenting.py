@@ -10,7 +10,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxtricks import augment, data, layers, models, tasks
+from jaxtricks import augment, data, layers, models, tasks, train
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import detecting
@@ -30,6 +30,7 @@ __all__ = [
     "shapes",
     "skips",
     "smoothing",
+    "task_for",
     "unet",
 ]
 
@@ -37,17 +38,33 @@ NAMES = ("top", "trousers", "dress", "shoe", "bag")  # of detecting.KINDS
 
 
 def shapes(dataset: data.Dataset) -> data.Dataset:
-    """Canvases of Fashion-MNIST's items, of five kinds, with their masks.
+    """Canvases of Fashion-MNIST's items, of five kinds, with their masks; images that have masks stay as they are.
 
     Args:
-      dataset: Fashion-MNIST, or a part of it.
+      dataset: Fashion-MNIST, or a part of it; or of ``data.masked``.
 
     Returns:
-      ``only_masks`` of ``detecting.shapes``; a mask holds 0 for the background and 1 + kind.
+      ``only_masks`` of ``detecting.shapes``, or of the dataset; a mask holds 0 for the background and 1 + kind.
     """
+    if "mask" in dataset.train.columns:
+        return replace(only_masks(dataset), class_names=dataset.class_names)
     canvases = only_masks(detecting.shapes(dataset))
     named = NAMES if dataset.name.startswith("fashion") and canvases.classes == len(NAMES) else None
     return replace(canvases, class_names=named)
+
+
+def task_for(dataset: data.Dataset) -> train.Task:
+    """Segmentation of the classes of a dataset, one or more, and the background.
+
+    Args:
+      dataset: with masks.
+
+    Returns:
+      ``tasks.segmentation``.
+    """
+    if dataset.classes is None:
+        raise data.DataError(f"{dataset.name} has no classes; allowed: masks of one class or more.")
+    return tasks.segmentation(dataset.classes + 1)
 
 
 def only_masks(dataset: data.Dataset) -> data.Dataset:
@@ -206,12 +223,11 @@ def mixup(recipe: Recipe, *, alpha: float = 0.2) -> Recipe:
     return replace(unset(recipe, "mix"), mix=partial(mixup_pixels, alpha=alpha))
 
 
-def crop(recipe: Recipe, *, size: int, area: tuple[float, float] = (0.25, 1.0)) -> Recipe:
+def crop(recipe: Recipe, *, area: tuple[float, float] = (0.25, 1.0)) -> Recipe:
     """A random part of each image, at the size of the image, and its mask with it.
 
     Args:
       recipe: without an augmentation.
-      size: height and width of the images.
       area: minimum and maximum part of the image's area, within 0 to 1.
 
     Returns:
@@ -220,24 +236,29 @@ def crop(recipe: Recipe, *, size: int, area: tuple[float, float] = (0.25, 1.0)) 
     Raises:
       ValueError: if it has an augmentation, which this would drop.
     """
-    step = partial(augment.random_crop_sample, size=size, area=area)
-    return replace(unset(recipe, "augment"), augment=augment.each_sample(step))
+    return replace(unset(recipe, "augment"), augment=augment.each_sample(partial(_crop, area=area)))
+
+
+def _crop(key, sample, *, area):
+    return augment.random_crop_sample(key, sample, size=sample["image"].shape[:2], area=area)
 
 
 def baseline(**arguments: Any) -> Recipe:
     """FCN on the third map of a backbone: cross-entropy of every pixel, SGD, steps of the rate, no augmentation.
 
     Args:
-      **arguments: of ``bag.standard``; of the task the number of classes counts, beside which is the background.
+      **arguments: of ``bag.standard``. A task with masks stays as it is; of another one the number of classes counts,
+        beside which is the background.
 
     Returns:
       The recipe.
     """
     recipe = t.warm_up(t.standard(**arguments))
+    columns = {column.name for column in recipe.task.columns}
     return replace(
         recipe,
         model=partial(network, backbone=arguments["model"], taps=("stage3",)),
-        task=tasks.segmentation(recipe.task.outputs + 1),
+        task=recipe.task if "mask" in columns else tasks.segmentation(recipe.task.outputs + 1),
         loss=cross_entropy,
         augment=None,
     )

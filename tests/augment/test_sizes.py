@@ -58,10 +58,50 @@ def test_progressive_size_stays_between_its_ends(start, stop, multiple):
 
 
 @pytest.mark.parametrize(
+    ("source", "size", "box", "wanted"),
+    [
+        ((20, 40), 10, [4, 4, 8, 12], [1, 3, 2, 5]),  # a quarter, and 2 rows above
+        ((40, 20), (10, 10), [4, 4, 8, 12], [3, 1, 4, 3]),  # a quarter of 20 is 5, and 2 columns to the left
+        ((10, 10), (20, 30), [1, 2, 3, 4], [7, 4, 11, 8]),  # twice, and 5 to the left
+        ((3, 7), 5, [0, 0, 7, 3], [0, 1, 5, 3]),  # 3 x 5/7 is 2.14, 2 whole pixels; of 3 left the smaller half above
+    ],
+)
+def test_letterbox_by_hand(source, size, box, wanted):
+    matrix = augment.letterboxing(source, size)
+    box = jnp.array(box, jnp.float32)
+    np.testing.assert_allclose(augment.move_boxes(box, matrix), wanted, atol=1e-5)
+    back = augment.move_boxes(augment.move_boxes(box, matrix), augment.inverse(matrix))
+    np.testing.assert_allclose(back, box, atol=1e-5)
+
+
+def test_letterbox_keeps_the_shape_of_things_and_takes_all_labels():
+    sample = {name: value[0] for name, value in BATCH.items()}
+    out = jax.jit(lambda s: augment.letterbox_sample(s, size=8, fill=0.25, mask_fill=255))(sample)
+    resized = jax.image.resize(sample["image"], (6, 8, 3), "linear", antialias=True)
+    np.testing.assert_allclose(out["image"][1:7], resized, atol=1e-5)
+    np.testing.assert_array_equal(out["image"][np.array([0, 7])], np.full((2, 8, 3), 0.25))
+    np.testing.assert_allclose(out["box"], [[0, 1, 4, 4]], atol=1e-5)
+    np.testing.assert_array_equal(out["mask"][1:7], sample["mask"][1::2, 1::2])
+    np.testing.assert_array_equal(out["mask"][np.array([0, 7])], 255)
+
+
+def test_letterbox_of_a_picked_size_under_vmap():
+    size = augment.pick_size(3, sizes=(12, 20))
+    out = jax.vmap(lambda s: augment.letterbox_sample(s, size=size))(BATCH)
+    assert out["image"].shape == (2, size, size, 3)
+    same = jax.vmap(lambda s: augment.letterbox_sample(s, size=(12, 16)))(BATCH)
+    for name, value in BATCH.items():
+        np.testing.assert_allclose(same[name], value, atol=1e-6)
+
+
+@pytest.mark.parametrize(
     ("call", "name"),
     [
         (lambda: augment.multi_scale(BATCH, size=-1), "size"),
         (lambda: augment.multi_scale({"box": BATCH["box"]}, size=4), "batch"),
+        (lambda: augment.letterboxing((0, 3), 5), "source"),
+        (lambda: augment.letterboxing((2, 3), 0), "size"),
+        (lambda: augment.letterbox_sample({"box": BATCH["box"][0]}, size=4), "sample"),
         (lambda: augment.pick_size(-1, sizes=(8,)), "step"),
         (lambda: augment.pick_size(1, sizes=()), "sizes"),
         (lambda: augment.pick_size(1, sizes=(8,), every=0), "every"),

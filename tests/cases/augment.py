@@ -167,6 +167,8 @@ CASES = {
         empty="N",
     ),
     "augment.move_points": Case({"points": Array(("N", 2), dtypes="fiu", lead=True), "matrix": MATRIX}, empty="N"),
+    "augment.letterbox_sample": Labels({"sample": SAMPLE}, {"size": 5}, empty="N"),
+    "augment.letterboxing": Case({}, {"source": (6, 9), "size": 5}, gradient=False),
     "augment.multi_scale": Case({"batch": {"image": IMAGES}}, {"size": 5}, empty="B"),
     "augment.over_views": Case(
         {"images": ANY_IMAGES},

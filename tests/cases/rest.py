@@ -309,6 +309,11 @@ ELSEWHERE = {
             analysis.grad_cam_plus_plus analysis.gradient_alarm analysis.gradient_norms analysis.latency
             analysis.throughput""",
         "tests/data/test_dataset.py": "data.digits data.fashion_mini data.load data.tfds_set",
+        "tests/data/test_box_formats.py": """data.read_coco data.read_names data.read_voc data.read_yolo data.write_coco
+            data.write_voc data.write_yolo""",
+        "tests/data/test_boxed.py": "data.boxed",
+        "tests/data/test_deepforest.py": "data.deepforest",
+        "tests/data/test_mask_files.py": "data.decode_rle data.encode_rle data.masked data.read_mask data.write_mask",
         "tests/data/test_folder.py": "data.check_readable data.decoded data.printable",
         "tests/portable/test_portable.py": "portable.export portable.load portable.save",
         "tests/data/test_nearest.py": "data.nearest_source",

@@ -179,3 +179,20 @@ def test_bad_input_is_as_documented(name):
 def test_wrong_arguments_of_nms(name, boxes, scores, options, words):
     with pytest.raises(ValueError, match=words):
         RUNS[name](boxes, scores, **options)
+
+
+FROM_BOXES = {
+    "nms": lambda boxes, scores: detection.nms(boxes, scores, max_output=3),
+    "soft_nms": lambda boxes, scores: detection.soft_nms(boxes, scores, max_output=3),
+    "weighted_fusion": lambda boxes, scores: detection.weighted_fusion(boxes, scores, models=2, max_output=3),
+}
+
+
+@pytest.mark.parametrize("name", FROM_BOXES)
+def test_each_device_its_own_images(name):
+    """Under shard_map, as an evaluation of ``seeds_on="devices"`` is, what a loop carries varies from the start."""
+    axes, rows = (jax.sharding.AxisType.Auto,), jax.sharding.PartitionSpec("data")
+    mesh = jax.make_mesh((2,), ("data",), axis_types=axes, devices=jax.devices()[:2])
+    shapes = jax.ShapeDtypeStruct((2, 6, 4), jnp.float32), jax.ShapeDtypeStruct((2, 6), jnp.float32)
+    spread = jax.shard_map(jax.vmap(FROM_BOXES[name]), mesh=mesh, in_specs=(rows, rows), out_specs=rows)
+    assert all(leaf.shape[:2] == (2, 3) for leaf in jax.tree.leaves(jax.eval_shape(spread, *shapes)))

@@ -100,7 +100,7 @@ def test_masks_follow_their_images():
     np.testing.assert_allclose(mirrored["image"][..., 0] * 3, mirrored["mask"], atol=1e-5)
     turned = [bool((new == old[:, ::-1]).all()) for new, old in zip(mirrored["mask"], mask, strict=True)]
     assert len(set(turned)) == 2
-    cut = jax.jit(s.crop(recipe(), size=32, area=(0.2, 0.4)).augment)(jax.random.key(0), batch)
+    cut = jax.jit(s.crop(recipe(), area=(0.2, 0.4)).augment)(jax.random.key(0), batch)
     assert cut["mask"].shape == mask.shape
     near = jnp.abs(cut["image"][..., 0] * 3 - cut["mask"]) < 0.51  # the image is resampled linearly
     assert near.mean() > 0.9
@@ -125,7 +125,7 @@ def test_tricks_of_the_network_keep_each_other():
 def test_a_step_with_all_tricks_of_a_network_can_be_traced():
     """Network, loss, targets, mix and augmentation together; and those that a U-Net can have."""
     canvases = s.only_masks(CANVASES)
-    common = (s.smoothing, s.mixup, partial(s.crop, size=32), bag.cosine, bag.no_bias_decay)
+    common = (s.smoothing, s.mixup, s.crop, bag.cosine, bag.no_bias_decay)
     head = (s.dilated, s.pyramid, partial(s.auxiliary, tap="stage2"), bag.zero_gamma)
     for changes in ((*head, *common), (partial(s.unet, widths=(4, 8)), *common)):
         changed = recipe(epochs=30.0)
@@ -188,7 +188,7 @@ def test_nothing_is_dropped_in_silence():
         with pytest.raises(ValueError, match="allowed: of `baseline`, with a backbone"):
             change(s.unet(recipe(), widths=(4, 8)))
     with pytest.raises(ValueError, match=r"^recipe\.augment is "):
-        s.crop(detecting.flip(recipe()), size=32)
+        s.crop(detecting.flip(recipe()))
     with pytest.raises(ValueError, match=r"^recipe\.mix is "):
         s.mixup(s.mixup(recipe()))
     kept = s.unet(bag.part(recipe(), kernel_init=jax.nn.initializers.zeros), widths=(4, 8))
