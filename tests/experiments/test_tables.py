@@ -91,7 +91,7 @@ TAILED = data.fake(train=2000, test=16)  # of a factor of 100, the last class ke
 LARGE = data.fake(train=128, test=16, shape=(28, 28, 3))
 CANVASES = data.shapes(data.load("digits").subset(130), images=(16, 4), scale=(1.5, 3.0))
 SOURCES = {
-    "airbench": LARGE,
+    **dict.fromkeys(("airbench", "architectures"), LARGE),
     "detect": CANVASES,
     "transfer_boxes": CANVASES,
     "ordinal": data.fake(train=128, test=16, classes=13),
@@ -99,6 +99,7 @@ SOURCES = {
     "augment": augmentation.tinted(data.load("digits").subset(130)),
 }
 NOT_RUN = (
+    "architectures",
     "airbench",
     "detect",
     "binary",
@@ -116,6 +117,7 @@ NOT_RUN = (
 STACKED = ("efficient", "refinements", "tweaks")  # of the rungs of bag_of_tricks, whose steps test_main traces
 TRACED = {  # where the other settings have the same rows, or a step does not depend on what they change
     "activations": "no norm",
+    "architectures": ("baseline", "LeNet"),  # tests/models traces all families
     "batch_size": "equal epochs",
     "finetune": "little, similar",
     "normalization": ("batch 2", "batch 32: ghost"),
