@@ -100,6 +100,7 @@ SOURCES = {
 }
 NOT_RUN = (
     "architectures",
+    "suggest",
     "airbench",
     "detect",
     "binary",
