@@ -73,6 +73,7 @@ def array_record(path: Path, count: int, *, classes: int = 10, tests: int = 64) 
     """A set ``photographs`` of TFDS, prepared as ArrayRecord without TensorFlow; ``path`` is its TFDS_DATA_DIR."""
     import tensorflow_datasets as tfds
 
+    path.mkdir(parents=True, exist_ok=True)  # which TFDS reads before it writes
     parts = {"train": tiles(count), "test": tiles(tests, seed=1)}
 
     def info(self):

@@ -453,6 +453,7 @@ ROWS = (
         "data.repeat_factor, data.batch_composition",
     ),
     Row("L1", "deferred: re-sampling, re-weighting", "data.deferred, tricks.reweighting.deferred_weights"),
+    Row("L1", "temperatures by class", "tricks.reweighting.cooled"),
     Row("L1", "long tails made of balanced sets", "data.long_tail, data.long_tail_counts"),
     Row(
         "L1",

@@ -25,6 +25,13 @@ jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 LARGE = 2 << 20  # KiB of a process
+gc.set_threshold(50_000, 20, 10)  # tracing makes many small objects, and hardly a circle of them
+
+
+def pytest_collection_finish():
+    """What collecting made lasts to the end, and is not looked through again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module", autouse=True)

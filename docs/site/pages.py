@@ -126,7 +126,8 @@ def write(source: Path, *, draw) -> Pictures:
     shutil.copytree(STATIC, source / "_static")
     (source / "_static" / "series.css").write_text(series(), encoding="utf-8")
     pictures = draw(source)
-    shutil.copy(ROOT / "docs" / "strip.png", source / "pictures" / "strip.png")
+    for picture in ("strip.png", "screens/report.png"):
+        shutil.copy(ROOT / "docs" / picture, source / "pictures" / Path(picture).name)
     pages = by_hand()
     for name, text in pages.items():
         (source / f"{name}.md").write_text(text, encoding="utf-8")

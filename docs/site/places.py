@@ -9,6 +9,11 @@ BN = "batch normalisation: all, replica, ghost, frozen"
 LOW = "bf16, fp16 with loss scaling"
 DRAWN = "constant, normal, truncated normal"
 DECAY = "SGD with coupled decay"
+SECOND = "features, then the classifier: cRT, scales, tau-normalisation"
+SAMPLERS = (
+    *(f"{how} sampling" for how in ("balanced", "square-root", "progressive")),
+    *("over-sampling", "repeat factor", "batches: at most a quarter", "batches: a 16th to a quarter"),
+)
 
 PLACES = {
     "bag_of_tricks": {"ResNet-B": (F1,), "ResNet-C": (F1,), "ResNet-D": (F1,), "distillation": ("distillation",)},
@@ -16,6 +21,14 @@ PLACES = {
         "from scratch": ("weights of torchvision's and timm's networks",),
         "BN frozen": (BN,),
         "co-training": ("nearest source samples",),
+    },
+    "imbalance": {
+        **dict.fromkeys(SAMPLERS, ("sampling of unequal classes",)),
+        **dict.fromkeys(("cRT", "learnable scales", "tau-normalised"), (SECOND,)),
+        "label shuffling": ("label shuffling",),
+        "weights 1 / sqrt n": ("costs of errors",),
+        "class temperatures": ("temperatures by class",),
+        "logit adjustment afterwards": ("logit adjustment",),
     },
     "init": {
         "all zero": (DRAWN, "why equal starts fail; the signal through depth"),

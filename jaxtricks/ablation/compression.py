@@ -124,7 +124,7 @@ class Cell:
 
 
 def measure(
-    recipe: Recipe, schemes: Mapping[str, Scheme], dataset: Dataset, seed: int, folder: Path
+    recipe: Recipe, schemes: Mapping[str, Scheme], dataset: Dataset, seed: int, folder: Path, *, say=lambda what: None
 ) -> dict[str, Cell]:
     """One seed of every scheme, from one trained network.
 
@@ -134,14 +134,17 @@ def measure(
       dataset: in memory; its test split is read.
       seed: of all trainings.
       folder: of the files.
+      say: takes what begins.
 
     Returns:
       A cell for each scheme, or the words of the error where it is not possible.
     """
+    say(f"seed {seed}: the network")
     network = compression.begin(recipe, _trained(recipe, dataset, seed, None))
     batch = _batch(recipe, dataset)
     cells = {}
     for name, scheme in schemes.items():
+        say(f"seed {seed}: {name}")
         try:
             cells[name] = _cell(name, scheme, network, batch, dataset, seed, folder)
         except ValueError as error:  # such as a layer that would be left without a filter; the others go on
@@ -257,17 +260,17 @@ def run(name: str, rows: Callable, options: Options) -> str:
         first, *_ = schemes
         chosen = {k: v for k, v in schemes.items() if not options.only or k == first or k in options.only}
         (folder / network).mkdir(exist_ok=True)
-        by_seed = [
-            measure(recipe, chosen, dataset, seed=seed, folder=folder / network) for seed in range(options.seeds)
-        ]
-        cells = {scheme: [by[scheme] for by in by_seed] for scheme in chosen}
+        say = output.counted(options.seeds * (1 + len(chosen)))
+        cells = {scheme: [] for scheme in chosen}
+        for seed in range(options.seeds):
+            for scheme, cell in measure(recipe, chosen, dataset, seed, folder / network, say=say).items():
+                cells[scheme].append(cell)
+            results[network] = {k: [c if isinstance(c, str) else vars(c) for c in row] for k, row in cells.items()}
+            output.write_text(folder / "results.json", json.dumps(results, indent=1) + "\n")
         plain = 4 * cells[first][0].parameters
         papers = {name: scheme.paper for name, scheme in chosen.items() if scheme.paper}
         text += f"\n{network}: {plain:,} bytes in float32\n{table(cells, plain=plain, papers=papers)}\n"
         curves(cells, folder / f"{network}.png", title=f"{network}, {options.seeds} paired seeds")
-        plain_values = lambda cell: cell if isinstance(cell, str) else vars(cell)  # noqa: E731
-        results[network] = {scheme: list(map(plain_values, row)) for scheme, row in cells.items()}
-        output.write_text(folder / "results.json", json.dumps(results, indent=1) + "\n")
     output.write_table(folder, name, options.data, text)
     return text
 

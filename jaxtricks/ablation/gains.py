@@ -80,7 +80,8 @@ def table(rows: Mapping[str, Row]) -> str:
         said = ""
         if name in tests:
             c, verdict = tests[name]
-            said = f"{f'{c.mean:+.2f} [{c.low:+.2f}, {c.high:+.2f}]':21}  {verdict:12}"
+            ends = f" [{c.low:+.2f}, {c.high:+.2f}]" if np.isfinite(c.low) else ""  # of one seed there are none
+            said = f"{f'{c.mean:+.2f}{ends}':21}  {verdict:12}"
         mean = [np.mean(values) for values in (row.disagreement, row.q, row.correlation)]
         alike = "" if np.isnan(mean[0]) else "  ".join(f"{value:.2f}" for value in mean)
         covered = f"{np.mean(row.coverage):.1f} %" if np.mean(row.coverage) < 100 else ""

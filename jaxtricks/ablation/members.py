@@ -105,6 +105,7 @@ def measure(
     seeds: Sequence[int],
     *,
     done: Callable[[dict[str, Row]], object] = lambda rows: None,
+    say: Callable[[str], object] = lambda what: None,
 ) -> dict[str, Row]:
     """Every row at every seed; the members of a group are trained once a seed.
 
@@ -115,6 +116,7 @@ def measure(
       ways: by name of the row.
       seeds: the same for every row, so that differences are paired.
       done: takes the rows after every seed.
+      say: takes what begins, before the members of a group are trained.
 
     Returns:
       Rows by name.
@@ -123,6 +125,7 @@ def measure(
     rows = {n: Row(groups[w.group].trainings if w.trainings is None else w.trainings) for n, w in ways.items()}
     for seed in seeds:
         for name in dict.fromkeys(way.group for way in ways.values()):
+            say(f"seed {seed}: {name}")
             members = [Member(*member) for member in groups[name].members(recipe, dataset, seed)]
             if name not in costs:  # the same for every seed
                 costs[name] = [ablation.forward_cost(member.recipe, dataset)["macs"] / one for member in members]
@@ -195,7 +198,8 @@ def run(
             draw(rows).savefig(folder / f"{name}.png", dpi=150)
         return text
 
-    return write(measure(recipe, source, groups, ways, seeds, done=write))
+    say = output.counted(len(seeds) * len({way.group for way in ways.values()}))
+    return write(measure(recipe, source, groups, ways, seeds, done=write, say=say))
 
 
 def prepare(options: Options, baseline: Callable, model: str, epochs: float, dataset, begin) -> tuple[Dataset, Recipe]:

@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jaxtricks._command import Options, UsageError
@@ -106,3 +107,24 @@ def _about(folder: Path) -> dict | None:
         return json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def counted(steps: int) -> Callable[[str], None]:
+    """For runs without a table that fills: say what begins, as the first of so many steps, the second, and so on.
+
+    Args:
+      steps: how many there will be.
+
+    Returns:
+      Takes what begins, and prints it to standard error with the minutes left, as those before took.
+    """
+    began, count = time.monotonic(), 0
+
+    def say(what: str) -> None:
+        nonlocal count
+        minutes = (time.monotonic() - began) / 60 * (steps - count) / max(count, 1)
+        count += 1
+        left = f", about {minutes:.0f} min left" if count > 1 else ""
+        print(f"[{count}/{steps}] {what}{left}", file=sys.stderr, flush=True)
+
+    return say

@@ -195,7 +195,7 @@ def sampled(recipe: Recipe, *, sampler: Callable) -> Recipe:
     """
     counts = counts_of(recipe)
     rows = len(sampler(0, 0, np.repeat(np.arange(len(counts)), counts)))
-    recipe = replace(recipe, sampler=sampler, epochs=recipe.epochs * counts.sum() / rows)
+    recipe = replace(recipe, sampler=sampler, epochs=recipe.epochs * int(counts.sum()) / rows)
     return recipe if recipe.warmup is None or rows == counts.sum() else t.warm_up(recipe)
 
 

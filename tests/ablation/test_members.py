@@ -100,10 +100,17 @@ def test_what_is_typed_wrong_is_refused(options, words, monkeypatch):
         members.run("x", Options(**options), None, ensembles.GROUPS, ensembles.WAYS, epochs=1)
 
 
+def test_one_seed_has_no_interval():
+    alone = {name: [np.nan] for name in ("disagreement", "q", "correlation")}
+    text = gains.table({name: Row(1, 1, [value], [100.0], **alone) for name, value in (("one", 76.0), ("mean", 77.5))})
+    assert "+1.50 " in text
+    assert "inf" not in text
+
+
 def test_a_run_leaves_table_figure_and_values(tmp_path, monkeypatch):
     seen = {}
 
-    def measure(recipe, dataset, groups, ways, seeds, done):
+    def measure(recipe, dataset, groups, ways, seeds, done, say):
         seen.update(recipe=recipe, dataset=dataset, rows=list(ways), seeds=list(seeds))
         return {name: Row(1, 1, [50.0 + n, 51.0], [100.0] * 2, [0.1], [0.2], [0.3]) for n, name in enumerate(ways)}
 

@@ -141,3 +141,16 @@ def test_no_finished_run_is_a_failure(monkeypatch, capsys):
 def test_too_few_images_are_answered_by_the_option(tmp_path):
     with pytest.raises(cli.UsageError, match=r"^--images is 3; allowed: 10 to 256 for fake"):
         run("fake", tmp_path, images=3)
+
+
+def test_steps_are_counted_with_the_time_left(capsys, monkeypatch):
+    clock = iter((0.0, 0.0, 60.0, 180.0))
+    monkeypatch.setattr(output.time, "monotonic", lambda: next(clock))
+    say = output.counted(3)
+    for what in ("one", "two", "three"):
+        say(what)
+    assert capsys.readouterr().err.splitlines() == [
+        "[1/3] one",
+        "[2/3] two, about 2 min left",  # one took a minute
+        "[3/3] three, about 2 min left",  # two took three
+    ]

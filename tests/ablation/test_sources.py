@@ -65,7 +65,9 @@ def trained(tmp_path_factory):
 
 
 def missing_in_a_copy(trained, folder, *changes):
-    shutil.copytree(ROOT / "jaxtricks", folder / "jaxtricks", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "jaxtricks", folder / "jaxtricks"
+    )  # bytecode too: it is that of the time and size of a source
     for file, old, new in changes:
         rewrite(folder / "jaxtricks" / file, old, new)
     return answers(trained / "script.py", folder, trained, folders=[folder])

@@ -5,7 +5,17 @@ import re
 
 import pytest
 
-from jaxtricks.ablation.report.wording import about, amount, bounds, changes, compact, findings, p_value, signed
+from jaxtricks.ablation.report.wording import (
+    about,
+    amount,
+    bounds,
+    changes,
+    compact,
+    findings,
+    p_value,
+    signed,
+    time_bounds,
+)
 from jaxtricks.ablation.summary import summarise
 
 
@@ -100,3 +110,18 @@ def test_what_the_rows_train_on_is_told_where_it_is_their_own(results):
 )
 def test_numbers_as_text(found, text):
     assert found == text
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ((0.9, 1.25), "[0.90, 1.25]"),
+        ((0.5, 4.9), "[0.50, 4.90]"),
+        ((0.5, 5.0), "(too noisy to tell)"),
+        ((0.0, 5.0), ""),
+        ((0.5, float("inf")), ""),
+        ((None, None), ""),
+    ],
+)
+def test_an_interval_of_times_that_says_nothing_is_not_printed(ends, words):
+    assert time_bounds(*ends) == words

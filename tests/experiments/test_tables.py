@@ -104,7 +104,6 @@ NOT_RUN = (
     "airbench",
     "detect",
     "binary",
-    "imbalance",
     "efficient",
     "tweaks",
     "refinements",

@@ -29,7 +29,10 @@ def shapes(model):
     return jax.eval_shape(model.init, jax.random.key(0))
 
 
-@pytest.mark.parametrize(("name", "switches"), PUBLISHED)
+@pytest.mark.parametrize(
+    ("name", "switches"),
+    [pytest.param(*key, marks=pytest.mark.slow if key[0] == "resnet152" else ()) for key in PUBLISHED],
+)
 def test_published_sizes(name, switches):
     model = resnet(LAYOUTS[name], classes=1000, **dict.fromkeys(switches, True))
     assert count_parameters(shapes(model)[0]) == PUBLISHED[name, switches]

@@ -5,14 +5,17 @@ import io
 import json
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import small
+from golden import make_resnet_logits as golden
 from jax import export as jax_export
 from PIL import Image
+from safetensors.numpy import load_file
 
 import jaxtricks as jt
 from jaxtricks import __main__ as command
@@ -124,6 +127,18 @@ def test_exported_files_hold_the_network(kept, tmp_path):
     with pytest.raises(ValueError, match=r"allowed: a file with the suffix \.npz"):
         portable.export(network, tmp_path / "net.bin", to="npz")
     assert build_model(recipe, SOURCE)
+
+
+def test_timm_s_resnet18d_has_the_tensors_of_the_exported_file(tmp_path):
+    """All names and shapes, so that timm loads it; the logits that it then has are those of test_pretrained."""
+    network = models.resnet(models.LAYOUTS["resnet18"], classes=golden.CLASSES, channels=3, c=True, d=True)
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), jax.eval_shape(network.init, jax.random.key(0)))
+    loaded = SimpleNamespace(variables=zeros, facts={"pooled": True})
+    path = portable.export(loaded, tmp_path / "x.safetensors", to="safetensors")
+    shapes = {name: tensor.shape for name, tensor in load_file(path).items()}
+    counters = {name.replace("running_mean", "num_batches_tracked"): () for name in shapes if "running_mean" in name}
+    stored = json.loads(golden.STORED.read_text(encoding="utf-8"))["models"]["resnet18d"]["shapes"]
+    assert golden.digest(shapes | counters) == stored  # a counter that is not there begins at 0 in torch
 
 
 @pytest.mark.parametrize(

@@ -49,9 +49,10 @@ def test_seeds_together_resume_too(tmp_path, monkeypatch):
 
 
 def test_another_recipe_is_refused_by_name(tmp_path):
-    fit(recipe(epochs=1.0), dataset(), folder=tmp_path)
+    plain = bare(model=linear, epochs=1.0)
+    fit(plain, dataset(), folder=tmp_path)
     with pytest.raises(CheckpointMismatchError, match=r"recipe\.lr is"):
-        fit(recipe(epochs=1.0, lr=0.03), dataset(), folder=tmp_path)
+        fit(replace(plain, lr=0.03), dataset(), folder=tmp_path)
 
 
 def test_other_labels_and_another_teacher_are_refused_by_name(tmp_path):

@@ -13,6 +13,7 @@ from jaxtricks.ablation.verdicts import MOST_SEEDS, margin_of
 
 NAMED = 20  # classes that a report names
 DASH, MINUS, TIMES = "\u2013", "\u2212", "\u00d7"
+NOISY = 10  # an interval of a time ratio whose ends are so many times apart says nothing
 
 
 def findings(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
@@ -248,9 +249,10 @@ def time_of(advice: Advice) -> str:
 
 
 def time_bounds(low: float | None, high: float | None) -> str:
-    """The interval of a time ratio as text; empty where it is unfinite."""
-    finite = low is not None and high is not None and low > 0 and math.isfinite(high)
-    return f"[{low:.2f}, {high:.2f}]" if finite else ""
+    """The interval of a time ratio as text; empty where it is unfinite, and a word where it says nothing."""
+    if low is None or high is None or low <= 0 or not math.isfinite(high):
+        return ""
+    return f"[{low:.2f}, {high:.2f}]" if high < NOISY * low else "(too noisy to tell)"
 
 
 def number(value: float | None, pattern: str = "{:.2f}") -> str:
