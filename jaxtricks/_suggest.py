@@ -11,7 +11,7 @@ from jaxtricks import check, data, layers, models, optim, tasks
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
 
-FEW = 1000  # training images: below, the notes take all of them in a step
+FEW = 1000  # training images: below, the notes take all of them in a step; see experiments.suggest
 MANY_CLASSES = 50
 BATCH_OF_MANY = 128
 IMBALANCE = 10.0  # largest class by smallest: from here on, classes are re-sampled
@@ -19,6 +19,7 @@ SMALL = 64  # pixels of the longer side
 UPDATES = 128  # steps of a run at least
 EPOCHS = 20.0
 USUAL = {"batch": 16, "lr": 0.05}  # of the committed tables of small images
+LARGER = ("cifar10-10000", "+ large batch")
 NOTES = "the course notes that the project started from"
 # In points, from experiments/results/FOLDER/results.json: tests/test_suggest.py reads them there.
 MEASURED: dict[tuple[str, str], float] = {
@@ -76,9 +77,9 @@ def suggest(dataset: data.Dataset, *, epochs: float | None = None) -> tuple[Reci
       >>> from jaxtricks import data, recipes
       >>> recipe, reasons = recipes.suggest(data.load("digits").subset(500))
       >>> recipe.batch
-      500
-      >>> print(reasons[0].says)
-      500 training images are fewer than 1,000: every step sees all of them.
+      16
+      >>> print(reasons[0].source)
+      experiments/results/cifar10-10000, '+ large batch'
     """
     if dataset.classes is None:
         raise ValueError(f"dataset is {dataset.name}, which has no classes; allowed: data with classes.")
@@ -126,13 +127,15 @@ def suggest(dataset: data.Dataset, *, epochs: float | None = None) -> tuple[Reci
 def _batch(images: int, classes: int) -> tuple[int, list[Reason]]:
     """Images in a step."""
     if images < FEW:
-        says = f"{images:,} training images are fewer than {FEW:,}: every step sees all of them."
-        return images, [Reason(says, NOTES)]
+        says = f"{images:,} training images are fewer than {FEW:,}: the notes let every step see all of them. Not done:"
+        return min(USUAL["batch"], images), [
+            _measured(f"{says} four times the batch, at as many epochs, changed a run by", *LARGER)
+        ]
     if classes >= MANY_CLASSES:
         says = f"{classes:,} classes are many: a batch of {BATCH_OF_MANY}, so that a step sees most of them."
         return BATCH_OF_MANY, [Reason(says, NOTES)]
     says = f"A batch of {USUAL['batch']}: four times as many, at as many epochs and without a warm-up, changed a run by"
-    return USUAL["batch"], [_measured(says, "cifar10-10000", "+ large batch")]
+    return USUAL["batch"], [_measured(says, *LARGER)]
 
 
 def _network(dataset: data.Dataset) -> tuple[Callable[..., Any], list[Reason]]:
