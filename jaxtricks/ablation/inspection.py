@@ -107,17 +107,18 @@ def pictures(model: Model, dataset: Dataset, *, images: int, seed: int) -> dict[
     maps = [name for name, tap in taps.items() if tap.ndim == 4 and min(tap.shape[1:3]) > 1]
     if not maps:
         return {}
-    tap = maps[-1]
+    fields_of = analysis.receptive_fields(model.apply, params, stats, scaled[:1])
+    tap = max(maps, key=lambda name: fields_of[name][0].size)  # shapes come in the order of the alphabet
     field = np.asarray(jax.jit(partial(analysis.effective_field, model.apply, tap=tap))(params, stats, scaled))
     heat = np.asarray(jax.jit(partial(analysis.grad_cam, model.apply, tap=tap))(params, stats, scaled))
-    fields = analysis.receptive_fields(model.apply, params, stats, scaled[:1])[tap]
+    fields = fields_of[tap]
     figure = Figure(figsize=(2.2, 2.4), layout="constrained")
     axes = figure.subplots()
     axes.imshow(field, cmap="inferno")
     middle = [side // 2 for side in taps[tap].shape[1:3]]
     first, step, size = zip(*((f.first, f.stride, f.size) for f in fields), strict=True)
     top, left = (first[i] + step[i] * middle[i] - 0.5 for i in (0, 1))
-    axes.add_patch(Rectangle((left, top), size[1], size[0], fill=False, edgecolor="white", clip_on=False))
+    axes.add_patch(Rectangle((left, top), size[1], size[0], fill=False, edgecolor="white"))
     axes.set_title(f"{tap}: {size[0]} x {size[1]}", fontsize=8)
     axes.set_axis_off()
     shown = Figure(figsize=(1.6 * len(rows), 1.7), layout="constrained")
