@@ -33,7 +33,7 @@ report: results/augment.
     alone: AutoAugment                                 +       45.14  -1.77 [-3.42, -0.12]      not resolved  x0.99
     alone: AugMix                                              46.81  -0.10 [-1.17, +0.97]      not resolved  x1.27
     alone: 3-Augment                                   +       40.75  -6.16 [-6.82, -5.51]      disagrees     x1.04
-    alone: alternating flip, sizes 3/4 to 5/4: not run
+    alone: alternating flip, sizes 3/4 to 5/4, crops by CAM: not run
     on crop, flip: baseline                                    43.62
     on crop, flip: color jitter                        +       41.92  -1.70 [-3.73, +0.33]      not resolved  x1.10
     on crop, flip: cutout                              +       40.03  -3.59 [-5.51, -1.66]      not resolved  x1.04

@@ -55,7 +55,7 @@ LADDER = {
     "warm-up": Trick(partial(t.warm_up, from_zero=False), 1, "75.17 to 75.93 %; 75.87 to 76.03 at batch 256 (table 4)"),
     "zero gamma": Trick(t.zero_gamma, 1, "75.93 to 76.37 %; 76.03 to 76.19 at batch 256 (table 4)"),
     "no bias decay": Trick(t.no_bias_decay, -1, "76.37 to 76.03 %; 76.19 to 76.16 at batch 256 (table 4)"),
-    "low precision": Trick(t.low_precision, 0, "76.03 to 76.21 %; 76.16 to 76.15 at batch 256 (table 4)"),
+    "low precision": Trick(t.low_precision, 0, "76.03 to 76.21 %; 76.16 to 76.15 at 256 (table 4); text: none"),
     "ResNet-B": Trick(partial(t.tweak, b=True), 1, "76.21 to 76.66 % (table 5)"),
     "ResNet-C": Trick(partial(t.tweak, c=True), 1, "76.66 to 76.87 % (table 5)"),
     "ResNet-D": Trick(partial(t.tweak, d=True), 1, "76.87 to 77.16 % (table 5)"),

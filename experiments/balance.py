@@ -8,8 +8,8 @@ second half for what the first half confused on held-out images. Columns as in `
 
 Measured with the command below, 4 paired seeds, on two cores of an AMD EPYC (jax 0.10.2) that other jobs shared;
 differences in points to the first row, verdicts after Holm's correction over all. Known shares help by Bayes' rule,
-one network and four; where the known shares are wrong, coefficients and Sinkhorn's cost 33 to 37 points, and no difference
-of Bayes' rule is resolved. The complete table, with the diversity of the members: results/balance.
+one network and four; where the known shares are wrong, coefficients and Sinkhorn's cost 33 to 37 points, and no
+difference of Bayes' rule is resolved. The complete table, with the diversity of the members: results/balance.
 
     python -m experiments.balance
 

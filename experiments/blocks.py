@@ -2,7 +2,8 @@
 
 The baseline is a plain network of 3x3 convolutions with batch normalisation, the maximum of 2x2 between its stages, and
 the average of all positions before the classifier. In the setting "large kernels" the baseline has 5x5, and two of 3x3,
-with ReLU between, take their place; in "larger kernels" 7x7, and 1x7 with 7x1. Multiply-accumulates and parameters of
+with ReLU between, take their place; in "larger kernels" 7x7, and 1x7 with 7x1; in "one more" a 3x3 more on the last
+map, whose taps may move by offsets. Multiply-accumulates and parameters of
 every row are in the table of costs; what is expected is the sign of the papers' claims on their own networks.
 
 By hand, weights of a stage from I to O channels: 9 I O for 3x3; 25 I O for 5x5, of which two 3x3 have 9 O (I + O), 28 %
@@ -39,10 +40,12 @@ LARGER = {
     "7x1, 1x7 without ReLU between": t.swap(None, "arXiv 1512.00567", block=blocks.asymmetric),
     "three 3x3": t.swap(1, "arXiv 1409.1556", block=blocks.chained((3, 3), (3, 3), (3, 3))),
 }
+DEFORMED = {"deformable": Trick(partial(t.part, deformed=True), None, "arXiv 1703.06211, for boxes and masks")}
 SETTINGS = {
     "3x3": Setting(None, SMALL),
     "large kernels": Setting(partial(t.part, block=blocks.chained((5, 5))), LARGE),
     "larger kernels": Setting(partial(t.part, block=blocks.chained((7, 7))), LARGER),
+    "one more": Setting(blocks.with_one_more, DEFORMED),
 }
 PRESETS = {
     "quick": Preset("fashion_mini", "plain_mini", seeds=6, epochs=6, batch=16, lr=0.05, seeds_on="devices"),

@@ -20,7 +20,7 @@ points. With 30,000 training images and 4 seeds the loss is resolved; with 10,00
 
 from functools import partial
 
-from jaxtricks import models
+from jaxtricks import layers, models
 from jaxtricks.ablation import cli
 from jaxtricks.ablation.compression import Scheme, Step, from_start, main
 from jaxtricks.tricks import bag, coding, factoring, students
@@ -36,8 +36,6 @@ def coded(large, shares, share, steps, epochs, papers):
     values = {bits: Step(partial(coding.quantized, bits={"kernel$": bits}), short, 0.03) for bits in (4, 5)}
     int8 = partial(coding.of_bytes, patterns=("kernel$",))
     ranks = partial(factoring.ranked, budget=0.1, patterns=("kernel$",))
-    recoded = partial(factoring.recoded, patterns=(large,))
-    hashed = partial(recoded, encode=partial(factoring.hashed, share=0.1), decode=factoring.spread)
     vectors = partial(coding.vectors, length=4, clusters=16, patterns=(large,))
     return {
         "trained on": Scheme([Step(c.fixed, epochs, 0.3)]),
@@ -53,10 +51,8 @@ def coded(large, shares, share, steps, epochs, papers):
         "int8 after training": Scheme([Step(int8, 0.0)]),
         "int8 in training": Scheme([Step(int8, epochs, 0.3)]),
         "low rank, 10 %": Scheme([Step(ranks, epochs)]),
-        "circulant": Scheme([Step(partial(recoded, encode=factoring.wrapped, decode=factoring.shifted), epochs)]),
-        "hashed, 10 %": Scheme([Step(hashed, epochs)]),
         "vectors of 4, 4 bits": Scheme([Step(vectors, epochs, 0.003)]),
-    }
+    } | {name: Scheme([Step(change, epochs)]) for name, change in factoring.structures(large).items()}
 
 
 def rows(dataset):
@@ -68,15 +64,18 @@ def rows(dataset):
     hints = partial(students.features, taps=("hidden2",))
     ways = {"softened": students.softened, "logits": students.logits, "features": hints}
     perceptron = partial(models.perceptron, size=side * side)
+    three = {"encode": partial(factoring.tucker, share=0.3), "decode": factoring.thrice, "patterns": ("convs/[12]/",)}
     return {
         "LeNet-300-100": (
             recipe(model=partial(perceptron, (300, 100))),
             coded("hidden/0/kernel", dense, 0.885, steps, epochs, PAPERS["LeNet-300-100"])
-            | from_start("30 units", partial(perceptron, (30, 100)), epochs, ways),
+            | from_start("30 units", partial(perceptron, (30, 100)), epochs, ways)
+            | from_start("circulant, 300 units", partial(perceptron, (300, 100), layer=layers.Circulant), epochs),
         ),
         "LeNet-5": (
             recipe(model=models.NETWORKS["lenet_caffe"]),
-            coded("convs/2/conv/kernel", convs, 0.92, steps, epochs, PAPERS["LeNet-5"]),
+            coded("convs/2/conv/kernel", convs, 0.92, steps, epochs, PAPERS["LeNet-5"])
+            | {"Tucker, ranks of 30 %": Scheme([Step(partial(factoring.recoded, **three), epochs)])},
         ),
     }
 

@@ -14,7 +14,7 @@ from functools import partial
 from jaxtricks import models
 from jaxtricks.ablation import cli
 from jaxtricks.ablation.compression import Scheme, Step, main
-from jaxtricks.tricks import bare, compression, thinning
+from jaxtricks.tricks import bare, compression, sparsity, thinning
 
 CRITERIA = {
     "filters, L1": (thinning.norms, "layer"),
@@ -30,11 +30,13 @@ WEIGHTS = {
     "weights, global": {"scope": "global"},
     "weights, first order": {"importance": compression.first_order},
     "weights, second order": {"importance": compression.second_order},
+    "weights, curvature": {"importance": sparsity.curvature},
 }
 PENALTIES = {  # trained with, before the filters go by what it makes small
     "filters, slimming": (thinning.scale_sizes, 1e-3, thinning.scales),
     "filters, group lasso": (thinning.group_lasso, 1e-3, partial(thinning.norms, order=2)),
 }
+PATTERN = {"m": 4, "patterns": ("stages/[12]/conv/kernel",)}  # the first layer has no four inputs
 SHARES = (30, 50, 70, 90)
 
 
@@ -61,6 +63,7 @@ def rows(dataset):
     recipe, n = bare(task=cli.task_of(dataset), augmented=None, model=model, **values), values["epochs"]
     schemes = {"trained on": Scheme([Step(compression.fixed, n)])}
     schemes |= {f"{name} {share} %": weights(share, n, **how) for name, how in WEIGHTS.items() for share in SHARES}
+    schemes |= {f"weights, {k} of 4": Scheme([Step(partial(sparsity.n_of_m, n=k, **PATTERN), n)]) for k in (1, 2)}
     schemes |= {f"{name} {share} %": filters(*how, share, n) for name, how in CRITERIA.items() for share in SHARES}
     schemes |= {f"{name} {share} %": grown(*how, share, n) for name, how in PENALTIES.items() for share in SHARES}
     return {"plain": (recipe, schemes)}

@@ -31,9 +31,11 @@ from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import segmenting as s
 
 TABLE_9 = "mIoU {} % (table 9, of the backbone's training)"
+FINER = ("stage1", "stage2", "stage3")
 LADDER = {
     "dilated stages": Trick(s.dilated, 1, "arXiv 1511.07122"),
-    "scores of finer maps": Trick(partial(s.skips, taps=("stage1", "stage2", "stage3")), 1, "arXiv 1411.4038"),
+    "scores of finer maps": Trick(partial(s.skips, taps=FINER), 1, "arXiv 1411.4038"),
+    "finer maps, vectors scaled": Trick(partial(s.skips, taps=FINER, scaled=True), 1, "arXiv 1506.04579"),
     "pyramid": Trick(s.pyramid, 1, "41.68 to 42.78 % mIoU on ADE20K, arXiv 1612.01105"),
     "auxiliary loss": Trick(partial(s.auxiliary, tap="stage2"), 1, "arXiv 1612.01105"),
     "U-Net": Trick(partial(s.unet, widths=(8, 16, 32, 64)), 1, "arXiv 1505.04597"),

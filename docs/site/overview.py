@@ -30,7 +30,8 @@ def draw() -> Figure:
     """The figure."""
     ladder = markdown.of_experiment("bag_of_tricks")
     elsewhere = [one for one in markdown.best() if one.experiment != "bag_of_tricks"]
-    figure = Figure(figsize=(11, 4.6), dpi=110, layout="constrained", facecolor=ROLES["paper"])
+    rows = max(len(ladder), len(elsewhere))
+    figure = Figure(figsize=(11, 1.3 + 0.17 * rows), dpi=110, layout="constrained", facecolor=ROLES["paper"])
     left, right = figure.subplots(1, 2)
     _panel(left, ladder, f"Bag of Tricks, rung by rung\n{markdown.where(ladder[0])}", [one.trick for one in ladder])
     names = [f"{one.setting}: {one.trick}" if one.setting else one.trick for one in elsewhere]

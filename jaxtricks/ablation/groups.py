@@ -132,6 +132,42 @@ def by_confusion(recipe: Recipe, dataset: Dataset, seed: int, *, share: float, w
     return [Member(second, variables)]
 
 
+def souped(
+    recipe: Recipe, dataset: Dataset, seed: int, *, members: int, share: float, rates: Sequence[float]
+) -> list[Member]:
+    """One network, the greedy soup of several that go on from the same trained weights, each with its seed and rate.
+
+    Means are taken of weights and of batch statistics; a network joins where the accuracy on the validation split does
+    not fall.
+
+    Args:
+      recipe: of one network.
+      dataset: with a validation split.
+      seed: of the common part; the others have seeds of their own.
+      members: that go on, 2 or more.
+      share: of the epochs, that the common part has, between 0 and 1.
+      rates: of those that go on, in the recipe's, in turn.
+
+    Returns:
+      One member.
+    """
+    first = _of_epochs(recipe, share * recipe.epochs)
+    (common,) = fitted(first, dataset, [seed])
+    held = dataset.validation or dataset.test
+    images, labels = (np.asarray(held[name]) for name in ("image", "label"))
+    parts = []
+    for m in range(members):
+        lr = recipe.lr * rates[m % len(rates)]
+        part = replace(recipe, epochs=(1 - share) * recipe.epochs, warmup=None, lr=lr)
+        parts += fitted(part, dataset, [members * seed + m + NEXT], initial=common)
+
+    def accuracy(variables):
+        return np.mean(outputs(recipe, dataset, variables, images).logits.argmax(-1) == labels)
+
+    soup, _ = optim.greedy_soup(parts, accuracy)
+    return [Member(recipe, soup)]
+
+
 class Outputs(NamedTuple):
     """What a network says of images.
 

@@ -98,7 +98,7 @@ def show(results: Mapping[str, Any], variants: Sequence[Variant], dataset: data.
     headline, recipes = headline_of(results), {variant.name: variant.recipe for variant in variants}
     rows = [row for row in summarise(results) if row.mean is not None and row.name in recipes]
     speeds = [speed(recipes[row.name], dataset) for row in rows]
-    values, higher = [row.mean for row in rows], headline.direction > 0
+    values, higher = [row.mean for row in rows if row.mean is not None], headline.direction > 0
     costs = {
         "Multiply-accumulates of one image, millions": [row.cost["macs"] / 1e6 for row in rows],
         "Latency of one image, ms": [1e3 * entry.latency.median for entry in speeds],

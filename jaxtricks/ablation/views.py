@@ -42,6 +42,11 @@ def five_of_the_padded(image):
     return augment.five_crops(jnp.pad(image, ((1, 1), (1, 1), (0, 0))), size=image.shape[:2])
 
 
+def ten_of_the_padded(image):
+    """The same five crops, and their mirror images."""
+    return augment.ten_crops(jnp.pad(image, ((1, 1), (1, 1), (0, 0))), size=image.shape[:2])
+
+
 def score(recipe: Recipe, dataset: Dataset, run: Run, views: Callable) -> float:
     """The headline on the test set, of the views merged as probabilities.
 

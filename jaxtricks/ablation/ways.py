@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtricks import ensembles
+from jaxtricks import ensembles, layers
 
 
 class Predictions(NamedTuple):
@@ -120,9 +120,13 @@ def joined(held: Predictions, test: Predictions, *, kind: str):
     return second_level([list(split.features) for split in (held, test)], held, kind=kind)
 
 
-def of_layers(held: Predictions, test: Predictions, *, kind: str):
-    """A linear classifier of the means of all maps of one network, fitted on the held-out images."""
-    return second_level([list(split.layers) for split in (held, test)], held, kind=kind)
+def of_layers(held: Predictions, test: Predictions, *, kind: str, unit: bool = False):
+    """A linear classifier of the means of all maps of one network, fitted on the held-out images.
+
+    With ``unit`` the vector of each map has length 1, so that none speaks louder than another.
+    """
+    scaled = (lambda x: np.asarray(layers.l2_normalize(jnp.asarray(x)))) if unit else np.asarray
+    return second_level([[scaled(layer) for layer in split.layers] for split in (held, test)], held, kind=kind)
 
 
 def of_columns(held: Predictions, test: Predictions, *, kind: str):

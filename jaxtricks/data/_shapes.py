@@ -21,6 +21,7 @@ def shapes(
     scale: tuple[float, float] = (0.6, 1.3),
     kinds: Sequence[int] | None = None,
     seed: int = 0,
+    instances: bool = False,
 ) -> Dataset:
     """Items of a set of small grey images put on canvases, with boxes and masks: detection where no data is at hand.
 
@@ -35,11 +36,13 @@ def shapes(
       scale: smallest and greatest factor of an item's size; the greatest item must fit.
       kinds: for each class of the dataset the class it becomes, 0 to C - 1; the same if None.
       seed: of the places, an integer of 0 or more.
+      instances: whether the masks are those of the items, one each, in the place of one of classes.
 
     Returns:
       A dataset with ``image``, uint8 ``[N, size, size, 1]``; ``box``, float32 ``[N, M, 4]``, xyxy in pixels around
       what is seen of an item, ``box_label``, int32 ``[N, M]``, ``box_valid``, bool ``[N, M]``; and ``mask``, uint8
-      ``[N, size, size]``, 0 for the background and 1 + class.
+      ``[N, size, size]``, 0 for the background and 1 + class; with ``instances`` bool ``[N, M, size, size]``, what is
+      seen of each item.
 
     Raises:
       DataError: if the dataset has no such columns, or an option is wrong.
@@ -60,12 +63,13 @@ def shapes(
         columns = {name: column for name in ("image", "label") if isinstance(column := split[name], np.ndarray)}
         if len(columns) < 2:
             raise DataError(f"{dataset.name} is decoded when it is read; allowed: images in memory.")
-        rows = [_canvas(rng, columns, kinds, size=size, objects=objects, scale=scale) for _ in range(count)]
+        options = {"size": size, "objects": objects, "scale": scale, "instances": instances}
+        rows = [_canvas(rng, columns, kinds, **options) for _ in range(count)]
         splits.append({name: np.stack([row[name] for row in rows]) for name in rows[0]})
     return from_columns(f"{dataset.name}, shapes", *splits, classes=max(kinds) + 1)
 
 
-def _canvas(rng: np.random.Generator, items: dict, kinds: tuple[int, ...], *, size, objects, scale) -> dict:
+def _canvas(rng: np.random.Generator, items: dict, kinds: tuple[int, ...], *, size, objects, scale, instances) -> dict:
     image = rng.integers(0, 41, (size, size)).astype(np.uint8)
     owner = np.zeros((size, size), np.uint8)  # of each pixel: 0, or 1 + the item's number
     labels, areas = [], []
@@ -92,6 +96,8 @@ def _canvas(rng: np.random.Generator, items: dict, kinds: tuple[int, ...], *, si
         box[n] = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
         label[n], mask[owner == n + 1] = kind, kind + 1
     valid = np.arange(objects) < len(labels)
+    if instances:
+        mask = owner[None] == np.arange(1, objects + 1)[:, None, None]
     return {"image": image[..., None], "box": box, "box_label": label, "box_valid": valid, "mask": mask}
 
 

@@ -23,6 +23,7 @@ def perceptron(
     channels: int = 1,
     activation: Callable[[jax.Array], jax.Array] = jax.nn.relu,
     kernel_init: Callable = HE_NORMAL,
+    layer: Callable | None = None,
     dtype: jnp.dtype = jnp.float32,
     axis_name: str | None = None,
 ) -> Model:
@@ -35,6 +36,8 @@ def perceptron(
       channels: of the image.
       activation: after each hidden layer.
       kernel_init: of every layer; biases start at 0.
+      layer: of the hidden layers, ``(inputs, outputs, rngs=) -> module``, such as ``layers.Circulant``, which draws its
+        own parameters; None for dense ones.
       dtype: of the computation; parameters and logits are float32.
       axis_name: not needed: no example sees another.
 
@@ -49,14 +52,14 @@ def perceptron(
             raise ValueError(f"{name} is {value}; allowed: 1 or more.")
     if widths and min(widths) < 1:
         raise ValueError(f"widths is {widths}; allowed: integers of 1 or more.")
-    return functional(partial(_Perceptron, (size * channels, *widths), classes, activation, kernel_init, dtype))
+    return functional(partial(_Perceptron, (size * channels, *widths), classes, activation, kernel_init, layer, dtype))
 
 
 class _Perceptron(nnx.Module):
-    def __init__(self, sizes, classes, activation, kernel_init, dtype, rngs):
-        layer = partial(nnx.Linear, kernel_init=kernel_init, dtype=dtype, rngs=rngs)
-        self.hidden = nnx.List([layer(i, o) for i, o in pairwise(sizes)])
-        self.head = layer(sizes[-1], classes)
+    def __init__(self, sizes, classes, activation, kernel_init, layer, dtype, rngs):
+        dense = partial(nnx.Linear, kernel_init=kernel_init, dtype=dtype)
+        self.hidden = nnx.List([(layer or dense)(i, o, rngs=rngs) for i, o in pairwise(sizes)])
+        self.head = dense(sizes[-1], classes, rngs=rngs)
         self.activation = activation
         self.inputs = sizes[0]
         self.dtype = dtype

@@ -25,6 +25,7 @@ def segmenter(
     width: int | None = None,
     bins: Sequence[int] = (),
     auxiliary: str | None = None,
+    tap_norm: Callable | None = None,
     dropout_rate: float = 0.0,
     norm: Callable | None = batch_norm,
     act: Callable[[jax.Array], jax.Array] = jax.nn.relu,
@@ -47,6 +48,8 @@ def segmenter(
       width: of the 3x3 convolution, an integer of 1 or more; None for a quarter of the map's, as in the papers.
       bins: of the pyramid, integers of 1 or more, each once; (1, 2, 3, 6) in PSPNet, () for FCN.
       auxiliary: name of a map that gets a head of its own, whose loss trains the backbone below; or None.
+      tap_norm: ``features -> layer``, called as ``layer(x)`` on every map before its head, such as
+        ``layers.FeatureNorm`` for maps whose vectors differ in length; or None.
       dropout_rate: before the classifiers of these heads, 0 to 1; 0.1 in the papers' code.
       norm: ``(features, axis_name=, rngs=) -> layer``, called as ``layer(x, train=)``; None for biases instead.
       act: the activation.
@@ -102,7 +105,7 @@ def segmenter(
     if bins and inputs[-1] < len(bins):
         raise ValueError(f"bins is {bins}; allowed: at most {inputs[-1]}, the channels of {taps[-1]!r}.")
     sides = None if auxiliary is None else depths[auxiliary]
-    head = functional(partial(_Heads, shared, inputs, sides, classes, width, bins, dropout_rate))
+    head = functional(partial(_Heads, shared, inputs, sides, classes, width, bins, tap_norm, dropout_rate))
 
     def init(key):
         keys = jax.random.split(key)
@@ -195,8 +198,9 @@ class _Head(nnx.Module):
 class _Heads(nnx.Module):
     """What stands on the maps of a backbone: the pyramid, the head, the finer maps' classifiers, the auxiliary head."""
 
-    def __init__(self, parts, inputs, sides, classes, width, bins, dropout_rate, rngs):
+    def __init__(self, parts, inputs, sides, classes, width, bins, tap_norm, dropout_rate, rngs):
         *finer, last = inputs
+        self.scales = nnx.List([] if tap_norm is None else [tap_norm(n) for n in inputs])
         branch = last // len(bins) if bins else 0
         self.bins = bins
         self.pyramid = nnx.List([ConvNorm(parts, last, branch, 1, rngs=rngs) for _ in bins])
@@ -208,6 +212,8 @@ class _Heads(nnx.Module):
 
     def __call__(self, levels, *, train, key=None):
         maps, side, size = levels
+        if self.scales:
+            maps = [scale(x) for scale, x in zip(self.scales, maps, strict=True)]
         x = maps[-1]
         averages = [
             resized(conv(nets.adaptive_average_pool(x, number), train), x.shape[1:3])

@@ -11,7 +11,7 @@ import optax
 
 from jaxtricks import augment, data, optim
 from jaxtricks.train import Recipe
-from jaxtricks.tricks import composing, published
+from jaxtricks.tricks import composing, looking, published
 from jaxtricks.tricks._columns import in_memory
 from jaxtricks.tricks.regularizers import wrapped
 from jaxtricks.tricks.trick import Trick, set_fields
@@ -277,5 +277,6 @@ MORE = {
     "sizes 3/4 to 5/4": Trick(
         partial(wrapped, how=published.many_sizes, shares=(0.75, 1.0, 1.25)), 1, "arXiv 1612.08242"
     ),
+    "crops by CAM": Trick(looking.look_closer, 1, "arXiv 1901.09891"),
 }
 EVERYTHING = {**CROP, **FLIP, **OTHERS, **COLOR, **ERASED, **MIXED, **POLICIES, **MORE}

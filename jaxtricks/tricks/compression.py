@@ -1,8 +1,7 @@
 """Trained networks made smaller, step by step, each of which may be trained on: here by pruning.
 
-A step takes a ``Network`` and gives a ``Network`` whose recipe trains what is left. ``coding`` has the steps that
-share values, ``thinning`` those that take filters out. ``ablation.compression`` measures schemes of such steps;
-``surgery`` does the same to the state of a run.
+A step takes a ``Network`` and gives a ``Network`` whose recipe trains what is left. ``coding`` shares values,
+``thinning`` takes filters out. ``ablation.compression`` measures such steps; ``surgery`` is for the state of a run.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,6 +27,7 @@ __all__ = [
     "fixed",
     "gradually",
     "itself",
+    "masked",
     "model_of",
     "pruned",
     "second_order",
@@ -139,10 +139,22 @@ def pruned(
         compress.share_masks(network.params, share=share, scope=scope, patterns=(pattern,), scores=scores)
         for pattern, share in shares.items()
     ]
-    masks = reduce(partial(jax.tree.map, jnp.logical_and), masks)
+    return masked(network, reduce(partial(jax.tree.map, jnp.logical_and), masks))
+
+
+def masked(network: Network, masks: Tree) -> Network:
+    """Weights go and stay at 0 where a mask is False; the file has zeros in a sparse form.
+
+    Args:
+      network: whose parameters are arrays.
+      masks: booleans like the parameters.
+
+    Returns:
+      The network.
+    """
     params = jax.tree.map(np.asarray, compress.apply_masks(network.params, masks))
-    recipe = composing.around(network.plain, partial(compress.keep_masks, masks=masks))
-    return replace(network, recipe=recipe, params=params, pack=_sparse)
+    kept = composing.around(network.plain, partial(compress.keep_masks, masks=masks))
+    return replace(network, recipe=kept, params=params, pack=_sparse)
 
 
 def first_order(network: Network, *, batch: Tree, key: jax.Array) -> Tree:
@@ -175,12 +187,11 @@ def second_order(network: Network, *, batch: Tree, key: jax.Array, samples: int 
     Returns:
       Scores like the parameters.
     """
-    loss = example_losses(network, batch)
     logits = model_of(network, batch).apply(network.params, network.stats, batch["image"], train=False)[0][0]
     labels = jax.random.categorical(key, logits, shape=(samples, *logits.shape[:1])).reshape(-1)
-    drawn = jax.tree.map(lambda x: jnp.concatenate([x] * samples), batch)
-    drawn["target"] = jax.nn.one_hot(labels, logits.shape[-1])
-    hessian = jax.jit(lambda params: compress.fisher_diagonal(loss, params, drawn))(network.params)
+    target = {"target": jax.nn.one_hot(labels, logits.shape[-1])}
+    drawn = jax.tree.map(lambda x: jnp.concatenate([x] * samples), batch) | target
+    hessian = jax.jit(partial(compress.fisher_diagonal, example_losses(network, batch)))(network.params, drawn)
     return compress.saliency(network.params, network.params, hessian=hessian)
 
 
@@ -194,10 +205,10 @@ def example_losses(network: Network, batch: Tree) -> Callable:
     Returns:
       The function.
     """
-    model = model_of(network, batch)
+    apply = partial(model_of(network, batch).apply, train=False)
 
     def loss(params, batch):
-        return network.plain.loss(params, model.apply(params, network.stats, batch["image"], train=False)[0], batch)
+        return network.plain.loss(params, apply(params, network.stats, batch["image"])[0], batch)
 
     return loss
 
@@ -229,7 +240,7 @@ def gradually(
       every: steps between two prunings.
 
     Returns:
-      The network, as it is; what trains it on prunes it.
+      The network, which is pruned while it trains on.
     """
     schedule = partial(compress.cubic, begin=0, end=steps, initial=begin, final=share)
     wrap = partial(compress.prune_gradually, share=schedule, every=every, scope="global")

@@ -5,14 +5,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import optax
 
 from jaxtricks import augment, data, detection, losses
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
-from jaxtricks.tricks.detector import Detector, changed, nms, planned
+from jaxtricks.tricks.detector import Detector, changed, planned
+from jaxtricks.tricks.mining import hardest, mined
+from jaxtricks.tricks.suppressing import by_distance, fused, soft, voted
 from jaxtricks.tricks.trick import unset
 
 __all__ = [
@@ -26,28 +27,35 @@ __all__ = [
     "by_center",
     "by_distance",
     "by_ratio",
+    "centered",
+    "copy_paste",
     "flip",
+    "fused",
+    "hardest",
     "mined",
     "mosaic",
     "overlap",
+    "peaks",
     "shapes",
     "soft",
     "voted",
+    "without_masks",
 ]
 
 KINDS = (0, 1, 0, 2, 0, 3, 0, 3, 4, 3)  # of Fashion-MNIST: tops, trousers, dresses, shoes, bags
 
 
-def shapes(dataset: data.Dataset) -> data.Dataset:
+def shapes(dataset: data.Dataset, *, instances: bool = False) -> data.Dataset:
     """Canvases of Fashion-MNIST's items, of five kinds.
 
     Args:
       dataset: Fashion-MNIST, or a part of it.
+      instances: whether each item has its mask, for ``copy_paste``.
 
     Returns:
       ``data.shapes`` of it.
     """
-    return data.shapes(dataset, kinds=KINDS if dataset.classes == len(KINDS) else None)
+    return data.shapes(dataset, kinds=KINDS if dataset.classes == len(KINDS) else None, instances=instances)
 
 
 def overlap(decoded, truth, offsets, wanted, *, loss: Callable):
@@ -121,19 +129,31 @@ def anchor_free(recipe: Recipe) -> Recipe:
     return changed(recipe, anchor_free=True, match=by_center, box_loss=partial(overlap, loss=losses.giou_loss))
 
 
-def mined(of_score, positive, *, ratio: float = 3.0):
-    """Of the background the hardest anchors, ``ratio`` times as many as there are positives.
+def centered(recipe: Recipe) -> Recipe:
+    """A head without anchors that also says how near a cell is to its box's centre, and weighs its score by that.
 
     Args:
-      of_score: ``[A, C]``.
-      positive: bool ``[A]``.
-      ratio: greater than 0.
+      recipe: of ``baseline``.
 
     Returns:
-      Weights 0 and 1, ``[A, 1]``.
+      The recipe of ``anchor_free`` with this third output.
     """
-    weights = losses.hard_negative_weights(jax.lax.stop_gradient(of_score.sum(-1)), positive, ratio=ratio)
-    return weights[:, None]
+    return changed(anchor_free(recipe), centered=True)
+
+
+def peaks(recipe: Recipe) -> Recipe:
+    """Objects as peaks of a heat map, with an offset and a size each, in the place of anchors, matching and NMS.
+
+    Args:
+      recipe: of ``baseline``, whose matching, losses and suppression no trick has changed.
+
+    Returns:
+      The recipe.
+
+    Raises:
+      ValueError: if a trick has changed what this would drop.
+    """
+    return changed(recipe, heat=True)
 
 
 def balanced(logits, target):
@@ -147,47 +167,6 @@ def balanced(logits, target):
       ``[A, C]``.
     """
     return losses.balanced_cross_entropy(logits, target, alpha=0.75)
-
-
-def soft(boxes, scores, labels, *, method: str = "linear"):
-    """Soft suppression by class.
-
-    Args:
-      boxes, scores, labels: as of ``nms``.
-      method: ``"linear"`` or ``"gaussian"``.
-
-    Returns:
-      Boxes ``[K, 4]``, and Kept.
-    """
-    kept = detection.soft_nms(boxes, scores, labels=labels, method=method, max_output=20)
-    return boxes[kept.index], kept
-
-
-def by_distance(boxes, scores, labels):
-    """Suppression by DIoU.
-
-    Args:
-      boxes, scores, labels: as of ``nms``.
-
-    Returns:
-      Boxes ``[K, 4]``, and Kept.
-    """
-    kept = detection.nms(boxes, scores, labels=labels, iou_threshold=0.5, max_output=20, measure=detection.diou)
-    return boxes[kept.index], kept
-
-
-def voted(boxes, scores, labels):
-    """Greedy suppression, then votes of all boxes of an IoU of 0.5.
-
-    Args:
-      boxes, scores, labels: as of ``nms``.
-
-    Returns:
-      Boxes ``[K, 4]``, and Kept.
-    """
-    chosen, kept = nms(boxes, scores, labels)
-    moved = detection.vote(chosen, boxes, scores, kept_labels=labels[kept.index], labels=labels)
-    return jnp.where(kept.valid[:, None], moved, 0.0), kept
 
 
 def flip(recipe: Recipe) -> Recipe:
@@ -235,7 +214,39 @@ def mosaic(recipe: Recipe, *, scale: tuple[float, float] = (1.0, 1.0)) -> Recipe
       ValueError: if it has one, which this would drop.
     """
     four = partial(augment.mosaic, scale=scale, visible=0.3, instances=("box_label",))
-    return replace(unset(recipe, "augment"), augment=four)
+    return replace(unset(recipe, "augment"), augment=partial(without_masks, step=four))
+
+
+def without_masks(key, batch, *, step: Callable):
+    """An augmentation of images and boxes, where masks of items would not follow.
+
+    Args:
+      key: one key.
+      batch: as ``step`` takes it, and perhaps ``mask``, which is left out.
+      step: ``(key, batch) -> batch``.
+
+    Returns:
+      The batch after the step.
+    """
+    return step(key, {name: column for name, column in batch.items() if name != "mask"})
+
+
+def copy_paste(recipe: Recipe, *, flipped: bool = False) -> Recipe:
+    """Items of another image of the batch are pasted onto every image by their masks, each with a chance of a half.
+
+    Args:
+      recipe: without an augmentation, for canvases of ``shapes`` with ``instances``.
+      flipped: whether images are mirrored at random before.
+
+    Returns:
+      The recipe.
+
+    Raises:
+      ValueError: if it has an augmentation, which this would drop.
+    """
+    first = {"flip": augment.each_sample(augment.random_flip_sample)} if flipped else {}
+    paste = partial(augment.copy_paste, visible=0.3, instances=("box_label",))
+    return replace(unset(recipe, "augment"), augment=augment.chain(**first, paste=paste))
 
 
 def adam(schedule):

@@ -1,17 +1,20 @@
 """The plan that a detector's network, targets, loss and predictions share, and the task of a recipe made of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
-from jaxtricks import check, detection, metrics, models, train
+from jaxtricks import detection, metrics, models, train
 from jaxtricks._signatures import name_defaults
 from jaxtricks.train import Recipe
+from jaxtricks.tricks import _centers, _views
+from jaxtricks.tricks._plan import Detector
 from jaxtricks.tricks._retinanet import by_iou, focal, nms, smooth_l1
 
 __all__ = [
@@ -20,6 +23,7 @@ __all__ = [
     "changed",
     "coco",
     "focal",
+    "found",
     "loss",
     "matched",
     "network",
@@ -31,93 +35,19 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Detector:
-    """What network, targets, loss and predictions have in common.
-
-    Fields:
-      size: of the image, height and width.
-      classes: C.
-      taps, strides: of the backbone: the names of its maps and their pixels a cell.
-      scales, ratios: of the anchors, the scales in strides.
-      match: ``(grid, boxes, valid) -> Match``.
-      score_loss: ``(logits, target) -> [A, C]``.
-      weights: ``(losses [A, C], positive [A]) -> [A, C]``, which of the score's losses count, or None for all.
-      box_loss: ``(decoded, truth, offsets, wanted) -> [A]``.
-      anchor_free: whether boxes are distances from the cells' centres, in strides.
-      suppress: ``(boxes, scores, labels) -> (boxes, Kept)``.
-      width, depth: of the head.
-    """
-
-    size: tuple[int, int]
-    classes: int
-    taps: tuple[str, ...] = ("stage2", "stage3")
-    strides: tuple[int, ...] = (4, 8)
-    scales: tuple[float, ...] = (4.0,)
-    ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
-    match: Callable = by_iou
-    score_loss: Callable = focal
-    weights: Callable | None = None
-    box_loss: Callable = smooth_l1
-    anchor_free: bool = False
-    suppress: Callable = nms
-    width: int = 32
-    depth: int = 2
-
-    def __post_init__(self):
-        check.at_least("classes", self.classes, minimum=1)
-        if len(self.taps) != len(self.strides):
-            raise ValueError(f"strides is {self.strides}; allowed: one for each of {self.taps}.")
-
-    @property
-    def anchors(self) -> int:
-        """Anchors a cell."""
-        return 1 if self.anchor_free else len(self.scales) * len(self.ratios)
-
-    def grid(self) -> dict[str, Any]:
-        """Anchors ``[A, 4]``, centres ``[A, 2]`` and strides ``[A]`` of all cells, and ``sizes``, anchors a level."""
-        anchors, points, strides, sizes = [], [], [], []
-        for stride in self.strides:
-            shape: tuple[int, int] = (-(-self.size[0] // stride), -(-self.size[1] // stride))
-            scales, ratios = ((2.0,), (1.0,)) if self.anchor_free else (self.scales, self.ratios)
-            anchors.append(
-                detection.anchors(shape, stride=stride, scales=tuple(s * stride for s in scales), ratios=ratios)
-            )
-            points.append(jnp.repeat(detection.points(shape, stride=stride), self.anchors, 0))
-            strides.append(jnp.full(len(anchors[-1]), float(stride)))
-            sizes.append(len(anchors[-1]))
-        return {
-            "anchor": jnp.concatenate(anchors),
-            "point": jnp.concatenate(points),
-            "stride": jnp.concatenate(strides),
-            "sizes": tuple(sizes),
-        }
-
-    def decode(self, offsets):
-        """Boxes ``[..., A, 4]`` of the head's output."""
-        grid = self.grid()
-        if self.anchor_free:
-            strides = jnp.broadcast_to(grid["stride"][:, None], offsets.shape)
-            distances = strides * jax.nn.softplus(offsets)
-            return detection.decode_distances(distances, jnp.broadcast_to(grid["point"], (*offsets.shape[:-1], 2)))
-        anchors = jnp.broadcast_to(grid["anchor"], offsets.shape)
-        return detection.decode(offsets, anchors, weights=(10.0, 10.0, 5.0, 5.0))
-
-    def encode(self, boxes):
-        """The head's output for boxes ``[A, 4]``; of a head with anchors."""
-        return detection.encode(boxes, self.grid()["anchor"], weights=(10.0, 10.0, 5.0, 5.0))
-
-
 def matched(batch, *, plan: Detector):
-    """A batch with what each anchor learns.
+    """A batch with what each anchor learns, or each cell of a heat map.
 
     Args:
       batch: with ``box``, ``box_label`` and ``box_valid``.
       plan: of the detector.
 
     Returns:
-      The batch with ``target``, ``[B, A, C]``, ``box_target``, ``[B, A, 4]``, ``positive`` and ``counted``, ``[B, A]``.
+      The batch with ``target``, ``[B, A, C]``, ``box_target``, ``[B, A, 4]``, ``positive`` and ``counted``, ``[B, A]``;
+      of a plan with ``heat`` with the fields of ``detection.HeatmapTargets``.
     """
+    if plan.heat:
+        return _centers.matched(batch, plan=plan)
     grid = plan.grid()
     match = jax.vmap(partial(plan.match, grid))(batch["box"], batch["box_valid"])
     box = jnp.take_along_axis(batch["box"], match.index[..., None], 1)
@@ -136,13 +66,15 @@ def loss(params, out, batch, *, plan: Detector):
 
     Args:
       params: not used.
-      out: ``({"score": [B, A, C], "box": [B, A, 4]}, taps)``.
+      out: ``({"score": [B, A, C], "box": [B, A, 4]}, taps)``, with ``center``, ``[B, A]``, of a centred plan.
       batch: of ``matched``.
       plan: of the detector.
 
     Returns:
       ``[B]``, whose mean is the sum of all losses by the number of positives.
     """
+    if plan.heat:
+        return _centers.loss(out[0], batch, plan=plan)
     score, offsets, positive = out[0]["score"], out[0]["box"], batch["positive"]
     of_score = jax.vmap(plan.score_loss)(score, batch["target"]) * batch["counted"][..., None]
     if plan.weights is not None:
@@ -153,8 +85,39 @@ def loss(params, out, batch, *, plan: Detector):
         safe = jnp.where(positive[..., None], batch["box_target"], plan.grid()["anchor"][None])
         wanted = jax.vmap(plan.encode)(safe)
     of_box = jax.vmap(plan.box_loss)(plan.decode(offsets), batch["box_target"], offsets, wanted)
+    if plan.centered:
+        points = jnp.broadcast_to(plan.grid()["point"], (*positive.shape, 2))
+        near = detection.centerness(detection.encode_distances(batch["box_target"], points))
+        of_box = of_box + optax.sigmoid_binary_cross_entropy(out[0]["center"], near)
     both = of_score.sum((1, 2)) + jnp.where(positive, of_box, 0.0).sum(1)
     return both * positive.shape[0] / jnp.maximum(positive.sum(), 1)
+
+
+def found(out, plan: Detector):
+    """The boxes that a detector finds in one view.
+
+    Args:
+      out: as of ``loss``, without the taps.
+      plan: of the detector, at the size of the view.
+
+    Returns:
+      ``boxes [B, K, 4]``, ``scores``, ``labels`` and ``valid``, ``[B, K]``.
+    """
+    if plan.heat:
+        return _centers.found(out, plan)
+    score = jax.nn.sigmoid(out["score"])
+    if plan.centered:
+        score = score * jax.nn.sigmoid(out["center"])[..., None]
+    boxes = detection.clip(plan.decode(out["box"]), size=plan.size)
+
+    def one(boxes, score):
+        best, label = score.max(-1), score.argmax(-1)
+        value, index = jax.lax.top_k(best, min(200, best.shape[0]))
+        chosen, kept = plan.suppress(boxes[index], value, label[index])
+        right = kept.valid & jnp.isfinite(chosen).all(-1)
+        return {"boxes": chosen, "scores": kept.score, "labels": label[index][kept.index], "valid": right}
+
+    return jax.vmap(one)(boxes, score)
 
 
 def predictions(out, batch, *, plan: Detector):
@@ -168,18 +131,9 @@ def predictions(out, batch, *, plan: Detector):
     Returns:
       What ``metrics.coco_map`` takes, by name, ``[B, ...]``.
     """
-    score = jax.nn.sigmoid(out[0]["score"])
-    boxes = detection.clip(plan.decode(out[0]["box"]), size=plan.size)
-
-    def one(boxes, score):
-        best, label = score.max(-1), score.argmax(-1)
-        value, index = jax.lax.top_k(best, min(200, best.shape[0]))
-        chosen, kept = plan.suppress(boxes[index], value, label[index])
-        right = kept.valid & jnp.isfinite(chosen).all(-1)
-        return {"boxes": chosen, "scores": kept.score, "labels": label[index][kept.index], "valid": right}
-
     truth = {"target_boxes": batch["box"], "target_labels": batch["box_label"], "target_valid": batch["box_valid"]}
-    return jax.vmap(one)(boxes, score) | truth
+    seen = found(out[0], plan)
+    return (seen if plan.join is None else _views.joined(seen, out[0]["views"], found, plan=plan)) | truth
 
 
 def coco(rows, *, classes: int, field: str):
@@ -237,7 +191,7 @@ def network(*, backbone: Callable, plan: Detector, classes: int, channels: int, 
       models.Model.
     """
     body = backbone(classes=1, channels=channels, dtype=dtype, axis_name=axis_name)
-    return models.detector(
+    model = models.detector(
         body,
         taps=plan.taps,
         classes=classes,
@@ -245,8 +199,11 @@ def network(*, backbone: Callable, plan: Detector, classes: int, channels: int, 
         width=plan.width,
         depth=plan.depth,
         anchors=plan.anchors,
+        centered=plan.centered,
+        prior=0.1 if plan.heat else 0.01,
         dtype=dtype,
     )
+    return _views.viewed(model, plan) if plan.views else model
 
 
 def planned(recipe: Recipe, plan: Detector, backbone: Callable) -> Recipe:

@@ -1,8 +1,9 @@
-"""Kernels computed of fewer numbers, which are trained: factors of low rank, hashed weights, circulant matrices.
+"""Kernels computed of fewer numbers, which are trained: factors of low rank, hashed weights, structured matrices.
 
 Steps of ``compression``. Layers still multiply with the full kernel: the file becomes smaller, not the time.
 """
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,22 @@ from jaxtricks import compress, optim
 from jaxtricks.tricks._kernels import behind, on
 from jaxtricks.tricks.compression import Network
 
-__all__ = ["hashed", "low_rank", "multiplied", "ranked", "recoded", "shifted", "spread", "wrapped"]
+__all__ = [
+    "aligned",
+    "diagonals",
+    "energetic",
+    "hashed",
+    "low_rank",
+    "multiplied",
+    "ranked",
+    "recoded",
+    "shifted",
+    "spread",
+    "structures",
+    "thrice",
+    "tucker",
+    "wrapped",
+]
 
 Tree = Any
 
@@ -111,6 +127,47 @@ def multiplied(factors: dict[str, jax.Array], shape: tuple[int, ...]) -> jax.Arr
     return (first.reshape(-1, first.shape[-1]) @ second.reshape(-1, second.shape[-1])).reshape(shape)
 
 
+def energetic(kernel: jax.Array, *, energy: float) -> dict[str, jax.Array]:
+    """The two factors of a kernel, of the rank that holds a share of its energy; for ``recoded``.
+
+    Args:
+      kernel: dense or of a convolution.
+      energy: share of the sum of its squared singular values, greater than 0, at most 1.
+
+    Returns:
+      ``first`` and ``second``.
+    """
+    return compress.svd(kernel, rank=compress.rank_of_energy(kernel, energy=energy))._asdict()
+
+
+def tucker(kernel: jax.Array, *, share: float) -> dict[str, jax.Array]:
+    """The three factors of a convolution's kernel, for ``recoded``.
+
+    Args:
+      kernel: ``[h, w, C, D]``.
+      share: of its inputs and of its outputs, that the ranks are, rounded up.
+
+    Returns:
+      ``first``, ``core`` and ``last``.
+    """
+    ranks = (math.ceil(share * kernel.shape[2]), math.ceil(share * kernel.shape[3]))
+    return compress.tucker2(kernel, ranks=ranks)._asdict()
+
+
+def thrice(factors: dict[str, jax.Array], shape: tuple[int, ...]) -> jax.Array:
+    """The kernel of three factors.
+
+    Args:
+      factors: of ``tucker``.
+      shape: of the kernel, not used.
+
+    Returns:
+      The kernel ``[h, w, C, D]``.
+    """
+    first, last = (factors[name][0, 0] for name in ("first", "last"))
+    return jnp.einsum("cr,ijrs,sd->ijcd", first, factors["core"], last)
+
+
 def hashed(kernel: jax.Array, *, share: float) -> jax.Array:
     """The weights whose hashed kernel is nearest to a kernel, for ``recoded``.
 
@@ -138,29 +195,78 @@ def spread(weights: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
 
 def wrapped(kernel: jax.Array) -> jax.Array:
-    """The column of the circulant matrix that is nearest to a dense kernel, filled up with zeros; for ``recoded``.
+    """The column of the circulant matrix that is nearest to a kernel, filled up with zeros; for ``recoded``.
 
     Args:
-      kernel: ``[C, D]``.
+      kernel: ``[..., D]``, taken as ``[C, D]``.
 
     Returns:
       ``[max(C, D)]``.
     """
-    side = max(kernel.shape)
-    return compress.nearest_circulant(jnp.pad(kernel, [(0, side - n) for n in kernel.shape]).T)
+    matrix = kernel.reshape(-1, kernel.shape[-1])
+    side = max(matrix.shape)
+    return compress.nearest_circulant(jnp.pad(matrix, [(0, side - n) for n in matrix.shape]).T)
 
 
 def shifted(column: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """The dense kernel of a circulant matrix.
+    """The kernel of a circulant matrix.
 
     Args:
       column: of ``wrapped``.
       shape: of the kernel.
 
     Returns:
-      ``[C, D]``.
+      The kernel.
     """
-    return compress.circulant(column).T[: shape[0], : shape[1]]
+    return compress.circulant(column).T[: math.prod(shape[:-1]), : shape[-1]].reshape(shape)
+
+
+def diagonals(kernel: jax.Array) -> dict[str, jax.Array]:
+    """The Toeplitz matrix that is nearest to a kernel, the mean of each diagonal; for ``recoded``.
+
+    Args:
+      kernel: ``[..., D]``, taken as ``[C, D]``, whose transpose is the matrix.
+
+    Returns:
+      ``column [D]`` and ``row [C]``, the first of the matrix.
+    """
+    matrix = np.asarray(kernel).reshape(-1, kernel.shape[-1]).T
+    below = [np.diagonal(matrix, -n).mean() for n in range(matrix.shape[0])]
+    right = [np.diagonal(matrix, n).mean() for n in range(matrix.shape[1])]
+    return {"column": jnp.asarray(below, kernel.dtype), "row": jnp.asarray(right, kernel.dtype)}
+
+
+def aligned(numbers: dict[str, jax.Array], shape: tuple[int, ...]) -> jax.Array:
+    """The kernel of a Toeplitz matrix.
+
+    Args:
+      numbers: of ``diagonals``.
+      shape: of the kernel.
+
+    Returns:
+      The kernel.
+    """
+    unit = jnp.eye(math.prod(shape[:-1]))
+    return compress.toeplitz_product(numbers["column"], numbers["row"], unit).reshape(shape)
+
+
+def structures(pattern: str) -> dict[str, Callable]:
+    """Steps that have a large kernel computed of a tenth of its numbers or less, or of what holds 90 % of its energy.
+
+    Args:
+      pattern: of the kernel.
+
+    Returns:
+      Steps by name.
+    """
+    ways = {
+        "low rank, 90 % of the energy": (partial(energetic, energy=0.9), multiplied),
+        "circulant": (wrapped, shifted),
+        "Toeplitz": (diagonals, aligned),
+        "hashed, 10 %": (partial(hashed, share=0.1), spread),
+    }
+    make = {name: {"encode": encode, "decode": decode} for name, (encode, decode) in ways.items()}
+    return {name: partial(recoded, patterns=(pattern,), **how) for name, how in make.items()}
 
 
 def _restored(params: Tree, *, shapes: Tree, decode: Callable, patterns: tuple[str, ...], path: str = "") -> Tree:

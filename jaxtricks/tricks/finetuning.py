@@ -160,15 +160,16 @@ def unfreezing(recipe: Recipe, *, share: float) -> Recipe:
     return composing.around(recipe, partial(optim.unfreeze_at, steps=at))
 
 
-def co_training(recipe: Recipe, *, images: int, weight: float) -> Recipe:
+def co_training(recipe: Recipe, *, images: int, weight: float, by: str = "shallow") -> Recipe:
     """With every batch as many source images as it has, those nearest to the target's, in a head of their own.
 
-    Nearest by the source's own features; for little data.
+    Nearest by features of the source's network; for little data.
 
     Args:
       recipe: of ``case``.
       images: of the target, a key of ``pretraining.NEIGHBOURS``.
       weight: of the loss of the source's images, 0 or more.
+      by: ``shallow``, by the stem's responses, as in the paper, or ``deep``, by the last features.
 
     Returns:
       The recipe; a step costs twice as much.
@@ -178,7 +179,7 @@ def co_training(recipe: Recipe, *, images: int, weight: float) -> Recipe:
 
     Reference: Ge and Yu, arXiv 1702.08690.
     """
-    path = borrowed_of(recipe, recipe.model.keywords["source"], images)
+    path = borrowed_of(recipe, recipe.model.keywords["source"], images, by=by)
     arrays = read_npz(path, names=("images", "labels", "classes"))
     labels, classes = arrays["labels"], int(arrays["classes"])
     add = partial(borrow, images=arrays["images"], labels=labels + classes)

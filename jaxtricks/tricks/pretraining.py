@@ -21,6 +21,8 @@ from jaxtricks.train import Recipe
 from jaxtricks.tricks._columns import class_count, in_memory
 
 __all__ = [
+    "BINS",
+    "FEATURES",
     "NEIGHBOURS",
     "PRETRAINING",
     "ROWS",
@@ -28,6 +30,7 @@ __all__ = [
     "borrowed_of",
     "classes_of",
     "few",
+    "histograms",
     "like",
     "nearest",
     "network",
@@ -40,6 +43,8 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "jaxtr
 PRETRAINING = 5.0  # times the epochs of the baseline
 ROWS = 1500  # of an epoch, whatever the images: each comes as often as it takes
 NEIGHBOURS = {50: 10, 1500: 5}  # by the number of target images: of each, so many source images
+FEATURES = ("shallow", "deep")  # by which they are near
+BINS = 20  # of a channel's responses
 
 
 def classes_of(dataset: data.Dataset, chosen: Iterable[int]) -> data.Dataset:
@@ -156,7 +161,7 @@ def begin(recipe: Recipe, complete: data.Dataset, dataset: data.Dataset) -> Reci
     if jax.process_count() > 1:
         raise ValueError(f"finetune is started in {jax.process_count()} processes; allowed: one.")
     longer = replace(recipe, epochs=PRETRAINING * recipe.epochs)
-    identity = [longer, source_digest(longer), data.identity(complete), data.identity(dataset)]
+    identity = [longer, source_digest(longer), data.identity(complete), data.identity(dataset), FEATURES]
     recipe = replace(recipe, model=partial(network, recipe.model, weights=fingerprint(identity)))
     for name, source in sources(complete).items():
         path = weights_of(recipe, name)
@@ -167,14 +172,15 @@ def begin(recipe: Recipe, complete: data.Dataset, dataset: data.Dataset) -> Reci
             for images, k in NEIGHBOURS.items():
                 if images > len(dataset.train):  # no setting of so many runs
                     continue
-                chosen, labels = nearest(pretraining, run.variables, dataset.subset(images).train, source, k=k)
-                classes = np.asarray(class_count(dataset))
-                np.savez(borrowed_of(recipe, name, images), images=chosen, labels=labels, classes=classes)
+                split, classes = dataset.subset(images).train, np.asarray(class_count(dataset))
+                for by in FEATURES:
+                    chosen, labels = nearest(pretraining, run.variables, split, source, k=k, by=by)
+                    np.savez(borrowed_of(recipe, name, images, by=by), images=chosen, labels=labels, classes=classes)
             init.save_pretrained(run.variables, path)  # the last, so that where it is, all is
     return recipe
 
 
-def nearest(recipe: Recipe, variables, split: data.Split, source: data.Dataset, *, k: int) -> tuple:
+def nearest(recipe: Recipe, variables, split: data.Split, source: data.Dataset, *, k: int, by: str) -> tuple:
     """The source's images that lie nearest to the target's, by the features of the source's network.
 
     Args:
@@ -183,6 +189,7 @@ def nearest(recipe: Recipe, variables, split: data.Split, source: data.Dataset, 
       split: images of the target.
       source: images in memory.
       k: neighbours of each image of the target, >= 1.
+      by: ``shallow``, the histograms of the stem's responses, as in the paper, or ``deep``, the last features.
 
     Returns:
       Images ``[N, H, W, C]`` and labels ``[N]`` of the source; each image once.
@@ -190,14 +197,43 @@ def nearest(recipe: Recipe, variables, split: data.Split, source: data.Dataset, 
     model = train.build_model(recipe, source)
     image, label = in_memory(source.train, "image"), in_memory(source.train, "label")
     stats = recipe.preprocess[0](image)
+    tap = {"shallow": "stem", "deep": "features"}[by]
 
     @jax.jit
     def features(images):
         prepared = jax.vmap(recipe.preprocess[1], (None, 0))(stats, images / np.float32(255))
-        return model.apply(*variables, prepared, train=False)[0][1]["features"]
+        return model.apply(*variables, prepared, train=False)[0][1][tap]
 
-    rows = np.unique(data.nearest_source(*(np.asarray(features(x)) for x in (split["image"], image)), k=k))
+    there, here = (np.asarray(features(x)) for x in (image, split["image"]))
+    if by == "shallow":
+        there, here = histograms(there, there), histograms(here, there)
+    rows = np.unique(data.nearest_source(here, there, k=k))
     return image[rows], label[rows]
+
+
+def histograms(maps: np.ndarray, source: np.ndarray, *, bins: int = BINS) -> np.ndarray:
+    """How often each channel's response falls into bins that the source's fill equally: a descriptor of low levels.
+
+    The square roots of the shares, whose Euclidean distance is Hellinger's; the paper has the symmetric divergence of
+    Kullback and Leibler, for which there are no nearest neighbours by products of matrices.
+
+    Args:
+      maps: ``[N, H, W, C]``.
+      source: ``[M, H, W, C]``, which the bins are made for.
+      bins: of a channel, 2 or more.
+
+    Returns:
+      ``[N, C * bins]``.
+
+    Reference: Ge and Yu, arXiv 1702.08690.
+    """
+    edges = np.quantile(source, np.arange(1, bins) / bins, axis=(0, 1, 2))  # [bins - 1, C]
+    counts = [
+        np.bincount(np.searchsorted(edges[:, channel], image[..., channel].ravel(), side="right"), minlength=bins)
+        for image in maps
+        for channel in range(maps.shape[-1])
+    ]
+    return np.sqrt(np.reshape(counts, (len(maps), -1)) / np.prod(maps.shape[1:3]))
 
 
 def weights_of(recipe: Recipe, source: str) -> Path:
@@ -213,18 +249,19 @@ def weights_of(recipe: Recipe, source: str) -> Path:
     return CACHE / recipe.model.keywords["weights"] / f"{source}.npz"
 
 
-def borrowed_of(recipe: Recipe, source: str, images: int) -> Path:
+def borrowed_of(recipe: Recipe, source: str, images: int, *, by: str) -> Path:
     """The file of the source images nearest to so many images of the target, for ``co_training``.
 
     Args:
       recipe: of ``begin``.
       source: ``similar`` or ``different``.
       images: of the target, a key of NEIGHBOURS.
+      by: of FEATURES.
 
     Returns:
       The path of an npz file with images, labels, and the number of classes of the target.
     """
-    return weights_of(recipe, f"{source}-nearest-{images}")
+    return weights_of(recipe, f"{source}-nearest-{images}-{by}")
 
 
 def network(build: Callable, *, weights: str, source: str | None = None, **arguments: Any):

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxtricks import augment, data, models, tasks
+from jaxtricks import augment, data, layers, models, tasks
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import detecting
@@ -117,18 +117,19 @@ def pyramid(recipe: Recipe, *, bins: Sequence[int] = (1, 2, 3, 6)) -> Recipe:
     return t.part(recipe, bins=tuple(bins))
 
 
-def skips(recipe: Recipe, *, taps: Sequence[str]) -> Recipe:
+def skips(recipe: Recipe, *, taps: Sequence[str], scaled: bool = False) -> Recipe:
     """Scores of finer maps are added on the way up, as in FCN-8s: sharper outlines at little cost.
 
     Args:
       recipe: of ``baseline``.
       taps: of the backbone, from fine to coarse.
+      scaled: whether the vectors of each map have a learned length, 20 at first, as in ParseNet.
 
     Returns:
       The recipe with these maps.
     """
     _parts(recipe)
-    return t.part(recipe, taps=tuple(taps))
+    return t.part(recipe, taps=tuple(taps), **({"tap_norm": layers.FeatureNorm} if scaled else {}))
 
 
 def auxiliary(recipe: Recipe, *, tap: str, weight: float = 0.4) -> Recipe:
@@ -164,7 +165,7 @@ def unet(recipe: Recipe, *, widths: Sequence[int]) -> Recipe:
       ValueError: if a trick has changed backbone or head, which this would drop.
     """
     parts = _parts(recipe)
-    changed = {name: parts[name] for name in ("bins", "auxiliary") if parts.get(name)}
+    changed = {name: parts[name] for name in ("bins", "auxiliary", "tap_norm") if parts.get(name)}
     changed |= {} if len(parts["taps"]) == 1 else {"taps": parts["taps"]}
     body = getattr(parts["backbone"], "keywords", {})
     changed |= {name: body[name] for name in ("dilated", "source") if body.get(name)}

@@ -111,6 +111,33 @@ def test_the_second_stage_pays_for_what_the_first_confused_on_held_out_images(ru
         groups.by_confusion(RECIPE, SOURCE, 1, share=0.5, weight=2.0)
 
 
+def test_a_soup_is_of_runs_from_the_same_weights_that_do_not_lower_the_validation(monkeypatch):
+    """Four runs say classes of which a known share is right; the third is worse than any mean with it."""
+    started = []
+
+    def fit(recipe, dataset, *, seeds, initial, test):
+        started.append((recipe.epochs, recipe.lr, seeds, initial))
+        weight = {1: 0.0, 1004: 0.9, 1005: 0.7, 1006: -9.0, 1007: 0.8}[seeds[0]]
+        return [SimpleNamespace(variables=({"w": np.float32(weight)}, {}))]
+
+    labels = np.asarray(SOURCE.validation["label"])
+
+    def outputs(recipe, dataset, variables, images):
+        right = np.arange(len(labels)) < len(labels) * float(variables[0]["w"])
+        return SimpleNamespace(logits=np.eye(10)[np.where(right, labels, (labels + 1) % 10)])
+
+    monkeypatch.setattr(groups.train, "fit", fit)
+    monkeypatch.setattr(groups, "outputs", outputs)
+    (member,) = groups.souped(RECIPE, SOURCE, 1, members=4, share=0.5, rates=(0.2, 0.5))
+    assert started[0] == (5.0, 0.1, (1,), None)
+    assert [(epochs, rate) for epochs, rate, _, _ in started[1:]] == [(5.0, pytest.approx(r)) for r in (0.02, 0.05) * 2]
+    assert all(initial[0]["w"] == 0 for *_, initial in started[1:])
+    np.testing.assert_allclose(member.variables[0]["w"], 0.9)  # each mean with another is lower here
+    monkeypatch.setattr(groups, "outputs", lambda r, d, v, i: outputs(r, d, ({"w": v[0]["w"] > -1}, {}), i))
+    (member,) = groups.souped(RECIPE, SOURCE, 1, members=4, share=0.5, rates=(0.2, 0.5))
+    np.testing.assert_allclose(member.variables[0]["w"], 0.8, rtol=1e-6)  # of the three that are right everywhere
+
+
 def test_outputs_of_a_network_are_those_of_its_evaluation_and_its_layers():
     """One network: logits and features as it is evaluated, means of its maps, and what a fold's members say."""
     model = groups.train.build_model(RECIPE, SOURCE)

@@ -85,6 +85,18 @@ def test_layers_and_columns_are_those_of_the_first_member():
         assert accuracy(how, *nothing) < 0.4
 
 
+def test_a_loud_layer_is_as_long_as_the_others():
+    """With vectors of length 1 it is all the same how loud each image's map is."""
+    draws = np.random.default_rng(4)
+    loud = [
+        split._replace(layers=tuple(x * np.exp(draws.normal(0, 2, (len(x), 1))) for x in split.layers))
+        for split in (HELD, TEST)
+    ]
+    how = partial(ways.of_layers, kind="svm", unit=True)
+    np.testing.assert_allclose(how(*loud), how(HELD, TEST), rtol=1e-3, atol=1e-3)
+    assert accuracy(how, *loud) >= accuracy(partial(ways.of_layers, kind="svm"), *loud)
+
+
 def test_a_wrong_prior_is_worse_than_none():
     tail = TEST._replace(logits=TEST.logits + np.log(TEST.trained / 100).astype(np.float32))
     right, wrong = (partial(ways.corrected, prior=prior) for prior in (None, ways.reversed_tail))

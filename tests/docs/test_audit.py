@@ -21,14 +21,17 @@ def test_no_cell_is_empty_without_a_reason():
 
 def test_a_symbol_without_an_experiment_is_found(monkeypatch):
     """Cutout has a row of ``augment`` through jaxtricks.tricks; a network's switch is no experiment."""
-    rows = [audit.Row("X", "one", "augment.cutout"), audit.Row("X", "none", "layers.deform_conv2d, layers.FeatureNorm")]
+    rows = [
+        audit.Row("X", "one", "augment.cutout"),
+        audit.Row("X", "none", "detection.roi_pool, detection.fpn_level"),
+    ]
     monkeypatch.setattr(audit, "ROWS", rows)
     monkeypatch.setattr(audit, "KINDS", {})
     first, second = audit.audit()
     assert (first.missing, first.results) == ((), ("augment",))
     assert "augment" in first.experiments
-    assert second.missing == ("layers.deform_conv2d", "layers.FeatureNorm")
-    assert "tests/layers/test_deform.py" in second.tests
+    assert second.missing == ("detection.roi_pool", "detection.fpn_level")
+    assert "tests/detection/test_roi.py" in second.tests
 
 
 def test_the_experiments_that_a_row_names_itself_call_it():

@@ -102,16 +102,30 @@ def test_sources_are_trained_once_and_their_nearest_images_kept(begun):
     recipe, target, trained = begun
     assert trained == [("fake, classes 1 3 5 7 9", pretraining.PRETRAINING)]
     assert "/" not in recipe.model.keywords["weights"]  # so that cells are the same on another machine
-    with np.load(pretraining.borrowed_of(recipe, "similar", 50)) as found:
-        assert 2 <= len(found["labels"]) <= 100
-        rows = [(GIVEN.train["image"] == image).all((1, 2, 3)).argmax() for image in found["images"]]
-        np.testing.assert_array_equal(GIVEN.train["label"][rows], 2 * found["labels"] + 1)
+    chosen = {}
+    for by in pretraining.FEATURES:
+        with np.load(pretraining.borrowed_of(recipe, "similar", 50, by=by)) as found:
+            assert 2 <= len(found["labels"]) <= 100
+            rows = [(GIVEN.train["image"] == image).all((1, 2, 3)).argmax() for image in found["images"]]
+            np.testing.assert_array_equal(GIVEN.train["label"][rows], 2 * found["labels"] + 1)
+            chosen[by] = set(rows)
+    assert chosen["shallow"] != chosen["deep"]
     fresh, started = (
         flat(train.build_model(bag.part(recipe, source=source), target).init(jax.random.key(9))[0])
         for source in (None, "similar")
     )
     same = {path for path in fresh if fresh[path].std() > 0 and np.array_equal(fresh[path], started[path])}
     assert same == {"head/kernel"}
+
+
+def test_histograms_know_responses_and_no_places():
+    """By hand: quarters of the source's responses 0 to 7; and two images of the same responses elsewhere are alike."""
+    source = np.arange(8.0).reshape(2, 2, 2, 1)
+    found = pretraining.histograms(np.array([[[0.0, 9], [1, 0]], [[1.0, 0], [0, 9]]])[..., None], source, bins=4)
+    np.testing.assert_allclose(found**2, 2 * [[0.75, 0, 0, 0.25]])
+    np.testing.assert_allclose(
+        pretraining.histograms(source, source, bins=4) ** 2, [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]]
+    )
 
 
 def other_images():
@@ -135,7 +149,7 @@ def test_changed_code_or_images_train_the_sources_again(begun, monkeypatch, chan
 
 def test_a_damaged_file_of_source_images_is_refused(begun):
     recipe = begun[0]
-    path = pretraining.borrowed_of(recipe, "similar", 50)
+    path = pretraining.borrowed_of(recipe, "similar", 50, by="shallow")
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ArchiveError, match=r"cannot be read as \.npz"):
         finetuning.co_training(bag.part(recipe, source="similar"), images=50, weight=0.5)

@@ -85,7 +85,7 @@ TAIL, GREY, CLASSES = (
     "has 2 classes, of which",
 )
 ALL, FITS = "allowed: 1500 or more. What fits: --under 'little, similar' 'little, different'.", "What fits: --under "
-ON_CANVASES = ("detect", "segment", "transfer", "transfer_boxes")
+ON_CANVASES = ("detect", "points", "segment", "transfer", "transfer_boxes")
 REFUSED = {
     "balance": dict.fromkeys(("fake", "colour.npz", "photographs"), TAIL),
     "batch_size": dict.fromkeys(("fake", "colour.npz", "photographs"), "images is 768; allowed: "),

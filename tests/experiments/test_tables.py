@@ -20,10 +20,13 @@ from jaxtricks.tricks import (
     augmentation,
     bag,
     detecting,
+    firing,
     imbalance,
     ordinal,
     paper,
+    pointing,
     pretraining,
+    prices,
     records,
     segmenting,
     starts,
@@ -74,6 +77,9 @@ BASELINES = {
     "tweaks": paper.efficient,
     "detect": detecting.baseline,
     "ordinal": ordinal.baseline,
+    "dead_units": firing.baseline,
+    "points": pointing.baseline,
+    "prices": prices.baseline,
     "losses": bag.bare,
     "augment": bag.bare,
     "recipes": bag.standard,
@@ -89,11 +95,16 @@ BASELINES = {
 SOURCE = data.fake(train=128, test=16)
 TAILED = data.fake(train=2000, test=16)  # of a factor of 100, the last class keeps an image
 LARGE = data.fake(train=128, test=16, shape=(28, 28, 3))
-CANVASES = data.shapes(data.load("digits").subset(130), images=(16, 4), scale=(1.5, 3.0))
+CANVASES, ITEMS = (
+    data.shapes(data.load("digits").subset(130), images=(16, 4), scale=(1.5, 3.0), instances=instances)
+    for instances in (False, True)
+)
 SOURCES = {
     **dict.fromkeys(("airbench", "architectures"), LARGE),
-    "detect": CANVASES,
+    "detect": ITEMS,
     "transfer_boxes": CANVASES,
+    "prices": prices.priced(SOURCE),
+    "points": pointing.centers(data.load("digits").subset(130)),
     "ordinal": data.fake(train=128, test=16, classes=13),
     **dict.fromkeys(("segment", "transfer"), segmenting.only_masks(CANVASES)),
     "augment": augmentation.tinted(data.load("digits").subset(130)),
@@ -109,6 +120,9 @@ NOT_RUN = (
     "refinements",
     "blocks",
     "batch_size",
+    "dead_units",
+    "points",
+    "prices",
     "preprocess",
     "segment",
     "transfer",
@@ -119,6 +133,7 @@ TRACED = {  # where the other settings have the same rows, or a step does not de
     "activations": "no norm",
     "architectures": ("baseline", "LeNet"),  # tests/models traces all families
     "batch_size": "equal epochs",
+    "dead_units": "rate x1",
     "finetune": "little, similar",
     "normalization": ("batch 2", "batch 32: ghost"),
     "preprocess": "no norm",
@@ -154,8 +169,10 @@ def untrained_weights(tmp_path_factory):
             path.parent.mkdir(parents=True, exist_ok=True)
             init.save_pretrained(variables, path)
             for images in pretraining.NEIGHBOURS:
-                drawn = {"images": SOURCE.train["image"][:8], "labels": np.arange(8) % 4, "classes": 10}
-                np.savez(pretraining.borrowed_of(recipe, name, images), **drawn)
+                for number, by in enumerate(pretraining.FEATURES):
+                    chosen = SOURCE.train["image"][number : number + 8]
+                    drawn = {"images": chosen, "labels": np.arange(8) % 4, "classes": 10}
+                    np.savez(pretraining.borrowed_of(recipe, name, images, by=by), **drawn)
         grey = cli.network(preset.model, SOURCE)(classes=10, channels=1).init(jax.random.key(0))
         for name in transferring._SOURCES:
             transferring.keep(transferring.weights_of("untrained", name), [grey, grey])

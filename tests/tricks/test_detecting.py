@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxtricks import data, losses, metrics, models, tasks, train
+from jaxtricks import data, detection, losses, metrics, models, tasks, train
 from jaxtricks.analysis._cost import count_parameters
 from jaxtricks.tricks import detecting as d
 from jaxtricks.tricks import detector
@@ -100,6 +100,74 @@ def test_the_truth_of_the_positives_is_a_perfect_prediction(free):
     assert float(detector.loss(None, wrong, rows, plan=plan).mean()) > 1
 
 
+def peaked(rows, plan):
+    """The output of a head that says the targets of a heat map, as sure as logits of 20 are."""
+    heat = jnp.where(rows["heat"] == 1, 20.0, -20.0)
+    box = jnp.concatenate([rows["offset"], rows["size"]], -1)
+    fine = {"score": heat.reshape(len(heat), -1, plan.classes), "box": box.reshape(len(heat), -1, 4)}
+    return {name: jnp.pad(x, ((0, 0), (0, 64), (0, 0)), constant_values=9.0) for name, x in fine.items()}
+
+
+def test_the_peaks_of_the_targets_are_a_perfect_prediction():
+    plan = replace(PLAN, heat=True)
+    rows = detector.matched(batch(), plan=plan)
+    out = (peaked(rows, plan), {})  # the coarser level, of 8 x 8 cells, says something else
+    found = metrics.coco_map(**jax.tree.map(np.asarray, detector.predictions(out, batch(), plan=plan)), classes=3)
+    assert found.ap > 0.95
+    np.testing.assert_allclose(detector.loss(None, out, rows, plan=plan), 0, atol=1e-5)
+    wrong = ({"score": out[0]["score"], "box": out[0]["box"] + 1.0}, {})  # each of two offsets, two sizes at 0.1
+    count = int(batch()["box_valid"].sum())
+    assert abs(float(detector.loss(None, wrong, rows, plan=plan).mean()) - 2.2) < 0.01
+    assert int(rows["center"].sum()) == count
+    for field in ({"match": d.by_atss}, {"suppress": d.soft}, {"anchor_free": True}):
+        with pytest.raises(ValueError, match=f"{next(iter(field))} is .*; allowed: .*for a heat map does not use it"):
+            d.peaks(recipe(**field))
+
+
+def test_the_centre_of_a_box_weighs_its_score():
+    """Of two cells with one score the one in the middle of the box is first, and its loss is that of a sure centre."""
+    plan = replace(PLAN, anchor_free=True, centered=True, match=d.by_center, box_loss=lambda *boxes: jnp.zeros(320))
+    rows = detector.matched(batch(), plan=plan)
+    score = 20 * (2 * rows["target"] - 1)
+    sides = detection.encode_distances(rows["box_target"], jnp.broadcast_to(plan.grid()["point"], (12, 320, 2)))
+    share = jnp.clip(detection.centerness(sides), 1e-6, 1 - 1e-6)
+    box = jnp.log(jnp.expm1(jnp.maximum(sides / plan.grid()["stride"][None, :, None], 1e-6)))
+    out = {"score": score, "box": box, "center": jnp.log(share) - jnp.log1p(-share)}
+    entropy = -jnp.where(rows["positive"], share * jnp.log(share) + (1 - share) * jnp.log1p(-share), 0.0)
+    wanted = float(entropy.sum() / rows["positive"].sum())
+    assert abs(float(detector.loss(None, (out, {}), rows, plan=plan).mean()) - wanted) < 1e-3
+    best = detector.found(out, plan)["scores"][:, 0]
+    np.testing.assert_allclose(best, jnp.where(rows["positive"], share, 0.0).max(1), rtol=1e-3)
+    with pytest.raises(ValueError, match="centered is True; allowed: False for a head with anchors"):
+        recipe(centered=True)
+
+
+def test_views_say_the_boxes_of_the_image():
+    """A network that sees the mirrored or enlarged targets adds nothing, in the image's pixels."""
+    plan = replace(PLAN, heat=True, views=((True, 1.0), (False, 1.5)), join=partial(d.fused, views=3))
+    box, valid = batch()["box"], batch()["box_valid"][..., None]
+    mirrored = jnp.where(valid, jnp.stack([32 - box[..., 2], box[..., 1], 32 - box[..., 0], box[..., 3]], -1), 0.0)
+    outs = []
+    for boxes, factor in ((box, 1.0), (mirrored, 1.0), (1.5 * box, 1.5)):
+        at = plan.seen_at(factor)
+        outs.append(peaked(detector.matched(batch() | {"box": boxes}, plan=at), at))
+    rows = detector.predictions((outs[0] | {"views": tuple(outs[1:])}, {}), batch(), plan=plan)
+    assert metrics.coco_map(**jax.tree.map(np.asarray, rows), classes=3).ap > 0.95
+    sure = (rows["scores"] > 0.9).sum()  # all three views say the box
+    assert 0.8 < sure / valid.sum() < 1.2  # two centres may share a cell in one view
+    rows = detector.predictions((outs[0] | {"views": (outs[0], outs[2])}, {}), batch(), plan=plan)
+    assert (rows["scores"] > 0.9).sum() < 0.5 * sure  # it was not mirrored
+    viewed = detector.network(backbone=BODY, plan=plan, classes=3, channels=1)
+    shapes = jax.eval_shape(viewed.init, jax.random.key(0))
+    image = jax.ShapeDtypeStruct((2, 32, 32, 1), jnp.float32)
+    (out, _), _ = jax.eval_shape(partial(viewed.apply, train=False), *shapes, image)
+    assert [view["score"].shape[1] for view in out["views"]] == [320, 24**2 + 12**2]
+    (out, _), _ = jax.eval_shape(partial(viewed.apply, train=True), *shapes, image)
+    assert "views" not in out
+    with pytest.raises(ValueError, match=r"join is None, views is .*; allowed: a function with views"):
+        recipe(views=((True, 1.0),))
+
+
 def test_the_network_starts_at_its_prior_and_has_every_level():
     network = models.detector(
         BODY(classes=1, channels=1), taps=("stage1", "stage2"), classes=3, channels=1, width=8, depth=1, anchors=2,
@@ -131,9 +199,38 @@ def test_what_suppresses_and_what_weighs():
         assert chosen.shape == (20, 4)
         assert kept.valid.sum() == (3 if "soft" in str(suppress) else 2)
     np.testing.assert_allclose(d.voted(boxes, scores, labels)[0][0], [0, 0, 4, (4 * 0.9 + 3.5 * 0.8) / 1.7], rtol=1e-5)
+    box, kept = d.fused(jnp.tile(boxes, (2, 1)), jnp.tile(scores, 2), jnp.tile(labels, 2), views=2)
+    np.testing.assert_allclose(box[0], [0, 0, 4, (4 * 0.9 + 3.5 * 0.8) / 1.7], rtol=1e-5)
+    np.testing.assert_allclose(kept.score[:3], [0.85, 0.3, 0], rtol=1e-5)
+    assert jnp.tile(labels, 2)[kept.index[:2]].tolist() == [1, 0]
     of_score = jnp.array([[5.0], [4], [3], [2], [1], [0.5]])
     weights = d.mined(of_score, jnp.array([False, False, True, False, False, False]))
     assert weights[:, 0].tolist() == [1, 1, 1, 1, 0, 0]
+    assert d.hardest(of_score, None, keep=2)[:, 0].tolist() == [1, 1, 0, 0, 0, 0]
+
+
+def test_items_are_pasted_by_their_masks():
+    """What is pasted is there, pixel by pixel; masks of items make up that of the classes; a mosaic leaves them out."""
+    options = {"images": (12, 4), "size": 32, "objects": 3, "scale": (1.0, 1.5), "kinds": (0, 1, 1, 2)}
+    columns = data.shapes(ITEMS, **options, instances=True).train.columns
+    seen = (columns["mask"] * (columns["box_label"] + 1)[..., None, None]).sum(1)
+    np.testing.assert_array_equal(seen, CANVASES.train["mask"])
+    rows = {name: jnp.asarray(column) for name, column in columns.items()}
+    for flipped in (False, True):
+        after = jax.jit(d.copy_paste(recipe(), flipped=flipped).augment)(jax.random.key(3), rows)
+        assert after["box"].shape == (12, 6, 4)
+        assert after["box_label"].shape == (12, 6)
+        pasted = after["mask"][:, 3:]
+        assert 0.2 < pasted.any((2, 3)).sum() / columns["box_valid"].sum() < 0.8
+        if not flipped:
+            before = np.roll(columns["image"][..., 0], 1, axis=0)
+            cover = np.asarray(pasted.any(1))
+            np.testing.assert_array_equal(np.asarray(after["image"][..., 0])[cover], before[cover])
+            np.testing.assert_array_equal(np.asarray(after["image"][..., 0])[~cover], columns["image"][..., 0][~cover])
+        assert "positive" in detector.matched(after, plan=PLAN)
+    four = d.mosaic(recipe()).augment(jax.random.key(0), rows)
+    assert "mask" not in four
+    assert four["box"].shape == (12, 12, 4)
 
 
 @pytest.mark.slow
@@ -147,7 +244,7 @@ def test_it_learns():
     assert run.test["mAP.50"] > 0.5
 
 
-@pytest.mark.parametrize("trick", [d.flip, d.mosaic])
+@pytest.mark.parametrize("trick", [d.flip, d.mosaic, d.copy_paste])
 def test_an_augmentation_that_is_there_is_not_dropped(trick):
     with pytest.raises(ValueError, match=r"^recipe\.augment is .*; allowed: None"):
         trick(d.flip(recipe()))

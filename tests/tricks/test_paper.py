@@ -1,5 +1,6 @@
 """The printed tables of the bag of tricks: arithmetic of their cells, signs of the rungs, the paper's own set-up."""
 
+import re
 from functools import partial
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import bag_of_tricks
+from experiments import bag_of_tricks, efficient, refinements, tweaks
 from jaxtricks import ablation, augment, data, models, tasks, train
 from jaxtricks.ablation import printed
 from jaxtricks.tricks import bag, paper
@@ -44,6 +45,57 @@ def test_a_rung_carries_its_cells_and_the_sign_that_they_share():
     assert paper.rung(bag.cosine, Cell(4, "no bias decay", "batch 1,024")).expected == -1
     found = [printed.said(verdict, 0.3) for verdict in ("helps", "hurts", "no effect", "not resolved", None)]
     assert found == ["agrees", "disagrees", "disagrees", "not resolved", "not resolved"]
+
+
+R50D = "ResNet-50-D"
+RUNGS = {  # of bag_of_tricks: the cell, and the one below it where that is not the row before
+    "large batch": (Cell(4, "linear scaling", "batch 1,024"), Cell(4, "linear scaling", "batch 256")),
+    "warm-up": (Cell(4, "warm-up", "batch 1,024"), None),
+    "zero gamma": (Cell(4, "zero gamma", "batch 1,024"), None),
+    "no bias decay": (Cell(4, "no bias decay", "batch 1,024"), None),
+    "low precision": (Cell(4, "FP16", "batch 1,024"), None),
+    **{name: (Cell(5, name, "ResNet-50"), None) for name in ("ResNet-B", "ResNet-C", "ResNet-D")},
+    "cosine": (Cell(6, "cosine", R50D), None),
+    "smoothing": (Cell(6, "smoothing", R50D), None),
+    "mixup": (Cell(6, "mixup", R50D), Cell(6, "smoothing", R50D)),
+    "distillation": (Cell(6, "distillation, mixup", R50D), None),
+}
+
+
+def test_the_ladder_has_the_signs_of_its_cells_and_carries_them():
+    """All but low precision, of which the text says that it changes nothing, and a single run could not tell more."""
+    assert list(RUNGS) == list(bag_of_tricks.LADDER)
+    for name, (cell, below) in RUNGS.items():
+        trick, points = bag_of_tricks.LADDER[name], paper.step(cell, below=below)
+        assert f"{paper.top1(cell) - points:.2f} to {paper.top1(cell):.2f}" in trick.paper
+        assert f"(table {cell.table})" in trick.paper
+        assert trick.expected == (0 if name == "low precision" else np.sign(points)), name
+        for first, last in re.findall(r"(\d\d\.\d\d) to (\d\d\.\d\d)", trick.paper):
+            columns = [[values[0] for values in column] for column in columns_of(cell.table)]
+            assert any({float(first), float(last)} <= set(column) for column in columns), (name, first, last)
+    assert abs(paper.step(RUNGS["low precision"][0])) < 2 * 2**0.5 * 0.1  # deviations of a tenth of a point
+
+
+def columns_of(table):
+    """The columns of a table, and of table 4 the step from batch to batch."""
+    rows = paper.TABLES[table].values()
+    columns = [[row[name] for row in rows] for name in next(iter(rows))]
+    return [*columns, [value for row in rows for value in row.values()]] if table == 4 else columns
+
+
+@pytest.mark.parametrize(("module", "table"), [(efficient, 4), (tweaks, 5), (refinements, 6)])
+def test_the_printed_tables_stand_in_the_docstrings(module, table):
+    """Accuracy and step of every cell, in the order of rows and columns."""
+    lines = [line.split("not run")[0] for line in module.__doc__.splitlines() if line.endswith("not run")]
+    columns = list(next(iter(paper.TABLES[table].values())))
+    assert len(lines) == len(paper.TABLES[table])
+    for number, (line, row) in enumerate(zip(lines, paper.TABLES[table], strict=True)):
+        wanted = []
+        for column in columns:
+            wanted.append(paper.top1(Cell(table, row, column)))
+            wanted += [paper.step(Cell(table, row, column))] if number else []
+        said = [float(text) for text in re.findall(r"[+-]?\d+\.\d\d", line)]
+        assert said == wanted, line
 
 
 def test_the_first_step_of_the_papers_warm_up_has_a_rate():

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxtricks import data, models, tasks, train
+from jaxtricks import data, layers, models, tasks, train
 from jaxtricks.tricks import bag, detecting, pixels
 from jaxtricks.tricks import segmenting as s
 
@@ -147,6 +147,36 @@ def test_a_step_with_all_tricks_of_a_network_can_be_traced():
         assert batch["target"].shape == (4, 32, 32, 4)
         assert "mask" not in batch
         assert record["loss"].shape == ()
+
+
+def test_vectors_of_finer_maps_have_one_length():
+    """Whatever a map is multiplied by, the logits stay; and each map has its lengths among the parameters."""
+    changed = s.skips(recipe(), taps=("stage1", "stage3"), scaled=True)
+    params, stats = (model := changed.model(classes=4, channels=1)).init(jax.random.key(0))
+    assert [len(params["head"]["scales"][n]["scale"]) for n in "01"] == [4, 8]
+    assert {float(v) for n in "01" for v in params["head"]["scales"][n]["scale"]} == {20.0}
+    plain, louder = (
+        models.segmenter(grown(times), taps=("stage1", "stage3"), classes=4, channels=1, tap_norm=layers.FeatureNorm)
+        for times in (1.0, 5.0)
+    )
+    image = jax.random.uniform(jax.random.key(1), (2, 16, 16, 1))
+    (wanted, _), _ = model.apply(params, stats, image, train=False)
+    for other in (plain, louder):
+        (logits, _), _ = other.apply(params, stats, image, train=False)
+        np.testing.assert_allclose(logits, wanted, rtol=1e-3, atol=1e-4)
+    with pytest.raises(ValueError, match="allowed: a network that no trick has changed"):
+        s.unet(s.skips(recipe(), taps=("stage3",), scaled=True), widths=(4, 8))
+
+
+def grown(times):
+    """The backbone, whose first map is louder."""
+    body = BODY(classes=1, channels=1)
+
+    def apply(*variables, **options):
+        (out, maps), after = body.apply(*variables, **options)
+        return (out, maps | {"stage1": times * maps["stage1"]}), after
+
+    return body._replace(apply=apply)
 
 
 def test_nothing_is_dropped_in_silence():
