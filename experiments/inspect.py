@@ -2,7 +2,8 @@
 
 It prints the costs and writes inspect.html: parameters, multiply-accumulates, operations and bytes by layer; the
 receptive field of every tap, by formula; and, of fresh weights on some training images, the shares of dead channels and
-of zeros in every tap and the gradient of every layer, with an alarm where it vanishes or explodes.
+of zeros in every tap and the gradient of every layer, with an alarm where it vanishes or explodes; the speed of this
+machine; pictures of the field of the last map and of Grad-CAM.
 
     python -m experiments.inspect --model resnet50 --data fake --size 224
 """
@@ -53,6 +54,8 @@ def main(options: Options) -> Path:
     text = {name: html.escape("\n".join(lines)) for name, lines in parts.items()}
     title = html.escape(f"{options.model} on {dataset.name}")
     body = "".join(f"<h2>{name}</h2><pre>{lines}</pre>" for name, lines in text.items())
+    drawn = inspection.pictures(model, dataset, images=min(6, options.images), seed=options.seed)
+    body += "".join(f"<h2>{html.escape(name)}</h2>{picture}" for name, picture in drawn.items())
     page = folder / "inspect.html"
     output.claim(folder, "inspect", options.data)
     output.write_text(page, f'<!doctype html><meta charset="utf-8"><title>{title}</title><h1>{title}</h1>{body}')

@@ -4,6 +4,7 @@ python -m jaxtricks                                       lists experiments, dat
 python -m jaxtricks predict MODEL IMAGES...               what a network that --save kept says of images
 python -m jaxtricks export MODEL FILE --to safetensors    its weights, or the program, for others
 python -m jaxtricks data cifar10 cifar10.npz              an image set that the package does not bring along
+python -m jaxtricks suggest IMAGES                        a recipe to start from, and why
 """
 
 import argparse
@@ -89,6 +90,24 @@ def predict(folder: Path, images: Sequence[Path], *, form: str, top: int, heat: 
         _paint(network, files, pixels, heat)
 
 
+def suggest(name: str) -> None:
+    """Print a recipe to start from, and a reason for each of its parts.
+
+    Args:
+      name: of the images, as ``--data`` takes it.
+
+    Raises:
+      DataError: if the images cannot be read.
+      ValueError: if they have no classes.
+    """
+    from jaxtricks import recipes
+
+    recipe, reasons = recipes.suggest(data.load(name))
+    print(f"batch {recipe.batch}, learning rate {recipe.lr:.3g}, {recipe.epochs:g} epochs")
+    for reason in reasons:
+        print(f"- {reason}")
+
+
 def _files(path: Path) -> list[Path]:
     """A file, or the image files of a folder and of those in it, by name."""
     if not path.is_dir():
@@ -124,7 +143,7 @@ def overview() -> str:
         "experiments, python -m experiments.NAME": experiments or ["none here: they are in the repository"],
         "data, --data": ["fashion_mini", "digits", "fake", "FOLDER", "FILE.npz", "a set of TensorFlow Datasets"],
         "networks, --model": list(models.NETWORKS),
-        "commands, python -m jaxtricks": ["predict", "export", "data"],
+        "commands, python -m jaxtricks": ["predict", "export", "data", "suggest"],
     }
     return "\n\n".join(f"{title}\n  {', '.join(names)}" for title, names in parts.items())
 
@@ -147,6 +166,8 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("data", help="write an image set to an .npz file")
     command.add_argument("name", help="such as cifar10, of TensorFlow Datasets")
     command.add_argument("file", type=Path, help="the .npz file, for --data")
+    command = commands.add_parser("suggest", help="a recipe to start from, and why")
+    command.add_argument("name", help="a folder of images, a file, or a name, as --data takes it")
     return top
 
 
@@ -162,6 +183,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(overview())
         elif options.command == "data":
             write(options.name, options.file)
+        elif options.command == "suggest":
+            suggest(options.name)
         elif options.command == "predict":
             predict(options.model, options.images, form=options.form, top=options.top, heat=options.heat)
         else:

@@ -1,4 +1,6 @@
-"""Published recipes, each stated relative to the paper's baseline: 120 epochs in batches of 256 at a rate of 0.1.
+"""A starting recipe from the data; published recipes, each relative to the paper's baseline.
+
+The baseline has 120 epochs in batches of 256 at a rate of 0.1.
 
 With ``--preset paper`` a recipe is as it was published; a shorter preset shortens all of them alike, and scales their
 batches and rates by the same factors.
@@ -12,6 +14,7 @@ import optax
 
 from jaxtricks import augment, data, optim
 from jaxtricks._signatures import shown
+from jaxtricks._suggest import Reason, suggest
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import composing, published
@@ -20,11 +23,13 @@ __all__ = [
     "BASELINE",
     "CARDS",
     "Card",
+    "Reason",
     "airbench",
     "efficient",
     "plain_views",
     "refined",
     "strikes_back",
+    "suggest",
     "torchvision_v1",
     "torchvision_v2",
 ]

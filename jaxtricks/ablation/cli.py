@@ -77,6 +77,7 @@ def main(
     also: Callable[[Path], None] | None = None,
     after: Callable | None = None,
     counted: Callable[[int], Ladder] | None = None,
+    adapted: Callable[[train.Recipe, Ladder], tuple[Ladder, list[str]]] | None = None,
     factors: tuple[float, ...] = (),
 ) -> None:
     """Run an ablation from the command line; exit status 2 for what was typed wrong, 1 if no run was finished.
@@ -104,6 +105,7 @@ def main(
             out = output.folder_for(name, settle(options, presets).data, options.out)
             sys.exit(cluster.run_jobs(options, cluster.typed_command(started()), out))
         parts = {"dataset": dataset, "task": task, "begin": begin, "also": also, "counted": counted}
+        parts |= {"adapted": adapted}
         parts |= {"after": after, "factors": factors}
         clock = Clock(age=process_age())
         results = run(name, options, baseline, ladder, presets, title=title, mode=mode, clock=clock, **parts)
@@ -157,6 +159,7 @@ def run(
     also=None,
     after=None,
     counted=None,
+    adapted=None,
     factors=(),
     clock: Clock | None = None,
 ):
@@ -170,6 +173,7 @@ def run(
     console = Console(stderr=True, quiet=jax.process_index() > 0)
     say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     parts = {"title": title, "dataset": dataset, "task": task, "begin": begin, "counted": counted, "say": say}
+    parts |= {"adapted": adapted}
     ready = prepare(asked, options, baseline, **parts)
     preset, plan, source, recipe, rows = ready.preset, ready.plan, ready.source, ready.recipe, ready.rows
     costs = {row.name: work(row.recipe, row.dataset(source), cost=ready.forward[row.name]) for row in rows}

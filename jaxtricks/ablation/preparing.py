@@ -119,6 +119,7 @@ def prepare(
     task: Callable[[data.Dataset], train.Task] | None = None,
     begin: Callable[[train.Recipe, data.Dataset, data.Dataset], train.Recipe] | None = None,
     counted: Callable[[int], Ladder] | None = None,
+    adapted: Callable[[train.Recipe, Ladder], tuple[Ladder, list[str]]] | None = None,
     say: Callable[[str], None],
 ) -> Prepared:
     """Read the data, and build every recipe once; ``begin`` alone may train, after all else is checked.
@@ -126,7 +127,7 @@ def prepare(
     Args:
       choice: from ``chosen``.
       options: as they were read.
-      baseline, title, dataset, task, begin, counted: as for ``cli.main``.
+      baseline, title, dataset, task, begin, counted, adapted: as for ``cli.main``.
       say: prints a line.
 
     Raises:
@@ -167,6 +168,8 @@ def prepare(
         choice = choice.counted(counted(max(1, round(recipe.epochs * (len(source.train) // recipe.batch)))))
     if begin is not None:
         recipe = begin(recipe, loaded, source)
+    if adapted is not None:
+        choice = _of_network(choice, *adapted(recipe, choice.tricks), asked=bool(options.only), say=say)
     try:
         rows = choice.rows(recipe)
         headline = common_headline([(row.name, row.recipe.task) for row in rows])
@@ -175,6 +178,15 @@ def prepare(
     _check_rows(choice, rows, source, plan)
     forward = check_costs(rows, source, hint=HINT)
     return Prepared(preset, choice.mode, plan, source, recipe, choice.tricks, rows, headline, forward)
+
+
+def _of_network(choice: Choice, tricks: Ladder, sentences: Sequence[str], *, asked: bool, say) -> Choice:
+    """With the tricks that can act on the network; UsageError if one of the others was asked for, or none is left."""
+    if not tricks or (asked and set(choice.tricks) - set(tricks)):
+        raise UsageError(" ".join([*sentences, f"What fits: --only {shlex.join(tricks)}." if tricks else HINT]))
+    for sentence in sentences:
+        say(sentence)
+    return replace(choice, tricks=tricks)
 
 
 def _check_rows(choice: Choice, rows: Sequence[Variant], source: data.Dataset, plan: train.Plan) -> None:

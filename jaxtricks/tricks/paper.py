@@ -5,21 +5,24 @@ a spread or a number of seeds; table 3 has minutes of an epoch on eight V100 as 
 expected sign is that of the printed step. The parts of the set-up in which ``bag`` departs from the text are here too.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
+
+import jax
 
 from jaxtricks import train
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag
 from jaxtricks.tricks._colors import scaled_colors
-from jaxtricks.tricks.trick import Trick
+from jaxtricks.tricks.trick import Ladder, Trick
 
 __all__ = [
     "NONE",
     "TABLES",
     "Cell",
+    "adapted",
     "efficient",
     "efficient_d",
     "family",
@@ -204,6 +207,34 @@ def without_teacher(recipe: Recipe) -> Recipe:
     if recipe.teacher is None:
         raise ValueError("recipe.teacher is None; allowed: the teacher of a distillation.")
     return replace(recipe, teacher=None, loss=recipe.loss.keywords["loss"])
+
+
+def adapted(recipe: Recipe, ladder: Ladder, *, switches: Sequence[str], teacher: Callable) -> tuple[Ladder, list[str]]:
+    """The ladder for a network that is no ResNet, as in table 6: without its switches, and taught by a ResNet-D.
+
+    Args:
+      recipe: the baseline.
+      ladder: tricks by name.
+      switches: names of the tricks that turn on B, C or D.
+      teacher: network of the teacher, which takes ``b``, ``c`` and ``d``.
+
+    Returns:
+      The tricks that can act, with another distillation, and a sentence on what was left out or changed.
+    """
+    name = family(recipe)
+    if name == "resnet":
+        return ladder, []
+    left = {rung: "are switches of a ResNet" for rung in ladder if rung in switches}
+    params = jax.eval_shape(recipe.model(classes=recipe.task.outputs).init, jax.random.key(0))[0]
+    if "last_bn" not in str(jax.tree.structure(params)):
+        left |= {rung: "needs blocks that end with a normalisation" for rung in ladder if rung == "zero gamma"}
+    kept = {rung: trick for rung, trick in ladder.items() if rung not in left}
+    said = [f"{rung} {why}: left out for {name}." for rung, why in left.items()]
+    if "distillation" in kept:
+        change = partial(taught_by_resnet, build=teacher)
+        kept["distillation"] = replace(kept["distillation"], change=change)
+        said.append(f"distillation: a ResNet-D teaches {name}, as in table 6.")
+    return kept, said
 
 
 def family(recipe: Recipe) -> str:

@@ -9,7 +9,7 @@ from jaxtricks import layers
 from jaxtricks.train import Recipe
 from jaxtricks.tricks.trick import Trick
 
-__all__ = ["global_max", "network", "part", "response_norm", "swap"]
+__all__ = ["architecture", "global_max", "network", "part", "response_norm", "swap"]
 
 
 def part(recipe: Recipe, **parts: Any) -> Recipe:
@@ -36,6 +36,20 @@ def network(recipe: Recipe, *, build: Callable) -> Recipe:
       The recipe with that network.
     """
     return replace(recipe, model=partial(build, *recipe.model.args, **recipe.model.keywords))
+
+
+def architecture(recipe: Recipe, *, build: Callable) -> Recipe:
+    """Another network, layout and all, that starts from the same kind of random weights.
+
+    Args:
+      recipe: whose network may have a ``kernel_init``, which is kept.
+      build: ``(classes=, channels=, dtype=, axis_name=, kernel_init=) -> Model``.
+
+    Returns:
+      The recipe with that network.
+    """
+    kept = {name: value for name, value in recipe.model.keywords.items() if name == "kernel_init"}
+    return replace(recipe, model=partial(build, **kept))
 
 
 def swap(expected: int | None = None, paper: str | None = None, **parts: Any) -> Trick:

@@ -10,7 +10,19 @@ def test_the_page_has_costs_fields_responses_and_gradients(tmp_path, capsys):
     page = inspect.main(inspect.Options(model="plain_mini", data="digits", images=8, out=tmp_path)).read_text("utf-8")
     assert "stages/0/conv" in capsys.readouterr().out
     assert "stage3: 18 x 18, every 4" in page  # 3, pool, 3, pool, 3: 3 + 1 + 2 x 2 + 2 + 2 x 4
-    for words in ("Costs", "conv 3x3", "stage1: ", "% zeros", "head: ", "Neither vanishes nor explodes."):
+    assert page.count('<img alt="" src="data:image/png;base64,') == 2
+    for words in (
+        "one image: ",
+        "images a second",
+        "Receptive field of the middle",
+        "Grad-CAM of stage3",
+        "Costs",
+        "conv 3x3",
+        "stage1: ",
+        "% zeros",
+        "head: ",
+        "Neither vanishes nor explodes.",
+    ):
         assert words in page
 
 

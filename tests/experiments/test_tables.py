@@ -100,7 +100,7 @@ CANVASES, ITEMS = (
     for instances in (False, True)
 )
 SOURCES = {
-    "airbench": LARGE,
+    **dict.fromkeys(("airbench", "architectures"), LARGE),
     "detect": ITEMS,
     "transfer_boxes": CANVASES,
     "prices": prices.priced(SOURCE),
@@ -110,6 +110,8 @@ SOURCES = {
     "augment": augmentation.tinted(data.load("digits").subset(130)),
 }
 NOT_RUN = (
+    "architectures",
+    "suggest",
     "airbench",
     "detect",
     "binary",
@@ -129,6 +131,7 @@ NOT_RUN = (
 STACKED = ("efficient", "refinements", "tweaks")  # of the rungs of bag_of_tricks, whose steps test_main traces
 TRACED = {  # where the other settings have the same rows, or a step does not depend on what they change
     "activations": "no norm",
+    "architectures": ("baseline", "LeNet"),  # tests/models traces all families
     "batch_size": "equal epochs",
     "dead_units": "rate x1",
     "finetune": "little, similar",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments import bag_of_tricks, efficient, refinements, tweaks
-from jaxtricks import augment, data, models, tasks, train
+from jaxtricks import ablation, augment, data, models, tasks, train
 from jaxtricks.ablation import printed
 from jaxtricks.tricks import bag, paper
 from jaxtricks.tricks.paper import Cell
@@ -147,3 +147,30 @@ def test_hue_saturation_and_brightness_are_scaled_by_a_coefficient_each():
     ratio = np.asarray(after[..., 0])[:, hue] / np.asarray(before[..., 0])[hue]
     np.testing.assert_allclose(ratio, np.broadcast_to(ratio[:, :1], ratio.shape), rtol=2e-3)
     assert ratio.min() < 0.75 < 1.25 < ratio.max()
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v1_mini", "inception_v3_mini"])
+def test_the_ladder_carries_over_to_networks_that_are_no_resnets(name):
+    """The paper's second claim: table 6 has neither zero gamma nor B, C, D there, and a ResNet-D teaches."""
+    ladder = bag_of_tricks.LADDER
+    recipe = bag.standard(model=models.NETWORKS[name], **GIVEN)
+    tricks, said = bag_of_tricks.ADAPTED(recipe, ladder)
+    left = [rung for rung in ladder if rung not in tricks]
+    assert left == ["zero gamma", "ResNet-B", "ResNet-C", "ResNet-D"]
+    assert len(said) == 5
+    assert all(any(sentence.startswith(rung) for sentence in said) for rung in [*left, "distillation"])
+    rows = ablation.variants(recipe, tricks)
+    for row in rows:
+        assert paper.family(row.recipe) == paper.family(recipe)
+    assert paper.family(rows[-1].recipe.teacher) == "resnet"
+    assert jax.eval_shape(train.build_model(rows[-1].recipe, data.fake()).init, jax.random.key(0))
+
+
+def test_the_ladder_of_a_resnet_stays_and_of_a_pre_activation_network_zero_gamma():
+    ladder = bag_of_tricks.LADDER
+    resnet, preact = (bag.standard(model=models.NETWORKS[n], **GIVEN) for n in ("resnet_micro", "preact_mini"))
+    assert bag_of_tricks.ADAPTED(resnet, ladder) == (ladder, [])
+    merged = {"B, C, D": ladder["ResNet-B"], "zero gamma": ladder["zero gamma"]}
+    tricks, said = bag_of_tricks.ADAPTED(preact, merged)
+    assert "B, C, D" not in tricks
+    assert said[0] == "B, C, D are switches of a ResNet: left out for preact."
