@@ -77,7 +77,7 @@ def main(
     also: Callable[[Path], None] | None = None,
     after: Callable | None = None,
     counted: Callable[[int], Ladder] | None = None,
-    adapted: Callable[[train.Recipe, Ladder], tuple[Ladder, list[str]]] | None = None,
+    adapted: Callable[[train.Recipe, Ladder, data.Dataset], tuple[Ladder, list[str]]] | None = None,
     factors: tuple[float, ...] = (),
 ) -> None:
     """Run an ablation from the command line; exit status 2 for what was typed wrong, 1 if no run was finished.

@@ -119,7 +119,7 @@ def prepare(
     task: Callable[[data.Dataset], train.Task] | None = None,
     begin: Callable[[train.Recipe, data.Dataset, data.Dataset], train.Recipe] | None = None,
     counted: Callable[[int], Ladder] | None = None,
-    adapted: Callable[[train.Recipe, Ladder], tuple[Ladder, list[str]]] | None = None,
+    adapted: Callable[[train.Recipe, Ladder, data.Dataset], tuple[Ladder, list[str]]] | None = None,
     say: Callable[[str], None],
 ) -> Prepared:
     """Read the data, and build every recipe once; ``begin`` alone may train, after all else is checked.
@@ -169,7 +169,7 @@ def prepare(
     if begin is not None:
         recipe = begin(recipe, loaded, source)
     if adapted is not None:
-        choice = _of_network(choice, *adapted(recipe, choice.tricks), asked=bool(options.only), say=say)
+        choice = _of_network(choice, *adapted(recipe, choice.tricks, source), asked=bool(options.only), say=say)
     try:
         rows = choice.rows(recipe)
         headline = common_headline([(row.name, row.recipe.task) for row in rows])

@@ -15,11 +15,12 @@ from jaxtricks.tricks._own_boxes import fitted, task_for
 from jaxtricks.tricks.detector import Detector, changed, planned
 from jaxtricks.tricks.mining import hardest, mined
 from jaxtricks.tricks.suppressing import by_distance, fused, soft, voted
-from jaxtricks.tricks.trick import unset
+from jaxtricks.tricks.trick import Ladder, unset
 
 __all__ = [
     "KINDS",
     "adam",
+    "adapted",
     "affine",
     "anchor_free",
     "balanced",
@@ -282,3 +283,12 @@ def baseline(**arguments: Any) -> Recipe:
     recipe = replace(t.modern(**arguments), augment=None, optimizer=adam)
     plan = Detector(size=(64, 64), classes=recipe.task.outputs)
     return planned(recipe, plan, recipe.model)
+
+
+def adapted(recipe: Recipe, ladder: Ladder, dataset: data.Dataset) -> tuple[Ladder, list[str]]:
+    """The tricks that can act on data perhaps without masks of their items, and a sentence on those left out."""
+    if "mask" in dataset.train.columns:
+        return ladder, []
+    kept = {name: trick for name, trick in ladder.items() if getattr(trick.change, "func", trick.change) != copy_paste}
+    left = ", ".join(name for name in ladder if name not in kept)
+    return kept, [f"{left}: left out, for {dataset.name} has no masks of its items."] if left else []

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import jax
 
-from jaxtricks import train
+from jaxtricks import data, train
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag
 from jaxtricks.tricks._colors import scaled_colors
@@ -209,12 +209,15 @@ def without_teacher(recipe: Recipe) -> Recipe:
     return replace(recipe, teacher=None, loss=recipe.loss.keywords["loss"])
 
 
-def adapted(recipe: Recipe, ladder: Ladder, *, switches: Sequence[str], teacher: Callable) -> tuple[Ladder, list[str]]:
+def adapted(
+    recipe: Recipe, ladder: Ladder, dataset: data.Dataset, *, switches: Sequence[str], teacher: Callable
+) -> tuple[Ladder, list[str]]:
     """The ladder for a network that is no ResNet, as in table 6: without its switches, and taught by a ResNet-D.
 
     Args:
       recipe: the baseline.
       ladder: tricks by name.
+      dataset: gives the shape of an image.
       switches: names of the tricks that turn on B, C or D.
       teacher: network of the teacher, which takes ``b``, ``c`` and ``d``.
 
@@ -225,7 +228,7 @@ def adapted(recipe: Recipe, ladder: Ladder, *, switches: Sequence[str], teacher:
     if name == "resnet":
         return ladder, []
     left = {rung: "are switches of a ResNet" for rung in ladder if rung in switches}
-    params = jax.eval_shape(recipe.model(classes=recipe.task.outputs).init, jax.random.key(0))[0]
+    params = jax.eval_shape(train.build_model(recipe, dataset).init, jax.random.key(0))[0]
     if "last_bn" not in str(jax.tree.structure(params)):
         left |= {rung: "needs blocks that end with a normalisation" for rung in ladder if rung == "zero gamma"}
     kept = {rung: trick for rung, trick in ladder.items() if rung not in left}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from jaxtricks import data, metrics, models, tasks
+from jaxtricks.tricks import Trick, detector
 from jaxtricks.tricks import detecting as d
-from jaxtricks.tricks import detector
 from jaxtricks.tricks import segmenting as s
 from jaxtricks.tricks._own_boxes import octaves
 
@@ -92,3 +92,13 @@ def test_masks_of_ones_own():
     assert (cut["image"].shape, cut["mask"].shape) == ((2, 48, 48, 3), (2, 48, 48))
     with pytest.raises(data.DataError, match="own has no classes"):
         s.task_for(data.from_columns("own", rows, rows))
+
+
+def test_rows_that_paste_items_are_left_out_where_items_have_no_masks():
+    pasting = {"copy-paste": Trick(d.copy_paste), "both": Trick(partial(d.copy_paste, flipped=True))}
+    recipe, flip = d.baseline(task=d.task_for(OWN), **arguments()), {"flip": Trick(d.flip)}
+    kept, said = d.adapted(recipe, pasting | flip, OWN)
+    assert (kept, said) == (flip, ["copy-paste, both: left out, for own has no masks of its items."])
+    assert d.adapted(recipe, flip, OWN) == (flip, [])
+    masks = {**ROWS, "mask": np.zeros((2, 2, 48, 48), bool)}
+    assert d.adapted(recipe, pasting, data.from_columns("cut out", masks, masks, classes=1)) == (pasting, [])
