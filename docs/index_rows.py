@@ -178,7 +178,6 @@ ROWS = (
         "F4",
         "LeNet-5: 61,706 parameters; Caffe's: 431,080",
         "models.lenet, models.LENET_LAYOUTS, models.LeNetLayout",
-        also=("compress",),
     ),
     Row(
         "F4",

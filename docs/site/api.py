@@ -68,8 +68,8 @@ def page(name: str, inside: Sequence[types.ModuleType]) -> str:
 def elsewhere(value: object, name: str) -> str | None:
     """The package whose page has an exported value, if it is another one than this."""
     home = (getattr(value, "__module__", None) or "").split(".")
-    if home[0] != "jaxtricks" or len(home) < 2 or home[1] == name or not callable(value):
-        return None
+    if home[0] != "jaxtricks" or len(home) < 2 or home[1] == name or home[1].startswith("_") or not callable(value):
+        return None  # a private module has no page
     package = importlib.import_module(f"jaxtricks.{home[1]}")
     return home[1] if getattr(package, getattr(value, "__name__", ""), None) is value else None
 

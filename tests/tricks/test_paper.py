@@ -154,7 +154,7 @@ def test_the_ladder_carries_over_to_networks_that_are_no_resnets(name):
     """The paper's second claim: table 6 has neither zero gamma nor B, C, D there, and a ResNet-D teaches."""
     ladder = bag_of_tricks.LADDER
     recipe = bag.standard(model=models.NETWORKS[name], **GIVEN)
-    tricks, said = bag_of_tricks.ADAPTED(recipe, ladder)
+    tricks, said = bag_of_tricks.ADAPTED(recipe, ladder, data.fake())
     left = [rung for rung in ladder if rung not in tricks]
     assert left == ["zero gamma", "ResNet-B", "ResNet-C", "ResNet-D"]
     assert len(said) == 5
@@ -169,8 +169,8 @@ def test_the_ladder_carries_over_to_networks_that_are_no_resnets(name):
 def test_the_ladder_of_a_resnet_stays_and_of_a_pre_activation_network_zero_gamma():
     ladder = bag_of_tricks.LADDER
     resnet, preact = (bag.standard(model=models.NETWORKS[n], **GIVEN) for n in ("resnet_micro", "preact_mini"))
-    assert bag_of_tricks.ADAPTED(resnet, ladder) == (ladder, [])
+    assert bag_of_tricks.ADAPTED(resnet, ladder, data.fake()) == (ladder, [])
     merged = {"B, C, D": ladder["ResNet-B"], "zero gamma": ladder["zero gamma"]}
-    tricks, said = bag_of_tricks.ADAPTED(preact, merged)
+    tricks, said = bag_of_tricks.ADAPTED(preact, merged, data.fake())
     assert "B, C, D" not in tricks
     assert said[0] == "B, C, D are switches of a ResNet: left out for preact."
