@@ -286,7 +286,14 @@ def baseline(**arguments: Any) -> Recipe:
 
 
 def adapted(recipe: Recipe, ladder: Ladder, dataset: data.Dataset) -> tuple[Ladder, list[str]]:
-    """The tricks that can act on data perhaps without masks of their items, and a sentence on those left out."""
+    """The ladder for data that may be without masks of their items.
+
+    Args:
+      recipe, ladder, dataset: the baseline, tricks by name, and the data of the experiment.
+
+    Returns:
+      The tricks that can act, and a sentence on those that are left out.
+    """
     if "mask" in dataset.train.columns:
         return ladder, []
     kept = {name: trick for name, trick in ladder.items() if getattr(trick.change, "func", trick.change) != copy_paste}
