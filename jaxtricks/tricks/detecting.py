@@ -231,8 +231,7 @@ def without_masks(key, batch, *, step: Callable):
     """An augmentation of images and boxes, where masks of items would not follow.
 
     Args:
-      key: one key.
-      batch: as ``step`` takes it, and perhaps ``mask``, which is left out.
+      key, batch: as ``step`` takes them; ``mask`` is left out.
       step: ``(key, batch) -> batch``.
 
     Returns:
