@@ -111,7 +111,7 @@ def place_loss(params, out, batch, *, decode: Callable, loss: Callable):
       out: of the network, and taps.
       batch: with ``point [B, 2]``.
       decode: ``out -> [B, 2]`` in pixels, such as ``expected``.
-      loss: ``(predictions, targets) -> `` elementwise.
+      loss: ``(predictions, targets) -> losses``, elementwise.
 
     Returns:
       ``[B]``.
