@@ -89,19 +89,19 @@ def lowest_cost(logits, *, costs):
     return (jax.nn.softmax(logits) @ costs).argmin(-1)
 
 
-def task(classes: int, *, decide: Callable = likeliest) -> train.Task:
+def task(classes: int, *, decide: Callable | None = None) -> train.Task:
     """Classes whose mistakes have prices: the mean bill, and beside it the accuracy.
 
     Args:
       classes: their number.
-      decide: ``logits -> [B]``, integers.
+      decide: ``logits -> [B]``, integers; the likeliest class if None.
 
     Returns:
       The task, whose headline is ``bill``, lower is better.
     """
     usual = tasks.classification(classes)
     price = train.Column(name="price", rank=2, kind="float", low=0)
-    paid = train.mean_of(partial(bill, decide=decide), better="lower", bounds=(0.0, None))
+    paid = train.mean_of(partial(bill, decide=decide or likeliest), better="lower", bounds=(0.0, None))
     return replace(
         usual, columns=(*usual.columns, price), metrics=dict(usual.metrics) | {"bill": paid}, headline="bill"
     )

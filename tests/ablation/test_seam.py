@@ -10,6 +10,8 @@ WORDS = re.compile(r"\b(label|labels|accuracy)\b")
 ABLATION = {  # matplotlib's, CSS's and HTML's
     "ablation/initial_signal.py: left.semilogy(layers, values.forward, style, label=name)",
     "ablation/initial_signal.py: right.semilogy(layers, values.backward, style, label=name)",
+    'ablation/pareto.py: axes.plot([cost[i] for i in best], [values[i] for i in best], color="tab:orange", '
+    'linewidth=1, label="front")',
     'ablation/range_test.py: axes.axvline(rate, color=f"C{number}", linestyle="--", label=f"{name}: {rate:.2g}")',
     'ablation/range_test.py: axes.semilogx(test.rates, test.losses, ".", color="0.75", label="loss of a batch")',
     'ablation/range_test.py: axes.semilogx(test.rates, test.smoothed, color="C0", label="smoothed")',
@@ -26,6 +28,7 @@ CLASSES = {
     "groups.py",
     "inspection.py",
     "members.py",
+    "suggesting.py",
     "tails.py",
     "ways.py",
 }  # tables of classification: votes, classes of unequal size, networks made smaller

@@ -95,6 +95,10 @@ REFUSED = {
         **dict.fromkeys(("fake", "colour.npz"), f"{TAIL}; allowed: 100 or more. {FITS}'factor 10'."),
         "photographs": CLASSES,
     },
+    "suggest": dict.fromkeys(
+        ("digits", "fake", "colour.npz", "photographs"),
+        "allowed: without --data and --images: the five sets are fixed.",
+    ),
     "normalization": {
         "colour.npz": f"to the 104 training images. {FITS}'batch 2' 'batch 4' 'batch 8' 'batch 32'.",
         "photographs": f"batch is 32; allowed: 1 to the 28 training images. {FITS}'batch 2' 'batch 4' 'batch 8'.",

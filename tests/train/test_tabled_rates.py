@@ -37,7 +37,7 @@ def test_recipes_that_differ_in_their_schedules_are_one_program():
     assert lowered(recipe(schedule=rising)) != lowered(recipe(schedule=rising, optimizer=optax.adam))
 
 
-@pytest.mark.parametrize("precision", [Precision(), Precision(param="bfloat16")])
+@pytest.mark.parametrize("precision", [Precision(), pytest.param(Precision(param="bfloat16"), marks=pytest.mark.slow)])
 def test_the_rates_of_a_run_are_those_of_the_schedule(precision):
     """The same run by an optimiser that knows its rates by itself."""
     tabled = recipe(schedule=rising, optimizer=lambda rate: optax.sgd(rate, momentum=0.9), precision=precision)
