@@ -4,9 +4,12 @@ A network of three convolutions is trained, then pruned at once, and trained on 
 rate. Pruned weights are zeros in arrays of the same size: the file becomes smaller, the time of a batch does not.
 Filters that go make arrays, file and time smaller. Differences are to the network that is trained on as it is.
 
-Not run: the table comes with the long run.
+3 paired seeds, 800 images, two cores of an AMD EPYC (jax 0.10.2) that other jobs shared. 70 % of the weights of all
+layers together cost 0.98 points [0.66, 1.29], a file 2.7 times smaller and no time; half of the filters by L2, the
+best criterion there, 3.78 [0.21, 7.35], 3.6 times and 0.71 of the time; at random 5.77 [4.98, 6.56]. All rows:
+results/prune. Not run: N of M, curvature.
 
-    python -m experiments.prune
+    python -m experiments.prune --images 800 --seeds 3
 """
 
 from functools import partial
