@@ -1,7 +1,5 @@
 """Strict JAX on four forced CPU devices; a program is compiled once a machine and user, and in haste."""
 
-import contextlib
-import ctypes
 import gc
 import os
 import resource
@@ -26,13 +24,8 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
-LARGE = 3 << 20  # KiB of a process
+LARGE = 2 << 20  # KiB of a process
 gc.set_threshold(50_000, 20, 10)  # tracing makes many small objects, and hardly a circle of them
-
-
-def pytest_collection_modifyitems(items):
-    """First the files in which processes wait for each other, so that at the end both workers have short ones."""
-    items.sort(key=lambda item: item.path.parent.name not in ("faults", "train"))
 
 
 def pytest_collection_finish():
@@ -48,13 +41,6 @@ def _programs_of_one_module():
     if _resident() > LARGE:
         jax.clear_caches()
         gc.collect()
-        _give_back()
-
-
-def _give_back() -> None:
-    """What was freed, to the system, where the C library can; else the process would look as large as it once was."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def _resident() -> int:
