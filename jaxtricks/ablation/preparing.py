@@ -169,7 +169,7 @@ def prepare(
     if begin is not None:
         recipe = begin(recipe, loaded, source)
     if adapted is not None:
-        choice = _of_network(choice, *adapted(recipe, choice.tricks, source), asked=bool(options.only), say=say)
+        choice = _of_those_that_act(choice, *adapted(recipe, choice.tricks, source), asked=bool(options.only), say=say)
     try:
         rows = choice.rows(recipe)
         headline = common_headline([(row.name, row.recipe.task) for row in rows])
@@ -180,8 +180,8 @@ def prepare(
     return Prepared(preset, choice.mode, plan, source, recipe, choice.tricks, rows, headline, forward)
 
 
-def _of_network(choice: Choice, tricks: Ladder, sentences: Sequence[str], *, asked: bool, say) -> Choice:
-    """With the tricks that can act on the network; UsageError if one of the others was asked for, or none is left."""
+def _of_those_that_act(choice: Choice, tricks: Ladder, sentences: Sequence[str], *, asked: bool, say) -> Choice:
+    """With the tricks that can act on these data; UsageError if another one was asked for, or none is left."""
     if not tricks or (asked and set(choice.tricks) - set(tricks)):
         raise UsageError(" ".join([*sentences, f"What fits: --only {shlex.join(tricks)}." if tricks else HINT]))
     for sentence in sentences:

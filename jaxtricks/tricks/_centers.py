@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxtricks import detection
-from jaxtricks.tricks._plan import Detector
+from jaxtricks.tricks._plan import Detector, learnt
 
 OF_SIZE = 0.1  # the weight of a size in pixels beside the offset, as in CenterNet
 
@@ -51,9 +51,8 @@ def matched(batch: dict, *, plan: Detector) -> dict:
       The batch with the fields of ``detection.HeatmapTargets``, ``[B, H, W, ...]``.
     """
     draw = partial(detection.heatmap_targets, shape=shape(plan), stride=plan.strides[0], classes=plan.classes)
-    valid = batch["box_valid"] & ~batch["box_crowd"] if "box_crowd" in batch else batch["box_valid"]
     targets: detection.HeatmapTargets = jax.vmap(lambda box, label, valid: draw(box, label, valid=valid))(
-        batch["box"], batch["box_label"], valid
+        batch["box"], batch["box_label"], learnt(batch)
     )
     return batch | targets._asdict()
 

@@ -115,3 +115,15 @@ class Detector:
     def encode(self, boxes):
         """The head's output for boxes ``[A, 4]``; of a head with anchors."""
         return detection.encode(boxes, self.grid()["anchor"], weights=(10.0, 10.0, 5.0, 5.0))
+
+
+def learnt(batch: dict):
+    """Which boxes of a batch a detector learns: those that are there and are no crowd.
+
+    Args:
+      batch: with ``box_valid``, and ``box_crowd`` where the data have crowds.
+
+    Returns:
+      Bool ``[B, M]``.
+    """
+    return batch["box_valid"] & ~batch["box_crowd"] if "box_crowd" in batch else batch["box_valid"]

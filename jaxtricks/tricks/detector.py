@@ -14,7 +14,7 @@ from jaxtricks import detection, metrics, models, train
 from jaxtricks._signatures import name_defaults
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import _centers, _views
-from jaxtricks.tricks._plan import Detector
+from jaxtricks.tricks._plan import Detector, learnt
 from jaxtricks.tricks._retinanet import by_iou, focal, nms, smooth_l1
 
 __all__ = [
@@ -49,8 +49,7 @@ def matched(batch, *, plan: Detector):
     if plan.heat:
         return _centers.matched(batch, plan=plan)
     grid = plan.grid()
-    valid = batch["box_valid"] & ~batch["box_crowd"] if "box_crowd" in batch else batch["box_valid"]
-    match = jax.vmap(partial(plan.match, grid))(batch["box"], valid)
+    match = jax.vmap(partial(plan.match, grid))(batch["box"], learnt(batch))
     box = jnp.take_along_axis(batch["box"], match.index[..., None], 1)
     label = jnp.take_along_axis(batch["box_label"], match.index, 1)
     target = jax.nn.one_hot(label, plan.classes) * match.positive[..., None]
