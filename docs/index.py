@@ -95,18 +95,23 @@ def experiments(row: Row) -> list[str]:
     return sorted({*using, *row.also})
 
 
+def calling(row: Row) -> list[str]:
+    """The experiments of a row; where no row of one is about it, those that call it, if they are few."""
+    if named := experiments(row):
+        return named
+    called = audit.line(row).experiments
+    return [*called] if len(called) <= MANY else []
+
+
 def evidence(row: Row) -> str:
-    """The experiments of a row; where no row of one is about it, those that call it, or why none does."""
-    named = experiments(row)
-    if not named and row in ROWS:
-        line = audit.line(row)
-        named = line.experiments
-        if len(named) > MANY:
-            return f"{len(named)} experiments"
-        if not named:
-            reasons = "; ".join(dict.fromkeys(line.reasons.values())).replace(" :", ":")
-            return re.sub(r"(tests/[\w/]+\.py)", r"`\1`", reasons) or DASH
-    return ", ".join(f"`{name}`" for name in named) or DASH
+    """The cell of experiments: their names, or why there is none."""
+    if named := calling(row):
+        return ", ".join(f"`{name}`" for name in named)
+    line = audit.line(row)
+    if line.experiments:
+        return f"{len(line.experiments)} experiments"
+    reasons = "; ".join(dict.fromkeys(line.reasons.values())).replace(" :", ":")
+    return re.sub(r"(tests/[\w/]+\.py)", r"`\1`", reasons) or DASH
 
 
 def cells(row: Row) -> list[str]:

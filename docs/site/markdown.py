@@ -181,7 +181,7 @@ def card_page(card: Card, pictures: Mapping[str, Sequence[str]]) -> str:
         f"**Papers** {escape('; '.join(card.papers))}" if card.papers else "",
         f"**Needs** {', '.join(card.needs)}" if card.needs else "",
         f"**Experiments** {used}" if used else "",
-        f"**Status** {card.status}",
+        f"**Status** {card.status}" + (f" ([{', '.join(card.apart)}](/measured.md#tables-apart))" if card.apart else ""),
     ]
     more = len(measured) - SHOWN
     return "\n\n".join(
