@@ -118,7 +118,7 @@ def precision():
 
 
 @pytest.mark.parametrize(
-    "only", [("device", "scan"), pytest.param((), marks=pytest.mark.slow)], ids=["some rows", "all rows"]
+    "only", [("device", "scan", "own gradients"), pytest.param((), marks=pytest.mark.slow)], ids=["some rows", "all rows"]
 )
 def test_rehearsal_at_toy_size(tmp_path, precision, only):
     rows = [row for row in ROWS if "torch" not in row.needs and row.name != "ladder"]
