@@ -119,7 +119,6 @@ NOT_RUN = (
     "tweaks",
     "refinements",
     "batch_size",
-    "dead_units",
     "points",
     "prices",
     "segment",
