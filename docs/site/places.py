@@ -67,4 +67,11 @@ PLACES = {
         "constant rate, EMA": ("averages of weights",),
         "constant rate, SWA": ("averages of weights",),
     },
+    "prices": dict.fromkeys(
+        (
+            *("expected bill", "expected bill, weight 0.1", "dear images weigh more"),
+            *("cheapest answer", "expected bill, cheapest answer"),
+        ),
+        ("costs of errors",),
+    ),
 }

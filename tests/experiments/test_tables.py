@@ -120,7 +120,6 @@ NOT_RUN = (
     "refinements",
     "batch_size",
     "points",
-    "prices",
     "segment",
     "transfer",
     "transfer_boxes",
