@@ -19,6 +19,7 @@ PLACES = {
     "bag_of_tricks": {"ResNet-B": (F1,), "ResNet-C": (F1,), "ResNet-D": (F1,), "distillation": ("distillation",)},
     "blocks": {"deformable": ("deformable convolution",)},
     "dead_units": {"BN": (BN,)},
+    "tweaks": {"ResNet-B": (F1,), "ResNet-C": (F1,), "ResNet-D": (F1,)},
     "finetune": {
         "from scratch": ("weights of torchvision's and timm's networks",),
         "BN frozen": (BN,),

@@ -116,7 +116,6 @@ NOT_RUN = (
     "detect",
     "binary",
     "efficient",
-    "tweaks",
     "refinements",
     "batch_size",
     "points",
