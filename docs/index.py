@@ -31,7 +31,7 @@ NEW = {  # package -> id of the row that a public name gets which is in none of 
 }
 SCHEDULES = ("_schedules", "_cycles", "_decays")  # modules of jaxtricks.optim whose names are of the letter J
 DASH = "\N{EN DASH}"
-MANY = 6  # experiments beyond which their number is told, and not their names
+MANY = 6  # experiments beyond which their number stands there, and not their names
 
 
 def names(text: str) -> list[str]:

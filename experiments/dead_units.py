@@ -8,7 +8,7 @@ better, and a negative difference is an improvement. Saturated sigmoids are no d
 Measured with the command below, 4 paired seeds, 3,500 training images of fashion_mini, 6 epochs, on two cores of an
 AMD EPYC (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline of the same
 rate, verdicts after Holm's correction over all rows (results/dead_units). From ReLU's 1.0 % of dead units at the base
-rate of 0.05 it is 61 % at eight times that, with batch normalisation 8. Of runs that diverged the number is in brackets.
+rate of 0.05 it is 61 % at eight times that, with batch normalisation 8. In brackets: the seeds that did not diverge.
 
     python -m experiments.dead_units
 

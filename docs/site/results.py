@@ -81,7 +81,8 @@ def of_experiment(name: str, results: dict[str, Any]) -> list[Measured]:
             continue
         setting, _, trick = row.name.partition(": ")
         if not isinstance(place := table.get(setting), Setting):  # the name of a trick may have a colon
-            setting, trick, place = "", row.name.removeprefix("+ "), None
+            setting, trick, place = "", row.name, None
+        trick = trick.removeprefix("+ ")
         entry = (table if place is None else place.ladder).get(trick)
         cost = _ratio(_operations(costs[row.arm]), _operations(costs[row.reference]))
         measured.append(Measured(name, setting, trick, row, headline, facts, entry, cost))

@@ -115,7 +115,6 @@ NOT_RUN = (
     "airbench",
     "detect",
     "binary",
-    "efficient",
     "refinements",
     "batch_size",
     "points",
