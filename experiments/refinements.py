@@ -20,8 +20,8 @@ has a top-5 of 90.47 % in table 3 and of 90.53 in table 6; smoothing is 78.31 he
 Others' runs: mixup gave MobileNet -0.28 and MobileNetV2 -0.61 (pth-easy's model zoo), where the table has +0.35.
 
 Rates, batches and lengths are those of bag_of_tricks; all rows have the same number of epochs, for a longer one would
-compare two things. Of what is expected the sign is that on which the three networks are at one. Here, 16 paired seeds on
-3,500 images of fashion_mini, 4 epochs, two cores of an AMD EPYC (jax 0.10.2) that other jobs shared
+compare two things. Of what is expected the sign is that on which the three networks are at one. Here, 16 paired seeds
+on 3,500 images of fashion_mini, 4 epochs, two cores of an AMD EPYC (jax 0.10.2) that other jobs shared
 (results/refinements). With --model mobilenet_v1_mini or inception_v3_mini, and ImageNet (--preset paper): not run.
 
     python -m experiments.refinements --seeds 16
