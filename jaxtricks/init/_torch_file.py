@@ -198,7 +198,7 @@ def _followed(file: io.BytesIO) -> Any:
                 stack.append({} if code.name == "EMPTY_DICT" else [])
             case "APPEND" | "APPENDS":
                 values = marked() if code.name == "APPENDS" else [stack.pop()]
-                list.extend(stack[-1], values)
+                stack[-1].extend(values)  # pyright: ignore[reportAttributeAccessIssue]
             case "SETITEM" | "SETITEMS":
                 values = marked() if code.name == "SETITEMS" else [stack.pop(-2), stack.pop()]
                 stack[-1].update(zip(values[::2], values[1::2], strict=True))

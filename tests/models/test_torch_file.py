@@ -9,6 +9,7 @@ import subprocess
 import sys
 import warnings
 import zipfile
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,7 @@ from golden import make_torch_files as golden
 from PIL import Image
 
 from jaxtricks import __main__ as command
-from jaxtricks import archive, init, models, preprocess
+from jaxtricks import analysis, archive, init, models, preprocess
 
 STORED = json.loads(golden.STORED.read_text(encoding="utf-8"))
 FILES = {name: base64.b64decode(text) for name, text in STORED["files"].items()}
@@ -236,6 +237,10 @@ def test_the_command_refuses(source, file, words, tmp_path, capsys):
 MEAN, DEVIATION = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 
 
+# number of a photograph: left, top, right, bottom of what its label names, as shares of the view, by eye
+OBJECTS = {0: (0.2, 0.2, 0.7, 0.9), 7: (0.05, 0.25, 0.95, 0.75), 14: (0.3, 0.3, 0.55, 0.6)}  # dog, car, crane
+
+
 @pytest.mark.slow
 def test_the_weights_of_imagenet_know_photographs(tmp_path):
     """The MobileNetV2 of torchvision, in a package as torch pickled it, on 20 labelled photographs of foolbox."""
@@ -255,8 +260,17 @@ def test_the_weights_of_imagenet_know_photographs(tmp_path):
                 pixels = np.asarray(Image.open(io.BytesIO(file.read(name))))
                 images.append((np.asarray(preprocess.resize_center_crop(pixels)) / 255 - MEAN) / DEVIATION)
                 labels.append(int(match[1]))
-    logits = jax.jit(lambda x: model.apply(params, stats, x, train=False)[0][0])(np.stack(images))
+    images = np.stack(images)
+    logits = jax.jit(lambda x: model.apply(params, stats, x, train=False)[0][0])(images)
     best = np.argsort(-np.asarray(logits))[:, :5]
     assert len(labels) == 20
     assert (best[:, 0] == labels).sum() >= 18  # torchvision's own network: 18; here 19, as a pixel differs by 1/255
     assert (best == np.array(labels)[:, None]).any(1).all()
+    numbers = np.array(sorted(OBJECTS))
+    classes = jnp.asarray(np.array(labels)[numbers])
+    cam = jax.jit(partial(analysis.grad_cam, model.apply, params, stats, tap="stage7", classes=classes))
+    for number, heat in zip(numbers, cam(images[numbers]), strict=True):
+        rows, columns = np.unravel_index(heat.argmax(), heat.shape)
+        left, top, right, bottom = OBJECTS[int(number)]
+        assert left < (columns + 0.5) / 7 < right, number
+        assert top < (rows + 0.5) / 7 < bottom, number
