@@ -77,12 +77,12 @@ def test_logits_are_those_of_the_papers_definition_in_torch(name):
     leaves = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var", "bias": "bias"}
 
     def weights(path, leaf):
-        *modules, last = (entry.key for entry in path)
+        *modules, last = init._pretrained._path(path[1:]).split("/")
         shape = tuple(leaf.shape[axis] for axis in TO_TORCH.get(len(leaf.shape), range(len(leaf.shape))))
         tensor = golden.tensor(".".join([*modules, leaves[last]]), shape)
         return jnp.asarray(tensor.transpose({4: (2, 3, 1, 0), 2: (1, 0)}.get(tensor.ndim, range(tensor.ndim))))
 
-    variables = jax.tree.map_with_path(weights, shapes(model))
+    variables = jax.tree.map_with_path(weights, tuple(shapes(model)))
     logits = run(model, variables, small_golden.images(name))[0]
     np.testing.assert_allclose(logits, SMALL_ONES["logits"][name], rtol=1e-4, atol=1e-5)
 
