@@ -6,7 +6,7 @@ of zeros in every tap and the gradient of every layer, with an alarm where it va
 machine; the learning rate range test; pictures of the field of the last map and of Grad-CAM. With --run, also what the
 learning curves of a finished table show: a rate that is too high or too low, or too high later, or noise.
 
-    python -m experiments.inspect --model resnet50 --data fake --size 224
+    python -m experiments.inspect --model resnet50 --data fake --size 224 --rate-steps 0
     python -m experiments.inspect --data digits --run runs/blocks/digits
 """
 

@@ -27,7 +27,8 @@ STYLE = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
-pre { overflow-x: auto; font-size: .85rem; line-height: 1.35; padding: .75rem; border-radius: .4rem; background: #8881; }
+pre { overflow-x: auto; font-size: .85rem; line-height: 1.35; padding: .75rem; border-radius: .4rem; }
+pre { background: #8881; }
 img { max-width: 100%; background: white; border-radius: .4rem; }
 """
 
@@ -71,22 +72,18 @@ def inspected(model: Model, dataset: Dataset, *, images: int, seed: int) -> dict
 
     speeds = _speeds(model, params, stats, image[:1])
     norms, activity = look(params)
-    order = [name for name in sorted(fields, key=lambda name: fields[name][0].size) if name in activity]
+    order = sorted(activity, key=lambda name: fields[name][0].size if name in fields else 0)
+    order.sort(key=lambda name: name in fields and not fields[name][0].stride)
+    seen = {name: activity[name] for name in order}
     norms = {layer.name: norms[layer.name] for layer in cost.layers if layer.name in norms}  # as they run
     alarm = analysis.gradient_alarm(norms) if len(norms) > 1 else None
     return {
         "Costs": [cost.table()],
         "Receptive fields, in pixels": [
-            f"{name}: {rows.size} x {columns.size}"
-            + (f", every {rows.stride}" if rows.stride else ", the entire image")
-            for name, (rows, columns) in sorted(
-                fields.items(), key=lambda entry: (not entry[1][0].stride, entry[1][0].size)
-            )
+            f"{name}: {rows.size} x {columns.size}, " + (f"every {rows.stride}" if rows.stride else "the entire image")
+            for name, (rows, columns) in ((name, fields[name]) for name in order if name in fields)
         ],
-        "Responses": [
-            f"{name}: {float(activity[name].dead):.0%} dead, {float(activity[name].sparsity):.0%} zeros"
-            for name in order
-        ],
+        "Responses": [f"{name}: {float(a.dead):.0%} dead, {float(a.sparsity):.0%} zeros" for name, a in seen.items()],
         "Gradients, root mean square": [
             *(f"{name}: {float(norm):.2e}" for name, norm in norms.items()),
             alarm or "Neither vanishes nor explodes.",
@@ -149,7 +146,7 @@ def diagnosed(folder: Path) -> dict[str, str]:
         lines, figure = _curves(curves, results["headline"]["name"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"--run is {folder}; allowed: a folder with the results.json of a table ({error}).") from error
-    note = "Of the first seed of each row. Training accuracy is not kept, so that over- and underfitting are not read here."
+    note = "Of the first seed of each row. Training accuracy is not kept: over- and underfitting are not read here."
     text = html.escape("\n".join(lines))
     return {"Learning curves": f"<p>{note}</p><pre>{text}</pre>{_element(figure, 'Loss and score by epoch')}"}
 

@@ -153,7 +153,7 @@ def max_pool(x: jax.Array, size: int, stride: int, *, padding: int = 0, ceil: bo
 def average_pool(
     x: jax.Array, size: int, stride: int, *, padding: int = 0, ceil: bool = False, count_padding: bool = True
 ) -> jax.Array:
-    """Average pooling with torch's padding, whose zeros count unless said; with ceil none does, for none may hang over."""
+    """Average pooling with torch's padding, whose zeros count unless said; with ceil nothing outside counts."""
     around = _around(x, size, stride, padding, ceil)
     window, strides, counted = (size, size), (stride, stride), count_padding and not ceil
     return nnx.avg_pool(x, window, strides=strides, padding=around, count_include_pad=counted)  # pyright: ignore[reportArgumentType]
