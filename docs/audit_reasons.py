@@ -15,6 +15,7 @@ DEMONSTRATED = {  # no row of a table could act, or the claim is exact: by this 
     "losses.update_centers": "tests/losses/test_metric.py",
     "init.forget_bias": "tests/test_init.py",
     "init.grown": "tests/models/test_families.py",
+    "init.read_torch": "tests/models/test_torch_file.py",
     "layers.conv2d_im2col": "tests/layers/test_conv.py",
     "layers.dense_to_conv": "tests/layers/test_conv.py",
     "layers.BatchNorm": "tests/layers/test_norms.py",  # experiments take it as models.batch_norm

@@ -95,7 +95,8 @@ ROWS = (
     Row(
         "B8",
         "weights of torchvision's and timm's networks",
-        "init.load_pretrained, init.from_pretrained, init.save_pretrained, init.PretrainedMismatchError, "
+        "init.load_pretrained, init.from_pretrained, init.save_pretrained, init.read_torch, "
+        "init.PretrainedMismatchError, "
         "init.alexnet_names, init.cspnet_names, init.densenet_names, init.googlenet_names, init.inception_v3_names, "
         "init.mobilenet_v1_names, init.mobilenet_v2_names, init.preact_names, init.repvgg_names, "
         "init.squeezenet_names, init.vgg_names, init.vovnet_names",

@@ -3,21 +3,23 @@
 It prints the costs and writes inspect.html: parameters, multiply-accumulates, operations and bytes by layer; the
 receptive field of every tap, by formula; and, of fresh weights on some training images, the shares of dead channels and
 of zeros in every tap and the gradient of every layer, with an alarm where it vanishes or explodes; the speed of this
-machine; pictures of the field of the last map and of Grad-CAM.
+machine; the learning rate range test; pictures of the field of the last map and of Grad-CAM. With --run, also what the
+learning curves of a finished table show: a rate that is too high or too low, or too high later, or noise.
 
-    python -m experiments.inspect --model resnet50 --data fake --size 224
+    python -m experiments.inspect --model resnet50 --data fake --size 224 --rate-steps 0
+    python -m experiments.inspect --data digits --run runs/blocks/digits
 """
 
-import html
 import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import tyro
 from rich.console import Console
 
-from jaxtricks.ablation import cli, inspection, output, sources
+from experiments import lr_range
+from jaxtricks import train
+from jaxtricks.ablation import inspection, output
 
 
 @dataclass(frozen=True)
@@ -34,31 +36,27 @@ class Options:
     """Training images that the network sees."""
     seed: int = 0
     """Of the fresh weights."""
+    rate_steps: int = 60
+    """Steps of the learning rate range test; 0 for none."""
+    run: Path | None = None
+    """Folder of a finished table, whose learning curves are read."""
     out: Path | None = None
     """Folder of inspect.html; runs/inspect/DATA if it is left out."""
-
-
-def prepare(options: Options):
-    """The data and the network."""
-    cli.choice("--model", options.model, cli.NETWORKS)
-    dataset = sources.load(options.data, size=options.size, images=None, say=partial(print, file=sys.stderr))
-    build = cli.network(options.model, dataset)
-    return dataset, build(classes=cli.task_of(dataset).outputs, channels=dataset.shape[-1])
 
 
 def main(options: Options) -> Path:
     """Inspect the network; returns the page that was written."""
     folder = output.folder_for("inspect", options.data, options.out)
-    dataset, model = prepare(options)
+    elements = inspection.diagnosed(options.run) if options.run else {}
+    dataset, recipe = lr_range.prepare(lr_range.Options(data=options.data, model=options.model, size=options.size))
+    model = train.build_model(recipe, dataset)
     parts = inspection.inspected(model, dataset, images=options.images, seed=options.seed)
-    text = {name: html.escape("\n".join(lines)) for name, lines in parts.items()}
-    title = html.escape(f"{options.model} on {dataset.name}")
-    body = "".join(f"<h2>{name}</h2><pre>{lines}</pre>" for name, lines in text.items())
-    drawn = inspection.pictures(model, dataset, images=min(6, options.images), seed=options.seed)
-    body += "".join(f"<h2>{html.escape(name)}</h2>{picture}" for name, picture in drawn.items())
+    if options.rate_steps:
+        elements |= inspection.rate_finder(recipe, dataset, steps=options.rate_steps, seed=options.seed)
+    elements |= inspection.pictures(model, dataset, images=min(6, options.images), seed=options.seed)
     page = folder / "inspect.html"
     output.claim(folder, "inspect", options.data)
-    output.write_text(page, f'<!doctype html><meta charset="utf-8"><title>{title}</title><h1>{title}</h1>{body}')
+    output.write_text(page, inspection.page(f"{options.model} on {dataset.name}", parts, elements))
     print(*parts["Costs"], f"written: {page}", sep="\n")
     return page
 

@@ -5,12 +5,14 @@ python -m jaxtricks predict MODEL IMAGES...               what a network that --
 python -m jaxtricks export MODEL FILE --to safetensors    its weights, or the program, for others
 python -m jaxtricks data cifar10 cifar10.npz              an image set that the package does not bring along
 python -m jaxtricks suggest IMAGES                        a recipe to start from, and why
+python -m jaxtricks weights MODEL.pth MODEL.npz           weights that torch.save wrote, for init.load_pretrained
 """
 
 import argparse
 import csv
 import json
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -108,6 +110,39 @@ def suggest(name: str) -> None:
         print(f"- {reason}")
 
 
+def weights(source: Path, file: Path) -> None:
+    """Write the tensors of a file of torch's to one that cannot run code.
+
+    Args:
+      source: a .pt, .pth or .bin file, or an archive with one.
+      file: ends in .npz or .safetensors (extra ``weights``), in a folder that exists.
+
+    Raises:
+      ValueError: if the source holds anything but tensors by name, or the file has another suffix.
+      ImportError: if the file is a safetensors file, and safetensors is not installed.
+    """
+    from jaxtricks import init
+
+    if file.suffix not in (".npz", ".safetensors") or not file.parent.is_dir():
+        raise ValueError(f"file is {file}; allowed: a name that ends in .npz or .safetensors, in a folder that exists.")
+    tensors = init.read_torch(source)
+    if file.suffix == ".npz":
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, tensor in tensors.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, tensor, allow_pickle=False)
+    else:
+        try:
+            from safetensors.numpy import save_file
+        except ImportError as error:
+            raise ImportError(
+                "A .safetensors file needs safetensors: pip install 'jaxtricks[weights]'; allowed without: .npz."
+            ) from error
+        save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, file)
+    numbers = sum(tensor.size for tensor in tensors.values())
+    print(f"{file}: {len(tensors):,} tensors of {numbers:,} numbers.")
+
+
 def _files(path: Path) -> list[Path]:
     """A file, or the image files of a folder and of those in it, by name."""
     if not path.is_dir():
@@ -143,7 +178,7 @@ def overview() -> str:
         "experiments, python -m experiments.NAME": experiments or ["none here: they are in the repository"],
         "data, --data": ["fashion_mini", "digits", "fake", "FOLDER", "FILE.npz", "a set of TensorFlow Datasets"],
         "networks, --model": list(models.NETWORKS),
-        "commands, python -m jaxtricks": ["predict", "export", "data", "suggest"],
+        "commands, python -m jaxtricks": ["predict", "export", "data", "suggest", "weights"],
     }
     return "\n\n".join(f"{title}\n  {', '.join(names)}" for title, names in parts.items())
 
@@ -168,6 +203,9 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("file", type=Path, help="the .npz file, for --data")
     command = commands.add_parser("suggest", help="a recipe to start from, and why")
     command.add_argument("name", help="a folder of images, a file, or a name, as --data takes it")
+    command = commands.add_parser("weights", help="write weights that torch.save wrote as .npz or .safetensors")
+    command.add_argument("source", type=Path, help="a .pt, .pth or .bin file, or a wheel with one; no code of it runs")
+    command.add_argument("file", type=Path, help="ends in .npz or .safetensors, for init.load_pretrained")
     return top
 
 
@@ -185,6 +223,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             write(options.name, options.file)
         elif options.command == "suggest":
             suggest(options.name)
+        elif options.command == "weights":
+            weights(options.source, options.file)
         elif options.command == "predict":
             predict(options.model, options.images, form=options.form, top=options.top, heat=options.heat)
         else:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
+from docs import networks
 from docs.gallery.page import DARK
 from docs.gallery.panels import ROLES, SERIES
 from docs.site import api, markdown, offline, results
@@ -46,6 +47,7 @@ def variables() -> dict:
         "recipes": markdown.of_recipes(),
         "results": markdown.of_results(),
         "family_table": markdown.of_families(),
+        "networks": networks.table(),
     }
 
 

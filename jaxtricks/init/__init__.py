@@ -18,6 +18,7 @@ from jaxtricks.init._names import (
     vovnet_names,
 )
 from jaxtricks.init._pretrained import PretrainedMismatchError, from_pretrained, load_pretrained, save_pretrained
+from jaxtricks.init._torch_file import read_torch
 
 __all__ = [
     "PretrainedMismatchError",
@@ -38,6 +39,7 @@ __all__ = [
     "mobilenet_v2_names",
     "patch_whitening",
     "preact_names",
+    "read_torch",
     "repvgg_names",
     "save_pretrained",
     "squeezenet_names",

@@ -65,5 +65,6 @@ def _npz(path: Path) -> Iterator[tuple[Headers, Read]]:
 def _refused(path: Path, why: str) -> ValueError:
     return ValueError(
         f"path is {str(path)!r}, which {why}; allowed: a .safetensors or .npz file of arrays. A pickle (.pt, .pth, "
-        ".bin) can run code and is never opened; save its state dict by safetensors.torch.save_file where PyTorch is."
+        ".bin) can run code: `python -m jaxtricks weights FILE.pth FILE.npz` writes its tensors without running it, "
+        "and so does safetensors.torch.save_file where PyTorch is."
     )

@@ -1,5 +1,6 @@
 """AlexNet, VGG: convolutions, pools, and dense layers behind them."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -154,7 +155,9 @@ class _Stacked(nnx.Module):
             x = nets.global_average(x).astype(x.dtype)
         else:
             x = nets.adaptive_average_pool(x, self.layout.grid)
-            x = jnp.moveaxis(x, -1, 1).reshape(x.shape[0], -1)  # channels first, as the weights of others have it
+            x = jnp.moveaxis(x, -1, 1).reshape(
+                x.shape[0], math.prod(x.shape[1:])
+            )  # channels first, as the weights of others have it
         for number, dense in enumerate(self.hidden, 1):
             x = nets.dropped(key, f"hidden{number}", x, self.rate, train)
             x = self.parts.act(dense(x))

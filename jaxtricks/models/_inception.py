@@ -1,5 +1,6 @@
 """GoogLeNet: blocks of four branches, whose outputs are put beside each other."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -139,7 +140,7 @@ class _Auxiliary(nnx.Module):
 
     def __call__(self, x, train, key, name):
         x = self.conv(nets.adaptive_average_pool(x, 4), train)
-        x = self.act(self.dense(jnp.moveaxis(x, -1, 1).reshape(x.shape[0], -1)))
+        x = self.act(self.dense(jnp.moveaxis(x, -1, 1).reshape(x.shape[0], math.prod(x.shape[1:]))))
         return nets.logits_of(self.head, nets.dropped(key, name, x, 0.7, train))
 
 

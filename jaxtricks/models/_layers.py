@@ -153,10 +153,10 @@ def max_pool(x: jax.Array, size: int, stride: int, *, padding: int = 0, ceil: bo
 def average_pool(
     x: jax.Array, size: int, stride: int, *, padding: int = 0, ceil: bool = False, count_padding: bool = True
 ) -> jax.Array:
-    """Average pooling with torch's padding, whose zeros count unless said."""
+    """Average pooling with torch's padding, whose zeros count unless said; with ceil nothing outside counts."""
     around = _around(x, size, stride, padding, ceil)
-    window, strides = (size, size), (stride, stride)
-    return nnx.avg_pool(x, window, strides=strides, padding=around, count_include_pad=count_padding)  # pyright: ignore[reportArgumentType]
+    window, strides, counted = (size, size), (stride, stride), count_padding and not ceil
+    return nnx.avg_pool(x, window, strides=strides, padding=around, count_include_pad=counted)  # pyright: ignore[reportArgumentType]
 
 
 def _around(x, size, stride, padding, ceil):

@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from jaxtricks import check
 from jaxtricks.keys import named
 from jaxtricks.layers._conv import check_map
 from jaxtricks.layers._conv_gradient import conv
 from jaxtricks.layers._norms import BatchNorm
 from jaxtricks.layers._pooling import global_average_pool
-from jaxtricks.models._functional import Model, functional
+from jaxtricks.models._functional import Model, TooSmallError, functional
 
 HE_NORMAL = jax.nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 WIDTHS = {"plain_mini": (8, 16, 32), "plain_small": (16, 32, 64), "plain_wide": (32, 64, 128)}
@@ -149,14 +150,14 @@ def plain(
       The model. Taps: ``stage1``, ... ``[B, H, W, D]`` before pooling, and ``features`` ``[B, E]`` before the head.
 
     Raises:
-      ValueError: if a width or ``classes`` is less than 1, or both block and kernel are given.
+      ValueError: if a width, ``classes`` or ``channels`` is less than 1, or both block and kernel are given.
     """
     if block is not None and kernel is not None:
         raise ValueError("block and kernel are given; allowed: one of them, for a block has kernels of its own.")
     if not widths or min(widths) < 1:
         raise ValueError(f"widths is {widths}; allowed: integers of 1 or more.")
-    if classes < 1:
-        raise ValueError(f"classes is {classes}; allowed: 1 or more.")
+    check.at_least("classes", classes, minimum=1)
+    check.at_least("channels", channels, minimum=1)
     parts = (activation, norm, pool, after, readout, head, kernel, block)
     return functional(partial(_Plain, widths, classes, channels, parts, kernel_init, dtype, axis_name))
 
@@ -228,6 +229,8 @@ class _Plain(nnx.Module):
             x = taps[f"stage{number}"] = stage(x, train=train, key=_own(key, f"stage{number}"))
             if number < len(self.stages):
                 x = self.pools[number - 1](x, train=train, key=_own(key, f"pool{number}"))
+                if 0 in x.shape[1:3]:
+                    raise TooSmallError(f"the map behind pool {number} has no position; allowed: 1 x 1 or more.")
         features = self.readout(x, train=train, key=_own(key, "readout")).astype(jnp.float32)
         taps["features"] = features
         if self.before is not None:

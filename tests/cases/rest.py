@@ -331,6 +331,7 @@ ELSEWHERE = {
             models.stateless_norm""",
         "tests/models/test_fusion.py": "models.fuse_taps models.hyper_columns",
         "tests/models/test_pretrained.py": "init.from_pretrained init.load_pretrained init.save_pretrained",
+        "tests/models/test_torch_file.py": "init.read_torch",
         "tests/models/test_resnet.py": "models.functional",
         "tests/models/test_segmenter.py": "models.segmenter models.unet",
         "tests/models/test_families.py": """init.grown models.airbench models.cspnet models.densenet models.googlenet
