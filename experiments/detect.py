@@ -71,4 +71,5 @@ PRESETS = {
 
 if __name__ == "__main__":
     parts = {"mode": "add-one", "dataset": SHAPES, "task": d.task_for, "begin": d.fitted, "adapted": d.adapted}
+    parts |= {"masks": False}
     main("detect", d.baseline, LADDER, PRESETS, title="Detection", **parts)
