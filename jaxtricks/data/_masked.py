@@ -231,7 +231,7 @@ def _columns(part: Pairs, size: int, shown: str, notes: list[str]) -> dict:
         kept.append(row)
         upright.append(mask.shape == sizes[1])
         places.append(place)
-        masks.append(_framed(mask, place, size))
+        masks.append(framed(mask, place, size))
     if other:
         notes.append(
             f"{shown}: {len(other)} images cannot be read, or have another height and width than their mask, and are "
@@ -250,7 +250,14 @@ def _read(mask: Path | Outlines, size: tuple[int, int]) -> np.ndarray:
     return mask.mask(size if 0 in mask.size else mask.size)
 
 
-def _framed(mask: np.ndarray, place: Sequence[int], size: int) -> np.ndarray:
+def framed(mask: np.ndarray, place: Sequence[int], size: int) -> np.ndarray:
+    """A mask by the nearest pixel in a square, around which nothing counts.
+
+    Args:
+      mask: uint8 ``[H, W]``.
+      place: of ``place_of``: top, left, height and width.
+      size: of the square.
+    """
     top, left, height, width = (int(number) for number in place)
     out = np.full((size, size), IGNORE, np.uint8)
     scaled = Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)
