@@ -60,9 +60,17 @@ def shapes(dataset: data.Dataset, *, instances: bool = False) -> data.Dataset:
 
     Returns:
       ``data.shapes`` of it, or the dataset.
+
+    Raises:
+      DataError: if the images have masks and no boxes, or cannot be put on canvases.
     """
     if "box" in dataset.train.columns:
         return dataset
+    if "mask" in dataset.train.columns:
+        raise data.DataError(
+            f"{dataset.name} has masks and no boxes; allowed: images with boxes in COCO's, VOC's or YOLO's form. "
+            "python -m experiments.segment takes masks."
+        )
     return data.shapes(dataset, kinds=KINDS if dataset.classes == len(KINDS) else None, instances=instances)
 
 

