@@ -30,7 +30,7 @@ from benchmarks._figures import PAUSE, keep_memory, module, write
 from benchmarks.device import products
 from jaxtricks import ablation, data, models, tasks, train
 from jaxtricks.layers import BatchNorm
-from jaxtricks.models import _resnet
+from jaxtricks.models import _layers
 from jaxtricks.train.program import Program
 from jaxtricks.tricks import bag
 
@@ -136,12 +136,12 @@ def _kept(prepare, update):
 
 def autodiff_side(options: Options):
     """``jax_side`` with the gradients that XLA and JAX derive by themselves."""
-    before = _resnet.convolve, BatchNorm.__call__
-    _resnet.convolve, BatchNorm.__call__ = jax.lax.conv_general_dilated, _plain_norm
+    before = _layers.conv, BatchNorm.__call__
+    _layers.conv, BatchNorm.__call__ = jax.lax.conv_general_dilated, _plain_norm
     try:
         return jax_side(options)
     finally:
-        _resnet.convolve, BatchNorm.__call__ = before
+        _layers.conv, BatchNorm.__call__ = before
 
 
 def _plain_norm(self, x, *, train):

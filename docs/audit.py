@@ -118,31 +118,33 @@ def reason(symbol: str, with_it: list[str]) -> str | None:
     return f"a type or a constant of {with_it[0]}" if with_it and (plain or last.isupper()) else None
 
 
+def line(row: Row) -> Line:
+    """One row of docs/index_rows.py with its cells."""
+    of = {symbol: [name for name in experiments() if full(symbol) in called(name)] for symbol in symbols(row)}
+    whys = {symbol: reason(symbol, [s for s in of if of[s]]) for symbol, calling in of.items() if not calling}
+    used = sorted({name for calling in of.values() for name in calling})
+    cells = (sorted(set().union(*map(tested, of))), used, sorted({r for name in used for r in committed(name)}))
+    missing = tuple(symbol for symbol, why in whys.items() if why is None)
+    return Line(row, tuple(of), *map(tuple, cells), {s: why for s, why in whys.items() if why}, missing)
+
+
 def audit() -> list[Line]:
     """Every row of docs/index_rows.py with its cells."""
-    lines = []
-    for row in ROWS:
-        of = {symbol: [name for name in experiments() if full(symbol) in called(name)] for symbol in symbols(row)}
-        whys = {symbol: reason(symbol, [s for s in of if of[s]]) for symbol, calling in of.items() if not calling}
-        used = sorted({name for calling in of.values() for name in calling})
-        cells = (sorted(set().union(*map(tested, of))), used, sorted({r for name in used for r in committed(name)}))
-        missing = tuple(symbol for symbol, why in whys.items() if why is None)
-        lines.append(Line(row, tuple(of), *map(tuple, cells), {s: why for s, why in whys.items() if why}, missing))
-    return lines
+    return [line(row) for row in ROWS]
 
 
 def main() -> None:
     """Print the audit; exit status 1 if a cell is empty without a reason."""
     lines = audit()
-    for line in lines:
-        if "--open" not in sys.argv[1:] or line.missing or not (line.results and line.tests):
-            print(" | ".join([line.row.id, line.row.title, *(", ".join(cell) or "-" for cell in line[1:5])]))
+    for one in lines:
+        if "--open" not in sys.argv[1:] or one.missing or not (one.results and one.tests):
+            print(" | ".join([one.row.id, one.row.title, *(", ".join(cell) or "-" for cell in one[1:5])]))
             notes = [
-                *(f"{name}: {why}" for name, why in line.reasons.items()),
-                *(f"{n}: NO CELL" for n in line.missing),
+                *(f"{name}: {why}" for name, why in one.reasons.items()),
+                *(f"{n}: NO CELL" for n in one.missing),
             ]
             print(*(f"    {text}" for text in notes), sep="\n", end="\n" * bool(notes))
-    count = sum(bool(line.missing or not line.tests) for line in lines)
+    count = sum(bool(one.missing or not one.tests) for one in lines)
     sys.exit(f"{count} rows with an empty cell and no reason." if count else 0)
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from docs import uses
+from docs import audit, uses
 from docs.gallery.parts import papers
 from docs.index_rows import ROWS, Row
 
@@ -31,6 +31,7 @@ NEW = {  # package -> id of the row that a public name gets which is in none of 
 }
 SCHEDULES = ("_schedules", "_cycles", "_decays")  # modules of jaxtricks.optim whose names are of the letter J
 DASH = "\N{EN DASH}"
+MANY = 6  # experiments beyond which their number stands there, and not their names
 
 
 def names(text: str) -> list[str]:
@@ -94,11 +95,29 @@ def experiments(row: Row) -> list[str]:
     return sorted({*using, *row.also})
 
 
+def calling(row: Row) -> list[str]:
+    """The experiments of a row; where no row of one is about it, those that call it, if they are few."""
+    if named := experiments(row):
+        return named
+    called = audit.line(row).experiments
+    return [*called] if len(called) <= MANY else []
+
+
+def evidence(row: Row) -> str:
+    """The cell of experiments: their names, or why there is none."""
+    if named := calling(row):
+        return ", ".join(f"`{name}`" for name in named)
+    line = audit.line(row)
+    if line.experiments:
+        return f"{len(line.experiments)} experiments"
+    reasons = "; ".join(dict.fromkeys(line.reasons.values())).replace(" :", ":")
+    return re.sub(r"(tests/[\w/]+\.py)", r"`\1`", reasons) or DASH
+
+
 def cells(row: Row) -> list[str]:
     """The cells of a row as Markdown."""
     symbols = re.sub(r"(?<![\w(.])([\w.]+\.[\w.]+\w)(?![^()]*\))", r"`\1`", row.symbols)
-    used = ", ".join(f"`{name}`" for name in experiments(row))
-    return [row.id, row.title, symbols, "; ".join(references(row)) or DASH, used or DASH]
+    return [row.id, row.title, symbols, "; ".join(references(row)) or DASH, evidence(row)]
 
 
 def table() -> str:

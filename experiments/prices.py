@@ -6,9 +6,19 @@ training image has a mean of 1: lower is better, and a negative difference is an
 it. No paper is known to have measured these rows; Elkan (IJCAI 2001) has the theory, by which the answer of the lowest
 expected cost is the best one.
 
-The table is not run: it takes two cores of an otherwise idle machine.
+Measured with the command below, 4 paired seeds, 3,500 training images of fashion_mini, 8 epochs, on two cores of an
+AMD EPYC (jax 0.10.2) that other jobs shared, so that no times are given; differences are to the baseline, verdicts
+after Holm's correction (results/prices). The cheapest answer takes the most off the bill, however the network learnt.
 
     python -m experiments.prices
+
+                                    expected    bill  difference, 95 %
+    baseline                                    0.21
+    expected bill                   - agrees    0.16  -0.05 [-0.06, -0.03]  helps
+    expected bill, weight 0.1       -           0.20  -0.01 [-0.02, 0.00]  not resolved
+    dear images weigh more                      0.18  -0.04 [-0.06, -0.02]  helps
+    cheapest answer                 - agrees    0.13  -0.08 [-0.10, -0.06]  helps
+    expected bill, cheapest answer              0.13  -0.08 [-0.10, -0.06]  helps
 """
 
 from functools import partial

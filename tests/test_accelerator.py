@@ -117,9 +117,10 @@ def precision():
     jax.config.update("jax_default_matmul_precision", None)
 
 
-@pytest.mark.parametrize(
-    "only", [("device", "scan"), pytest.param((), marks=pytest.mark.slow)], ids=["some rows", "all rows"]
-)
+SOME = ("device", "scan", "gradients")
+
+
+@pytest.mark.parametrize("only", [SOME, pytest.param((), marks=pytest.mark.slow)], ids=["some rows", "all rows"])
 def test_rehearsal_at_toy_size(tmp_path, precision, only):
     rows = [row for row in ROWS if "torch" not in row.needs and row.name != "ladder"]
     options = accelerator.Options(tmp_path / "out", toy=True, only=only, minutes=100)

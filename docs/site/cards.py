@@ -88,8 +88,9 @@ class Card:
       experiments: that use it.
       needs: what its arguments ask for.
       measured: what committed results say of it.
-      status: "measured" (at least one verdict), "not resolved", "in the baseline" (of an experiment that
-        compares others), "not run" (in an experiment without results), or "no experiment".
+      status: "measured" (at least one verdict), "not resolved", "in a table apart" (of members or of compression),
+        "in the baseline" (of an experiment that compares others), "not run" (in an experiment without results), or
+        "no experiment".
     """
 
     id: str
@@ -109,10 +110,18 @@ class Card:
             return "measured"
         if self.measured:
             return "not resolved"
+        if self.apart:
+            return "in a table apart"
+        if not self.experiments:
+            return "no experiment"
         ran = {one.experiment for one in results.everything()}
-        return (
-            "no experiment" if not self.experiments else "in the baseline" if ran & {*self.experiments} else "not run"
-        )
+        return "in the baseline" if ran & {*self.experiments} else "not run"
+
+    @property
+    def apart(self) -> tuple[str, ...]:
+        """The experiments with a table of another form, a committed row of which uses a symbol of this card."""
+        values = {id(index.resolve(symbol.name)) for symbol in self.symbols}
+        return tuple(name for name, used in results.used_apart().items() if values & used)
 
     @property
     def verdicts(self) -> tuple[str, ...]:
@@ -214,7 +223,7 @@ def cards() -> tuple[Card, ...]:
                 symbols=tuple(symbol_of(name) for name in index.names(row.symbols)),
                 papers=papers,
                 year=year(papers),
-                experiments=tuple(index.experiments(row)),
+                experiments=tuple(index.calling(row)),
                 needs=needs(row),
                 measured=measured_of(row),
             )

@@ -177,11 +177,12 @@ def card_page(card: Card, pictures: Mapping[str, Sequence[str]]) -> str:
     files = list(dict.fromkeys(file for symbol in card.symbols for file in pictures.get(symbol.name, ())))
     measured = sorted(card.measured, key=lambda one: -one.certain if math.isfinite(one.certain) else math.inf)
     used = ", ".join(f"`{experiment}`" for experiment in card.experiments)
+    apart = f" ([{', '.join(card.apart)}](/measured.md#tables-apart))" if card.apart else ""
     facts = [
         f"**Papers** {escape('; '.join(card.papers))}" if card.papers else "",
         f"**Needs** {', '.join(card.needs)}" if card.needs else "",
         f"**Experiments** {used}" if used else "",
-        f"**Status** {card.status}",
+        f"**Status** {card.status}{apart}",
     ]
     more = len(measured) - SHOWN
     return "\n\n".join(

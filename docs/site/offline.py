@@ -38,7 +38,16 @@ def render(pictures: Mapping[str, Sequence[str]], folder: Path, *, version: str)
     return TEMPLATES.get_template("cards.html.j2").render(
         cards=deck,
         families={letter: title for letter, (title, _) in FAMILIES.items()},
-        verdicts=("helps", "hurts", "no effect", "not resolved", "in the baseline", "not run", "no experiment"),
+        verdicts=(
+            "helps",
+            "hurts",
+            "no effect",
+            "not resolved",
+            "in a table apart",
+            "in the baseline",
+            "not run",
+            "no experiment",
+        ),
         needs=sorted({need for card in deck for need in card.needs}),
         years=sorted({card.year for card in deck if card.year}),
         pictures={card.anchor: picture_tags(card, pictures, folder) for card in deck},

@@ -41,6 +41,7 @@ def variables() -> dict:
         "expected_gain": markdown.expected_gain,
         "of_experiment": markdown.of_experiment,
         "measured_experiments": list(dict.fromkeys(one.experiment for one in results.everything())),
+        "apart": results.apart(),
         "about": lambda name: markdown.prose(results.about(name)),
         "recipes": markdown.of_recipes(),
         "results": markdown.of_results(),

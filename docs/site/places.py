@@ -17,6 +17,9 @@ SAMPLERS = (
 
 PLACES = {
     "bag_of_tricks": {"ResNet-B": (F1,), "ResNet-C": (F1,), "ResNet-D": (F1,), "distillation": ("distillation",)},
+    "blocks": {"deformable": ("deformable convolution",)},
+    "dead_units": {"BN": (BN,)},
+    "tweaks": {"ResNet-B": (F1,), "ResNet-C": (F1,), "ResNet-D": (F1,)},
     "finetune": {
         "from scratch": ("weights of torchvision's and timm's networks",),
         "BN frozen": (BN,),
@@ -65,4 +68,11 @@ PLACES = {
         "constant rate, EMA": ("averages of weights",),
         "constant rate, SWA": ("averages of weights",),
     },
+    "prices": dict.fromkeys(
+        (
+            *("expected bill", "expected bill, weight 0.1", "dear images weigh more"),
+            *("cheapest answer", "expected bill, cheapest answer"),
+        ),
+        ("costs of errors",),
+    ),
 }

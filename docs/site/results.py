@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from docs import uses
+from jaxtricks import data
 from jaxtricks.ablation.headline import Headline, headline_of
 from jaxtricks.ablation.summary import Row, summarise
 from jaxtricks.tricks import Setting, Trick
@@ -80,7 +81,8 @@ def of_experiment(name: str, results: dict[str, Any]) -> list[Measured]:
             continue
         setting, _, trick = row.name.partition(": ")
         if not isinstance(place := table.get(setting), Setting):  # the name of a trick may have a colon
-            setting, trick, place = "", row.name.removeprefix("+ "), None
+            setting, trick, place = "", row.name, None
+        trick = trick.removeprefix("+ ")
         entry = (table if place is None else place.ladder).get(trick)
         cost = _ratio(_operations(costs[row.arm]), _operations(costs[row.reference]))
         measured.append(Measured(name, setting, trick, row, headline, facts, entry, cost))
@@ -108,6 +110,30 @@ def everything() -> tuple[Measured, ...]:
             if name not in chosen or len(results["seeds"]) > len(chosen[name]["seeds"]):
                 chosen[name] = results
     return tuple(one for name, results in chosen.items() for one in of_experiment(name, results))
+
+
+@functools.cache
+def apart() -> dict[str, str]:
+    """The tables of the experiments that keep one of another form, as text, by folder: of members, of schemes."""
+    files = {path.name: sorted(path.glob("*.txt")) for path in sorted(RESULTS.iterdir())}
+    return {folder: text[0].read_text(encoding="utf-8") for folder, text in files.items() if text}
+
+
+@functools.cache
+def used_apart() -> dict[str, frozenset[int]]:
+    """By experiment with such a table, identities of the functions that its committed rows use."""
+    seen: dict[str, frozenset[int]] = {}
+    for folder in apart():
+        experiment = folder.split("-")[0]
+        module = importlib.import_module(f"experiments.{experiment}")
+        used = uses.used(experiment)
+        if hasattr(module, "rows"):  # of schemes: those that were trained, which may be a few
+            networks = module.rows(data.digits())
+            ran = json.loads((RESULTS / folder / "results.json").read_text(encoding="utf-8"))
+            schemes = [networks[network][1][name] for network in ran for name in ran[network] if network in networks]
+            used = frozenset().union(*map(uses.of, schemes))
+        seen[experiment] = seen.get(experiment, frozenset()) | used
+    return seen
 
 
 @functools.cache

@@ -89,7 +89,9 @@ def of_bytes(network: Network, *, patterns: tuple[str, ...], batch: Tree, key: j
     return replace(network, recipe=replace(network.plain, model=model), pack=partial(on, rules=rules, change=held))
 
 
-def packed(network: Network, *, patterns: tuple[str, ...] = ("conv/kernel$",), batch: Tree, key: jax.Array) -> Network:
+def packed(
+    network: Network, *, patterns: tuple[str, ...] = ("stages/[0-9]+/conv/kernel$",), batch: Tree, key: jax.Array
+) -> Network:
     """An XNOR network whose file and inference have one bit a weight.
 
     Args:

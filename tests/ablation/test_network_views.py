@@ -1,9 +1,8 @@
 """The command line of tables about views: scores by the task's headline, options, exit status."""
 
-import subprocess
+import runpy
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -13,7 +12,6 @@ from jaxtricks import augment, data, tasks, train
 from jaxtricks.ablation import Headline, cli, views
 from jaxtricks.tricks import bag
 
-ROOT = Path(__file__).parents[2]
 DIGITS = data.load("digits").subset(200)
 
 
@@ -60,10 +58,11 @@ def test_a_table_is_in_the_unit_of_its_headline():
         (["--data", "nowhere.npz"], 2, "nowhere.npz: no such file"),
     ],
 )
-def test_the_experiment_answers_what_is_typed(arguments, status, words):
-    command = [sys.executable, "-m", "experiments.views", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == status, done.stderr
-    said = " ".join((done.stdout + done.stderr).replace("│", " ").split())
+def test_the_experiment_answers_what_is_typed(arguments, status, words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["views.py", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("experiments.views", run_name="__main__", alter_sys=True)
+    assert (ended.value.code or 0) == status
+    said = " ".join("".join(capsys.readouterr()).replace("\u2502", " ").split())
     assert words in said
     assert "Traceback" not in said

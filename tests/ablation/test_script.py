@@ -1,6 +1,7 @@
 """A trick of a stranger: a short script in an empty folder, outside of the repository."""
 
 import json
+import runpy
 import subprocess
 import sys
 
@@ -57,8 +58,11 @@ def test_fifteen_lines_leave_a_report_that_names_the_script(folder):
         (["--model", "logistik"], 2, "Perhaps you meant 'logistic'?"),
     ],
 )
-def test_its_command_line_is_that_of_the_experiments(folder, arguments, status, words):
-    done = start(folder, *arguments)
-    assert done.returncode == status, done.stderr
-    assert words in " ".join((done.stdout + done.stderr).split())
+def test_its_command_line_is_that_of_the_experiments(folder, arguments, status, words, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["mine.py", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path("mine.py", run_name="__main__")
+    assert (ended.value.code or 0) == status
+    assert words in " ".join("".join(capsys.readouterr()).split())
     assert not (folder / "runs").exists()

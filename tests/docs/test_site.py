@@ -50,7 +50,7 @@ def test_statuses_and_families():
     deck = cards.cards()
     assert len(deck) == len(index.rows())
     assert {card.letter for card in deck} == set(cards.FAMILIES)
-    statuses = {"measured", "not resolved", "in the baseline", "not run", "no experiment"}
+    statuses = {"measured", "not resolved", "in a table apart", "in the baseline", "not run", "no experiment"}
     assert {card.status for card in deck} == statuses
     anchors = Counter(card.anchor for card in deck)
     assert anchors.most_common(1)[0][1] == 1

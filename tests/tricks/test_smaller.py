@@ -184,7 +184,7 @@ def test_a_byte_a_weight(tmp_path):
 
 
 def test_an_xnor_network_of_bits(tmp_path):
-    smaller = coding.packed(network("xnor"), patterns=("stages/./conv/kernel",), batch=batch(), key=KEY)
+    smaller = coding.packed(network("xnor"), batch=batch(), key=KEY)
     params = from_file(smaller, tmp_path / "n")
     assert params["stages"]["0"]["conv"]["words"].dtype == np.uint32
     wanted = logits(smaller.recipe, smaller.params, smaller.stats)
