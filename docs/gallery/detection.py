@@ -96,9 +96,9 @@ def over(photos: Photos, map_: jax.Array) -> jax.Array:
 def peaked(peaks, targets, photos: Photos) -> dict:
     """The places where a heat map is above its neighbours, as predictions."""
     map_ = heat(targets, photos)
-    found = peaks(map_[..., None], max_output=4, min_score=0.5)
-    points = 2.0 * jnp.stack([found.column, found.row], -1) + 1.0
-    return {"image": over(photos, map_), "keypoint": points, "visible": found.valid}
+    at = peaks(map_[..., None], max_output=4, min_score=0.5)
+    points = 2.0 * jnp.stack([at.column, at.row], -1) + 1.0
+    return {"image": over(photos, map_), "keypoint": points, "visible": at.valid}
 
 
 def region(f, photos: Photos, **options) -> dict:
