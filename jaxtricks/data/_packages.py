@@ -121,7 +121,9 @@ def packaged(path: str | Path, *, size: int = 224) -> Dataset:
         drawn = stratified({None: np.arange(groups.max() + 1)}, TEST_SHARE, seed=SPLIT_SEED)
         held = np.isin(groups, drawn)
     else:
-        strata = {int(group): np.flatnonzero(groups == group) for group in range(groups.max() + 1)}
+        strata: dict[int | None, np.ndarray] = {
+            int(group): np.flatnonzero(groups == group) for group in range(groups.max() + 1)
+        }
         held = np.isin(np.arange(len(names)), stratified(strata, TEST_SHARE, seed=SPLIT_SEED))
     splits = ({name: column[side] for name, column in columns.items()} for side in (~held, held))
     dataset = from_columns(package.file, *splits, classes=1)
