@@ -287,7 +287,12 @@ ROWS = (
     Row("G8", "mixup for classes of unequal size", "augment.remix"),
     Row("G8", "CutMix", "augment.cutmix, augment.cut_pairs"),
     Row("G8", "mosaic, copy-paste", "augment.mosaic, augment.mosaic_at, augment.copy_paste, augment.paste_instances"),
-    Row("G9", "many sizes", "augment.multi_scale, augment.pick_size, augment.progressive_size"),
+    Row(
+        "G9",
+        "many sizes",
+        "augment.multi_scale (of `detect` in a frame of one size: a step is compiled once), augment.pick_size, "
+        "augment.progressive_size",
+    ),
     Row("G9", "letterbox", "augment.letterbox_sample, augment.letterboxing"),
     Row("G10", "CAM-guided crops", "augment.cam_crop, augment.cam_box, augment.class_activation"),
     Row(

@@ -63,6 +63,7 @@ LADDER = {
     "flip, copy-paste": Trick(partial(d.copy_paste, flipped=True), 1, "arXiv 2012.07177"),
     "mosaic": Trick(d.mosaic, 1, "arXiv 2004.10934"),
     "mosaic, scales 0.5 to 1.5": Trick(partial(d.mosaic, scale=(0.5, 1.5)), 1, "arXiv 2004.10934"),
+    "multi-scale, 0.5 to 1.5": Trick(d.multi_scale, 1, "arXiv 1612.08242"),
 }
 SHAPES = partial(d.shapes, instances=True)
 PRESETS = {
@@ -71,4 +72,5 @@ PRESETS = {
 
 if __name__ == "__main__":
     parts = {"mode": "add-one", "dataset": SHAPES, "task": d.task_for, "begin": d.fitted, "adapted": d.adapted}
+    parts |= {"masks": False}
     main("detect", d.baseline, LADDER, PRESETS, title="Detection", **parts)

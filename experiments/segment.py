@@ -58,5 +58,5 @@ PRESETS = {
 }
 
 if __name__ == "__main__":
-    parts = {"mode": "add-one", "dataset": s.shapes, "task": s.task_for, "after": overlays.show}
+    parts = {"mode": "add-one", "masks": True, "dataset": s.shapes, "task": s.task_for, "after": overlays.show}
     main("segment", s.baseline, LADDER, PRESETS, title="Segmentation", **parts)

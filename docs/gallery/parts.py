@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from jaxtricks import augment, layers, losses, optim
+from jaxtricks import augment, detection, layers, losses, optim
 from jaxtricks.ablation.report.wording import MINUS
 
 PLACES = {  # where a public name is looked for, first match first
@@ -18,6 +18,7 @@ PLACES = {  # where a public name is looked for, first match first
     "layers": layers,
     "optim": optim,
     "augment": augment,
+    "detection": detection,
     "optax": optax,
     "optax.losses": optax.losses,
     "optax.contrib": optax.contrib,

@@ -1,6 +1,6 @@
 """What the gallery shows: its sections, their families, a sentence for each."""
 
-from docs.gallery import activations, defaults, losses, movements, pictures, schedules
+from docs.gallery import activations, defaults, detection, losses, movements, pictures, schedules
 from docs.gallery.parts import Family
 from jaxtricks import augment, optim
 from jaxtricks import losses as public_losses
@@ -68,6 +68,12 @@ CHOSEN = {
         Family("Erasing", pictures.ERASING),
         Family("Mixing", pictures.MIXING),
         Family("Policies", pictures.POLICIES),
+    ),
+    "detection": (
+        Family("Which anchors learn", detection.MATCHING),
+        Family("Boxes before and after", detection.SUPPRESSION),
+        Family("Centres", detection.HEAT),
+        Family("Regions of a map", detection.REGIONS),
     ),
 }
 # What is not chosen above is drawn by default.

@@ -79,6 +79,7 @@ def main(
     counted: Callable[[int], Ladder] | None = None,
     adapted: Callable[[train.Recipe, Ladder, data.Dataset], tuple[Ladder, list[str]]] | None = None,
     factors: tuple[float, ...] = (),
+    masks: bool | None = None,
 ) -> None:
     """Run an ablation from the command line; exit status 2 for what was typed wrong, 1 if no run was finished.
 
@@ -97,6 +98,7 @@ def main(
       after: ``(results, rows, data, folder)``: makes what the experiment shows of the results; or None.
       counted: ``steps of the baseline -> tricks by name``, which take the place of those of the ladder; or None.
       factors: of each row's own learning rate, which are tried before the rows are compared; none if empty.
+      masks: as for ``data.load``.
     """
     with exit_status(name):
         description = sys.modules["__main__"].__doc__
@@ -105,7 +107,7 @@ def main(
             out = output.folder_for(name, settle(options, presets).data, options.out)
             sys.exit(cluster.run_jobs(options, cluster.typed_command(started()), out))
         parts = {"dataset": dataset, "task": task, "begin": begin, "also": also, "counted": counted}
-        parts |= {"adapted": adapted}
+        parts |= {"adapted": adapted, "masks": masks}
         parts |= {"after": after, "factors": factors}
         clock = Clock(age=process_age())
         results = run(name, options, baseline, ladder, presets, title=title, mode=mode, clock=clock, **parts)
@@ -161,6 +163,7 @@ def run(
     counted=None,
     adapted=None,
     factors=(),
+    masks=None,
     clock: Clock | None = None,
 ):
     """What main does once the command line is read; returns the results."""
@@ -173,7 +176,7 @@ def run(
     console = Console(stderr=True, quiet=jax.process_index() > 0)
     say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     parts = {"title": title, "dataset": dataset, "task": task, "begin": begin, "counted": counted, "say": say}
-    parts |= {"adapted": adapted}
+    parts |= {"adapted": adapted, "masks": masks}
     ready = prepare(asked, options, baseline, **parts)
     preset, plan, source, recipe, rows = ready.preset, ready.plan, ready.source, ready.recipe, ready.rows
     costs = {row.name: work(row.recipe, row.dataset(source), cost=ready.forward[row.name]) for row in rows}

@@ -120,6 +120,7 @@ def prepare(
     begin: Callable[[train.Recipe, data.Dataset, data.Dataset], train.Recipe] | None = None,
     counted: Callable[[int], Ladder] | None = None,
     adapted: Callable[[train.Recipe, Ladder, data.Dataset], tuple[Ladder, list[str]]] | None = None,
+    masks: bool | None = None,
     say: Callable[[str], None],
 ) -> Prepared:
     """Read the data, and build every recipe once; ``begin`` alone may train, after all else is checked.
@@ -127,7 +128,7 @@ def prepare(
     Args:
       choice: from ``chosen``.
       options: as they were read.
-      baseline, title, dataset, task, begin, counted, adapted: as for ``cli.main``.
+      baseline, title, dataset, task, begin, counted, adapted, masks: as for ``cli.main``.
       say: prints a line.
 
     Raises:
@@ -138,7 +139,7 @@ def prepare(
         plan = train.Plan(kind=options.parallel, seeds_on=preset.seeds_on)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    loaded = sources.load(preset.data, size=options.size, images=options.images, say=say)
+    loaded = sources.load(preset.data, size=options.size, images=options.images, say=say, masks=masks)
     source = (loaded if dataset is None else dataset(loaded)).hold_out(preset.held_out)
     held_out = 0 if source.validation is None else len(source.validation)
     images = f"{len(source.train):,} + {held_out:,} held out, {len(source.test):,} test images"

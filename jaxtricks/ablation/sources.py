@@ -46,7 +46,14 @@ class Images:
         return replace(dataset, train=train, test=test)
 
 
-def load(spec: str, *, size: int, images: int | None, say: Callable[[str], None]) -> Dataset:
+def load(
+    spec: str,
+    *,
+    size: int,
+    images: int | None,
+    say: Callable[[str], None],
+    masks: bool | None = None,
+) -> Dataset:
     """The dataset that ``--data``, ``--size`` and ``--images`` name; what was decided or left out is said.
 
     Args:
@@ -54,6 +61,7 @@ def load(spec: str, *, size: int, images: int | None, say: Callable[[str], None]
       size: of the side of images of varying size.
       images: so many for training, or None for all.
       say: prints a line.
+      masks: as for ``data.load``.
 
     Raises:
       DataError: as ``data.load``.
@@ -61,7 +69,7 @@ def load(spec: str, *, size: int, images: int | None, say: Callable[[str], None]
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", data.DataWarning)  # which is among the notes
-        dataset = data.load(spec, size=size)
+        dataset = data.load(spec, size=size, masks=masks)
     dataset = replace(dataset, notes=(*dataset.notes, *data.repeated(dataset)))
     for line in (*data.summary(dataset), *dataset.notes):
         say(line)

@@ -20,6 +20,7 @@ from jaxtricks.data._masked import masked
 from jaxtricks.data._masks import decode_rle, encode_rle, read_mask, write_mask
 from jaxtricks.data._nearest import nearest_source
 from jaxtricks.data._order import Sampler, epoch_order, epoch_permutation, epoch_rows, steps_per_epoch
+from jaxtricks.data._packages import packaged
 from jaxtricks.data._parquet import parquet
 from jaxtricks.data._prepared import tfds_set
 from jaxtricks.data._rows import CORRUPT_SHARE, check_readable, decoded, padded, readable
@@ -78,6 +79,7 @@ __all__ = [
     "nearest_source",
     "npz",
     "over_sample",
+    "packaged",
     "padded",
     "parquet",
     "printable",

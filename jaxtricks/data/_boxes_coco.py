@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,68 @@ import numpy as np
 from jaxtricks.data._annotations import Annotations, read_json, safe_name, table_of
 from jaxtricks.data._columns import DataError
 from jaxtricks.data._files import printable
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A COCO file, whose images and categories are right; of its annotations the image is.
+
+    Fields:
+      shown: its path, for messages.
+      images, categories: by their ids.
+      files: names of the images.
+      sizes: height and width of each image, 0 where the file does not say it.
+      annotations: as they are written there.
+    """
+
+    shown: str
+    images: dict[int, dict]
+    categories: dict[int, dict]
+    files: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]
+    annotations: tuple[dict, ...]
+
+    def names(self, ids: Sequence[int]) -> tuple[str, ...]:
+        """The names of categories, or their ids where they have none."""
+        return tuple(str(self.categories[id].get("name", id)) for id in ids)
+
+    def rows(self) -> Iterator[tuple[str, dict]]:
+        """The annotations, with their place in the file, for messages; DataError for one of no image."""
+        for number, one in enumerate(self.annotations):
+            where = f"{self.shown}, annotation {one.get('id', number)}"
+            if not isinstance(one.get("image_id"), int) or one["image_id"] not in self.images:
+                raise DataError(f"{where} is of image {one.get('image_id')!r}; allowed: an id of images.")
+            yield where, one
+
+
+def opened(path: str | Path) -> Opened:
+    """A COCO file, looked at as far as boxes and outlines have it in common.
+
+    Args:
+      path: of the ``.json``.
+
+    Returns:
+      Opened.
+
+    Raises:
+      DataError: if it is no such file, an id occurs twice, or a file lies outside of the folder.
+    """
+    shown = printable(path)
+    content = read_json(Path(path))
+    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
+        raise DataError(f"{shown} has no list of images; allowed: a COCO file, with images and categories.")
+    images = _by_id(shown, content, "images")
+    categories = _by_id(shown, content, "categories")
+    if not images or not categories:
+        empty = "categories" if images else "images"
+        raise DataError(f"{shown} has no {empty}; allowed: one or more.")
+    files = [safe_name(image.get("file_name"), f"{shown}: file_name of image {id}") for id, image in images.items()]
+    if len(set(files)) < len(files):
+        twice = next(name for name in files if files.count(name) > 1)
+        raise DataError(f"{shown} has {twice} as two images; allowed: each file once.")
+    sizes = tuple((_size(image.get("height")), _size(image.get("width"))) for image in images.values())
+    annotations = tuple(_list(shown, content, "annotations"))
+    return Opened(shown, images, categories, tuple(files), sizes, annotations)
 
 
 def read_coco(path: str | Path) -> Annotations:
@@ -32,33 +95,16 @@ def read_coco(path: str | Path) -> Annotations:
     Reference:
       https://cocodataset.org/#format-data
     """
-    path = Path(path)
-    shown = printable(path)
-    content = read_json(path)
-    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
-        raise DataError(f"{shown} has no list of images; allowed: a COCO file, with images and categories.")
-    images = _by_id(shown, content, "images")
-    categories = _by_id(shown, content, "categories")
-    if not images or not categories:
-        empty = "categories" if images else "images"
-        raise DataError(f"{shown} has no {empty}; allowed: one or more.")
-    files = [safe_name(image.get("file_name"), f"{shown}: file_name of image {id}") for id, image in images.items()]
-    if len(set(files)) < len(files):
-        twice = next(name for name in files if files.count(name) > 1)
-        raise DataError(f"{shown} has {twice} as two images; allowed: each file once.")
-    sizes = [(_size(image.get("height")), _size(image.get("width"))) for image in images.values()]
-    class_ids = sorted(categories)
-    place, label = ({id: n for n, id in enumerate(ids)} for ids in (images, class_ids))
+    file = opened(path)
+    class_ids = sorted(file.categories)
+    place, label = ({id: n for n, id in enumerate(ids)} for ids in (file.images, class_ids))
     rows, without = [], 0
-    for number, one in enumerate(_list(shown, content, "annotations")):
-        where = f"{shown}, annotation {one.get('id', number)}"
-        if not isinstance(one.get("image_id"), int) or one["image_id"] not in place:
-            raise DataError(f"{where} is of image {one.get('image_id')!r}; allowed: an id of images.")
+    for where, one in file.rows():
         box = one.get("bbox")
         if box is None or box == []:
             without += 1
             continue
-        x, y, width, height = _numbers(where, box)
+        x, y, width, height = numbers(where, box)
         area = one.get("area", width * height)
         crowd = bool(one.get("iscrowd", 0))
         box, kind = (x, y, x + width, y + height), one.get("category_id")
@@ -66,15 +112,15 @@ def read_coco(path: str | Path) -> Annotations:
         rows.append((place[one["image_id"]], box, kind, crowd, _number(where, area)))
     image, box, labels, crowd, area = zip(*rows, strict=True) if rows else ((),) * 5
     return Annotations(
-        files=tuple(files),
-        sizes=np.array(sizes, np.int64).reshape(-1, 2),
-        class_names=tuple(str(categories[id].get("name", id)) for id in class_ids),
+        files=file.files,
+        sizes=np.array(file.sizes, np.int64).reshape(-1, 2),
+        class_names=file.names(class_ids),
         image=np.array(image, np.int64),
         box=table_of(box),
         label=np.array(labels, np.int64),
         crowd=np.array(crowd, bool),
         area=np.array(area, np.float64),
-        image_ids=tuple(images),
+        image_ids=tuple(file.images),
         class_ids=tuple(class_ids),
         notes=(f"{without} annotations have no box and are left out.",) if without else (),
     )
@@ -149,7 +195,13 @@ def _size(side: Any) -> int:
     return side if isinstance(side, int) and 0 < side < 2**31 else 0
 
 
-def _numbers(where: str, box: Any) -> tuple[float, float, float, float]:
+def numbers(where: str, box: Any) -> tuple[float, float, float, float]:
+    """The four numbers of a box; null is not finite.
+
+    Args:
+      where: the file and place, for the message.
+      box: as it was read.
+    """
     if not isinstance(box, list) or len(box) != 4:
         raise DataError(f"{where} has bbox {str(box)[:40]}; allowed: four numbers.")
     x, y, width, height = (_number(where, value) for value in box)

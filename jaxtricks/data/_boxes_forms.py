@@ -44,9 +44,7 @@ def annotated(path: Path) -> bool:
     Args:
       path: a file or a folder.
     """
-    if path.is_file():
-        return path.suffix.lower() == ".json"
-    return path.is_dir() and (bool(_coco_files(path)) or bool(_voc_folders(path)) or bool(_yolo_folders(path)))
+    return bool(coco_files(path)) or (path.is_dir() and bool(_voc_folders(path) or _yolo_folders(path)))
 
 
 def parts_of(path: Path) -> tuple[list[Part], list[str]]:
@@ -61,9 +59,7 @@ def parts_of(path: Path) -> tuple[list[Part], list[str]]:
     Raises:
       DataError: as the readers; or if there is a test split and none for training.
     """
-    if path.is_file():
-        return [_coco(None, path)], []
-    if files := _coco_files(path):
+    if files := coco_files(path):
         return chosen(path, files, _coco, alone=".json files of boxes")
     if folders := _voc_folders(path):
         return _voc(path, folders)
@@ -131,7 +127,14 @@ def part_name(*words: str) -> str | None:
     return next((match[1].lower() for match in matches if match), None)
 
 
-def _coco_files(path: Path) -> dict[Path, str | None]:
+def coco_files(path: Path) -> dict[Path, str | None]:
+    """COCO's files of annotations, and the splits that they are.
+
+    Args:
+      path: of one, or of a folder.
+    """
+    if not path.is_dir():
+        return {path: None} if path.is_file() and path.suffix.lower() == ".json" else {}
     folders = [path, path / "annotations", *(entry for entry in folders_in(path) if part_name(entry.name))]
     files = [
         file for folder in folders for file in sorted(folder.glob("*.json")) if COCO.search(str(file.relative_to(path)))
@@ -140,12 +143,22 @@ def _coco_files(path: Path) -> dict[Path, str | None]:
 
 
 def _coco(name: str | None, file: Path) -> Part:
-    """A COCO file, whose images lie beside it, in ``images/``, or where COCO has them, in the folder of the split."""
-    annotations, here = read_coco(file), file.parent
+    annotations = read_coco(file)
+    return Part(name, annotations, coco_root(file, annotations.files))
+
+
+def coco_root(file: Path, files: tuple[str, ...]) -> Path:
+    """Where the images of a COCO file lie: beside it, in ``images/``, or where COCO has them, in that of the split.
+
+    Args:
+      file: of the annotations.
+      files: names of the images.
+    """
+    here = file.parent
     above = here.parent if here.name == "annotations" else here
     split = file.stem.rpartition("_")[2]
     places = [here, here / "images", above, above / "images", above / split, above / "images" / split]
-    return Part(name, annotations, _fullest(places, annotations.files))
+    return _fullest(places, files)
 
 
 def _fullest(places: list[Path], files: tuple[str, ...]) -> Path:

@@ -83,7 +83,7 @@ def _take_out(path: Path, place: Path) -> None:
     """Write the photographs and their boxes into a folder, by names that are known here."""
     wanted = {f"{name}{ending}" for name in PHOTOGRAPHS for ending in (".xml", ".png", ".tif")}
     try:
-        for name, size, read in _members(path):
+        for name, size, read in members(path):
             if PurePosixPath(name).name in wanted and PurePosixPath(name).parent.name == "data":
                 if size > LARGEST:
                     raise DataError(f"{printable(path)}: {name} has {size:,} bytes; allowed: {LARGEST:,}.")
@@ -95,8 +95,12 @@ def _take_out(path: Path, place: Path) -> None:
         raise DataError(f"{printable(path)} has no data/{missing[0]}.xml; allowed: deepforest 1.3 to 2.1.")
 
 
-def _members(path: Path) -> Iterator:
-    """Name, size, and a function that reads it, of every file of an archive."""
+def members(path: Path) -> Iterator:
+    """Name, size, and a function that reads it, of every file of an archive.
+
+    Args:
+      path: of a wheel, a .zip or a .tar.gz.
+    """
     if path.name.lower().endswith(".tar.gz"):
         with tarfile.open(path, "r:gz") as archive:
             for member in archive:

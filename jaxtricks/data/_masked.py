@@ -1,4 +1,4 @@
-"""A person's own images with masks as a dataset: an image and a PNG of the same name, brought to one size."""
+"""A person's own images with masks as a dataset: PNGs of the same names or COCO's outlines, brought to one size."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,13 +9,23 @@ from PIL import Image
 
 from jaxtricks import check
 from jaxtricks.data._boxed import HELD, Letterboxed, place_of
-from jaxtricks.data._boxes_forms import chosen, folders_in, image_size, images_in, listed_rows, part_name
+from jaxtricks.data._boxes_forms import (
+    chosen,
+    coco_files,
+    coco_root,
+    folders_in,
+    image_size,
+    images_in,
+    listed_rows,
+    part_name,
+)
 from jaxtricks.data._boxes_yolo import read_names
 from jaxtricks.data._columns import DataError, Split
 from jaxtricks.data._dataset import Dataset, from_columns, stratified
 from jaxtricks.data._files import printable
 from jaxtricks.data._folder import SPLIT_SEED, TEST_SHARE, some
 from jaxtricks.data._masks import IGNORE, read_mask
+from jaxtricks.data._outlines import Outlines, read_outlines
 from jaxtricks.data._rows import RESIDENT_LIMIT, decoded
 
 PAIRS = (("images", "masks"), ("JPEGImages", "SegmentationClass"))  # folders of images and of their masks
@@ -27,12 +37,13 @@ class Pairs:
 
     Fields:
       name: of the split, or None where there is one.
-      images, masks: their files, one for each.
+      images: their files.
+      masks: of each the file of its mask, or its outlines.
     """
 
     name: str | None
     images: tuple[Path, ...]
-    masks: tuple[Path, ...]
+    masks: tuple[Path | Outlines, ...]
 
     def take(self, name: str, rows: np.ndarray) -> "Pairs":
         """Some of them, as a split.
@@ -45,7 +56,7 @@ class Pairs:
 
 
 def has_masks(path: Path) -> bool:
-    """Whether a folder has images and masks side by side, or folders of splits that have.
+    """Whether a folder has images and PNGs of masks side by side, or folders of splits that have.
 
     Args:
       path: any.
@@ -54,14 +65,17 @@ def has_masks(path: Path) -> bool:
 
 
 def masked(path: str | Path, *, size: int = 224) -> Dataset:
-    """Images with masks of a person's own: ``images/`` and ``masks/`` with PNGs of the same names, or VOC's folders.
+    """Images with masks of a person's own: ``images/`` and ``masks/`` with PNGs, VOC's folders, or a COCO ``.json``.
 
     An image is scaled by one factor to fit into a square, with grey around it, which counts nothing; its mask follows,
     by the nearest pixel. Of the numbers in the masks 0 is the background, 1 to C are the classes, and 255 counts
-    nothing. Masks that hold 0 and 255 alone are those of one class, which 255 stands for.
+    nothing. PNGs that hold 0 and 255 alone are those of one class, which 255 stands for. The outlines of a COCO file,
+    polygons or run lengths, are painted as pycocotools paints them, where they overlap the smallest in front; crowds,
+    and the boxes of objects without an outline, count nothing.
 
     Args:
-      path: of the folder. Splits are those of the folder (``train/``, ``val/``, also within ``images/`` and
+      path: of a folder whose PNGs have the names of the images, or of a COCO ``.json``, beside or above its images, or
+        of a folder with one. Splits are those of the folder (``train/``, ``val/``, also within ``images/`` and
         ``masks/``; VOC's lists); where it has none, a fifth of the images, drawn by a fixed seed, is the test set.
         ``classes.txt`` there may name the classes, the background not among them.
       size: height and width of the square, 1 or more.
@@ -70,15 +84,19 @@ def masked(path: str | Path, *, size: int = 224) -> Dataset:
       A dataset with ``image`` and ``mask``, uint8 ``[N, size, size]``; ``classes`` is C, without the background.
 
     Raises:
-      DataError: if no image has a mask, a mask is no such PNG, one has a class beyond the names, no class but the
-        background is left for training, or all masks take more than 1 GiB.
+      DataError: if no image has a mask, a mask is no such PNG or outline, one has a class beyond the names, no class
+        but the background is left for training, or all masks take more than 1 GiB.
     """
     path, size = Path(path), check.at_least("size", size, minimum=1)
     shown = printable(path)
     notes: list[str] = []
-    parts, said = chosen(
-        path, _places(path), lambda name, place: _pairs(path, name, place, notes), alone="folders of masks"
-    )
+    if places := _places(path):
+        parts, said = chosen(
+            path, places, lambda name, place: _pairs(path, name, place, notes), alone="folders of masks"
+        )
+        names = read_names(path / "classes.txt") if (path / "classes.txt").is_file() else None
+    else:
+        parts, said, names = _outlined(path, shown, notes)
     notes += said
     if len(parts) == 1:
         parts = _split(shown, path, parts[0], notes)
@@ -89,12 +107,11 @@ def masked(path: str | Path, *, size: int = 224) -> Dataset:
         _columns(part, size, f"{shown}, {word}", notes) for part, word in zip(parts, ("training", "test"), strict=True)
     ]
     values = [np.unique(split["mask"]) for split in splits]
-    if not set(np.concatenate(values)) - {0, IGNORE} and any(IGNORE in one for one in values):
+    if places and not set(np.concatenate(values)) - {0, IGNORE} and any(IGNORE in one for one in values):
         splits = [_one_class(split, size) for split in splits]
         notes.append(
             f"{shown}: the masks hold 0 and 255 alone, which is taken for class 1; the border still counts nothing."
         )
-    names = read_names(path / "classes.txt") if (path / "classes.txt").is_file() else None
     classes = _classes(shown, splits, names)
     columns = [{name: split[name] for name in ("image", "mask")} for split in splits]
     columns = [decoded(Split(one)).columns if np.prod(one["image"].shape) <= HELD else one for one in columns]
@@ -115,6 +132,36 @@ def _classes(shown: str, splits: Sequence[dict], names: Sequence[str] | None) ->
             "them in classes.txt."
         )
     return everywhere[-1] if names is None else len(names)
+
+
+def _outlined(path: Path, shown: str, notes: list[str]) -> tuple[list[Pairs], list[str], tuple[str, ...]]:
+    """The images of COCO files with their outlines, what is not used, and the names of the classes."""
+    names: list[tuple[str, ...]] = []
+
+    def read(name: str | None, file: Path) -> Pairs:
+        outlined = read_outlines(file)
+        root = coco_root(file, outlined.files)
+        names.append(outlined.class_names)
+        notes.extend(f"{printable(file)}: {note}" for note in outlined.notes)
+        there = [row for row, image in enumerate(outlined.files) if (root / image).is_file()]
+        if missing := sorted(set(outlined.files) - {outlined.files[row] for row in there}):
+            what = f"{len(missing)} of {len(outlined.files)} annotated images are not in {printable(root)}"
+            if not there:
+                raise DataError(f"{printable(file)}: {what}, such as {printable(missing[0])}; allowed: some of them.")
+            notes.append(f"{printable(file)}: {what} and are left out, such as {printable(missing[0])}.")
+        return Pairs(
+            name,
+            tuple(root / outlined.files[row] for row in there),
+            tuple(outlined.outlines[row] for row in there),
+        )
+
+    files = coco_files(path)
+    if not files:
+        raise DataError(f"{shown} has no masks; allowed: images/ with masks/ beside it, or a COCO file of outlines.")
+    parts, said = chosen(path, files, read, alone=".json files of annotations")
+    if len(set(names)) > 1:
+        raise DataError(f"{shown}: train has the classes {some(names[0])}, test {some(names[1])}; allowed: the same.")
+    return parts, said, names[0]
 
 
 def _places(path: Path) -> Mapping[Path, str | None]:
@@ -175,15 +222,16 @@ def _columns(part: Pairs, size: int, shown: str, notes: list[str]) -> dict:
     """Images and masks at one size, and where in the square each image lies; what does not go together is left out."""
     kept, upright, masks, places, other = [], [], [], [], []
     for row, (image, file) in enumerate(zip(part.images, part.masks, strict=True)):
-        sizes, mask = image_size(image), read_mask(file)
-        if sizes is None or mask.shape not in sizes:
+        sizes = image_size(image)
+        mask = None if sizes is None else _read(file, sizes[1])
+        if sizes is None or mask is None or mask.shape not in sizes:
             other.append(printable(image.name))
             continue
         place = place_of(np.array([mask.shape]), size)[0]
         kept.append(row)
         upright.append(mask.shape == sizes[1])
         places.append(place)
-        masks.append(_framed(mask, place, size))
+        masks.append(framed(mask, place, size))
     if other:
         notes.append(
             f"{shown}: {len(other)} images cannot be read, or have another height and width than their mask, and are "
@@ -195,7 +243,21 @@ def _columns(part: Pairs, size: int, shown: str, notes: list[str]) -> dict:
     return {"image": images, "mask": np.stack(masks), "place": places}
 
 
-def _framed(mask: np.ndarray, place: Sequence[int], size: int) -> np.ndarray:
+def _read(mask: Path | Outlines, size: tuple[int, int]) -> np.ndarray:
+    """The mask of an image that is this high and wide where its annotation does not say it."""
+    if isinstance(mask, Path):
+        return read_mask(mask)
+    return mask.mask(size if 0 in mask.size else mask.size)
+
+
+def framed(mask: np.ndarray, place: Sequence[int], size: int) -> np.ndarray:
+    """A mask by the nearest pixel in a square, around which nothing counts.
+
+    Args:
+      mask: uint8 ``[H, W]``.
+      place: of ``place_of``: top, left, height and width.
+      size: of the square.
+    """
     top, left, height, width = (int(number) for number in place)
     out = np.full((size, size), IGNORE, np.uint8)
     scaled = Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)

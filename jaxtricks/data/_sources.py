@@ -9,13 +9,14 @@ import numpy as np
 
 from jaxtricks.data._archive import LIMIT, read_npz
 from jaxtricks.data._boxed import boxed
-from jaxtricks.data._boxes_forms import annotated
+from jaxtricks.data._boxes_forms import annotated, coco_files
 from jaxtricks.data._columns import DataError
 from jaxtricks.data._dataset import Dataset, from_arrays
 from jaxtricks.data._deepforest import deepforest, is_deepforest
 from jaxtricks.data._files import printable
 from jaxtricks.data._folder import folder
 from jaxtricks.data._masked import has_masks, masked
+from jaxtricks.data._packages import package_of, packaged
 from jaxtricks.data._parquet import parquet, parquet_files
 from jaxtricks.data._prepared import tfds_set
 from jaxtricks.data._tables import ENDINGS, metadata, metadata_of, table
@@ -24,7 +25,7 @@ FASHION = tuple("T-shirt,trouser,pullover,dress,coat,sandal,shirt,sneaker,bag,an
 EMBEDDED = ("fashion_mini", "digits", "fake")
 
 
-def load(spec: str, *, size: int = 224, data_dir: str | None = None) -> Dataset:
+def load(spec: str, *, size: int = 224, data_dir: str | None = None, masks: bool | None = None) -> Dataset:
     """The image set that a few words name.
 
     Args:
@@ -32,10 +33,12 @@ def load(spec: str, *, size: int = 224, data_dir: str | None = None) -> Dataset:
         ``fake`` (noise with a colour a class), the path of an ``.npz`` file (x_train, y_train, x_test, y_test), the
         path of a folder of photographs with one folder a class (see ``folder``), of a table of files and labels (.csv,
         .jsonl, see ``table``; also ``metadata.csv`` in a folder), of Parquet files (see ``parquet``), of images with
-        boxes (see ``boxed``) or with masks (see ``masked``), of the wheel of ``deepforest``, or the name of a TFDS
-        image set.
+        boxes (see ``boxed``) or with masks (see ``masked``), of the wheel of ``deepforest`` or another package (see
+        ``packaged``), or the name of a TFDS image set.
       size: height and width that images of varying size are brought to.
       data_dir: where TFDS keeps its sets; its own default if None.
+      masks: of what has boxes and masks, whether the masks are read, or the boxes; of a COCO file the boxes if None,
+        of VOC's folders the masks.
 
     Returns:
       The dataset, checked.
@@ -50,9 +53,12 @@ def load(spec: str, *, size: int = 224, data_dir: str | None = None) -> Dataset:
         return npz(path)
     if path.is_file() and is_deepforest(path):
         return deepforest(path, size=size)
-    if has_masks(path):
+    if path.is_file() and package_of(path):
+        return packaged(path, size=size)
+    has = {"masks": has_masks(path) or (bool(masks) and bool(coco_files(path))), "boxes": annotated(path)}
+    if has["masks"] and not (masks is False and has["boxes"]):
         return masked(path, size=size)
-    if annotated(path):
+    if has["boxes"]:
         return boxed(path, size=size)
     if path.is_file() and path.suffix in ENDINGS:
         return table(path, size=size)

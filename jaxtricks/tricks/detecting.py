@@ -8,14 +8,15 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 
-from jaxtricks import augment, data, detection, losses
+from jaxtricks import data, detection, losses
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
+from jaxtricks.tricks._moved_boxes import affine, copy_paste, flip, mosaic, multi_scale, without_masks
 from jaxtricks.tricks._own_boxes import fitted, task_for
 from jaxtricks.tricks.detector import Detector, changed, planned
 from jaxtricks.tricks.mining import hardest, mined
 from jaxtricks.tricks.suppressing import by_distance, fused, soft, voted
-from jaxtricks.tricks.trick import Ladder, unset
+from jaxtricks.tricks.trick import Ladder
 
 __all__ = [
     "KINDS",
@@ -37,6 +38,7 @@ __all__ = [
     "hardest",
     "mined",
     "mosaic",
+    "multi_scale",
     "overlap",
     "peaks",
     "shapes",
@@ -58,9 +60,17 @@ def shapes(dataset: data.Dataset, *, instances: bool = False) -> data.Dataset:
 
     Returns:
       ``data.shapes`` of it, or the dataset.
+
+    Raises:
+      DataError: if the images have masks and no boxes, or cannot be put on canvases.
     """
     if "box" in dataset.train.columns:
         return dataset
+    if "mask" in dataset.train.columns:
+        raise data.DataError(
+            f"{dataset.name} has masks and no boxes; allowed: images with boxes in COCO's, VOC's or YOLO's form. "
+            "python -m experiments.segment takes masks."
+        )
     return data.shapes(dataset, kinds=KINDS if dataset.classes == len(KINDS) else None, instances=instances)
 
 
@@ -173,89 +183,6 @@ def balanced(logits, target):
       ``[A, C]``.
     """
     return losses.balanced_cross_entropy(logits, target, alpha=0.75)
-
-
-def flip(recipe: Recipe) -> Recipe:
-    """Mirrored images, with their boxes.
-
-    Args:
-      recipe: without an augmentation.
-
-    Returns:
-      The recipe.
-
-    Raises:
-      ValueError: if it has one, which this would drop.
-    """
-    return replace(unset(recipe, "augment"), augment=augment.each_sample(augment.random_flip_sample))
-
-
-def affine(recipe: Recipe) -> Recipe:
-    """Images moved, scaled and turned a little, whose boxes follow.
-
-    Args:
-      recipe: without an augmentation.
-
-    Returns:
-      The recipe.
-
-    Raises:
-      ValueError: if it has one, which this would drop.
-    """
-    move = partial(augment.random_affine_sample, angle=5.0, shift=0.1, scale=(0.8, 1.25), visible=0.3)
-    return replace(unset(recipe, "augment"), augment=augment.each_sample(move))
-
-
-def mosaic(recipe: Recipe, *, scale: tuple[float, float] = (1.0, 1.0)) -> Recipe:
-    """Four images in one, each at a random scale.
-
-    Args:
-      recipe: without an augmentation.
-      scale: as for ``augment.mosaic``.
-
-    Returns:
-      The recipe.
-
-    Raises:
-      ValueError: if it has one, which this would drop.
-    """
-    return replace(unset(recipe, "augment"), augment=partial(without_masks, step=partial(_four, scale=scale)))
-
-
-def _four(key, batch, *, scale):
-    instances = tuple(name for name in ("box_label", "box_crowd") if name in batch)
-    return augment.mosaic(key, batch, scale=scale, visible=0.3, instances=instances)
-
-
-def without_masks(key, batch, *, step: Callable):
-    """An augmentation of images and boxes, where masks of items would not follow.
-
-    Args:
-      key, batch: as ``step`` takes them; ``mask`` is left out.
-      step: ``(key, batch) -> batch``.
-
-    Returns:
-      The batch after the step.
-    """
-    return step(key, {name: column for name, column in batch.items() if name != "mask"})
-
-
-def copy_paste(recipe: Recipe, *, flipped: bool = False) -> Recipe:
-    """Items of another image of the batch are pasted onto every image by their masks, each with a chance of a half.
-
-    Args:
-      recipe: without an augmentation, for canvases of ``shapes`` with ``instances``.
-      flipped: whether images are mirrored at random before.
-
-    Returns:
-      The recipe.
-
-    Raises:
-      ValueError: if it has an augmentation, which this would drop.
-    """
-    first = {"flip": augment.each_sample(augment.random_flip_sample)} if flipped else {}
-    paste = partial(augment.copy_paste, visible=0.3, instances=("box_label",))
-    return replace(unset(recipe, "augment"), augment=augment.chain(**first, paste=paste))
 
 
 def adam(schedule):

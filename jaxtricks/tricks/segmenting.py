@@ -45,9 +45,17 @@ def shapes(dataset: data.Dataset) -> data.Dataset:
 
     Returns:
       ``only_masks`` of ``detecting.shapes``, or of the dataset; a mask holds 0 for the background and 1 + kind.
+
+    Raises:
+      DataError: if the images have boxes and no masks, or cannot be put on canvases.
     """
     if "mask" in dataset.train.columns:
         return replace(only_masks(dataset), class_names=dataset.class_names)
+    if "box" in dataset.train.columns:
+        raise data.DataError(
+            f"{dataset.name} has boxes and no masks; allowed: images with PNGs of masks, or a COCO file with outlines. "
+            "python -m experiments.detect takes boxes."
+        )
     canvases = only_masks(detecting.shapes(dataset))
     named = NAMES if dataset.name.startswith("fashion") and canvases.classes == len(NAMES) else None
     return replace(canvases, class_names=named)

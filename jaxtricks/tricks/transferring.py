@@ -88,8 +88,15 @@ def begin(
       The recipe.
 
     Raises:
+      DataError: if the images have no label each, such as a person's own with boxes or masks.
       ValueError: in several processes.
     """
+    if "label" not in complete.train.columns:
+        raise data.DataError(
+            f"{complete.name} has no label for each image, which the backbones learn first; allowed: small grey images "
+            "with a label each, of which canvases are made, such as fashion_mini. python -m experiments.detect and "
+            "experiments.segment train on boxes and masks of one's own."
+        )
     if jax.process_count() > 1:
         raise ValueError(f"transfer is started in {jax.process_count()} processes; allowed: one.")
     backbone = recipe.model.keywords["backbone"]  # pyright: ignore[reportFunctionMemberAccess]

@@ -314,6 +314,7 @@ ELSEWHERE = {
         "tests/data/test_boxed.py": "data.boxed",
         "tests/data/test_deepforest.py": "data.deepforest",
         "tests/data/test_mask_files.py": "data.decode_rle data.encode_rle data.masked data.read_mask data.write_mask",
+        "tests/data/test_packages.py": "data.packaged",
         "tests/data/test_folder.py": "data.check_readable data.decoded data.printable",
         "tests/portable/test_portable.py": "portable.export portable.load portable.save",
         "tests/data/test_nearest.py": "data.nearest_source",

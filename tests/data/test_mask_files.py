@@ -13,6 +13,7 @@ from jaxtricks import data, tasks
 from jaxtricks.ablation import sources
 from jaxtricks.data import DataError
 from jaxtricks.data._masks import palette
+from jaxtricks.data._outlines import polygon_mask
 from tests.golden import make_masks as golden
 
 
@@ -23,6 +24,22 @@ def test_run_lengths_are_those_of_pycocotools(name):
     assert data.encode_rle(mask) == {"size": list(mask.shape), "counts": text}
     for counts in (text, text.encode(), data.encode_rle(mask, compressed=False)["counts"]):
         np.testing.assert_array_equal(data.decode_rle({"size": mask.shape, "counts": counts}), mask)
+
+
+@pytest.mark.parametrize("name", golden.POLYGONS)
+def test_polygons_are_painted_as_by_pycocotools(name):
+    polygons, size = golden.POLYGONS[name]
+    assert data.encode_rle(polygon_mask(polygons, size=size))["counts"] == json.loads(golden.PATH.read_text())[name]
+
+
+def test_polygons_by_hand():
+    """A pixel is inside where its middle is: from 1 to 3 across are columns 1 and 2."""
+    square = polygon_mask([[1, 0, 3, 0, 3, 2, 1, 2]], size=(3, 4))
+    assert square.astype(int).tolist() == [[0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
+    assert polygon_mask([], size=(2, 2)).sum() == polygon_mask([[0, 0, 1, 0, 1, 1]], size=(0, 3)).sum() == 0
+    for wrong, words in (([[0, 0, 1, 1]], "three points"), ([[0, 0, 1, 0, 1, float("nan")]], "not finite")):
+        with pytest.raises(DataError, match=words):
+            polygon_mask(wrong, size=(3, 3))
 
 
 def test_run_lengths_by_hand():
@@ -171,3 +188,96 @@ def test_what_counts_nothing_changes_neither_loss_nor_metric():
         parts = [jax.tree.map(np.asarray, metric.part((out, {}), batch)) for out in (right, other)]
         jax.tree.map(partial(np.testing.assert_array_equal), *parts)
         assert metric.compute(metric.update(metric.init(), parts[0])) == 1.0
+
+
+LEFT, ALL = [0, 0, 4, 0, 4, 4, 0, 4], [0, 0, 8, 0, 8, 4, 0, 4]  # of an image of 8 x 4
+
+
+def outlined(folder, name, objects, *, size=(4, 8), said=(4, 8)):
+    """A COCO file of one image; objects are category, segmentation and what else the annotation has."""
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size[::-1], (200, 0, 0)).save(folder / f"{name}.png")
+    image = {"id": 7, "file_name": f"{name}.png"} | ({"height": said[0], "width": said[1]} if said else {})
+    rows = [{"image_id": 7, "category_id": kind, "segmentation": one, **more} for kind, one, more in objects]
+    kinds = [{"id": 5, "name": "dog"}, {"id": 3, "name": "cat"}]
+    content = {"images": [image], "categories": kinds, "annotations": rows}
+    (folder / "annotations.json").write_text(json.dumps(content))
+
+
+def painted(tmp_path, objects, **options):
+    """The four columns of the first row that the image has in a square of 4."""
+    outlined(tmp_path / "train", "a", objects, **options)
+    outlined(tmp_path / "val", "b", [(3, [LEFT], {})])
+    said = []
+    splits = sources.load(str(tmp_path), size=4, images=None, say=said.append, masks=True)
+    assert (splits.classes, splits.class_names) == (2, ("cat", "dog"))
+    assert splits.test["mask"].tolist() == [[[255] * 4, [1, 1, 0, 0], [1, 1, 0, 0], [255] * 4]]
+    return splits.train["mask"][0, 1].tolist(), [line for line in said if "annotations" in line]
+
+
+RUNS = {"size": [4, 8], "counts": [8, 8, 16]}  # the third and fourth column
+
+
+@pytest.mark.parametrize("said", [(4, 8), None])
+def test_outlines_of_a_coco_file(tmp_path, said):
+    """Of what overlaps the smallest is in front, in whatever order; run lengths and polygons may stand side by side."""
+    assert painted(tmp_path, [(5, [LEFT], {}), (3, [ALL], {})], said=said) == ([2, 2, 1, 1], [])
+    text = data.encode_rle(data.decode_rle(RUNS))
+    assert painted(tmp_path, [(3, RUNS, {}), (5, [ALL], {})])[0] == [2, 1, 2, 2]
+    assert painted(tmp_path, [(3, text, {}), (5, [LEFT], {})])[0] == [2, 1, 0, 0]
+    assert painted(tmp_path, [(5, [[0, 0, 2, 0, 2, 4, 0, 4], [6, 0, 8, 0, 8, 4, 6, 4]], {})])[0] == [2, 0, 0, 2]
+
+
+def test_what_has_no_outline_counts_nothing(tmp_path):
+    """A crowd, a box alone, a class without a name, fewer than three points: none is background; each is counted."""
+    crowd = (3, [ALL], {"iscrowd": 1})
+    mask, said = painted(tmp_path, [(5, [LEFT], {}), crowd])
+    assert mask == [2, 2, 255, 255]
+    assert said[0].endswith("1 annotations are crowds, which count nothing.")
+    for bare in ([], None, [[0, 0, 1, 1]], [[0, 0, 4, 0, 4, None]], [[]]):
+        mask, said = painted(tmp_path, [(5, [LEFT], {}), (3, bare, {"bbox": [4.5, 0, 3, 4]})])
+        assert mask == [2, 2, 255, 255]
+        assert said[0].endswith("1 annotations have no outline that can be painted; their boxes count nothing.")
+    mask, said = painted(tmp_path, [(5, [LEFT], {}), (8, [ALL], {})])
+    assert mask == [2, 2, 255, 255]
+    assert said[0].endswith("1 annotations are of a class without a name and count nothing.")
+
+
+@pytest.mark.parametrize(
+    ("objects", "words"),
+    [
+        ([(3, [["0", 0, 1, 0, 1, 1]], {})], "annotation 0 has segmentation .*; allowed: polygons, or run lengths"),
+        ([(3, LEFT, {})], "allowed: polygons, or run lengths"),
+        ([(3, "text", {})], "allowed: polygons, or run lengths"),
+        ([(3, {"size": [4, 4], "counts": [8, 8]}, {})], r"a.png: run lengths of \(4, 4\); allowed: \(4, 8\)"),
+        ([(3, {"size": [4, 8], "counts": [8]}, {})], "a.png: counts add up to 8; allowed: 32"),
+        ([(3, [], {"bbox": [0, 0, 1, 1]})], "the training masks have no pixel of a class"),
+    ],
+)
+def test_outlines_that_cannot_be_read(tmp_path, objects, words):
+    with pytest.raises(DataError, match=words):
+        painted(tmp_path, objects)
+
+
+def test_boxes_and_masks_of_one_file(tmp_path):
+    """``masks`` says which of them an experiment reads; of VOC's folders, too."""
+    objects = [(3, [LEFT], {"bbox": [0, 0, 4, 4]})]
+    for split, name in (("train", "a"), ("val", "b")):
+        outlined(tmp_path / split, name, objects)
+    columns = {masks: sorted(data.load(str(tmp_path), size=4, masks=masks).train.columns) for masks in (None, True)}
+    assert columns == {None: ["box", "box_label", "box_valid", "image"], True: ["image", "mask"]}
+    photographs(tmp_path / "voc", dict.fromkeys("ab", WIDE), kinds=("JPEGImages", "SegmentationClass"))
+    boxes = data.Annotations(
+        files=("a.jpg", "b.jpg"),
+        sizes=np.array([[4, 8]] * 2),
+        class_names=("cat",),
+        image=np.array([0, 1]),
+        box=np.array([[0.0, 0, 4, 4]] * 2),
+        label=np.array([0, 0]),
+    )
+    (tmp_path / "voc" / "Annotations").mkdir()
+    data.write_voc(tmp_path / "voc" / "Annotations", boxes)
+    columns = {
+        m: "mask" in data.load(str(tmp_path / "voc"), size=4, masks=m).train.columns for m in (None, True, False)
+    }
+    assert columns == {None: True, True: True, False: False}

@@ -270,7 +270,8 @@ def test_the_options_name_the_sections():
 
 def test_no_two_figures_share_a_file():
     names = [f"{section}-{slug(family.title)}" for section in GALLERY for family in GALLERY[section]]
-    sheets_ = [f"augment-{slug(part.title)}" for family in GALLERY["augment"] for part in family.parts]
+    drawn = [(name, family) for name in ("augment", "detection") for family in GALLERY[name]]
+    sheets_ = [f"{name}-{slug(part.title)}" for name, family in drawn for part in family.parts]
     assert len(names) == len(set(names))
     assert len(sheets_) == len(set(sheets_))
 

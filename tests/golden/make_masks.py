@@ -1,4 +1,4 @@
-"""Run lengths of masks by pycocotools: ``python -m tests.golden.make_masks`` where that is installed."""
+"""Run lengths of masks and polygons by pycocotools: ``python -m tests.golden.make_masks`` where it is installed."""
 
 import json
 from pathlib import Path
@@ -32,8 +32,32 @@ MASKS = {
     "long": long,
 }
 
+
+def star(points, size, *, seed=0, beyond=0.0):
+    """A polygon that crosses itself, with corners between pixels, some of them outside of the image."""
+    height, width = size
+    low, high = -beyond, 1 + beyond
+    corners = np.random.default_rng(seed).uniform(low, high, (points, 2)) * [width, height]
+    return corners.ravel().round(2).tolist()
+
+
+POLYGONS = {  # of each the size of the image
+    "a rectangle": ([[2, 1, 6, 1, 6, 5, 2, 5]], (7, 9)),
+    "a triangle between pixels": ([[0.5, 0.5, 7.49, 3.2, 1.3, 6.6]], (8, 8)),
+    "a line": ([[1, 1, 6, 6, 1, 1]], (8, 8)),
+    "corners that repeat": ([[1, 1, 1, 1, 6, 1, 6, 6, 6, 6, 1, 6]], (8, 8)),
+    "two that overlap": ([[1, 1, 5, 1, 5, 5, 1, 5], [3, 3, 8, 3, 8, 8, 3, 8]], (9, 9)),
+    "crossing itself": ([star(9, (40, 30))], (40, 30)),
+    "many corners": ([star(60, (50, 70), seed=1)], (50, 70)),
+    "over the border": ([star(7, (20, 25), seed=2, beyond=0.5)], (20, 25)),
+    "all of it": ([[-3, -3, 40, -3, 40, 40, -3, 40]], (20, 25)),
+    "outside": ([[-9, -9, -2, -9, -2, -3]], (5, 5)),
+}
+
 if __name__ == "__main__":
     from pycocotools import mask as coco
 
     runs = {name: coco.encode(np.asfortranarray(make(), np.uint8))["counts"].decode() for name, make in MASKS.items()}
+    for name, (polygons, size) in POLYGONS.items():
+        runs[name] = coco.merge(coco.frPyObjects(polygons, *size))["counts"].decode()
     PATH.write_text(json.dumps(runs, indent=1) + "\n")

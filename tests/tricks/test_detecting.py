@@ -233,6 +233,40 @@ def test_items_are_pasted_by_their_masks():
     assert four["box"].shape == (12, 12, 4)
 
 
+def test_boxes_follow_an_image_of_another_size():
+    """An object of ones on zeros: what is seen of it is its box, at every factor; all of a batch have one factor."""
+    one = np.zeros((4, 32, 32, 1), np.float32)
+    box = np.array([[[2, 4, 14, 20], [0, 0, 0, 0]], [[16, 8, 32, 20]] * 2, [[9, 9, 21, 21]] * 2, [[0, 0, 32, 32]] * 2])
+    for row, (x0, y0, x1, y1) in enumerate(box[:, 0]):
+        one[row, y0:y1, x0:x1] = 1
+    valid = np.array([[True, False]] * 4)
+    rows = {"image": one, "box": box.astype(np.float32), "box_label": np.zeros((4, 2), int), "box_valid": valid}
+    rows = {name: jnp.asarray(column) for name, column in rows.items()} | {"mask": jnp.ones((4, 2, 32, 32), bool)}
+    step = jax.jit(d.multi_scale(recipe(), factors=(0.5, 1.0, 1.5), fill=0.25).augment)
+    seen, places = set(), set()
+    for key in jax.random.split(jax.random.key(0), 12):
+        after = {name: np.asarray(column) for name, column in step(key, rows).items()}
+        assert "mask" not in after
+        assert not after["box_valid"][:, 1].any()
+        grey = (after["image"][3] == 0.25).mean()
+        factor = 0.5 if grey == 0.75 else 1.0 if np.array_equal(after["image"], one) else 1.5
+        seen.add(factor)
+        for image, there, (wanted, _) in zip(after["image"], after["box_valid"][:, 0], after["box"], strict=True):
+            y, x = np.nonzero(image[..., 0] > 0.5)
+            if there:
+                np.testing.assert_allclose([x.min(), y.min(), x.max() + 1, y.max() + 1], wanted, atol=0.51)
+        places.add((factor, *after["box"][0, 0]))
+        assert (grey > 0) == (factor == 0.5)
+        if factor == 0.5:
+            assert after["box_valid"][:, 0].all()
+            sides = after["box"][:, 0, 2:] - after["box"][:, 0, :2]
+            np.testing.assert_allclose(sides, (box[:, 0, 2:] - box[:, 0, :2]) / 2)
+    assert seen == {0.5, 1.0, 1.5}
+    assert len(places) > 6
+    with pytest.raises(ValueError, match=r"^factor is 0; allowed: greater than 0"):
+        d.multi_scale(recipe(), factors=(1.0, 0))
+
+
 @pytest.mark.slow
 def test_it_learns():
     """Two kinds of squares, a bright and a dark one: a mean average precision at .50 of 0.5 or more in a minute."""
@@ -244,7 +278,7 @@ def test_it_learns():
     assert run.test["mAP.50"] > 0.5
 
 
-@pytest.mark.parametrize("trick", [d.flip, d.mosaic, d.copy_paste])
+@pytest.mark.parametrize("trick", [d.flip, d.mosaic, d.copy_paste, d.multi_scale])
 def test_an_augmentation_that_is_there_is_not_dropped(trick):
     with pytest.raises(ValueError, match=r"^recipe\.augment is .*; allowed: None"):
         trick(d.flip(recipe()))

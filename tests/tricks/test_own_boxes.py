@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxtricks import data, metrics, models, tasks
-from jaxtricks.tricks import Trick, detector
+from jaxtricks.tricks import Trick, detector, transferring
 from jaxtricks.tricks import detecting as d
 from jaxtricks.tricks import segmenting as s
 from jaxtricks.tricks._own_boxes import octaves
@@ -102,3 +102,17 @@ def test_rows_that_paste_items_are_left_out_where_items_have_no_masks():
     assert d.adapted(recipe, flip, OWN) == (flip, [])
     masks = {**ROWS, "mask": np.zeros((2, 2, 48, 48), bool)}
     assert d.adapted(recipe, pasting, data.from_columns("cut out", masks, masks, classes=1)) == (pasting, [])
+
+
+def test_what_an_experiment_does_not_take_is_said_with_what_takes_it():
+    rows = {"image": ROWS["image"], "mask": np.ones((2, 48, 48), np.uint8)}
+    masks = data.from_columns("drawn", rows, rows, classes=1)
+    with pytest.raises(
+        data.DataError, match=r"^own has boxes and no masks; allowed: .* experiments\.detect takes boxes"
+    ):
+        s.shapes(OWN)
+    with pytest.raises(data.DataError, match=r"^drawn has masks and no boxes; allowed: .* experiments\.segment takes"):
+        d.shapes(masks)
+    for own in (OWN, masks):
+        with pytest.raises(data.DataError, match=f"^{own.name} has no label for each image, .*; allowed: small grey"):
+            transferring.begin(d.baseline(task=d.task_for(OWN), **arguments()), own, own, lr=0.1)
