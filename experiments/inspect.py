@@ -44,11 +44,16 @@ class Options:
     """Folder of inspect.html; runs/inspect/DATA if it is left out."""
 
 
+def prepare(options: Options):
+    """The data, and a recipe with the network."""
+    return lr_range.prepare(lr_range.Options(data=options.data, model=options.model, size=options.size))
+
+
 def main(options: Options) -> Path:
     """Inspect the network; returns the page that was written."""
     folder = output.folder_for("inspect", options.data, options.out)
     elements = inspection.diagnosed(options.run) if options.run else {}
-    dataset, recipe = lr_range.prepare(lr_range.Options(data=options.data, model=options.model, size=options.size))
+    dataset, recipe = prepare(options)
     model = train.build_model(recipe, dataset)
     parts = inspection.inspected(model, dataset, images=options.images, seed=options.seed)
     if options.rate_steps:

@@ -34,7 +34,7 @@ ALLOWED = {  # what each part may import of jaxtricks, besides itself; all but B
     "_help": set(),
     "_command": {"_help"},
     "portable": {*LEAVES, "data", "train"},
-    "__main__": {"data", "models", "portable", "recipes"},
+    "__main__": {"data", "init", "models", "portable", "recipes"},
     "data": set(),
     "_runtime": set(),
     "checkpoint": {"_runtime"},

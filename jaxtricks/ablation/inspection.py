@@ -121,9 +121,9 @@ def rate_finder(recipe: train.Recipe, dataset: Dataset, *, steps: int, seed: int
     step, state = range_test.step_at_rate(recipe, dataset, seed=seed)
     test = lr_range.lr_range_test(step, state, low=LOW, high=HIGH, steps=steps)
     curve = lr_range.middle(test, steps=steps)
-    found = {"valley": lr_range.valley(*curve), "steepest": lr_range.steepest(*curve)}
-    figure = range_test.plot(test, found, title=f"batches of {recipe.batch}")
-    said = f"Start with a rate of {found['valley']:.2g} at batches of {recipe.batch}: the middle of the longest fall."
+    rates = {"valley": lr_range.valley(*curve), "steepest": lr_range.steepest(*curve)}
+    figure = range_test.plot(test, rates, title=f"batches of {recipe.batch}")
+    said = f"Start with a rate of {rates['valley']:.2g} at batches of {recipe.batch}: the middle of the longest fall."
     return {"Learning rate": f"<p>{said}</p>{_element(figure, 'Loss by learning rate')}"}
 
 
@@ -161,9 +161,9 @@ def _curves(curves: Mapping[str, Mapping], score: str) -> tuple[list[str], Figur
         if len(losses) < 4:
             lines.append(f"{name}: {len(losses)} epochs, too few to read.")
         else:
-            found = analysis.diagnose(losses)
-            lines += [f"{name}: {entry.rule}: {entry.evidence}. {entry.advice}" for entry in found]
-            lines += [f"{name}: nothing found."] * (not found)
+            findings = analysis.diagnose(losses)
+            lines += [f"{name}: {one.rule}: {one.evidence}. {one.advice}" for one in findings]
+            lines += [f"{name}: nothing found."] * (not findings)
         left.plot(curve["epoch"], losses, color="C0", alpha=0.6)
         scores = (curve.get("validation") or {}).get(score)
         if scores:
