@@ -106,8 +106,9 @@ def expected_gain(said: str) -> list[Measured]:
 
 
 def best() -> list[Measured]:
-    """What helps, in percent; the largest certain gain first."""
-    chosen = [one for one in results.everything() if one.verdict == "helps" and one.headline.unit == "%"]
+    """What raises a score in percent; the largest certain gain first."""
+    raised = [one for one in results.everything() if one.headline.unit == "%" and one.headline.direction == 1]
+    chosen = [one for one in raised if one.verdict == "helps"]
     return sorted(chosen, key=lambda one: -one.certain)
 
 
