@@ -17,6 +17,9 @@ SAMPLERS = (
 
 PLACES = {
     "bag_of_tricks": {"ResNet-B": (F1,), "ResNet-C": (F1,), "ResNet-D": (F1,), "distillation": ("distillation",)},
+    "batch_size": dict.fromkeys(
+        ("batch 1", "batch 4", "batch 16", "batch 128", "all images"), ("batch size, from one image to all",)
+    ),
     "blocks": {"deformable": ("deformable convolution",)},
     "dead_units": {"BN": (BN,)},
     "tweaks": {"ResNet-B": (F1,), "ResNet-C": (F1,), "ResNet-D": (F1,)},

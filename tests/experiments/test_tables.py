@@ -115,7 +115,6 @@ NOT_RUN = (
     "airbench",
     "detect",
     "binary",
-    "batch_size",
     "points",
     "segment",
     "transfer",
