@@ -60,6 +60,7 @@ def test_a_table_is_in_the_unit_of_its_headline():
 )
 def test_the_experiment_answers_what_is_typed(arguments, status, words, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["views.py", *arguments])
+    monkeypatch.delitem(sys.modules, "experiments.views", raising=False)  # another test may have imported it
     with pytest.raises(SystemExit) as ended:
         runpy.run_module("experiments.views", run_name="__main__", alter_sys=True)
     assert (ended.value.code or 0) == status

@@ -125,7 +125,7 @@ TRACED = {  # where the other settings have the same rows, or a step does not de
     "activations": "no norm",
     "architectures": ("baseline", "LeNet"),  # tests/models traces all families
     "batch_size": "equal epochs",
-    "detect": ("baseline", "anchor-free", "peaks", "mirrored view, fused", "copy-paste", "mosaic", "multi-scale"),
+    "detect": ("baseline", "anchor-free", "peaks", "mirrored view, fused", "copy-paste", "mosaic"),
     "points": ("baseline", "soft-argmax", "peak and offset"),
     "suggest": "fashion: ",
     "dead_units": "rate x1",
