@@ -101,11 +101,12 @@ def suggest(dataset: data.Dataset, *, epochs: float | None = None) -> tuple[Reci
         )
     )
     reasons += [_measured("The rate follows a cosine, which changed a run by", "cifar10-10000", "+ cosine")]
-    if batch > USUAL["batch"]:
-        recipe = t.warm_up(recipe)
-        reasons += [
-            _measured("A large batch begins with a warm-up, which changed a run by", "cifar10-10000", "+ warm-up")
-        ]
+    recipe = t.warm_up(recipe)
+    reasons += [
+        _measured(
+            "The rate begins with a warm-up, which changed a run of large batches by", "cifar10-10000", "+ warm-up"
+        )
+    ]
     ratio = _imbalance(dataset)
     if ratio >= IMBALANCE:
         recipe = replace(recipe, sampler=partial(data.class_balanced, rows=images))
