@@ -16,6 +16,7 @@ from jaxtricks.tricks import Setting, Trick
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "experiments" / "results"
+SEARCHES = ("suggest",)  # whose rows are draws of a random search, and no tricks
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +108,8 @@ def everything() -> tuple[Measured, ...]:
         if "rows" in results:  # compress keeps a table of its own
             experiment = re.search(r"experiments\.(\w+)", results["command"])
             name = experiment[1] if experiment else path.parent.name
+            if name in SEARCHES:
+                continue
             if name not in chosen or len(results["seeds"]) > len(chosen[name]["seeds"]):
                 chosen[name] = results
     return tuple(one for name, results in chosen.items() for one in of_experiment(name, results))

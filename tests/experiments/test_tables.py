@@ -111,7 +111,6 @@ SOURCES = {
 }
 NOT_RUN = (
     "architectures",
-    "suggest",
     "airbench",
     "detect",
     "binary",
