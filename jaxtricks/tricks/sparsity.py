@@ -35,8 +35,9 @@ def n_of_m(network: Network, *, n: int, m: int, patterns: tuple[str, ...], batch
 def curvature(network: Network, *, batch: Tree, key: jax.Array, samples: int = 32) -> Tree:
     """The importance by the Hessian's own diagonal, by products with random signs, for ``compression.pruned``.
 
-    Fisher's diagonal of ``compression.second_order`` is its expectation at a minimum, and never negative; this one is
-    of any point, and of a weight that lies on a ridge it is negative, so that such weights go first.
+    Fisher's diagonal of ``compression.second_order`` is its expectation at a minimum, and never negative. This one is
+    of any point, and negative for a weight that lies on a ridge, or by the noise of few products; its magnitude counts,
+    or the weights of the greatest effect would go first.
 
     Args:
       network: whose parameters are arrays.
@@ -53,4 +54,5 @@ def curvature(network: Network, *, batch: Tree, key: jax.Array, samples: int = 3
     def diagonal(params):
         return compress.hessian_diagonal(key, lambda p: loss(p, batch).mean(), params, samples=samples)
 
-    return compress.saliency(network.params, network.params, hessian=diagonal(network.params))
+    size = jax.tree.map(jnp.abs, diagonal(network.params))
+    return compress.saliency(network.params, network.params, hessian=size)

@@ -86,6 +86,8 @@ def test_the_curvature_is_that_of_the_loss():
     wanted = 0.5 * kernel**2 * (images.T**2 @ (shares * (1 - shares))) / 8
     assert np.corrcoef(scores.ravel(), wanted.ravel())[0, 1] > 0.9
     assert abs(float(scores.sum() / wanted.sum()) - 1) < 0.1
+    noisy = jax.tree.leaves(sparsity.curvature(plain, batch=batch(), key=KEY, samples=1))
+    assert min(leaf.min() for leaf in noisy) >= 0  # or what matters most would go first
 
 
 def test_a_perceptron_of_circulant_layers():
