@@ -90,7 +90,7 @@ def lowest_cost(logits, *, costs):
 
 
 def task(classes: int, *, decide: Callable | None = None) -> train.Task:
-    """Classes whose mistakes have prices: the mean bill, and beside it the accuracy.
+    """Classes whose mistakes have prices: the mean bill in percent of the mean wrong answer's, beside it the accuracy.
 
     Args:
       classes: their number.
@@ -101,7 +101,8 @@ def task(classes: int, *, decide: Callable | None = None) -> train.Task:
     """
     usual = tasks.classification(classes)
     price = train.Column(name="price", rank=2, kind="float", low=0)
-    paid = train.mean_of(partial(bill, decide=decide or likeliest), better="lower", bounds=(0.0, None))
+    about = {"unit": "%", "scale": 100.0, "better": "lower", "bounds": (0.0, None)}
+    paid = train.mean_of(partial(bill, decide=decide or likeliest), **about)
     return replace(
         usual, columns=(*usual.columns, price), metrics=dict(usual.metrics) | {"bill": paid}, headline="bill"
     )
