@@ -22,7 +22,7 @@ from docs.index_rows import ROWS, Row
 FOLLOWED = ("experiments", "jaxtricks.tricks", "jaxtricks.recipes", "jaxtricks.ablation", "jaxtricks.tasks")
 RESULTS = {
     "bag_of_tricks": ("cifar10-10000", "cifar10-5000"),
-    "compress": ("compress", "compress-10000"),
+    "compress": ("compress", "compress-10000", "compress-lenet5"),
 }  # folders by another name
 INLINE = ("views", "lr_range", "inspect")  # their figures stand in the docstring alone
 KINDS = {"by name": BY_NAME, "demonstrated by": DEMONSTRATED, "no trick": FIGURES, "not measured": NOT_MEASURED}
