@@ -84,29 +84,32 @@ def binary_connect(kernel: jax.Array) -> jax.Array:
     return straight_through(sign)(jnp.asarray(kernel))
 
 
-def binary_connect_stochastic(key: jax.Array, kernel: jax.Array) -> jax.Array:
+def binary_connect_stochastic(key: jax.Array, kernel: jax.Array, *, scale: float = 1.0) -> jax.Array:
     r"""Signs that are drawn, whose mean is the weight clipped to 1: BinaryConnect's regularising form, for training.
 
-    .. math:: P(1) = \mathrm{clip}((w + 1) / 2, 0, 1)
+    .. math:: P(1) = \mathrm{clip}((w / s + 1) / 2, 0, 1)
 
     Args:
       key: one key.
       kernel: floating point.
+      scale: s, > 0, of weights that begin small, whose signs would be drawn like those of coins: the authors' code has
+        ``sqrt(1.5 / (fan in + fan out))``.
 
     Returns:
       -1 and 1, like kernel; gradient straight through.
 
     Raises:
-      ValueError: if the dtype is wrong.
+      ValueError: if the dtype is wrong, or the scale is not greater than 0.
 
     Reference:
       Courbariaux et al., BinaryConnect, arXiv 1511.00363.
     """
     check.floating("kernel", kernel)
+    check.positive("scale", scale)
     noise = jax.random.uniform(key, kernel.shape)
 
     def drawn(w):
-        return jnp.where(jnp.isnan(w), w, jnp.where(noise < 0.5 * (w + 1.0), 1, -1).astype(w.dtype))
+        return jnp.where(jnp.isnan(w), w, jnp.where(noise < 0.5 * (w / scale + 1.0), 1, -1).astype(w.dtype))
 
     return straight_through(drawn)(jnp.asarray(kernel))
 

@@ -109,7 +109,8 @@ def packed(
 def drawn_signs(build: Callable, options: Mapping[str, Any], **arguments: Any):
     """Kernels behind signs that are drawn in each step of training: stochastic BinaryConnect.
 
-    Evaluation takes the signs of the weights. For ``regularizers.wrapped``.
+    Evaluation takes the signs of the weights. As in the authors' code, a weight is drawn as itself, and not as a coin,
+    from ``sqrt(1.5 / (fan in + fan out))`` on. For ``regularizers.wrapped``.
 
     Args:
       build: ``(**arguments) -> Model``.
@@ -128,11 +129,15 @@ def drawn_signs(build: Callable, options: Mapping[str, Any], **arguments: Any):
             raise ValueError("key is None; allowed in training: a key, or one for each image.")
         else:
             first = key if key.ndim == 0 else key[0]
-            draw = lambda path, leaf, _: compress.binary_connect_stochastic(named(first, path), leaf)  # noqa: E731
-            params = on(params, rules, draw, named=True)
+            params = on(params, rules, partial(_drawn, first), named=True)
         return model.apply(params, stats, image, train=train, key=key)
 
     return model._replace(apply=apply)
+
+
+def _drawn(key, path, leaf, _):
+    scale = (1.5 * leaf.shape[-1] * leaf.shape[-2] / leaf.size / (leaf.shape[-1] + leaf.shape[-2])) ** 0.5
+    return compress.binary_connect_stochastic(named(key, path), leaf, scale=scale)
 
 
 def signed(network: Network, *, change: Callable, patterns: tuple[str, ...], batch: Tree, key: jax.Array) -> Network:

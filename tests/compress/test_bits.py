@@ -67,6 +67,10 @@ def test_signs_are_drawn_with_the_clipped_weight_as_their_mean():
     np.testing.assert_allclose(drawn.mean(0), np.clip(kernel, -1, 1), atol=5 / np.sqrt(4000))
     ones = jax.grad(lambda w: compress.binary_connect_stochastic(jax.random.key(0), w).sum())(kernel)
     np.testing.assert_array_equal(ones, np.ones(7))
+    small = compress.binary_connect_stochastic(jax.random.key(0), kernel / 8, scale=1 / 8)
+    np.testing.assert_array_equal(small, compress.binary_connect_stochastic(jax.random.key(0), kernel))
+    with pytest.raises(ValueError, match="scale is 0"):
+        compress.binary_connect_stochastic(jax.random.key(0), kernel, scale=0.0)
 
 
 def test_binary_weights_are_the_nearest_of_their_kind():

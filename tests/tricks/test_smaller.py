@@ -199,7 +199,14 @@ def test_drawn_signs_are_new_in_each_step_and_none_at_evaluation():
     first, again, other = (run(params, stats, images, key=jax.random.key(n))[0][0] for n in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0.1
-    hidden = params["hidden"]["0"] | {"kernel": compress.sign(params["hidden"]["0"]["kernel"])}
+    kernel = params["hidden"]["0"]["kernel"]
+    limit = np.sqrt(1.5 / sum(kernel.shape))  # beyond it a sign is that of its weight
+    drawn = np.stack([coding._drawn(jax.random.key(n), "a", kernel, None) for n in range(8)])
+    sure = np.abs(kernel) > limit
+    assert sure.mean() > 0.2
+    assert (drawn == np.sign(kernel)).all(0)[sure].all()
+    assert not (drawn == np.sign(kernel)).all(0)[~sure].all()
+    hidden = params["hidden"]["0"] | {"kernel": compress.sign(kernel)}
     wanted = logits(network().plain, params | {"hidden": {"0": hidden}}, stats)
     np.testing.assert_allclose(model.apply(params, stats, images, train=False)[0][0], wanted, rtol=1e-6)
     with pytest.raises(ValueError, match="key is None"):
