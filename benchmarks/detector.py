@@ -69,11 +69,11 @@ def main(options: Options) -> dict:
     """Train, print, and give back the figures."""
     canvases, recipe = prepare(options)
     (run,) = train.fit(recipe, canvases, seeds=(options.seed,), log=(progress,))
-    seconds, own = time.perf_counter() - BEGAN, time.process_time()
+    seconds, busy = time.perf_counter() - BEGAN, time.process_time()
     figures = {name: 100 * value for name, value in run.test.items()}
     print("  ".join(f"{name} {value:.1f} %" for name, value in figures.items()))
-    print(f"{seconds:.0f} s, {own:.0f} s of processor time, {run.history[-1]['step']} steps")
-    figures |= {"seconds": seconds, "processor_seconds": own, "machine": ablation.machine()}
+    print(f"{seconds:.0f} s, {busy:.0f} s of processor time, {run.history[-1]['step']} steps")
+    figures |= {"seconds": seconds, "processor_seconds": busy, "machine": ablation.machine()}
     if options.out is not None:
         write(figures, options.out)
     return figures

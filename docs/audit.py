@@ -22,6 +22,8 @@ from docs.index_rows import ROWS, Row
 FOLLOWED = ("experiments", "jaxtricks.tricks", "jaxtricks.recipes", "jaxtricks.ablation", "jaxtricks.tasks")
 RESULTS = {
     "bag_of_tricks": ("cifar10-10000", "cifar10-5000"),
+    "detect": ("detect", "detect-deepforest"),
+    "prune": ("prune", "prune-patterns"),
     "compress": ("compress", "compress-10000", "compress-lenet5"),
 }  # folders by another name
 INLINE = ("views", "lr_range", "inspect")  # their figures stand in the docstring alone
