@@ -15,6 +15,13 @@ SAMPLERS = (
     *("over-sampling", "repeat factor", "batches: at most a quarter", "batches: a 16th to a quarter"),
 )
 
+TRANSFERRED = {
+    "from scratch": ("weights of torchvision's and timm's networks",),
+    "cosine": ("schedules",),
+    "smoothing": ("label smoothing",),
+    "mixup": ("mixup",),
+}
+
 PLACES = {
     "bag_of_tricks": {"ResNet-B": (F1,), "ResNet-C": (F1,), "ResNet-D": (F1,), "distillation": ("distillation",)},
     "batch_size": dict.fromkeys(
@@ -22,6 +29,7 @@ PLACES = {
     ),
     "blocks": {"deformable": ("deformable convolution",)},
     "dead_units": {"BN": (BN,)},
+    "transfer": TRANSFERRED,
     "tweaks": {"ResNet-B": (F1,), "ResNet-C": (F1,), "ResNet-D": (F1,)},
     "finetune": {
         "from scratch": ("weights of torchvision's and timm's networks",),

@@ -116,7 +116,6 @@ NOT_RUN = (
     "binary",
     "points",
     "segment",
-    "transfer",
     "transfer_boxes",
 )
 STACKED = ("efficient", "refinements", "tweaks")  # of the rungs of bag_of_tricks, whose steps test_main traces
