@@ -113,7 +113,6 @@ NOT_RUN = (
     "architectures",
     "airbench",
     "detect",
-    "binary",
     "points",
     "segment",
     "transfer_boxes",
