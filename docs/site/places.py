@@ -30,6 +30,7 @@ PLACES = {
     "blocks": {"deformable": ("deformable convolution",)},
     "dead_units": {"BN": (BN,)},
     "transfer": TRANSFERRED,
+    "transfer_boxes": TRANSFERRED,
     "tweaks": {"ResNet-B": (F1,), "ResNet-C": (F1,), "ResNet-D": (F1,)},
     "finetune": {
         "from scratch": ("weights of torchvision's and timm's networks",),

@@ -115,7 +115,6 @@ NOT_RUN = (
     "detect",
     "points",
     "segment",
-    "transfer_boxes",
 )
 STACKED = ("efficient", "refinements", "tweaks")  # of the rungs of bag_of_tricks, whose steps test_main traces
 TRACED = {  # where the other settings have the same rows, or a step does not depend on what they change
