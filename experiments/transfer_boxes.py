@@ -6,8 +6,8 @@ efficient recipe, 79.23 with cosine, 80.71 with smoothing, 80.96 with distillati
 with both. Single runs. Distillation is left out here.
 
 Measured with the command below, 4 paired seeds, two cores of an AMD EPYC (jax 0.10.2) that other jobs shared;
-differences to the baseline, verdicts after Holm's correction (results/transfer_boxes). A backbone from labels helps by 12 points,
-where a segmentation gains 4 (transfer); cosine in its training disagrees with table 8, whose step is 0.93 points.
+differences to the baseline, verdicts after Holm's correction (results/transfer_boxes). A backbone that labels trained
+brings 12 points, to a segmentation 4 (transfer). Cosine in its training takes 2, where table 8 has it bring 0.93.
 
     python -m experiments.transfer_boxes
 
