@@ -63,6 +63,7 @@ PLACES = {
         "momentum 0.5 to 0.9": ("scheduled momentum",),
         "Adam, then SGD": ("Adam, then SGD",),
     },
+    "points": {"from the average": ("pooling",)},
     "pooling": {"read out: maximum": ("pooling",)},
     "precision": {
         "bfloat16, weights too": (LOW,),

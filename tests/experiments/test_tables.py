@@ -113,7 +113,6 @@ NOT_RUN = (
     "architectures",
     "airbench",
     "detect",
-    "points",
     "segment",
 )
 STACKED = ("efficient", "refinements", "tweaks")  # of the rungs of bag_of_tricks, whose steps test_main traces
