@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxtricks import compress, optim
-from jaxtricks.tricks._kernels import behind, on
+from jaxtricks.tricks._kernels import base, behind, on
 from jaxtricks.tricks.compression import Network
 
 __all__ = [
@@ -61,6 +61,7 @@ def recoded(
     Returns:
       The network, whose parameters are these numbers.
     """
+    base(network, fills=True)
     params = on(network.params, dict.fromkeys(patterns), lambda leaf, _: encode(leaf))
     return _computed(network, params, decode, patterns)
 
@@ -88,6 +89,7 @@ def ranked(network: Network, *, budget: float, patterns: tuple[str, ...], batch:
     Returns:
       The network, whose parameters are the factors.
     """
+    base(network, fills=True)
     chosen = optim.path_mask(network.params, *patterns)
     kernels = {
         jax.tree_util.keystr(path, simple=True, separator="/"): leaf
