@@ -60,6 +60,9 @@ class Annotations:
             ("area", (many,)),
         ):
             check.shape(name, getattr(self, name), shape)
+        for name in ("image", "label"):
+            if many and (dtype := getattr(self, name).dtype).kind not in "iu":
+                raise DataError(f"{name} has dtype {dtype}; allowed: integers.")
         if many and not (0 <= self.image.min() and self.image.max() < count):
             raise DataError(f"image is {self.image.min()} to {self.image.max()}; allowed: 0 to {count - 1}.")
         for name, ids, length in (("image_ids", self.image_ids, count), ("class_ids", self.class_ids, self.classes)):

@@ -205,7 +205,8 @@ def _pairs(path: Path, name: str | None, masks: Path, notes: list[str]) -> Pairs
 
 
 def _split(shown: str, path: Path, part: Pairs, notes: list[str]) -> list[Pairs]:
-    rows = listed_rows(path / "ImageSets" / "Segmentation", [file.name for file in part.images])
+    rows, said = listed_rows(path / "ImageSets" / "Segmentation", [file.name for file in part.images])
+    notes += said
     if not rows:
         everything = np.arange(len(part.images))
         if len(everything) < 2:
