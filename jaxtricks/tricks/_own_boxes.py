@@ -38,10 +38,17 @@ def fitted(recipe: Recipe, loaded: data.Dataset, dataset: data.Dataset) -> Recip
     Returns:
       The recipe with a plan for images and boxes of this size, which keeps twice as many boxes as the fullest image
       has, 20 to 100; the recipe as it was for canvases, whose images came without boxes.
+
+    Raises:
+      DataError: if no image for training has a box, as may be where few of them are asked for.
     """
     if "box" not in loaded.train.columns:
         return recipe
     box, valid = (np.asarray(dataset.train[name]) for name in ("box", "box_valid"))
+    if not valid.any():
+        raise data.DataError(
+            f"{dataset.name}: none of the {len(valid)} images for training has a box; allowed: one or more."
+        )
     sides = np.sqrt(np.prod(box[valid][:, 2:] - box[valid][:, :2], -1))
     plan = recipe.model.keywords["plan"]  # pyright: ignore[reportFunctionMemberAccess]
     scales = octaves(sides, plan.strides)

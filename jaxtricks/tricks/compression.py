@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxtricks import compress
+from jaxtricks import check, compress
 from jaxtricks.train import Recipe
 from jaxtricks.train.state import State, average_of
 from jaxtricks.tricks import composing
@@ -173,11 +173,12 @@ def second_order(network: Network, *, batch: Tree, key: jax.Array, samples: int 
       network: of a classification, whose parameters are arrays.
       batch: images and targets.
       key: of the labels.
-      samples: labels that are drawn for each image.
+      samples: labels that are drawn for each image, 1 or more.
 
     Returns:
       Scores like the parameters.
     """
+    samples = check.at_least("samples", samples, minimum=1)
     logits = model_of(network, batch).apply(network.params, network.stats, batch["image"], train=False)[0][0]
     labels = jax.random.categorical(key, logits, shape=(samples, *logits.shape[:1])).reshape(-1)
     target = {"target": jax.nn.one_hot(labels, logits.shape[-1])}

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtricks import compress, optim
+from jaxtricks import check, compress, optim
 from jaxtricks.tricks._kernels import base, behind, on
 from jaxtricks.tricks.compression import Network
 
@@ -111,6 +111,8 @@ def low_rank(kernel: jax.Array, *, share: float) -> dict[str, jax.Array]:
     Returns:
       ``first`` and ``second``.
     """
+    check.rank("kernel", kernel, 2)
+    check.between("share", share, 0.0, 1.0)
     rank = max(1, int(share * kernel.size / sum(kernel.shape)))
     return compress.svd(kernel, rank=rank)._asdict()
 
@@ -152,6 +154,8 @@ def tucker(kernel: jax.Array, *, share: float) -> dict[str, jax.Array]:
     Returns:
       ``first``, ``core`` and ``last``.
     """
+    check.positive("share", share)
+    check.between("share", share, 0.0, 1.0)
     ranks = (math.ceil(share * kernel.shape[2]), math.ceil(share * kernel.shape[3]))
     return compress.tucker2(kernel, ranks=ranks)._asdict()
 
@@ -180,6 +184,7 @@ def hashed(kernel: jax.Array, *, share: float) -> jax.Array:
     Returns:
       The weights.
     """
+    check.between("share", share, 0.0, 1.0)
     return compress.fold_kernel(kernel, buckets=max(1, int(share * kernel.size)))
 
 

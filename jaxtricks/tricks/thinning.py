@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtricks import compress, losses
+from jaxtricks import check, compress, losses
 from jaxtricks.tricks import objectives
 from jaxtricks.tricks._kernels import base
 from jaxtricks.tricks.compression import Network, example_losses, model_of
@@ -135,8 +135,14 @@ def apoz(network: Network, graph: compress.Graph, *, batch: Tree, key: jax.Array
 
     Returns:
       Scores by group.
+
+    Raises:
+      ValueError: if a group has no tap, or the network lacks it.
     """
     values = model_of(network, batch).apply(network.params, network.stats, batch["image"], train=False)[0][1]
+    for name in graph.groups:
+        check.option("a group of the network", name, taps)
+        check.option(f"the tap of {name}", taps[name], values)
     return {name: -compress.apoz(values[taps[name]]) for name in graph.groups}
 
 
@@ -165,7 +171,11 @@ def sparsely(network: Network, *, penalty: Callable, weight: float, batch: Tree,
 
     Returns:
       The network; what is made of it trains without the penalty.
+
+    Raises:
+      ValueError: if the weight is below 0.
     """
+    check.between("weight", weight, 0.0, float("inf"))
     return replace(network, recipe=objectives.auxiliary(base(network), second=penalty, weight=weight))
 
 

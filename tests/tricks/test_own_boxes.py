@@ -52,6 +52,9 @@ def test_the_plan_follows_the_data():
     canvases = data.from_columns("items", {"image": ROWS["image"]}, {"image": ROWS["image"]}, classes=1)
     assert d.fitted(recipe, canvases, OWN) is recipe
     assert d.shapes(OWN) is OWN
+    none = data.from_columns("own", *[ROWS | {"box_valid": np.zeros((2, 2), bool)}] * 2, classes=1)
+    with pytest.raises(data.DataError, match="own: none of the 2 images for training has a box; allowed: one or more"):
+        d.fitted(recipe, none, none)
     with pytest.raises(data.DataError, match="own has no classes"):
         d.task_for(data.from_columns("own", ROWS, ROWS))
 

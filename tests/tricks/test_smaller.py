@@ -371,3 +371,25 @@ def test_a_step_that_would_drop_the_codes_of_an_earlier_one_is_an_error(first):
             STEPS[name](before, batch=batch(), key=KEY)
     with pytest.raises(ValueError, match="would drop the codes"):
         students.student(before, teach=students.softened, batch=batch(), key=KEY)
+
+
+def test_options_of_steps_are_checked():
+    plain, both = network("plain"), {"batch": batch(), "key": KEY}
+    for taps, words in (
+        ({"stages/0": "stage1"}, "a group of the network is 'stages/1'; allowed: 'stages/0'"),
+        ({"stages/0": "stage9", "stages/1": "stage2"}, "the tap of stages/0 is 'stage9'; allowed: "),
+    ):
+        with pytest.raises(ValueError, match=words):
+            thinning.thinned(plain, criterion=partial(thinning.apoz, taps=taps), share=0.5, **both)
+    with pytest.raises(ValueError, match="weight is -1; allowed"):
+        thinning.sparsely(plain, penalty=thinning.group_lasso, weight=-1, **both)
+    with pytest.raises(ValueError, match="samples is 0; allowed"):
+        compression.second_order(plain, samples=0, **both)
+    kernel = plain.params["stages"]["1"]["conv"]["kernel"]
+    with pytest.raises(ValueError, match=r"kernel has shape .*; allowed: rank 2"):
+        factoring.low_rank(kernel, share=0.1)
+    for encode in (factoring.hashed, factoring.tucker):
+        with pytest.raises(ValueError, match=r"share is -0.5; allowed"):
+            encode(kernel, share=-0.5)
+    with pytest.raises(ValueError, match=r"share is 1.5; allowed"):
+        factoring.low_rank(plain.params["head"]["kernel"], share=1.5)
