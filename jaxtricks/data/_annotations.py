@@ -84,7 +84,15 @@ class Annotations:
 
         Returns:
           Annotations of these.
+
+        Raises:
+          DataError: if images are no such numbers.
         """
+        images, count = np.asarray(images), len(self.files)
+        images = images if images.size else np.zeros(0, np.int64)
+        inside = images.dtype.kind in "iu" and images.ndim == 1 and ((images >= 0) & (images < count)).all()
+        if not inside or len(np.unique(images)) < len(images):
+            raise DataError(f"images is {str(images)[:40]}; allowed: integers of 0 to {count - 1}, each once.")
         place = np.full(len(self.files), -1)
         place[images] = np.arange(len(images))
         kept = place[self.image] >= 0

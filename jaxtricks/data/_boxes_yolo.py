@@ -174,7 +174,7 @@ def _line(where: str, words: Sequence[str]) -> tuple[int, list[float]]:
     try:
         kind, numbers = int(words[0]), [float(word) for word in words[1:]]
     except ValueError as error:
-        raise DataError(f"{where} is {' '.join(words)[:40]!r}; allowed: numbers.") from error
+        raise DataError(f"{where} is {' '.join(words)[:40]!r}; allowed: an integer, and numbers.") from error
     if len(numbers) != 4 and (len(numbers) < 6 or len(numbers) % 2):
         raise DataError(f"{where} has {len(words)} numbers; allowed: 5, or 7, 9, 11, ... of an outline.")
     return kind, numbers

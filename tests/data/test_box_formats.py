@@ -208,7 +208,14 @@ def test_no_boxes_at_all():
     assert notes == ("2 of 2 images have no box; all of each is background.",)
 
 
+@pytest.mark.parametrize("images", [[0, 0], [2], [-1], [True, False], [0.0], 1])
+def test_images_that_are_none(images):
+    with pytest.raises(DataError, match=r"images is .*; allowed: integers of 0 to 1, each once"):
+        bad().take(np.array(images))
+
+
 def test_some_of_the_images():
+    assert bad().take(np.array([])).files == ()
     some = bad(image=np.array([1] * 7 + [0])).take(np.array([1]))
     assert (some.files, some.image_ids, len(some.box)) == (("b",), (2,), 7)
     assert some.image.tolist() == [0] * 7
@@ -279,6 +286,8 @@ def test_what_is_no_voc(tmp_path, text, words):
 
 
 def test_more_that_is_no_voc(tmp_path):
+    with pytest.raises(DataError, match=r"gone\.xml is no file"):
+        data.read_voc([tmp_path / "gone.xml"])
     with pytest.raises(DataError, match=r"has no \.xml file"):
         data.read_voc(tmp_path)
     for name in ("a.xml", "b.xml"):
