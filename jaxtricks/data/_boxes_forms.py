@@ -192,13 +192,13 @@ def _voc(path: Path, folders: Mapping[Path, str | None]) -> tuple[list[Part], li
         names = tuple(sorted({name for part in parts for name in part.annotations.class_names}))
         parts = [replace(part, annotations=_renamed(part.annotations, names)) for part in parts]
         return parts, notes
-    (whole,), files = parts, parts[0].annotations.files
+    (single,), files = parts, parts[0].annotations.files
     rows, said = listed_rows(path / "ImageSets" / "Main", files)
     if rows:
         listed = {row for at in rows.values() for row in at.tolist()}
         unlisted = tuple(name for row, name in enumerate(files) if row not in listed)
         parts = [
-            replace(whole, name=name, annotations=whole.annotations.take(at), unlisted=unlisted)
+            replace(single, name=name, annotations=single.annotations.take(at), unlisted=unlisted)
             for name, at in rows.items()
         ]
     return parts, [*notes, *said]
