@@ -177,6 +177,9 @@ def second_order(network: Network, *, batch: Tree, key: jax.Array, samples: int 
 
     Returns:
       Scores like the parameters.
+
+    Raises:
+      ValueError: if samples is no integer of 1 or more.
     """
     samples = check.at_least("samples", samples, minimum=1)
     logits = model_of(network, batch).apply(network.params, network.stats, batch["image"], train=False)[0][0]

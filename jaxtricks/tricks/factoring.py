@@ -110,6 +110,9 @@ def low_rank(kernel: jax.Array, *, share: float) -> dict[str, jax.Array]:
 
     Returns:
       ``first`` and ``second``.
+
+    Raises:
+      ValueError: if the kernel is of a convolution, or the share is not 0 to 1.
     """
     check.rank("kernel", kernel, 2)
     check.between("share", share, 0.0, 1.0)
@@ -153,6 +156,9 @@ def tucker(kernel: jax.Array, *, share: float) -> dict[str, jax.Array]:
 
     Returns:
       ``first``, ``core`` and ``last``.
+
+    Raises:
+      ValueError: if the share is 0, or not 0 to 1.
     """
     check.positive("share", share)
     check.between("share", share, 0.0, 1.0)
@@ -183,6 +189,9 @@ def hashed(kernel: jax.Array, *, share: float) -> jax.Array:
 
     Returns:
       The weights.
+
+    Raises:
+      ValueError: if the share is not 0 to 1.
     """
     check.between("share", share, 0.0, 1.0)
     return compress.fold_kernel(kernel, buckets=max(1, int(share * kernel.size)))
