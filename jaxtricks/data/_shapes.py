@@ -112,7 +112,7 @@ def _canvas(rng: np.random.Generator, items: dict, kinds: tuple[int, ...], *, si
 
 
 def _is_integer(value, low: int, high: float = np.inf) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and low <= value <= high
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(low <= value <= high)
 
 
 def _scaled(item: np.ndarray, factor: float) -> np.ndarray:
