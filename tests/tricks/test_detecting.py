@@ -314,3 +314,9 @@ def test_a_head_without_anchors_drops_neither_matching_nor_loss():
 def test_a_loss_of_offsets_is_refused_where_there_are_none():
     with pytest.raises(ValueError, match="box_loss is smooth_l1; allowed without anchors: a loss of the decoded boxes"):
         recipe(anchor_free=True)  # it would be 0
+
+
+@pytest.mark.parametrize("factors", [(), (0.5, 0.0)])
+def test_factors_that_are_none(factors):
+    with pytest.raises(ValueError, match=r"factors? is .*; allowed"):
+        d.multi_scale(recipe(), factors=factors)
