@@ -59,7 +59,7 @@ def fitted(recipe: Recipe, loaded: data.Dataset, dataset: data.Dataset) -> Recip
     if "box" not in loaded.train.columns:
         return recipe
     columns = dataset.train.columns
-    box, valid = np.asarray(columns["box"]), np.asarray(learnt(columns))
+    box, valid = np.asarray(columns["box"]), np.asarray(learnt(dict(columns)))
     if not valid.any():
         raise data.DataError(
             f"{dataset.name}: none of the {len(valid)} images for training has a box to learn; allowed: one or more."
