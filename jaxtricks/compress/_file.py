@@ -51,6 +51,8 @@ def save(path: str | os.PathLike, tree: Tree, *, huffman: bool = True) -> int:
       ValueError: if an index is none of its codebook, or an array has a dtype that cannot be written.
       OSError: if the file cannot be written.
     """
+    if not isinstance(tree, Mapping):
+        raise TypeError(f"tree is {type(tree).__name__}; allowed: nested dicts.")
     header, body = [], []
     for name, leaf in _leaves(tree, ()):
         entry, parts = _entry(name, leaf, huffman)
@@ -153,7 +155,7 @@ def _entry(name, leaf, huffman) -> tuple[list, list[bytes]]:
         form, parts = _packing.packed(indices.reshape(-1).astype(np.int64), size, sparse=sparse, huffman=huffman)
         return [form, list(values.shape), list(indices.shape)], [values.astype("<f4").tobytes(), *parts]
     if not hasattr(leaf, "dtype") or not hasattr(leaf, "shape"):
-        raise TypeError(f"{where or 'tree'} is {type(leaf).__name__}; allowed: dicts, arrays, Codebooks, ProductCodes.")
+        raise TypeError(f"{where} is {type(leaf).__name__}; allowed: dicts, arrays, Codebooks, ProductCodes.")
     array = np.asarray(leaf)
     if array.dtype.name not in KINDS:
         raise ValueError(f"{where} has dtype {array.dtype}; allowed: {', '.join(KINDS)}.")

@@ -43,6 +43,8 @@ def filters_to_keep(
     _masks.below_one("share", share)
     check.option("scope", scope, ("layer", "global"))
     multiple = check.at_least("multiple", multiple, minimum=1)
+    if not scores:
+        raise ValueError("scores is empty; allowed: one group or more.")
     values = {name: np.asarray(score, np.float64) for name, score in scores.items()}
     for name, value in values.items():
         check.rank(f"scores of {name}", value, 1)

@@ -179,7 +179,7 @@ class _Network:
     def reads(self, layer: str) -> Place:
         path = f"params/{layer}/kernel"
         if path not in self.shapes:
-            raise GraphError(f"the network has no leaf {path}; allowed: networks of models.")
+            raise GraphError(f"the network has no leaf {path}; allowed: a plain, residual or dense one.")
         return Place(path, len(self.shapes[path]) - 2)
 
     def plain(self) -> Graph:

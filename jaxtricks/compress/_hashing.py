@@ -65,6 +65,9 @@ def hashed_kernel(weights: jax.Array, *, shape: tuple[int, ...], seed: int = 0) 
     """
     check.rank("weights", weights, 1)
     check.floating("weights", weights)
+    if not hasattr(shape, "__len__"):
+        raise ValueError(f"shape is {shape!r}; allowed: integers of 1 or more, in a tuple.")
+    shape = tuple(check.at_least(f"shape[{axis}]", size, minimum=1) for axis, size in enumerate(shape))
     buckets, signs = hash_places(int(np.prod(shape)), buckets=weights.size, seed=seed)
     weights = jnp.asarray(weights)
     return (weights[buckets] * signs.astype(weights.dtype)).reshape(shape)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxtricks import check
 from jaxtricks.compress._binary import straight_through
@@ -27,12 +28,16 @@ def int8_scale(x: jax.Array, *, axes: Sequence[int] | None = None) -> jax.Array:
       float32, of the rank of x; 1 where x is 0.
 
     Raises:
-      ValueError: if the dtype is wrong or x is empty.
+      ValueError: if the dtype or an axis is wrong, or x is empty.
     """
     check.floating("x", x)
     if not jnp.size(x):
         raise ValueError("x is empty; allowed: one number or more.")
-    axes = None if axes is None else tuple(axes)
+    if axes is not None:
+        rank = jnp.ndim(x)
+        if not hasattr(axes, "__len__") or not all(isinstance(a, int | np.integer) and -rank <= a < rank for a in axes):
+            raise ValueError(f"axes is {axes!r}; allowed: axes of an array of rank {rank}, in a tuple.")
+        axes = tuple(sorted({a % rank for a in axes}))
     largest = jnp.max(jnp.abs(jnp.asarray(x, jnp.float32)), axis=axes, keepdims=True)
     return jnp.where(largest == 0, 1.0, largest / LARGEST)
 

@@ -76,6 +76,8 @@ def share_masks(
         scores = jax.tree.map(jnp.abs, params)
     elif jax.tree.structure(scores) != jax.tree.structure(params):
         raise ValueError(f"scores is {jax.tree.structure(scores)}; allowed: a tree like params.")
+    else:
+        jax.tree.map(lambda score, leaf: check.same_shape("scores", score, "params", leaf), scores, params)
     if scope == "layer":
         return _on(params, patterns, lambda leaf: _highest(leaf, share), scores)
     chosen = path_mask(params, *patterns)

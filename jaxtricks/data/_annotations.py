@@ -60,6 +60,9 @@ class Annotations:
             ("area", (many,)),
         ):
             check.shape(name, getattr(self, name), shape)
+        for name in ("image", "label"):
+            if many and (dtype := getattr(self, name).dtype).kind not in "iu":
+                raise DataError(f"{name} has dtype {dtype}; allowed: integers.")
         if many and not (0 <= self.image.min() and self.image.max() < count):
             raise DataError(f"image is {self.image.min()} to {self.image.max()}; allowed: 0 to {count - 1}.")
         for name, ids, length in (("image_ids", self.image_ids, count), ("class_ids", self.class_ids, self.classes)):
@@ -81,7 +84,15 @@ class Annotations:
 
         Returns:
           Annotations of these.
+
+        Raises:
+          DataError: if images are no such numbers.
         """
+        images, count = np.asarray(images), len(self.files)
+        images = images if images.size else np.zeros(0, np.int64)
+        inside = images.dtype.kind in "iu" and images.ndim == 1 and ((images >= 0) & (images < count)).all()
+        if not inside or len(np.unique(images)) < len(images):
+            raise DataError(f"images is {str(images)[:40]}; allowed: integers of 0 to {count - 1}, each once.")
         place = np.full(len(self.files), -1)
         place[images] = np.arange(len(images))
         kept = place[self.image] >= 0

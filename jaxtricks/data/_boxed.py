@@ -152,7 +152,7 @@ def joined(name: str, train: dict, test: dict, *, class_names: tuple[str, ...], 
 def _unannotated(shown: str, parts: Sequence[Part]) -> Iterator[str]:
     """What is to be said of images beside the annotated ones."""
     for root in dict.fromkeys(part.root for part in parts):
-        named = {name for part in parts if part.root == root for name in part.annotations.files}
+        named = {name for part in parts if part.root == root for name in (*part.annotations.files, *part.unlisted)}
         if alone := [name for name in images_in(root) if name not in named]:
             yield (
                 f"{shown}: {len(alone)} images in {printable(root)} have no annotation and are not used, such as "
@@ -185,6 +185,11 @@ def _split(shown: str, part: Part, notes: list[str]) -> list[Part]:
 def _columns(part: Part, shown: str, size: int) -> tuple[dict, list[str]]:
     """The images of a split that are there, and their boxes at the new size; what is left out, in sentences."""
     annotations, notes = part.annotations, [f"{shown}: {note}" for note in part.annotations.notes]
+    if len(annotations.box) and np.nan_to_num(abs(annotations.box), posinf=2.0).max() <= 1:
+        raise DataError(
+            f"{shown} has boxes within the first pixel of their images, all {len(annotations.box)} of them, such as "
+            f"{annotations.box[0].tolist()}; allowed: pixels. Parts of the image are for YOLO's form."
+        )
     places = _present(annotations, part.root, shown, notes)
     sides, upright = _sizes(annotations, places, part.root, shown, notes)
     annotations = replace(annotations, sizes=sides).take(np.flatnonzero(sides[:, 0] > 0))

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,9 @@ def opened(path: str | Path) -> Opened:
         raise DataError(f"{shown} has {twice} as two images; allowed: each file once.")
     sizes = tuple((_size(image.get("height")), _size(image.get("width"))) for image in images.values())
     annotations = tuple(_list(shown, content, "annotations"))
+    ids = [str(one["id"]) for one in annotations if one.get("id") is not None]
+    if twice := next((id for id, count in Counter(ids).items() if count > 1), None):
+        raise DataError(f"{shown}: annotations have the id {twice} twice; allowed: each once, or none.")
     return Opened(shown, images, categories, tuple(files), sizes, annotations)
 
 
@@ -106,7 +110,7 @@ def read_coco(path: str | Path) -> Annotations:
             continue
         x, y, width, height = numbers(where, box)
         area = one.get("area", width * height)
-        crowd = bool(one.get("iscrowd", 0))
+        crowd = is_crowd(where, one)
         box, kind = (x, y, x + width, y + height), one.get("category_id")
         kind = label.get(kind, -1) if isinstance(kind, int) else -1
         rows.append((place[one["image_id"]], box, kind, crowd, _number(where, area)))
@@ -206,6 +210,19 @@ def numbers(where: str, box: Any) -> tuple[float, float, float, float]:
         raise DataError(f"{where} has bbox {str(box)[:40]}; allowed: four numbers.")
     x, y, width, height = (_number(where, value) for value in box)
     return x, y, width, height
+
+
+def is_crowd(where: str, annotation: Mapping[str, Any]) -> bool:
+    """Whether an annotation is of a crowd.
+
+    Args:
+      where: the file and place, for the message.
+      annotation: as it was read.
+    """
+    value = annotation.get("iscrowd")
+    if value not in (None, 0, 1):
+        raise DataError(f"{where} has iscrowd {str(value)[:40]!r}; allowed: 0 or 1.")
+    return bool(value)
 
 
 def _number(where: str, value: Any) -> float:

@@ -31,11 +31,13 @@ class Part:
       name: such as ``train``; None where the source has one split only.
       annotations: of its images.
       root: the folder that the files are relative to.
+      unlisted: names of annotated images that no list of a split has.
     """
 
     name: str | None
     annotations: Annotations
     root: Path
+    unlisted: tuple[str, ...] = ()
 
 
 def annotated(path: Path) -> bool:
@@ -128,7 +130,7 @@ def part_name(*words: str) -> str | None:
 
 
 def coco_files(path: Path) -> dict[Path, str | None]:
-    """COCO's files of annotations, and the splits that they are.
+    """COCO's files of annotations, those of instances first, and the splits that they are.
 
     Args:
       path: of one, or of a folder.
@@ -139,7 +141,11 @@ def coco_files(path: Path) -> dict[Path, str | None]:
     files = [
         file for folder in folders for file in sorted(folder.glob("*.json")) if COCO.search(str(file.relative_to(path)))
     ]
-    return {file: part_name(file.stem.replace("_", " "), file.parent.name) for file in files}
+    names = {file: part_name(file.stem.replace("_", " "), file.parent.name) for file in files}
+    instances = {file: name for file, name in names.items() if "instances" in file.stem.lower()}
+    if {*TRAIN} & {*instances.values()} and {*TEST} & {*instances.values()}:  # captions and key points are no boxes
+        names = dict.fromkeys(names) | instances
+    return instances | names
 
 
 def _coco(name: str | None, file: Path) -> Part:
@@ -186,13 +192,19 @@ def _voc(path: Path, folders: Mapping[Path, str | None]) -> tuple[list[Part], li
         names = tuple(sorted({name for part in parts for name in part.annotations.class_names}))
         parts = [replace(part, annotations=_renamed(part.annotations, names)) for part in parts]
         return parts, notes
-    rows = listed_rows(path / "ImageSets" / "Main", parts[0].annotations.files)
+    (single,), files = parts, parts[0].annotations.files
+    rows, said = listed_rows(path / "ImageSets" / "Main", files)
     if rows:
-        parts = [replace(parts[0], name=name, annotations=parts[0].annotations.take(at)) for name, at in rows.items()]
-    return parts, notes
+        listed = {row for at in rows.values() for row in at.tolist()}
+        unlisted = tuple(name for row, name in enumerate(files) if row not in listed)
+        parts = [
+            replace(single, name=name, annotations=single.annotations.take(at), unlisted=unlisted)
+            for name, at in rows.items()
+        ]
+    return parts, [*notes, *said]
 
 
-def listed_rows(lists: Path, files: Sequence[str]) -> dict[str, np.ndarray]:
+def listed_rows(lists: Path, files: Sequence[str]) -> tuple[dict[str, np.ndarray], list[str]]:
     """The rows of VOC's lists, ``train.txt`` with ``val.txt``, or ``trainval.txt`` with ``test.txt``.
 
     Args:
@@ -200,7 +212,8 @@ def listed_rows(lists: Path, files: Sequence[str]) -> dict[str, np.ndarray]:
       files: names of the images.
 
     Returns:
-      Name of the split to rows, that for training first; nothing where there are no such lists.
+      Name of the split to rows, that for training first, nothing where there are no such lists; and sentences on
+      names that are on one side only, or in both lists.
 
     Raises:
       DataError: if a list names none of the images.
@@ -209,15 +222,26 @@ def listed_rows(lists: Path, files: Sequence[str]) -> dict[str, np.ndarray]:
     pairs = (("trainval", "test"), ("train", "test"), ("train", "val"))
     pair = next((pair for pair in pairs if set(pair) <= there), ())
     stems = {Path(name).stem: row for row, name in enumerate(files)}
-    rows = {}
+    rows, notes = {}, []
     for name in pair:
         words = dict.fromkeys(read_text(lists / f"{name}.txt").split())
         rows[name] = np.array([stems[word] for word in words if word in stems], np.int64)
+        if missing := [word for word in words if word not in stems]:
+            what = f"{len(missing)} of {len(words)} images have no annotation and are left out"
+            notes.append(f"{printable(lists / name)}.txt: {what}, such as {printable(missing[0])}.")
         if not len(rows[name]):
             raise DataError(
                 f"{printable(lists / name)}.txt names no image that has an annotation; allowed: one or more."
             )
-    return rows
+    if rows:
+        first, second = (set(row.tolist()) for row in rows.values())
+        for which, words in (
+            (set(range(len(files))) - first - second, "annotated images are in no list and are not used"),
+            (first & second, "images are in both lists: those of the test set are trained on"),
+        ):
+            if which:
+                notes.append(f"{printable(lists)}: {len(which)} {words}, such as {printable(files[min(which)])}.")
+    return rows, notes
 
 
 def _renamed(annotations: Annotations, names: tuple[str, ...]) -> Annotations:

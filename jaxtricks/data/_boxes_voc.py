@@ -114,6 +114,8 @@ def write_voc(folder: str | Path, annotations: Annotations, *, first: int = 1, d
 
 def _parsed(file: Path) -> ElementTree.Element:
     shown = printable(file)
+    if not file.is_file():
+        raise DataError(f"{shown} is no file; allowed: files of XML.")
     if file.stat().st_size > LARGEST:
         raise DataError(f"{shown} has {file.stat().st_size:,} bytes; allowed: {LARGEST:,}.")
     text = read_text(file)

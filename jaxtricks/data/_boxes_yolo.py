@@ -76,7 +76,7 @@ def read_yolo(
 
 
 def write_yolo(folder: str | Path, annotations: Annotations, *, decimals: int = 6) -> None:
-    """Write boxes as YOLO's text files; crowds, areas and names of classes, which they have not, are left out.
+    """Write boxes as YOLO's text files; areas, names of classes, and which are crowds, they have not: these are lost.
 
     Args:
       folder: that is there.
@@ -84,8 +84,12 @@ def write_yolo(folder: str | Path, annotations: Annotations, *, decimals: int = 
       decimals: of the parts of a side; 6 are usual.
 
     Raises:
-      DataError: if the size of an image with a box is not known, or a class is below 0.
+      DataError: if the size of an image with a box is not known, a class is below 0, or two images have one name but
+        for the ending.
     """
+    stems = [str(Path(name).with_suffix("")) for name in annotations.files]
+    if len(set(stems)) < len(stems):
+        raise DataError(f"two images are {next(s for s in stems if stems.count(s) > 1)}; allowed: different names.")
     for number, name in enumerate(annotations.files):
         rows = annotations.image == number
         height, width = annotations.sizes[number].tolist()
@@ -140,7 +144,8 @@ def _yaml_names(shown: str, lines: Sequence[str]) -> list[str]:
         listed = re.match(r"\[([^\[\]{}]*)\]", text)
         if listed is None:
             raise DataError(f"{shown} has names: {rest[:40]}; allowed: [a, b], or a line each.")
-        return [_unquoted(part) for part in listed[1].split(",") if part.strip()]
+        parts = re.findall(r"""\s*('[^']*'|"[^"]*"|[^,]+)\s*(?:,|$)""", listed[1])  # a comma within quotes is no end
+        return [_unquoted(part) for part in parts if part.strip()]
     names, numbers = [], []
     for line in map(_plain, lines[start + 1 :]):
         item = re.match(r"\s*(?:-\s+|(\d+)\s*:\s+)(.+)", line)
@@ -169,7 +174,7 @@ def _line(where: str, words: Sequence[str]) -> tuple[int, list[float]]:
     try:
         kind, numbers = int(words[0]), [float(word) for word in words[1:]]
     except ValueError as error:
-        raise DataError(f"{where} is {' '.join(words)[:40]!r}; allowed: numbers.") from error
+        raise DataError(f"{where} is {' '.join(words)[:40]!r}; allowed: an integer, and numbers.") from error
     if len(numbers) != 4 and (len(numbers) < 6 or len(numbers) % 2):
         raise DataError(f"{where} has {len(words)} numbers; allowed: 5, or 7, 9, 11, ... of an outline.")
     return kind, numbers

@@ -1,5 +1,6 @@
 """A person's own images with masks as a dataset: PNGs of the same names or COCO's outlines, brought to one size."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +29,8 @@ from jaxtricks.data._masks import IGNORE, read_mask
 from jaxtricks.data._outlines import Outlines, read_outlines
 from jaxtricks.data._rows import RESIDENT_LIMIT, decoded
 
+UNNAMED = 200  # classes without names at most: more are the grey levels of a mask that was smoothed
+BACKGROUND = re.compile(r"[^a-z]*background[^a-z]*", re.IGNORECASE)
 PAIRS = (("images", "masks"), ("JPEGImages", "SegmentationClass"))  # folders of images and of their masks
 
 
@@ -95,6 +98,8 @@ def masked(path: str | Path, *, size: int = 224) -> Dataset:
             path, places, lambda name, place: _pairs(path, name, place, notes), alone="folders of masks"
         )
         names = read_names(path / "classes.txt") if (path / "classes.txt").is_file() else None
+        if names is not None and BACKGROUND.fullmatch(names[0]):
+            raise DataError(f"{shown}/classes.txt begins with {names[0]!r}; allowed: the name of class 1, after it.")
     else:
         parts, said, names = _outlined(path, shown, notes)
     notes += said
@@ -126,7 +131,7 @@ def _classes(shown: str, splits: Sequence[dict], names: Sequence[str] | None) ->
         raise DataError(f"{shown}: the training masks have no pixel of a class; allowed: some of 1 to C.")
     if names is not None and everywhere[-1] > len(names):
         raise DataError(f"{shown}: a mask has {everywhere[-1]}; allowed: 0 to {len(names)}, the names, and {IGNORE}.")
-    if names is None and everywhere[-1] >= 2 * len(everywhere):
+    if names is None and (everywhere[-1] >= 2 * len(everywhere) or everywhere[-1] > UNNAMED):
         raise DataError(
             f"{shown}: the masks have the numbers {some(map(str, everywhere))}; allowed: 1 to C, or names of all of "
             "them in classes.txt."
@@ -176,7 +181,7 @@ def _places(path: Path) -> Mapping[Path, str | None]:
 
 
 def _has_png(folder: Path) -> bool:
-    return folder.is_dir() and any(folder.rglob("*.png"))
+    return folder.is_dir() and any(folder.rglob("*.[pP][nN][gG]"))
 
 
 def _pairs(path: Path, name: str | None, masks: Path, notes: list[str]) -> Pairs:
@@ -185,7 +190,11 @@ def _pairs(path: Path, name: str | None, masks: Path, notes: list[str]) -> Pairs
     root = path / Path(*(instead.get(part, part) for part in masks.relative_to(path).parts))
     if not root.is_dir():
         raise DataError(f"{printable(masks)} has no {printable(root)} beside it; allowed: a folder of the images.")
-    of_image = {str(Path(file).with_suffix("")): root / file for file in images_in(root)}
+    files = images_in(root)
+    of_image = {str(Path(file).with_suffix("")): root / file for file in files}
+    if twice := [file for file in files if of_image[str(Path(file).with_suffix(""))] != root / file]:
+        what = f"{len(twice)} images have the name of another one but for the ending and are left out"
+        notes.append(f"{printable(root)}: {what}, such as {printable(twice[0])}.")
     of_mask = {
         str(Path(file).with_suffix("")): masks / file for file in images_in(masks) if file.lower().endswith(".png")
     }
@@ -205,7 +214,8 @@ def _pairs(path: Path, name: str | None, masks: Path, notes: list[str]) -> Pairs
 
 
 def _split(shown: str, path: Path, part: Pairs, notes: list[str]) -> list[Pairs]:
-    rows = listed_rows(path / "ImageSets" / "Segmentation", [file.name for file in part.images])
+    rows, said = listed_rows(path / "ImageSets" / "Segmentation", [file.name for file in part.images])
+    notes += said
     if not rows:
         everything = np.arange(len(part.images))
         if len(everything) < 2:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxtricks.data._boxes_coco import numbers, opened
+from jaxtricks.data._boxes_coco import is_crowd, numbers, opened
 from jaxtricks.data._columns import DataError
 from jaxtricks.data._files import PIXELS
 from jaxtricks.data._masks import IGNORE, decode_rle
@@ -189,7 +189,7 @@ def read_outlines(path: Path) -> Outlined:
     for where, one in file.rows():
         kind, outline = one.get("category_id"), _outline(where, one.get("segmentation"))
         kind = number.get(kind, 0) if isinstance(kind, int) else 0
-        crowd = bool(one.get("iscrowd", 0))
+        crowd = is_crowd(where, one)
         crowds += crowd
         unnamed += not kind and not crowd
         if outline is None:

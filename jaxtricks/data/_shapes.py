@@ -10,6 +10,8 @@ from jaxtricks.data._dataset import Dataset, from_columns
 
 SEEN = 0.4  # the share of an item's pixels that later items must leave uncovered
 TRIES = 20
+DARK = 15  # of 255: what is not brighter is no part of an item
+LARGEST = 254  # number of an item, or of a class, in a mask of 8 bits whose 255 counts nothing
 
 
 def shapes(
@@ -32,9 +34,9 @@ def shapes(
       dataset: with ``image``, uint8 ``[N, H, W, 1]``, and ``label``, both in memory: ``data.load("fashion_mini")``.
       images: canvases for training and for the test, each 1 or more; the items are those of the same split.
       size: of the canvas in pixels, both ways.
-      objects: M, the greatest number of items, 1 or more.
+      objects: M, the greatest number of items, 1 to 254.
       scale: smallest and greatest factor of an item's size; the greatest item must fit.
-      kinds: for each class of the dataset the class it becomes, 0 to C - 1; the same if None.
+      kinds: for each class of the dataset the class it becomes, 0 to 253; the same if None.
       seed: of the places, an integer of 0 or more.
       instances: whether the masks are those of the items, one each, in the place of one of classes.
 
@@ -50,13 +52,19 @@ def shapes(
     if dataset.classes is None or dataset.shape[2:] != (1,):
         raise DataError(f"{dataset.name} has shape {dataset.shape}; allowed: grey images with a class each.")
     kinds = tuple(range(dataset.classes)) if kinds is None else tuple(kinds)
-    if len(kinds) != dataset.classes or min(kinds) < 0:
-        raise DataError(f"kinds is {kinds}; allowed: an integer of 0 or more for each of {dataset.classes} classes.")
+    if len(kinds) != dataset.classes or not all(_is_integer(kind, 0, LARGEST - 1) for kind in kinds):
+        raise DataError(f"kinds is {kinds}; allowed: an integer of 0 to {LARGEST - 1} for each of {dataset.classes}.")
+    if np.shape(scale) != (2,):
+        raise DataError(f"scale is {scale}; allowed: two numbers.")
     low, high = scale
     if not 0 < low <= high or round(high * max(dataset.shape[:2])) > size:
         raise DataError(f"scale is {scale}; allowed: above 0, rising, and items within {size} pixels.")
-    if objects < 1 or min(images) < 1:
-        raise DataError(f"objects is {objects}, images is {images}; allowed: integers of 1 or more.")
+    if np.shape(images) != (2,) or not all(_is_integer(count, 1) for count in images):
+        raise DataError(f"images is {images}; allowed: two integers of 1 or more.")
+    if not _is_integer(objects, 1, LARGEST):
+        raise DataError(f"objects is {objects}; allowed: an integer of 1 to {LARGEST}.")
+    if not _is_integer(seed, 0):
+        raise DataError(f"seed is {seed}; allowed: an integer of 0 or more.")
     splits = []
     for number, (split, count) in enumerate(zip((dataset.train, dataset.test), images, strict=True)):
         rng = np.random.default_rng((seed, number))
@@ -66,6 +74,8 @@ def shapes(
         options = {"size": size, "objects": objects, "scale": scale, "instances": instances}
         rows = [_canvas(rng, columns, kinds, **options) for _ in range(count)]
         splits.append({name: np.stack([row[name] for row in rows]) for name in rows[0]})
+        if not splits[-1]["box_valid"].any():
+            raise DataError(f"{dataset.name} has no item on any canvas; allowed: items brighter than {DARK} of 255.")
     return from_columns(f"{dataset.name}, shapes", *splits, classes=max(kinds) + 1)
 
 
@@ -76,7 +86,7 @@ def _canvas(rng: np.random.Generator, items: dict, kinds: tuple[int, ...], *, si
     for _ in range(rng.integers(1, objects + 1)):
         row = rng.integers(len(items["label"]))
         item = _scaled(items["image"][row, ..., 0], rng.uniform(*scale))
-        solid = item > 15
+        solid = item > DARK
         height, width = item.shape
         for _ in range(TRIES):
             y, x = rng.integers(0, size - height + 1), rng.integers(0, size - width + 1)
@@ -99,6 +109,10 @@ def _canvas(rng: np.random.Generator, items: dict, kinds: tuple[int, ...], *, si
     if instances:
         mask = owner[None] == np.arange(1, objects + 1)[:, None, None]
     return {"image": image[..., None], "box": box, "box_label": label, "box_valid": valid, "mask": mask}
+
+
+def _is_integer(value, low: int, high: float = np.inf) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(low <= value <= high)
 
 
 def _scaled(item: np.ndarray, factor: float) -> np.ndarray:

@@ -82,8 +82,10 @@ def multi_scale(
       The recipe.
 
     Raises:
-      ValueError: if it has an augmentation, which this would drop, or a factor is not greater than 0.
+      ValueError: if it has an augmentation, which this would drop, there is no factor, or one is not greater than 0.
     """
+    if not factors:
+        raise ValueError(f"factors is {factors!r}; allowed: one or more.")
     for factor in factors:
         check.positive("factor", factor)
     check.between("fill", fill, 0.0, 1.0)

@@ -60,6 +60,11 @@ class Detector:
             raise ValueError(f"strides is {self.strides}; allowed: one for each of {self.taps}.")
         if self.centered and not self.anchor_free:
             raise ValueError("centered is True; allowed: False for a head with anchors, which has no distances.")
+        if self.anchor_free and self.box_loss is smooth_l1:
+            raise ValueError(
+                "box_loss is smooth_l1; allowed without anchors: a loss of the decoded boxes, such as losses.giou_loss "
+                "by detecting.overlap, for there are no offsets to compare."
+            )
         if self.heat:  # what would be there and do nothing
             names = ("match", "score_loss", "weights", "box_loss", "anchor_free", "suppress")
             usual = {field.name: field.default for field in fields(self)}

@@ -12,8 +12,8 @@ import numpy as np
 from jaxtricks import compress
 from jaxtricks.keys import named
 from jaxtricks.tricks import composing
-from jaxtricks.tricks._kernels import behind, on
-from jaxtricks.tricks.compression import Network, itself
+from jaxtricks.tricks._kernels import base, behind, itself, nonzero, on
+from jaxtricks.tricks.compression import Network
 
 __all__ = ["coded", "drawn_signs", "of_bytes", "packed", "quantized", "signed", "vectors"]
 
@@ -21,7 +21,7 @@ Tree = Any
 
 
 def quantized(network: Network, *, bits: Mapping[str, int], batch: Tree, key: jax.Array) -> Network:
-    """Weights share a few values, which are trained; zeros stay.
+    """Weights share a few values, which are trained; zeros stay, and so does all that was pruned before.
 
     Args:
       network: whose parameters are arrays.
@@ -35,9 +35,11 @@ def quantized(network: Network, *, bits: Mapping[str, int], batch: Tree, key: ja
     def shared(params, width):
         return compress.quantize(params, clusters=2**width, start="linear", sparse=bool((params == 0).any()))
 
+    base(network)
     codes = on(network.params, bits, shared)
     params = compress.values_of(codes)
-    recipe = composing.around(network.plain, partial(compress.keep_masks, masks=_trainable(codes)))
+    masks = _trainable(codes, zeros=network.pack is not itself)
+    recipe = composing.around(network.plain, partial(compress.keep_masks, masks=masks))
     recipe = replace(recipe, model=partial(coded, network.plain.model, codes=codes))
     return replace(network, recipe=recipe, params=params, pack=partial(_with_values, codes=codes))
 
@@ -56,6 +58,7 @@ def vectors(
     Returns:
       The network, whose parameters are the vectors.
     """
+    base(network, fills=True)
     codes = on(
         network.params,
         dict.fromkeys(patterns),
@@ -86,7 +89,7 @@ def of_bytes(network: Network, *, patterns: tuple[str, ...], batch: Tree, key: j
 
     rules = dict.fromkeys(patterns)
     model = partial(behind, network.plain.model, change=partial(on, rules=rules, change=rounded))
-    return replace(network, recipe=replace(network.plain, model=model), pack=partial(on, rules=rules, change=held))
+    return replace(network, recipe=replace(base(network), model=model), pack=partial(on, rules=rules, change=held))
 
 
 def packed(
@@ -102,6 +105,7 @@ def packed(
     Returns:
       The network; it trains on as before.
     """
+    base(network, fills=True)
     plain = replace(network.plain, model=partial(network.plain.model, packed=True))
     return replace(network, plain=plain, pack=partial(compress.packed_params, patterns=patterns))
 
@@ -153,7 +157,7 @@ def signed(network: Network, *, change: Callable, patterns: tuple[str, ...], bat
       The network, whose file has the few values of each filter and an index for each weight.
     """
     signs = partial(on, rules=dict.fromkeys(patterns), change=lambda leaf, _: change(leaf))
-    recipe = replace(network.plain, model=partial(behind, network.plain.model, change=signs))
+    recipe = replace(base(network, fills=True), model=partial(behind, network.plain.model, change=signs))
     return replace(network, recipe=recipe, pack=partial(_levels, signs=signs))
 
 
@@ -173,13 +177,13 @@ def coded(build: Callable, *, codes: Tree, **arguments: Any):
     return compress.through(model, decoded, init=lambda key: (compress.values_of(codes), model.init(key)[1]))
 
 
-def _trainable(codes: Tree) -> Tree:
-    """What is trained of codes: not a value of 0, which is that of what was pruned."""
+def _trainable(codes: Tree, *, zeros: bool) -> Tree:
+    """What is trained of codes: not a value of 0, which is that of what was pruned, nor pruned weights without code."""
     if isinstance(codes, dict):
-        return {key: _trainable(code) for key, code in codes.items()}
+        return {key: _trainable(code, zeros=zeros) for key, code in codes.items()}
     if isinstance(codes, compress.Codebook):
         return jnp.asarray(codes.values != 0)
-    return jnp.ones(codes.shape, bool)
+    return nonzero(codes) if zeros else jnp.ones(codes.shape, bool)
 
 
 def _with_values(params: Tree, codes: Tree) -> Tree:

@@ -1,7 +1,8 @@
 """Trained networks made smaller, step by step, each of which may be trained on: here by pruning.
 
 A step takes a ``Network`` and gives a ``Network`` whose recipe trains what is left. ``coding`` shares values,
-``thinning`` takes filters out. ``ablation.compression`` measures such steps; ``surgery`` is for the state of a run.
+``thinning`` takes filters out. A step that would drop what an earlier one did, such as codes, or pruned weights that it
+gives values again, is a ValueError. ``ablation.compression`` measures steps; ``surgery`` is for the state of a run.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,10 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxtricks import compress
+from jaxtricks import check, compress
 from jaxtricks.train import Recipe
 from jaxtricks.train.state import State, average_of
 from jaxtricks.tricks import composing
+from jaxtricks.tricks._kernels import base, itself, sparse, unpacked
 
 __all__ = [
     "Network",
@@ -73,18 +75,6 @@ def begin(recipe: Recipe, variables: tuple[Tree, Tree]) -> Network:
     return Network(recipe, params, stats, recipe, itself, unpacked)
 
 
-def itself(tree):
-    """The tree, as the ``pack`` of a network whose file holds its parameters.
-
-    Args:
-      tree: of parameters.
-
-    Returns:
-      It.
-    """
-    return tree
-
-
 def trained(network: Network, variables: tuple[Tree, Tree]) -> Network:
     """The network after it was trained on.
 
@@ -121,7 +111,7 @@ def pruned(
     scope: str = "layer",
     importance: Callable | None = None,
 ) -> Network:
-    """Weights of small magnitude, or of small importance, go and stay at 0.
+    """Weights of small magnitude, or of small importance, go and stay at 0, and so do those that went before.
 
     Args:
       network: whose parameters are arrays.
@@ -134,6 +124,7 @@ def pruned(
     Returns:
       The network, whose file has zeros in a sparse form.
     """
+    base(network)
     scores = None if importance is None else importance(network, batch=batch, key=key)
     masks = [
         compress.share_masks(network.params, share=share, scope=scope, patterns=(pattern,), scores=scores)
@@ -153,8 +144,8 @@ def masked(network: Network, masks: Tree) -> Network:
       The network.
     """
     params = jax.tree.map(np.asarray, compress.apply_masks(network.params, masks))
-    kept = composing.around(network.plain, partial(compress.keep_masks, masks=masks))
-    return replace(network, recipe=kept, params=params, pack=_sparse)
+    kept = composing.around(base(network), partial(compress.keep_masks, masks=masks))
+    return replace(network, recipe=kept, params=params, pack=sparse)
 
 
 def first_order(network: Network, *, batch: Tree, key: jax.Array) -> Tree:
@@ -182,11 +173,15 @@ def second_order(network: Network, *, batch: Tree, key: jax.Array, samples: int 
       network: of a classification, whose parameters are arrays.
       batch: images and targets.
       key: of the labels.
-      samples: labels that are drawn for each image.
+      samples: labels that are drawn for each image, 1 or more.
 
     Returns:
       Scores like the parameters.
+
+    Raises:
+      ValueError: if samples is no integer of 1 or more.
     """
+    samples = check.at_least("samples", samples, minimum=1)
     logits = model_of(network, batch).apply(network.params, network.stats, batch["image"], train=False)[0][0]
     labels = jax.random.categorical(key, logits, shape=(samples, *logits.shape[:1])).reshape(-1)
     target = {"target": jax.nn.one_hot(labels, logits.shape[-1])}
@@ -244,7 +239,7 @@ def gradually(
     """
     schedule = partial(compress.cubic, begin=0, end=steps, initial=begin, final=share)
     wrap = partial(compress.prune_gradually, share=schedule, every=every, scope="global")
-    return replace(network, recipe=composing.around(network.plain, wrap), pack=_sparse)
+    return replace(network, recipe=composing.around(base(network), wrap), pack=sparse)
 
 
 def surgery(state: State, change: Callable, *, tx: optax.GradientTransformation) -> State:
@@ -261,40 +256,3 @@ def surgery(state: State, change: Callable, *, tx: optax.GradientTransformation)
     params, stats = change(state.params, state.stats)
     average = None if state.ema is None else average_of(params, stats)
     return state._replace(params=params, stats=stats, opt=tx.init(params), ema=average)
-
-
-def unpacked(tree: Tree) -> Tree:
-    """The parameters that the plain model takes, of what ``Network.pack`` gave.
-
-    Args:
-      tree: of ``compress.load``.
-
-    Returns:
-      Nested dicts of arrays.
-    """
-    if isinstance(tree, dict) and set(tree) == {"mask", "nonzero"}:
-        kernel = np.zeros(tree["mask"].indices.shape, tree["nonzero"].dtype)
-        kernel[tree["mask"].indices == 1] = tree["nonzero"]
-        return kernel
-    if isinstance(tree, dict) and set(tree) == {"levels", "indices"}:
-        index = tree["indices"].indices
-        return np.take_along_axis(tree["levels"], index.reshape(-1, index.shape[-1]), axis=0).reshape(index.shape)
-    if isinstance(tree, dict) and set(tree) == {"int8", "scale"}:
-        return tree["int8"].astype(np.float32) * tree["scale"]
-    if isinstance(tree, dict):
-        return {key: unpacked(leaf) for key, leaf in tree.items()}
-    return compress.expand(tree)
-
-
-def _sparse(params: Tree) -> Tree:
-    """Kernels with zeros as a mask and what it keeps."""
-
-    def one(leaf):
-        if isinstance(leaf, dict):
-            return {key: one(value) for key, value in leaf.items()}
-        if leaf.ndim < 2 or leaf.all():
-            return leaf
-        kept = leaf != 0
-        return {"mask": compress.Codebook(np.array([0, 1], np.float32), kept.astype(np.uint8)), "nonzero": leaf[kept]}
-
-    return one(params)

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import optax
 
 from jaxtricks import data, detection, losses
+from jaxtricks.fingerprint import describe
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks._moved_boxes import affine, copy_paste, flip, mosaic, multi_scale, without_masks
 from jaxtricks.tricks._own_boxes import fitted, task_for
-from jaxtricks.tricks.detector import Detector, changed, planned
+from jaxtricks.tricks.detector import Detector, by_iou, changed, planned, smooth_l1
 from jaxtricks.tricks.mining import hardest, mined
 from jaxtricks.tricks.suppressing import by_distance, fused, soft, voted
 from jaxtricks.tricks.trick import Ladder
@@ -137,12 +138,20 @@ def anchor_free(recipe: Recipe) -> Recipe:
     """Distances from the cells' centres in the place of anchors, matched by place and size, with the GIoU loss.
 
     Args:
-      recipe: of ``baseline``.
+      recipe: of ``baseline``, whose matching and loss of boxes no trick has changed to others than these.
 
     Returns:
       The recipe.
+
+    Raises:
+      ValueError: if a trick has changed what this would drop; one that comes after it replaces matching or loss.
     """
-    return changed(recipe, anchor_free=True, match=by_center, box_loss=partial(overlap, loss=losses.giou_loss))
+    plan = recipe.model.keywords["plan"]  # pyright: ignore[reportFunctionMemberAccess]
+    ours = {"match": by_center, "box_loss": partial(overlap, loss=losses.giou_loss)}
+    for (name, value), usual in zip(ours.items(), (by_iou, smooth_l1), strict=True):
+        if describe(present := getattr(plan, name)) not in (describe(usual), describe(value)):
+            raise ValueError(f"{name} is {present!r}; allowed: {usual!r}, for it would be dropped.")
+    return changed(recipe, anchor_free=True, **ours)
 
 
 def centered(recipe: Recipe) -> Recipe:

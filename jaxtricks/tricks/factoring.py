@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtricks import compress, optim
-from jaxtricks.tricks._kernels import behind, on
+from jaxtricks import check, compress, optim
+from jaxtricks.tricks._kernels import base, behind, on
 from jaxtricks.tricks.compression import Network
 
 __all__ = [
@@ -61,6 +61,7 @@ def recoded(
     Returns:
       The network, whose parameters are these numbers.
     """
+    base(network, fills=True)
     params = on(network.params, dict.fromkeys(patterns), lambda leaf, _: encode(leaf))
     return _computed(network, params, decode, patterns)
 
@@ -88,6 +89,7 @@ def ranked(network: Network, *, budget: float, patterns: tuple[str, ...], batch:
     Returns:
       The network, whose parameters are the factors.
     """
+    base(network, fills=True)
     chosen = optim.path_mask(network.params, *patterns)
     kernels = {
         jax.tree_util.keystr(path, simple=True, separator="/"): leaf
@@ -108,7 +110,12 @@ def low_rank(kernel: jax.Array, *, share: float) -> dict[str, jax.Array]:
 
     Returns:
       ``first`` and ``second``.
+
+    Raises:
+      ValueError: if the kernel is of a convolution, or the share is not 0 to 1.
     """
+    check.rank("kernel", kernel, 2)
+    check.between("share", share, 0.0, 1.0)
     rank = max(1, int(share * kernel.size / sum(kernel.shape)))
     return compress.svd(kernel, rank=rank)._asdict()
 
@@ -149,7 +156,12 @@ def tucker(kernel: jax.Array, *, share: float) -> dict[str, jax.Array]:
 
     Returns:
       ``first``, ``core`` and ``last``.
+
+    Raises:
+      ValueError: if the share is 0, or not 0 to 1.
     """
+    check.positive("share", share)
+    check.between("share", share, 0.0, 1.0)
     ranks = (math.ceil(share * kernel.shape[2]), math.ceil(share * kernel.shape[3]))
     return compress.tucker2(kernel, ranks=ranks)._asdict()
 
@@ -177,7 +189,11 @@ def hashed(kernel: jax.Array, *, share: float) -> jax.Array:
 
     Returns:
       The weights.
+
+    Raises:
+      ValueError: if the share is not 0 to 1.
     """
+    check.between("share", share, 0.0, 1.0)
     return compress.fold_kernel(kernel, buckets=max(1, int(share * kernel.size)))
 
 

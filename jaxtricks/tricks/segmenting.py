@@ -10,7 +10,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxtricks import augment, data, layers, models, tasks, train
+from jaxtricks import augment, check, data, layers, models, tasks, train
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import detecting
@@ -169,8 +169,9 @@ def auxiliary(recipe: Recipe, *, tap: str, weight: float = 0.4) -> Recipe:
       The recipe with head and loss.
 
     Raises:
-      ValueError: if there is such a head, whose loss would then be that of the new one twice.
+      ValueError: if there is such a head, whose loss would then be that of the new one twice, or the weight is below 0.
     """
+    check.between("weight", weight, 0.0, float("inf"))
     if (tap_now := _parts(recipe).get("auxiliary")) is not None:
         raise ValueError(f"recipe.model has an auxiliary head on {tap_now!r}; allowed: none, for it would be dropped.")
     return replace(t.part(recipe, auxiliary=tap), loss=partial(with_auxiliary, loss=recipe.loss, weight=weight))

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxtricks import compress
-from jaxtricks.tricks._kernels import on
+from jaxtricks.tricks._kernels import base, on
 from jaxtricks.tricks.compression import Network, example_losses, masked
 
 __all__ = ["curvature", "n_of_m"]
@@ -26,6 +26,7 @@ def n_of_m(network: Network, *, n: int, m: int, patterns: tuple[str, ...], batch
     Returns:
       The network, whose file has zeros in a sparse form.
     """
+    base(network)
     everything = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, bool), network.params)
     chosen = on(network.params, dict.fromkeys(patterns), lambda leaf, _: compress.n_of_m_mask(leaf, n=n, m=m))
     masks = jax.tree.map(lambda ones, leaf: leaf if leaf.dtype == bool else ones, everything, chosen)

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxtricks import losses
-from jaxtricks.tricks.compression import Network, itself, unpacked
+from jaxtricks.tricks._kernels import base, itself, unpacked
+from jaxtricks.tricks.compression import Network
 
 __all__ = ["attention", "features", "logits", "softened", "student", "taught"]
 
@@ -34,15 +35,21 @@ def student(
       key: of the student's parameters.
 
     Returns:
-      The student, untrained.
+      The student, untrained; of the network itself what was pruned stays at 0.
+
+    Raises:
+      ValueError: if the network has codes in the place of its weights, which its model does not take.
     """
+    if teach is not None:
+        base(network)
     arguments = {"classes": network.plain.task.outputs, "channels": batch["image"].shape[-1]}
     teacher = (network.plain.model(**arguments), network.params, network.stats)
     build = network.plain.model if model is None else model
     loss = network.plain.loss if teach is None else partial(taught, first=network.plain.loss, by=teacher, teach=teach)
     plain = replace(network.plain, model=build, loss=loss)
     if model is None:
-        return replace(network, recipe=plain, plain=plain)
+        same = replace(network, plain=plain)
+        return replace(same, recipe=base(same))
     params, stats = jax.tree.map(np.asarray, build(**arguments).init(key))
     return Network(plain, params, stats, plain, itself, unpacked)
 

@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtricks import compress, losses
+from jaxtricks import check, compress, losses
 from jaxtricks.tricks import objectives
+from jaxtricks.tricks._kernels import base
 from jaxtricks.tricks.compression import Network, example_losses, model_of
 
 __all__ = [
@@ -57,6 +58,7 @@ def thinned(
       compress.GraphError: if the network is not known, or its smaller form computes something else.
       ValueError: if a layer would be left without a filter.
     """
+    base(network)
     graph = compress.graph_of(network.params, network.stats)
     scores = criterion(network, graph, batch=batch, key=key)
     if scope == "global":
@@ -65,7 +67,8 @@ def thinned(
     keep = compress.filters_to_keep(scores, share=share, scope=scope, multiple=multiple)
     params, stats = jax.tree.map(np.asarray, compress.shrink(network.params, network.stats, graph, keep))
     model = partial(resized, network.plain.model, params=params, stats=stats)
-    return replace(network, recipe=replace(network.plain, model=model), params=params, stats=stats)
+    smaller = replace(network, params=params, stats=stats)
+    return replace(smaller, recipe=replace(base(smaller), model=model))
 
 
 def norms(network: Network, graph: compress.Graph, *, batch: Tree, key: jax.Array, order: int = 1):
@@ -132,8 +135,14 @@ def apoz(network: Network, graph: compress.Graph, *, batch: Tree, key: jax.Array
 
     Returns:
       Scores by group.
+
+    Raises:
+      ValueError: if a group has no tap, or the network lacks it.
     """
     values = model_of(network, batch).apply(network.params, network.stats, batch["image"], train=False)[0][1]
+    for name in graph.groups:
+        check.option("a group of the network", name, taps)
+        check.option(f"the tap of {name}", taps[name], values)
     return {name: -compress.apoz(values[taps[name]]) for name in graph.groups}
 
 
@@ -162,8 +171,12 @@ def sparsely(network: Network, *, penalty: Callable, weight: float, batch: Tree,
 
     Returns:
       The network; what is made of it trains without the penalty.
+
+    Raises:
+      ValueError: if the weight is below 0.
     """
-    return replace(network, recipe=objectives.auxiliary(network.plain, second=penalty, weight=weight))
+    check.between("weight", weight, 0.0, float("inf"))
+    return replace(network, recipe=objectives.auxiliary(base(network), second=penalty, weight=weight))
 
 
 def group_lasso(params: Tree, out: tuple, batch: Tree):

@@ -131,6 +131,8 @@ X, W = np.ones((2, 40), np.float32), np.ones((40, 3), np.float32)
         (lambda: compress.ternary(W, ratio=-1.0), "ratio is -1.0"),
         (lambda: compress.int8_dense(X, W, jnp.ones((1, 3))), "allowed: int8"),
         (lambda: compress.int8_scale(X[:0]), "empty"),
+        (lambda: compress.int8_scale(X, axes=0), "axes is 0; allowed: axes of an array of rank 2"),
+        (lambda: compress.fake_int8(X, axes=(2,)), r"axes is \(2,\); allowed: axes of an array of rank 2"),
     ],
 )
 def test_wrong_arguments(call, words):

@@ -177,6 +177,8 @@ def test_huffman_code_words_by_hand_and_back():
         (lambda: compress.hash_places(0, buckets=3), "count is 0"),
         (lambda: compress.hash_places(3, buckets=3, seed=2**32), "seed is"),
         (lambda: compress.hashed_kernel(KERNEL, shape=(3,)), "rank"),
+        (lambda: compress.hashed_kernel(KERNEL[0], shape=(-2, -2)), r"shape\[0\] is -2; allowed"),
+        (lambda: compress.hashed_kernel(KERNEL[0], shape=4), "shape is 4; allowed: integers of 1 or more"),
     ],
 )
 def test_wrong_arguments(call, words):

@@ -162,6 +162,11 @@ def test_the_limit(tmp_path):
         compress.load(tmp_path / "n", limit=1000)
 
 
+def test_only_dicts_are_written(tmp_path):
+    with pytest.raises(TypeError, match="tree is ndarray; allowed: nested dicts"):
+        compress.save(tmp_path / "a", np.ones(2))  # which would come back as a dict
+
+
 @pytest.mark.parametrize(
     ("leaf", "error", "words"),
     [

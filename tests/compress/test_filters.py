@@ -189,6 +189,7 @@ def test_which_filters_stay():
         (lambda: compress.filters_to_keep({"a": np.arange(1.0)}, share=0.9), "scores of a|leaves a without a filter"),
         (lambda: compress.filters_to_keep({"a": np.ones(2), "b": np.zeros(1)}, share=0.4, scope="global"), "leaves b"),
         (lambda: compress.filters_to_keep({"a": np.array([np.nan, 1])}, share=0.5), "NaN"),
+        (lambda: compress.filters_to_keep({}, share=0.5, scope="global"), "scores is empty"),
         (lambda: compress.shrink(*network("plain")[1:], {"stages/0": np.zeros(4, bool)}), "without a filter"),
         (lambda: compress.shrink(*network("plain")[1:], {"stages/0": np.ones(3, bool)}), "has shape"),
         (lambda: compress.shrink(*network("plain")[1:], {"stages/9": np.ones(4, bool)}), "allowed: 'stages/0'"),

@@ -121,6 +121,10 @@ def test_pruning_follows_the_schedule_and_what_is_gone_stays_gone():
         (lambda: compress.share_masks(PARAMS, share=0.5, patterns=("gamma$",)), "gamma"),
         (lambda: compress.share_masks(PARAMS, share=0.5, patterns="kernel"), "a sequence of patterns"),
         (lambda: compress.share_masks(PARAMS, share=0.5, scores={}), "a tree like params"),
+        (
+            lambda: compress.share_masks(PARAMS, share=0.5, scores=jax.tree.map(lambda w: w[:1], PARAMS)),
+            "scores has shape",
+        ),
         (lambda: compress.share_masks({"kernel": np.arange(4)}, share=0.5), "floating"),
         (lambda: compress.threshold_masks(PARAMS, threshold=-1.0), "threshold is -1.0"),
         (lambda: compress.n_of_m_mask(np.ones((6, 2), np.float32), n=2, m=4), "a multiple of m, 4"),

@@ -131,6 +131,7 @@ def test_one_form_into_another(tmp_path):
     [
         ("classes.txt", "cat\nsea lion\n", ("cat", "sea lion")),
         ("data.yaml", "train: x\nnames: ['cat', \"sea lion\"]  # two\nnc: 2\n", ("cat", "sea lion")),
+        ("data.yaml", "names: ['cat, sitting', it's, \"a, b\",]\n", ("cat, sitting", "it's", "a, b")),
         ("data.yaml", "names:\n  - cat\n  - sea lion\nnc: 2\n", ("cat", "sea lion")),
         ("data.yaml", "names:\n  1: sea lion\n  0: cat\n", ("cat", "sea lion")),
         ("data.yaml", "names: [\n  cat,\n  sea lion\n]\n", ("cat", "sea lion")),
@@ -207,7 +208,14 @@ def test_no_boxes_at_all():
     assert notes == ("2 of 2 images have no box; all of each is background.",)
 
 
+@pytest.mark.parametrize("images", [[0, 0], [2], [-1], [True, False], [0.0], 1])
+def test_images_that_are_none(images):
+    with pytest.raises(DataError, match=r"images is .*; allowed: integers of 0 to 1, each once"):
+        bad().take(np.array(images))
+
+
 def test_some_of_the_images():
+    assert bad().take(np.array([])).files == ()
     some = bad(image=np.array([1] * 7 + [0])).take(np.array([1]))
     assert (some.files, some.image_ids, len(some.box)) == (("b",), (2,), 7)
     assert some.image.tolist() == [0] * 7
@@ -227,6 +235,8 @@ def test_some_of_the_images():
         ({"images": [{"id": 1, "file_name": "../../etc/passwd"}]}, "passwd'; allowed: the name of a file within"),
         ({"images": [{"id": 1, "file_name": "/etc/passwd"}]}, "allowed: the name of a file within"),
         ({"images": [{"id": 1, "file_name": "a"}, {"id": 2, "file_name": "a"}]}, "has a as two images"),
+        ({"annotations": COCO["annotations"][:1] * 2}, "annotations have the id 1 twice; allowed: each once"),
+        ({"annotations": [COCO["annotations"][0] | {"iscrowd": "0"}]}, "has iscrowd '0'; allowed: 0 or 1"),
     ],
 )
 def test_what_is_no_coco(tmp_path, changes, words):
@@ -276,6 +286,8 @@ def test_what_is_no_voc(tmp_path, text, words):
 
 
 def test_more_that_is_no_voc(tmp_path):
+    with pytest.raises(DataError, match=r"gone\.xml is no file"):
+        data.read_voc([tmp_path / "gone.xml"])
     with pytest.raises(DataError, match=r"has no \.xml file"):
         data.read_voc(tmp_path)
     for name in ("a.xml", "b.xml"):
@@ -300,3 +312,13 @@ def test_what_cannot_be_written(tmp_path):
         data.write_voc(tmp_path, bad())
     with pytest.raises(DataError, match="sizes of a is 0 x 0"):
         data.write_yolo(tmp_path, bad(sizes=np.zeros((2, 2), int)))
+    two = bad(files=("a.jpg", "a.png"), sizes=np.full((2, 2), 9), label=np.zeros(8, int))
+    with pytest.raises(DataError, match="two images are a; allowed: different names"):
+        data.write_yolo(tmp_path, two)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["image", "label"])
+def test_places_and_labels_are_integers(name):
+    with pytest.raises(DataError, match=f"{name} has dtype float64; allowed: integers"):
+        bad(**{name: np.zeros(8)})

@@ -74,6 +74,25 @@ def test_a_coco_file_of_train_and_one_of_val(tmp_path):
     ]
 
 
+def test_the_other_files_of_coco_are_not_taken_for_instances(tmp_path):
+    for split in ("train2017", "val2017"):
+        photographs(tmp_path / split, ["a.png"])
+        coco(tmp_path / "annotations" / f"instances_{split}.json", ["a.png"], [(0, 1, 2, 2, 10, 5)])
+        (tmp_path / "annotations" / f"captions_{split}.json").write_text('{"images": [], "annotations": []}')
+    (tmp_path / "annotations" / "image_info_test2017.json").write_text('{"images": []}')
+    found, said = loaded(tmp_path)
+    assert (len(found.train), len(found.test)) == (1, 1)
+    others = ("captions_train2017", "captions_val2017", "image_info_test2017")
+    assert f"Not used: {', '.join(f'annotations/{name}.json' for name in others)}." in said
+
+
+def test_parts_of_the_image_are_no_pixels(tmp_path):
+    photographs(tmp_path, ["a.png", "b.png"])
+    coco(tmp_path / "annotations.json", ["a.png", "b.png"], [(0, 0, 0.1, 0.2, 0.5, 0.5), (1, 0, 0, 0, 1, 1)])
+    with pytest.raises(DataError, match="within the first pixel"):
+        loaded(tmp_path)
+
+
 def test_what_is_there_on_one_side_only(tmp_path):
     photographs(tmp_path, [f"{i}.png" for i in range(6)])
     photographs(tmp_path, ["turned.png"], size=(10, 20))
@@ -136,6 +155,30 @@ def test_voc_with_its_lists_and_difficult_ones(tmp_path):
     (tmp_path / "ImageSets" / "Main" / "val.txt").write_text("x\n")
     with pytest.raises(DataError, match=r"val\.txt names no image that has an annotation"):
         data.boxed(tmp_path)
+
+
+def test_what_the_lists_of_voc_leave_out_or_have_twice_is_said(tmp_path):
+    photographs(tmp_path / "JPEGImages", [f"{name}.png" for name in "abcd"])
+    (tmp_path / "Annotations").mkdir()
+    boxes = data.Annotations(
+        files=tuple(f"{name}.png" for name in "abcd"),
+        sizes=np.tile([10, 20], (4, 1)),
+        class_names=("cat",),
+        image=np.arange(4),
+        box=np.tile([1.0, 1.0, 9.0, 9.0], (4, 1)),
+        label=np.zeros(4, int),
+    )
+    data.write_voc(tmp_path / "Annotations", boxes)
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    for name, words in (("train", "a c gone"), ("val", "b c")):
+        (tmp_path / "ImageSets" / "Main" / f"{name}.txt").write_text("\n".join(words.split()))
+    found, said = loaded(tmp_path)
+    assert (len(found.train), len(found.test)) == (2, 2)
+    said = "\n".join(said)
+    assert "train.txt: 1 of 3 images have no annotation and are left out, such as gone." in said
+    assert "1 annotated images are in no list and are not used, such as d.png." in said
+    assert "1 images are in both lists: those of the test set are trained on, such as c.png." in said
+    assert "have no annotation and are not used" not in said
 
 
 def test_voc_in_folders_of_splits_with_different_classes(tmp_path):

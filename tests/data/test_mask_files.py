@@ -168,6 +168,32 @@ def test_masks_that_cannot_be_trained_on(tmp_path, masks, words):
         data.masked(tmp_path, size=4)
 
 
+def test_grey_levels_of_a_smoothed_mask_are_no_classes(tmp_path):
+    photographs(tmp_path, dict.fromkeys("ab", np.arange(256).reshape(16, 16)))
+    with pytest.raises(DataError, match=r"the masks have the numbers 1, 2, .*; allowed: 1 to C, or names of all"):
+        data.masked(tmp_path, size=16)
+
+
+def test_names_do_not_begin_with_the_background(tmp_path):
+    photographs(tmp_path, dict.fromkeys("ab", WIDE))
+    (tmp_path / "classes.txt").write_text("_background_\ncat\ndog\n")
+    with pytest.raises(DataError, match="begins with '_background_'; allowed: the name of class 1"):
+        data.masked(tmp_path, size=4)
+
+
+def test_endings_of_files(tmp_path):
+    """Capitals are no other form; of two images of one name one is used, which is said."""
+    photographs(tmp_path, dict.fromkeys("abc", WIDE))
+    for name in "abc":
+        (tmp_path / "masks" / f"{name}.png").rename(tmp_path / "masks" / f"{name}.PNG")
+    Image.new("RGB", (8, 4)).save(tmp_path / "images" / "a.bmp")
+    splits, said = loaded(tmp_path)
+    assert (splits.classes, len(splits.train) + len(splits.test)) == (2, 3)
+    assert any(
+        "1 images have the name of another one but for the ending and are left out, such as" in line for line in said
+    )
+
+
 def test_a_class_beyond_the_names(tmp_path):
     photographs(tmp_path, dict.fromkeys("ab", WIDE))
     (tmp_path / "classes.txt").write_text("cat\n")

@@ -65,12 +65,25 @@ def test_boxes_are_those_of_the_masks():
         ({"size": 8}, "scale is"),
         ({"kinds": (0, 1)}, "kinds is"),
         ({"objects": 0}, "objects is 0"),
+        ({"objects": 255}, "objects is 255; allowed: an integer of 1 to 254"),
+        ({"objects": 2.5}, r"objects is 2\.5"),
+        ({"kinds": (0, 1.5, 1, 2)}, "kinds is"),
+        ({"kinds": (0, 1, 1, 254)}, "kinds is"),
+        ({"scale": 1.0}, "scale is 1.0; allowed: two numbers"),
+        ({"images": 3}, "images is 3; allowed: two integers"),
+        ({"seed": -1}, "seed is -1"),
         ({"images": (0, 1)}, r"images is \(0, 1\)"),
     ],
 )
 def test_canvases_that_cannot_be(options, words):
     with pytest.raises(data.DataError, match=words):
         data.shapes(ITEMS, **options)
+
+
+def test_items_that_are_all_dark_are_no_items():
+    dark = data.from_arrays("dark", PIXELS % 16, LABELS, PIXELS[:8] % 16, LABELS[:8])
+    with pytest.raises(data.DataError, match="dark has no item on any canvas; allowed: items brighter than 15"):
+        data.shapes(dark, images=(2, 2), size=32)
 
 
 def batch():
@@ -80,7 +93,8 @@ def batch():
 @pytest.mark.parametrize("free", [False, True])
 def test_the_truth_of_the_positives_is_a_perfect_prediction(free):
     """Offsets of the targets and sure scores give a mean average precision of 1, and next to no loss."""
-    plan = replace(PLAN, anchor_free=free, match=d.by_center if free else detector.by_iou)
+    giou = partial(d.overlap, loss=losses.giou_loss)
+    plan = replace(PLAN, anchor_free=True, match=d.by_center, box_loss=giou) if free else PLAN
     rows = detector.matched(batch(), plan=plan)
     grid = plan.grid()
     if free:
@@ -119,9 +133,11 @@ def test_the_peaks_of_the_targets_are_a_perfect_prediction():
     count = int(batch()["box_valid"].sum())
     assert abs(float(detector.loss(None, wrong, rows, plan=plan).mean()) - 2.2) < 0.01
     assert int(rows["center"].sum()) == count
-    for field in ({"match": d.by_atss}, {"suppress": d.soft}, {"anchor_free": True}):
+    for field in ({"match": d.by_atss}, {"suppress": d.soft}):
         with pytest.raises(ValueError, match=f"{next(iter(field))} is .*; allowed: .*for a heat map does not use it"):
             d.peaks(recipe(**field))
+    with pytest.raises(ValueError, match=r"match is .*; allowed: .*for a heat map does not use it"):
+        d.peaks(d.anchor_free(recipe()))
 
 
 def test_the_centre_of_a_box_weighs_its_score():
@@ -282,3 +298,25 @@ def test_it_learns():
 def test_an_augmentation_that_is_there_is_not_dropped(trick):
     with pytest.raises(ValueError, match=r"^recipe\.augment is .*; allowed: None"):
         trick(d.flip(recipe()))
+
+
+def test_a_head_without_anchors_drops_neither_matching_nor_loss():
+    overlap = partial(d.overlap, loss=losses.ciou_loss)
+    for field in ({"match": d.by_atss}, {"box_loss": overlap}):
+        with pytest.raises(ValueError, match=f"{next(iter(field))} is .*; allowed: .*for it would be dropped"):
+            d.centered(recipe(**field))
+    both = d.centered(d.anchor_free(recipe(box_loss=partial(d.overlap, loss=losses.giou_loss))))
+    assert both.model.keywords["plan"].centered
+    later = detector.changed(d.anchor_free(recipe()), match=d.by_atss, box_loss=overlap)
+    assert later.model.keywords["plan"].match is d.by_atss
+
+
+def test_a_loss_of_offsets_is_refused_where_there_are_none():
+    with pytest.raises(ValueError, match="box_loss is smooth_l1; allowed without anchors: a loss of the decoded boxes"):
+        recipe(anchor_free=True)  # it would be 0
+
+
+@pytest.mark.parametrize("factors", [(), (0.5, 0.0)])
+def test_factors_that_are_none(factors):
+    with pytest.raises(ValueError, match=r"factors? is .*; allowed"):
+        d.multi_scale(recipe(), factors=factors)

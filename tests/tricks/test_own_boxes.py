@@ -48,12 +48,26 @@ def test_the_plan_follows_the_data():
     recipe = d.baseline(task=d.task_for(OWN), **arguments())
     plan = d.fitted(recipe, OWN, OWN).model.keywords["plan"]
     assert (plan.size, plan.classes, plan.most) == ((48, 48), 1, 20)
-    assert plan.scales == octaves(np.array([8.0, 16, 32]), (4, 8))
+    assert plan.scales == octaves(np.array([8.0, 32]), (4, 8))  # without the crowd's 16
     canvases = data.from_columns("items", {"image": ROWS["image"]}, {"image": ROWS["image"]}, classes=1)
     assert d.fitted(recipe, canvases, OWN) is recipe
     assert d.shapes(OWN) is OWN
+    none = data.from_columns("own", *[ROWS | {"box_valid": np.zeros((2, 2), bool)}] * 2, classes=1)
+    with pytest.raises(data.DataError, match="own: none of the 2 images for training has a box to learn"):
+        d.fitted(recipe, none, none)
     with pytest.raises(data.DataError, match="own has no classes"):
         d.task_for(data.from_columns("own", ROWS, ROWS))
+
+
+def test_an_inverted_box_is_refused_before_anything_is_trained():
+    box = np.where(np.arange(2)[:, None] == 1, [[9, 9, 1, 1]], [[1, 1, 9, 9]]).astype(np.float32)
+    parts = [
+        ROWS | {"box": np.stack([box, box]), "box_valid": np.array([[True, last], [True, False]])}
+        for last in (False, True)
+    ]
+    with pytest.raises(data.DataError, match=r"own: test box 0, 1 is \[9\.0, 9\.0, 1\.0, 1\.0\], inverted; allowed"):
+        d.task_for(data.from_columns("own", *parts, classes=1))
+    d.task_for(data.from_columns("own", *parts[:1] * 2, classes=1))
 
 
 def test_crowds_are_not_learnt_and_count_neither_way():

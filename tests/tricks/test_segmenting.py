@@ -180,6 +180,8 @@ def grown(times):
 
 
 def test_nothing_is_dropped_in_silence():
+    with pytest.raises(ValueError, match=r"weight is -1; allowed: 0.0 to inf"):
+        s.auxiliary(recipe(), tap="stage2", weight=-1)
     with pytest.raises(ValueError, match="has an auxiliary head on 'stage2'; allowed: none"):
         s.auxiliary(s.auxiliary(recipe(), tap="stage2"), tap="stage1")
     for change in (s.dilated, s.pyramid, partial(s.skips, taps=("stage1", "stage3")), partial(s.auxiliary, tap="stem")):

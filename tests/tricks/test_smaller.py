@@ -11,7 +11,7 @@ import pytest
 
 from jaxtricks import compress, data, models, tasks, train
 from jaxtricks.train.state import create_state
-from jaxtricks.tricks import bag, coding, compression, factoring, students, thinning
+from jaxtricks.tricks import bag, coding, compression, factoring, sparsity, students, thinning
 
 DATA = data.fake(train=64, test=16)
 KEY = jax.random.key(0)
@@ -323,3 +323,73 @@ def test_vectors_share_values():
     full = network().params | {"hidden": {"0": network().params["hidden"]["0"] | {"kernel": compress.expand(code)}}}
     out = logits(smaller.recipe, smaller.params, smaller.stats)
     np.testing.assert_allclose(out, logits(smaller.plain, full, smaller.stats), rtol=1e-5, atol=1e-6)
+
+
+STEPS = {
+    "pruned": partial(compression.pruned, shares={"head/kernel": 0.5}),
+    "n of m": partial(sparsity.n_of_m, n=1, m=4, patterns=("head/kernel",)),
+    "gradually": partial(compression.gradually, share=0.3, begin=0.1, steps=1, every=1),
+    "quantized": partial(coding.quantized, bits={"head/kernel": 2}),
+    "bytes": partial(coding.of_bytes, patterns=("kernel$",)),
+    "thinned": partial(thinning.thinned, criterion=thinning.norms, share=0.5),
+    "student": students.student,
+    "vectors": partial(coding.vectors, length=4, clusters=3, patterns=("head/kernel",)),
+    "signed": partial(coding.signed, change=compress.binary_weights, patterns=("head/kernel",)),
+    "ranked": partial(factoring.ranked, budget=0.6, patterns=("kernel$",)),
+    "recoded": partial(factoring.recoded, encode=factoring.diagonals, decode=factoring.aligned, patterns=("head",)),
+}
+
+
+def moved(smaller):
+    """The parameters after a step of the optimiser with gradients of 1."""
+    params = jax.tree.map(jnp.asarray, smaller.params)
+    tx = smaller.recipe.optimizer(optax.constant_schedule(0.1))
+    return optax.apply_updates(params, tx.update(jax.tree.map(jnp.ones_like, params), tx.init(params), params)[0])
+
+
+@pytest.mark.parametrize("name", ["pruned", "n of m", "gradually", "quantized", "bytes", "thinned", "student"])
+def test_what_was_pruned_stays_at_0_through_another_step(name):
+    before = compression.pruned(network(), shares={"hidden/0/kernel": 0.8}, batch=batch(), key=KEY)
+    smaller = STEPS[name](before, batch=batch(), key=KEY)
+    zeros = smaller.params["hidden"]["0"]["kernel"] == 0
+    assert zeros.mean() > 0.6
+    np.testing.assert_array_equal(moved(smaller)["hidden"]["0"]["kernel"] == 0, zeros)
+
+
+@pytest.mark.parametrize("name", ["vectors", "signed", "ranked", "recoded"])
+def test_a_step_that_would_give_pruned_weights_values_again_is_an_error(name):
+    before = compression.pruned(network(), shares={"hidden/0/kernel": 0.8}, batch=batch(), key=KEY)
+    with pytest.raises(ValueError, match="pruned weights; allowed: none"):
+        STEPS[name](before, batch=batch(), key=KEY)
+
+
+@pytest.mark.parametrize("first", ["quantized", "bytes", "vectors", "signed", "ranked"])
+def test_a_step_that_would_drop_the_codes_of_an_earlier_one_is_an_error(first):
+    before = STEPS[first](network(), batch=batch(), key=KEY)
+    for name in STEPS.keys() - {"student"}:
+        with pytest.raises(ValueError, match="would drop the codes"):
+            STEPS[name](before, batch=batch(), key=KEY)
+    with pytest.raises(ValueError, match="would drop the codes"):
+        students.student(before, teach=students.softened, batch=batch(), key=KEY)
+
+
+def test_options_of_steps_are_checked():
+    plain, both = network("plain"), {"batch": batch(), "key": KEY}
+    for taps, words in (
+        ({"stages/0": "stage1"}, "a group of the network is 'stages/1'; allowed: 'stages/0'"),
+        ({"stages/0": "stage9", "stages/1": "stage2"}, "the tap of stages/0 is 'stage9'; allowed: "),
+    ):
+        with pytest.raises(ValueError, match=words):
+            thinning.thinned(plain, criterion=partial(thinning.apoz, taps=taps), share=0.5, **both)
+    with pytest.raises(ValueError, match="weight is -1; allowed"):
+        thinning.sparsely(plain, penalty=thinning.group_lasso, weight=-1, **both)
+    with pytest.raises(ValueError, match="samples is 0; allowed"):
+        compression.second_order(plain, samples=0, **both)
+    kernel = plain.params["stages"]["1"]["conv"]["kernel"]
+    with pytest.raises(ValueError, match=r"kernel has shape .*; allowed: rank 2"):
+        factoring.low_rank(kernel, share=0.1)
+    for encode in (factoring.hashed, factoring.tucker):
+        with pytest.raises(ValueError, match=r"share is -0.5; allowed"):
+            encode(kernel, share=-0.5)
+    with pytest.raises(ValueError, match=r"share is 1.5; allowed"):
+        factoring.low_rank(plain.params["head"]["kernel"], share=1.5)
