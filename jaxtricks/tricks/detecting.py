@@ -56,7 +56,8 @@ def shapes(dataset: data.Dataset, *, instances: bool = False) -> data.Dataset:
     """Canvases of Fashion-MNIST's items, of five kinds; images that have boxes stay as they are.
 
     Args:
-      dataset: Fashion-MNIST, or a part of it; or of ``data.boxed``.
+      dataset: Fashion-MNIST, or a part of it, by its name; another set with labels, which keeps its classes; or of
+        ``data.boxed``.
       instances: whether each item has its mask, for ``copy_paste``.
 
     Returns:
@@ -72,7 +73,8 @@ def shapes(dataset: data.Dataset, *, instances: bool = False) -> data.Dataset:
             f"{dataset.name} has masks and no boxes; allowed: images with boxes in COCO's, VOC's or YOLO's form. "
             "python -m experiments.segment takes masks."
         )
-    return data.shapes(dataset, kinds=KINDS if dataset.classes == len(KINDS) else None, instances=instances)
+    of_fashion = "fashion" in dataset.name.lower() and dataset.classes == len(KINDS)
+    return data.shapes(dataset, kinds=KINDS if of_fashion else None, instances=instances)
 
 
 def overlap(decoded, truth, offsets, wanted, *, loss: Callable):
