@@ -112,7 +112,6 @@ SOURCES = {
 NOT_RUN = (
     "architectures",
     "airbench",
-    "detect",
     "segment",
 )
 STACKED = ("efficient", "refinements", "tweaks")  # of the rungs of bag_of_tricks, whose steps test_main traces
