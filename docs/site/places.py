@@ -29,6 +29,7 @@ PLACES = {
     ),
     "blocks": {"deformable": ("deformable convolution",)},
     "dead_units": {"BN": (BN,)},
+    "segment": {"Xavier": ("Xavier",)},
     "transfer": TRANSFERRED,
     "transfer_boxes": TRANSFERRED,
     "tweaks": {"ResNet-B": (F1,), "ResNet-C": (F1,), "ResNet-D": (F1,)},

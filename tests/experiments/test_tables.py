@@ -112,7 +112,6 @@ SOURCES = {
 NOT_RUN = (
     "architectures",
     "airbench",
-    "segment",
 )
 STACKED = ("efficient", "refinements", "tweaks")  # of the rungs of bag_of_tricks, whose steps test_main traces
 TRACED = {  # where the other settings have the same rows, or a step does not depend on what they change
