@@ -29,6 +29,7 @@ PLACES = {
     ),
     "blocks": {"deformable": ("deformable convolution",)},
     "dead_units": {"BN": (BN,)},
+    "detect": {"peaks of a heat map": ("heat maps of centres",)},
     "segment": {"Xavier": ("Xavier",)},
     "transfer": TRANSFERRED,
     "transfer_boxes": TRANSFERRED,

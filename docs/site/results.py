@@ -101,7 +101,7 @@ def _ratio(value: float | None, reference: float | None) -> float | None:
 
 @functools.cache
 def everything() -> tuple[Measured, ...]:
-    """What the committed results say, experiment after experiment; of two runs of one, that with more seeds."""
+    """What the committed results say, experiment after experiment; of two runs of one that with more rows, or seeds."""
     chosen: dict[str, dict[str, Any]] = {}
     for path in sorted(RESULTS.glob("*/results.json")):
         results = json.loads(path.read_text(encoding="utf-8"))
@@ -110,7 +110,8 @@ def everything() -> tuple[Measured, ...]:
             name = experiment[1] if experiment else path.parent.name
             if name in SEARCHES:
                 continue
-            if name not in chosen or len(results["seeds"]) > len(chosen[name]["seeds"]):
+            size = (len(results["rows"]), len(results["seeds"]))
+            if name not in chosen or size > (len(chosen[name]["rows"]), len(chosen[name]["seeds"])):
                 chosen[name] = results
     return tuple(one for name, results in chosen.items() for one in of_experiment(name, results))
 
