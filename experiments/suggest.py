@@ -6,7 +6,7 @@ its rules and their sources. The search draws four recipes (network, rate, batch
 mixup), trains each for a quarter of the epochs, and takes the best on held-out images; search.md has the comparison.
 All three see as many training images; the suggested network has twice the multiply-accumulates of the default's.
 
-A rule of the notes is not followed: to let every step see all images where there are fewer than 1,000. A recipe that
+A rule of thumb is not followed: to let every step see all images where there are fewer than 1,000. A recipe that
 did, which had no augmentation, another network and cosine besides, reached 14.10 % of the test images of fashion_mini
 with 350 training images and 30 epochs, the default 74.57 (2 seeds, two cores of an AMD EPYC). What of that is the
 batch was not measured apart, and the table below has the same test images.

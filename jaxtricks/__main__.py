@@ -12,6 +12,7 @@ import argparse
 import csv
 import json
 import sys
+import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +39,7 @@ def write(name: str, file: Path) -> None:
     """
     if file.suffix != ".npz" or not file.parent.is_dir():
         raise data.DataError(f"file is {file}; allowed: a name that ends in .npz, in a folder that exists.")
-    dataset = data.load(name)
+    dataset = _load(name)
     if not dataset.train.resident:
         raise data.DataError(f"{name} is decoded as it is read; allowed: sets of one size that fit in memory.")
     parts = {"train": dataset.train, "test": dataset.test}
@@ -92,6 +93,16 @@ def predict(folder: Path, images: Sequence[Path], *, form: str, top: int, heat: 
         _paint(network, files, pixels, heat)
 
 
+def _load(name: str) -> data.Dataset:
+    """The images; what was left out or decided is said, once, as a sentence."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", data.DataWarning)  # which is among the notes
+        dataset = data.load(name)
+    for line in dataset.notes:
+        print(line, file=sys.stderr)
+    return dataset
+
+
 def suggest(name: str) -> None:
     """Print a recipe to start from, and a reason for each of its parts.
 
@@ -104,8 +115,8 @@ def suggest(name: str) -> None:
     """
     from jaxtricks import recipes
 
-    recipe, reasons = recipes.suggest(data.load(name))
-    print(f"batch {recipe.batch}, learning rate {recipe.lr:.3g}, {recipe.epochs:g} epochs")
+    recipe, reasons = recipes.suggest(_load(name))
+    print(f"batch {recipe.batch}, learning rate {recipe.lr:.3g}, {round(recipe.epochs, 1):g} epochs")
     for reason in reasons:
         print(f"- {reason}")
 

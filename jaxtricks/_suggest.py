@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxtricks import check, data, layers, models, optim, tasks
+from jaxtricks.data._kinds import other_kind
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
 
-FEW = 1000  # training images: below, the notes take all of them in a step; see experiments.suggest
+FEW = 1000  # training images: below, a rule of thumb takes all of them in a step; see experiments.suggest
 MANY_CLASSES = 50
 BATCH_OF_MANY = 128
 IMBALANCE = 10.0  # largest class by smallest: from here on, classes are re-sampled
@@ -20,7 +21,7 @@ UPDATES = 128  # steps of a run at least
 EPOCHS = 20.0
 USUAL = {"batch": 16, "lr": 0.05}  # of the committed tables of small images
 LARGER = ("cifar10-10000", "+ large batch")
-NOTES = "the course notes that the project started from"
+THUMB = "a rule of thumb, not measured here"
 # In points, from experiments/results/FOLDER/results.json: tests/test_suggest.py reads them there.
 MEASURED: dict[tuple[str, str], float] = {
     ("cifar10-10000", "+ large batch"): -7.36,
@@ -41,7 +42,7 @@ class Reason(NamedTuple):
 
     Fields:
       says: a sentence.
-      source: where it comes from: the notes, or a folder of experiments/results with its row.
+      source: where it comes from: a rule of thumb, or a folder of experiments/results with its row.
     """
 
     says: str
@@ -59,9 +60,9 @@ def _measured(says: str, folder: str, row: str) -> Reason:
 def suggest(dataset: data.Dataset, *, epochs: float | None = None) -> tuple[Recipe, tuple[Reason, ...]]:
     """A recipe to start from, by rules of thumb on the data alone: when nothing has been tried on them yet.
 
-    What is read are sizes: of the images, of the training set, of the classes. Nothing is trained. The rules are those
-    of the notes and of the committed tables; ``experiments.suggest`` compares what comes out with the default and with
-    a random search.
+    What is read are sizes: of the images, of the training set, of the classes. Nothing is trained. The rules are
+    rules of thumb, and what the committed tables say; ``experiments.suggest`` compares what comes out with the default
+    and with a random search.
 
     Args:
       dataset: of classification, with labels in memory.
@@ -71,7 +72,8 @@ def suggest(dataset: data.Dataset, *, epochs: float | None = None) -> tuple[Reci
       The recipe, and a reason for each part that a rule decided.
 
     Raises:
-      ValueError: if epochs is not greater than 0, or the dataset has no classes.
+      ValueError: if epochs is not greater than 0, or the images have no class each; the message names
+        the command that takes them.
 
     Example:
       >>> from jaxtricks import data, recipes
@@ -81,8 +83,8 @@ def suggest(dataset: data.Dataset, *, epochs: float | None = None) -> tuple[Reci
       >>> print(reasons[0].source)
       experiments/results/cifar10-10000, '+ large batch'
     """
-    if dataset.classes is None:
-        raise ValueError(f"dataset is {dataset.name}, which has no classes; allowed: data with classes.")
+    if dataset.classes is None or "label" not in dataset.train.columns:
+        raise ValueError(f"dataset {other_kind(dataset, 'images with a class each')}")
     if epochs is not None:
         check.positive("epochs", epochs)
     images, classes = len(dataset.train), dataset.classes
@@ -113,13 +115,13 @@ def suggest(dataset: data.Dataset, *, epochs: float | None = None) -> tuple[Reci
         says = (
             f"The largest class has {ratio:.3g} times the images of the smallest: every class is drawn equally often."
         )
-        reasons += [Reason(says, NOTES)]
+        reasons += [Reason(says, THUMB)]
     reasons += [_measured("No dropout, which changed a small network by", "regularizers", "plain: dropout")]
     if images < FEW:
         says = "No augmentation: a crop changed a small network on 880 images by"
         reasons += [_measured(says, "augment", "alone: crop")]
         says = "With weights of similar images, train the classifier alone (a linear probe)."
-        reasons += [Reason(f"Not done, for weights are needed: {says[0].lower()}{says[1:]}", NOTES)]
+        reasons += [Reason(f"Not done, for weights are needed: {says[0].lower()}{says[1:]}", THUMB)]
         words = "That is not resolved here: against tuning all layers it changed a run by"
         reasons += [_measured(words, "finetune", "little, similar: linear probe")]
     return recipe, tuple(reasons)
@@ -128,13 +130,13 @@ def suggest(dataset: data.Dataset, *, epochs: float | None = None) -> tuple[Reci
 def _batch(images: int, classes: int) -> tuple[int, list[Reason]]:
     """Images in a step."""
     if images < FEW:
-        says = f"{images:,} training images are fewer than {FEW:,}: the notes let every step see all of them. Not done:"
+        says = f"{images:,} training images are fewer than {FEW:,}: a rule of thumb lets every step see all. Not done:"
         return min(USUAL["batch"], images), [
             _measured(f"{says} four times the batch, at as many epochs, changed a run by", *LARGER)
         ]
     if classes >= MANY_CLASSES:
         says = f"{classes:,} classes are many: a batch of {BATCH_OF_MANY}, so that a step sees most of them."
-        return BATCH_OF_MANY, [Reason(says, NOTES)]
+        return BATCH_OF_MANY, [Reason(says, THUMB)]
     says = f"A batch of {USUAL['batch']}: four times as many, at as many epochs and without a warm-up, changed a run by"
     return USUAL["batch"], [_measured(says, *LARGER)]
 
@@ -145,7 +147,7 @@ def _network(dataset: data.Dataset) -> tuple[Callable[..., Any], list[Reason]]:
     side = f"Images of {rows} x {columns}"
     if max(rows, columns) <= SMALL:
         says = f"{side} are small: a small network, whose first convolution has stride 1."
-        build, reasons = models.NETWORKS["plain_small"], [Reason(says, NOTES)]
+        build, reasons = models.NETWORKS["plain_small"], [Reason(says, THUMB)]
         if min(rows, columns) >= 16:  # the pyramid has 4 x 4 cells, behind two poolings
             build = partial(build, readout=models.fixed(layers.spatial_pyramid_pool))
             words = "Its readout is a spatial pyramid in the place of the average, which changed a run by"
@@ -153,7 +155,7 @@ def _network(dataset: data.Dataset) -> tuple[Callable[..., Any], list[Reason]]:
         return build, reasons
     large = len(dataset.train) >= 10 * FEW
     name = "resnet50" if large else "resnet18"
-    reasons = [Reason(f"{side} and {len(dataset.train):,} of them: {name}.", NOTES)]
+    reasons = [Reason(f"{side} and {len(dataset.train):,} of them: {name}.", THUMB)]
     reasons += [
         _measured("Its shortcuts average before they halve (D), which changed a run by", "cifar10-10000", "+ ResNet-D")
     ]

@@ -1,12 +1,14 @@
 """A starting recipe from the data: each rule at its limit, and every figure where its table has it."""
 
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxtricks import __main__ as command
 from jaxtricks import _suggest, data, models, optim, recipes, train
@@ -92,14 +94,19 @@ def test_every_figure_is_that_of_its_table(folder):
 def test_every_reason_has_a_source():
     for source in (images(20), images(2000), images(2000, shape=(80, 80, 3))):
         for reason in recipes.suggest(source)[1]:
-            assert reason.source == _suggest.NOTES or (RESULTS.parents[1] / reason.source.split(",")[0]).is_dir()
+            assert reason.source == _suggest.THUMB or (RESULTS.parents[1] / reason.source.split(",")[0]).is_dir()
             assert str(reason).endswith(f"[{reason.source}]")
 
 
 def test_what_has_no_classes_or_no_epochs_is_refused():
     source = images(20)
-    with pytest.raises(ValueError, match=r"^dataset is made, which has no classes; allowed: data with classes\.$"):
+    with pytest.raises(ValueError, match=r"^dataset made holds images with a label each, which is no class \("):
         recipes.suggest(replace(source, classes=None))
+    other = {"image": np.zeros((2, 8, 8, 3), np.uint8), "mask": np.zeros((2, 8, 8), np.uint8)}
+    masks = data.from_columns("a b", other, other, classes=2)
+    needed = r"allowed: images with a class each\. For images with masks: python -m experiments\.segment --data 'a b'$"
+    with pytest.raises(ValueError, match=r"^dataset a b holds images with masks \(8 x 8 pixels, 3 channels\); " + needed):
+        recipes.suggest(masks)
     with pytest.raises(ValueError, match=r"^epochs is 0; allowed: "):
         recipes.suggest(source, epochs=0)
 
@@ -110,6 +117,24 @@ def test_the_command_prints_the_recipe_and_why(capsys):
     assert first == "batch 16, learning rate 0.05, 20 epochs"
     assert len(lines) >= 4
     assert all(line.startswith("- ") and line.endswith("]") for line in lines)
+
+
+def test_the_command_says_what_was_left_out_as_a_sentence(tmp_path, capsys):
+    draws = np.random.default_rng(0)
+    for number in range(62):  # 51 for training, 3 steps an epoch: 42.67 epochs
+        (tmp_path / "ab"[number % 2]).mkdir(exist_ok=True)
+        pixels = draws.integers(0, 256, (9, 9, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "ab"[number % 2] / f"{number}.png")
+    (tmp_path / "a" / "broken.png").write_bytes(b"no image")
+    (tmp_path / "a" / "words.txt").write_text("no image")
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always")
+        command.main(["suggest", str(tmp_path)])
+    assert not [one for one in raised if issubclass(one.category, data.DataWarning)]
+    out, err = capsys.readouterr()
+    assert out.startswith("batch 16, learning rate 0.05, 42.7 epochs\n- 51 training images are fewer than 1,000: a rule of ")
+    assert "the notes" not in out
+    assert "are not read (.txt 1)" in err
 
 
 def test_the_search_is_drawn_by_name_and_takes_a_share_of_the_epochs():

@@ -205,6 +205,7 @@ def run(
 def prepare(options: Options, baseline: Callable, model: str, epochs: float, dataset, begin) -> tuple[Dataset, Recipe]:
     """The data and the recipe of a member, built and checked; nothing is trained."""
     loaded = options.load()
+    cli.task_of(loaded)  # images of another kind are refused first
     source = loaded.hold_out(HELD_OUT)
     values = cli.fitted(source, lr=0.05, batch=16, epochs=epochs)
     source = source if dataset is None else dataset(source)

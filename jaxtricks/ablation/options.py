@@ -10,6 +10,7 @@ from jaxtricks._command import Options, Preset, UsageError, choice, choices, few
 from jaxtricks._command import settle as _settle
 from jaxtricks.ablation.results import forward_cost
 from jaxtricks.ablation.variants import Setting, Variant
+from jaxtricks.data._kinds import WORDS, other_kind
 from jaxtricks.tricks.trick import Ladder, Trick
 
 NETWORKS = models.NETWORKS
@@ -17,10 +18,18 @@ PRECISIONS = {"float32": train.FLOAT32, "bfloat16": train.BFLOAT16, "float16": t
 
 
 def task_of(dataset: data.Dataset) -> train.Task:
-    """Classification of this data, the task of an experiment that names no other."""
-    if dataset.classes is None:
-        raise UsageError(f"--data is {dataset.name}, which has no classes; allowed: data with classes.")
+    """Classification of this data, the task of an experiment that names no other; UsageError for images of others."""
+    if dataset.classes is None or "label" not in dataset.train.columns:
+        raise UsageError(other_kind(dataset, "images with a class each"))
     return tasks.classification(dataset.classes)
+
+
+def check_kind(task: train.Task, dataset: data.Dataset) -> None:
+    """UsageError, before anything compiles, for images that lack a column which the task needs."""
+    missing = [column.name for column in task.columns if column.name not in dataset.train.columns]
+    if missing:
+        named = f"a column {missing[0]!r}"
+        raise UsageError(other_kind(dataset, f"images with {WORDS.get(missing[0], named)}"))
 
 
 def settle(options: Options, presets: Mapping[str, Preset]) -> Preset:

@@ -6,12 +6,22 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from jaxtricks import ablation, data, train
+from jaxtricks import ablation, data, tasks, train
 from jaxtricks._command import Options, Preset, UsageError, fit_to_images
 from jaxtricks.ablation import sources
 from jaxtricks.ablation.budget import MOST
 from jaxtricks.ablation.headline import Headline, common_headline
-from jaxtricks.ablation.options import PRECISIONS, check_costs, check_steps, choose, network, settle, task_of, under
+from jaxtricks.ablation.options import (
+    PRECISIONS,
+    check_costs,
+    check_kind,
+    check_steps,
+    choose,
+    network,
+    settle,
+    task_of,
+    under,
+)
 from jaxtricks.ablation.variants import Setting, Variant
 from jaxtricks.tricks import bag
 from jaxtricks.tricks.trick import Ladder, Trick
@@ -140,6 +150,8 @@ def prepare(
     except ValueError as error:
         raise UsageError(str(error)) from error
     loaded = sources.load(preset.data, size=options.size, images=options.images, say=say, masks=masks)
+    if dataset is None and task is None:
+        task_of(loaded)  # images of another kind are refused first
     source = (loaded if dataset is None else dataset(loaded)).hold_out(preset.held_out)
     held_out = 0 if source.validation is None else len(source.validation)
     images = f"{len(source.train):,} + {held_out:,} held out, {len(source.test):,} test images"
@@ -154,7 +166,7 @@ def prepare(
         say(f"The images are few: batch {preset.batch} and {preset.epochs:g} epochs instead of {of_usual}.")
     recipe = replace(
         baseline(
-            task=task_of(source) if task is None else task(source),
+            task=_classes(source) if task is None else task(source),
             augmented=bag.augmentation(source),
             model=network(preset.model, source),
             lr=preset.lr,
@@ -163,6 +175,7 @@ def prepare(
         ),
         precision=PRECISIONS[options.precision],
     )
+    check_kind(recipe.task, source)
     if not choice.settings:
         check_steps(Variant("baseline", (), recipe, None, None, None), source, plan, hint="")
     if counted is not None:
@@ -179,6 +192,11 @@ def prepare(
     _check_rows(choice, rows, source, plan)
     forward = check_costs(rows, source, hint=HINT)
     return Prepared(preset, choice.mode, plan, source, recipe, choice.tricks, rows, headline, forward)
+
+
+def _classes(source: data.Dataset) -> train.Task:
+    """Classification; of what an experiment made of its data, such as canvases, the baseline takes the number alone."""
+    return task_of(source) if source.classes is None else tasks.classification(source.classes)
 
 
 def _of_those_that_act(choice: Choice, tricks: Ladder, sentences: Sequence[str], *, asked: bool, say) -> Choice:

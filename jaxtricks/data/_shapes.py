@@ -7,6 +7,7 @@ from PIL import Image
 
 from jaxtricks.data._columns import DataError
 from jaxtricks.data._dataset import Dataset, from_columns
+from jaxtricks.data._kinds import other_kind
 
 SEEN = 0.4  # the share of an item's pixels that later items must leave uncovered
 TRIES = 20
@@ -50,7 +51,7 @@ def shapes(
       DataError: if the dataset has no such columns, or an option is wrong.
     """
     if dataset.classes is None or dataset.shape[2:] != (1,):
-        raise DataError(f"{dataset.name} has shape {dataset.shape}; allowed: grey images with a class each.")
+        raise DataError(other_kind(dataset, "grey images with a class each"))
     kinds = tuple(range(dataset.classes)) if kinds is None else tuple(kinds)
     if len(kinds) != dataset.classes or not all(_is_integer(kind, 0, LARGEST - 1) for kind in kinds):
         raise DataError(f"kinds is {kinds}; allowed: an integer of 0 to {LARGEST - 1} for each of {dataset.classes}.")

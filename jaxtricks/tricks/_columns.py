@@ -3,6 +3,10 @@
 import numpy as np
 
 from jaxtricks.data import DataError, Dataset, Split, decoded
+from jaxtricks.data._kinds import other_kind
+
+CANVAS = 64  # pixels of a canvas's side
+LARGEST = 1.3  # factor of the largest item on it
 
 
 def in_memory(split: Split, name: str) -> np.ndarray:
@@ -31,8 +35,21 @@ def class_count(dataset: Dataset) -> int:
       1 or more.
 
     Raises:
-      DataError: if its labels are no classes.
+      DataError: if its images have no class each.
     """
-    if dataset.classes is None:
-        raise DataError(f"dataset.classes of {dataset.name} is None; allowed: an integer.")
+    if dataset.classes is None or "label" not in dataset.train.columns:
+        raise DataError(other_kind(dataset, "images with a class each"))
     return dataset.classes
+
+
+def for_canvases(dataset: Dataset, *, otherwise: str = "") -> None:
+    """DataError unless the images can be put on canvases.
+
+    Args:
+      dataset: any.
+      otherwise: in words, images that a command takes besides.
+    """
+    grey = dataset.shape[2] == 1 and round(LARGEST * max(dataset.shape[:2])) <= CANVAS
+    if not grey or dataset.classes is None or "label" not in dataset.train.columns:
+        small = "small grey images with a class each, which are put on canvases"
+        raise DataError(other_kind(dataset, f"{otherwise}, or {small}" if otherwise else small))

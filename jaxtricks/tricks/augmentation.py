@@ -12,7 +12,7 @@ import optax
 from jaxtricks import augment, data, optim
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import composing, looking, published
-from jaxtricks.tricks._columns import in_memory
+from jaxtricks.tricks._columns import class_count, in_memory
 from jaxtricks.tricks.regularizers import wrapped
 from jaxtricks.tricks.trick import Trick, set_fields
 
@@ -134,7 +134,11 @@ def tinted(dataset: data.Dataset) -> data.Dataset:
 
     Returns:
       A dataset of colour images, the same for every seed; black stays black.
+
+    Raises:
+      DataError: if the images have no class each.
     """
+    class_count(dataset)
     if dataset.shape[-1] == 3:
         return dataset
     splits = []

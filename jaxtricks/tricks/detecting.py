@@ -12,6 +12,7 @@ from jaxtricks import data, detection, losses
 from jaxtricks.fingerprint import describe
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
+from jaxtricks.tricks._columns import for_canvases
 from jaxtricks.tricks._moved_boxes import affine, copy_paste, flip, mosaic, multi_scale, without_masks
 from jaxtricks.tricks._own_boxes import fitted, task_for
 from jaxtricks.tricks.detector import Detector, by_iou, changed, planned, smooth_l1
@@ -64,15 +65,11 @@ def shapes(dataset: data.Dataset, *, instances: bool = False) -> data.Dataset:
       ``data.shapes`` of it, or the dataset.
 
     Raises:
-      DataError: if the images have masks and no boxes, or cannot be put on canvases.
+      DataError: if the images have no boxes and cannot be put on canvases; the message names what takes them.
     """
     if "box" in dataset.train.columns:
         return dataset
-    if "mask" in dataset.train.columns:
-        raise data.DataError(
-            f"{dataset.name} has masks and no boxes; allowed: images with boxes in COCO's, VOC's or YOLO's form. "
-            "python -m experiments.segment takes masks."
-        )
+    for_canvases(dataset, otherwise="images with boxes, as COCO, VOC or YOLO have them")
     of_fashion = "fashion" in dataset.name.lower() and dataset.classes == len(KINDS)
     return data.shapes(dataset, kinds=KINDS if of_fashion else None, instances=instances)
 

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtricks import augment, data, models, tasks
 from jaxtricks.train import Metric, Recipe, Task
 from jaxtricks.tricks import bag as t
+from jaxtricks.tricks._columns import class_count
 from jaxtricks.tricks.trick import Ladder, Setting, unset
 
 __all__ = [
@@ -116,9 +117,9 @@ def checked(dataset: data.Dataset) -> data.Dataset:
       The same.
 
     Raises:
-      DataError: if there are fewer than three classes.
+      DataError: if images have no class each, or there are fewer than three classes.
     """
-    if (dataset.classes or 0) < 3:
+    if class_count(dataset) < 3:
         raise data.DataError(
             f"{dataset.name} has {dataset.classes} classes, of which thirds are reported; allowed: 3 or more."
         )

@@ -16,6 +16,7 @@ from jaxtricks import data, detection, train
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import detecting
+from jaxtricks.tricks._columns import for_canvases
 from jaxtricks.tricks._point_networks import CELLS, SIZE, STRIDE, mapper, regressor
 
 __all__ = [
@@ -50,7 +51,11 @@ def centers(dataset: data.Dataset) -> data.Dataset:
 
     Returns:
       A dataset of ``image`` and ``point``, float32 ``[N, 2]``, x and y in pixels.
+
+    Raises:
+      DataError: if the images cannot be put on canvases; the message names what takes them.
     """
+    for_canvases(dataset)
     kinds = detecting.KINDS if dataset.classes == len(detecting.KINDS) else None
     canvases = data.shapes(dataset, size=SIZE, objects=1, kinds=kinds)
     splits = []

@@ -14,6 +14,7 @@ from jaxtricks import augment, check, data, layers, models, tasks, train
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import detecting
+from jaxtricks.tricks._columns import for_canvases
 from jaxtricks.tricks.pixels import cross_entropy, mixup_pixels, smooth_pixels, with_auxiliary
 from jaxtricks.tricks.trick import unset
 
@@ -47,15 +48,11 @@ def shapes(dataset: data.Dataset) -> data.Dataset:
       ``only_masks`` of ``detecting.shapes``, or of the dataset; a mask holds 0 for the background and 1 + kind.
 
     Raises:
-      DataError: if the images have boxes and no masks, or cannot be put on canvases.
+      DataError: if the images have no masks and cannot be put on canvases; the message names what takes them.
     """
     if "mask" in dataset.train.columns:
         return replace(only_masks(dataset), class_names=dataset.class_names)
-    if "box" in dataset.train.columns:
-        raise data.DataError(
-            f"{dataset.name} has boxes and no masks; allowed: images with PNGs of masks, or a COCO file with outlines. "
-            "python -m experiments.detect takes boxes."
-        )
+    for_canvases(dataset, otherwise="images with PNGs of masks, or with a COCO file of outlines")
     canvases = only_masks(detecting.shapes(dataset))
     named = NAMES if dataset.name.startswith("fashion") and canvases.classes == len(NAMES) else None
     return replace(canvases, class_names=named)

@@ -1,6 +1,7 @@
 """Every experiment on every kind of data: it can be built, or a sentence says why not. Nothing is trained."""
 
 import functools
+import json
 import runpy
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from jaxtricks.ablation import cli, compression, members, options, preparing, vi
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "experiments").glob("[a-z]*.py") if path.stem != "gallery")
-KINDS = ("digits", "fashion_mini", "fake", "colour.npz", "photographs")
+KINDS = ("digits", "fashion_mini", "fake", "colour.npz", "photographs", "boxes", "masks")
 
 
 LOAD = functools.cache(data.load)
@@ -35,7 +36,22 @@ def kinds(tmp_path_factory):
         path.parent.mkdir(parents=True, exist_ok=True)
         height, width = draws.integers(20, 60, 2)
         Image.fromarray(draws.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path)
-    return {kind: str(folder / kind) if "." in kind or kind == "photographs" else kind for kind in KINDS}
+    boxes, masks = folder / "boxes", folder / "masks"
+    for number in range(40):
+        for path in (boxes / f"{number}.png", masks / "images" / f"{number}.png"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(draws.integers(0, 256, (24, 24, 3), dtype=np.uint8)).save(path)
+        mask = np.zeros((24, 24), np.uint8)
+        mask[4:12, 4:12] = 1 + number % 2
+        (masks / "masks").mkdir(exist_ok=True)
+        Image.fromarray(mask).save(masks / "masks" / f"{number}.png")
+    annotations = {
+        "images": [{"id": n, "file_name": f"{n}.png", "width": 24, "height": 24} for n in range(40)],
+        "categories": [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}],
+        "annotations": [{"id": n, "image_id": n, "category_id": n % 2, "bbox": [4, 4, 8, 8]} for n in range(40)],
+    }
+    (boxes / "coco.json").write_text(json.dumps(annotations))
+    return {kind: str(folder / kind) if (folder / kind).exists() else kind for kind in KINDS}
 
 
 @functools.cache
@@ -81,11 +97,23 @@ def trained(recipe, loaded, source):
 
 TAIL, GREY, CLASSES = (
     "too few for a long tail by 100",
-    "allowed: grey images with a class each",
+    "small grey images with a class each, which are put on canvases",
     "has 2 classes, of which",
 )
 ALL, FITS = "allowed: 1500 or more. What fits: --under 'little, similar' 'little, different'.", "What fits: --under "
 ON_CANVASES = ("detect", "points", "segment", "transfer", "transfer_boxes")
+OTHERS = {
+    "boxes": "holds images with boxes (",
+    "masks": "holds images with masks (",
+}
+FOR = {"boxes": "For images with boxes: python -m experiments.detect --data ", "masks": ": python -m experiments.segment "}
+TAKEN = {  # what the experiment takes of them
+    "detect": ("boxes",),
+    "segment": ("masks",),
+    "transfer": ("masks",),  # which its backbones, that are not trained here, refuse
+    "transfer_boxes": ("boxes",),
+    "ordinal": ("boxes", "masks"),  # its labels are angles
+}
 REFUSED = {
     "balance": dict.fromkeys(("fake", "colour.npz", "photographs"), TAIL),
     "batch_size": dict.fromkeys(("fake", "colour.npz", "photographs"), "images is 768; allowed: "),
@@ -96,7 +124,7 @@ REFUSED = {
         "photographs": CLASSES,
     },
     "suggest": dict.fromkeys(
-        ("digits", "fake", "colour.npz", "photographs"),
+        ("digits", "fake", "colour.npz", "photographs", "boxes", "masks"),
         "allowed: without --data and --images: the five sets are fixed.",
     ),
     "normalization": {
@@ -120,8 +148,10 @@ def test_every_experiment_takes_every_kind_of_data_or_says_why_not(name, kinds, 
             pass
         except (cli.UsageError, data.DataError) as error:
             said[kind] = str(error)
-    refused = REFUSED.get(name, {})
+    other = {kind: words for kind, words in OTHERS.items() if kind not in TAKEN.get(name, ())}
+    refused = other | REFUSED.get(name, {})
     assert said.keys() == refused.keys(), said
     for kind, words in refused.items():
         assert words in said[kind]
         assert len(said[kind].split(". ")) <= 2
+        assert kind not in OTHERS or name == "suggest" or FOR[kind] in said[kind]

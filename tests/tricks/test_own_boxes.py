@@ -121,11 +121,15 @@ def test_rows_that_paste_items_are_left_out_where_items_have_no_masks():
 def test_what_an_experiment_does_not_take_is_said_with_what_takes_it():
     rows = {"image": ROWS["image"], "mask": np.ones((2, 48, 48), np.uint8)}
     masks = data.from_columns("drawn", rows, rows, classes=1)
-    with pytest.raises(
-        data.DataError, match=r"^own has boxes and no masks; allowed: .* experiments\.detect takes boxes"
-    ):
+    said = {
+        "boxes": r"^own holds images with boxes \(48 x 48 pixels, 3 channels\); allowed: images with PNGs of masks, .*"
+        r"\. For images with boxes: python -m experiments\.detect --data own$",
+        "masks": r"^drawn holds images with masks .*; allowed: images with boxes, .*\. For images with masks: python -m "
+        r"experiments\.segment --data drawn$",
+    }
+    with pytest.raises(data.DataError, match=said["boxes"]):
         s.shapes(OWN)
-    with pytest.raises(data.DataError, match=r"^drawn has masks and no boxes; allowed: .* experiments\.segment takes"):
+    with pytest.raises(data.DataError, match=said["masks"]):
         d.shapes(masks)
     for own in (OWN, masks):
         with pytest.raises(data.DataError, match=f"^{own.name} has no label for each image, .*; allowed: small grey"):
