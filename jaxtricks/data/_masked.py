@@ -1,6 +1,7 @@
 """A person's own images with masks as a dataset: PNGs of the same names or COCO's outlines, brought to one size."""
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,7 +94,7 @@ def masked(path: str | Path, *, size: int = 224) -> Dataset:
     path, size = Path(path), check.at_least("size", size, minimum=1)
     shown = printable(path)
     notes: list[str] = []
-    if places := _places(path):
+    if places := _places(path) if path.is_dir() else {}:
         parts, said = chosen(
             path, places, lambda name, place: _pairs(path, name, place, notes), alone="folders of masks"
         )
@@ -117,6 +118,9 @@ def masked(path: str | Path, *, size: int = 224) -> Dataset:
         notes.append(
             f"{shown}: the masks hold 0 and 255 alone, which is taken for class 1; the border still counts nothing."
         )
+    if not places and not any(np.isin(split["mask"], (0, IGNORE), invert=True).any() for split in splits):
+        detect = f"For images with boxes: python -m experiments.detect --data {shlex.quote(str(path))}"
+        raise DataError(f"{shown} holds no outline of an object; allowed: one or more. {detect}")
     classes = _classes(shown, splits, names)
     columns = [{name: split[name] for name in ("image", "mask")} for split in splits]
     columns = [decoded(Split(one)).columns if np.prod(one["image"].shape) <= HELD else one for one in columns]

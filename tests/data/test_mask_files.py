@@ -254,6 +254,24 @@ def test_outlines_of_a_coco_file(tmp_path, said):
     assert painted(tmp_path, [(5, [[0, 0, 2, 0, 2, 4, 0, 4], [6, 0, 8, 0, 8, 4, 6, 4]], {})])[0] == [2, 0, 0, 2]
 
 
+def test_a_coco_file_may_be_named_itself(tmp_path):
+    for name in "ab":
+        outlined(tmp_path / name, name, [(5, [LEFT], {})])
+    parts = [json.loads((tmp_path / name / "annotations.json").read_text()) for name in "ab"]
+    (tmp_path / "b" / "b.png").rename(tmp_path / "a" / "b.png")
+    parts[0]["images"] += [parts[1]["images"][0] | {"id": 8}]
+    parts[0]["annotations"] += [parts[1]["annotations"][0] | {"image_id": 8}]
+    file = tmp_path / "a" / "annotations.json"
+    file.write_text(json.dumps(parts[0]))
+    found = data.load(str(file), size=4, masks=True)
+    assert (len(found.train), found.class_names) == (1, ("cat", "dog"))
+    for one in parts[0]["annotations"]:
+        one |= {"segmentation": [], "bbox": [0, 0, 4, 4]}
+    file.write_text(json.dumps(parts[0]))
+    with pytest.raises(data.DataError, match=r"holds no outline of an object; .* experiments\.detect --data .*\.json$"):
+        data.load(str(file), size=4, masks=True)
+
+
 def test_what_has_no_outline_counts_nothing(tmp_path):
     """A crowd, a box alone, a class without a name, fewer than three points: none is background; each is counted."""
     crowd = (3, [ALL], {"iscrowd": 1})
