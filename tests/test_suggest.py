@@ -105,7 +105,9 @@ def test_what_has_no_classes_or_no_epochs_is_refused():
     other = {"image": np.zeros((2, 8, 8, 3), np.uint8), "mask": np.zeros((2, 8, 8), np.uint8)}
     masks = data.from_columns("a b", other, other, classes=2)
     needed = r"allowed: images with a class each\. For images with masks: python -m experiments\.segment --data 'a b'$"
-    with pytest.raises(ValueError, match=r"^dataset a b holds images with masks \(8 x 8 pixels, 3 channels\); " + needed):
+    with pytest.raises(
+        ValueError, match=r"^dataset a b holds images with masks \(8 x 8 pixels, 3 channels\); " + needed
+    ):
         recipes.suggest(masks)
     with pytest.raises(ValueError, match=r"^epochs is 0; allowed: "):
         recipes.suggest(source, epochs=0)
@@ -132,7 +134,9 @@ def test_the_command_says_what_was_left_out_as_a_sentence(tmp_path, capsys):
         command.main(["suggest", str(tmp_path)])
     assert not [one for one in raised if issubclass(one.category, data.DataWarning)]
     out, err = capsys.readouterr()
-    assert out.startswith("batch 16, learning rate 0.05, 42.7 epochs\n- 51 training images are fewer than 1,000: a rule of ")
+    assert out.startswith(
+        "batch 16, learning rate 0.05, 42.7 epochs\n- 51 training images are fewer than 1,000: a rule"
+    )
     assert "the notes" not in out
     assert "are not read (.txt 1)" in err
 

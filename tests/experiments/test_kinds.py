@@ -106,7 +106,10 @@ OTHERS = {
     "boxes": "holds images with boxes (",
     "masks": "holds images with masks (",
 }
-FOR = {"boxes": "For images with boxes: python -m experiments.detect --data ", "masks": ": python -m experiments.segment "}
+FOR = {
+    "boxes": "For images with boxes: python -m experiments.detect --data ",
+    "masks": ": python -m experiments.segment ",
+}
 TAKEN = {  # what the experiment takes of them
     "detect": ("boxes",),
     "segment": ("masks",),

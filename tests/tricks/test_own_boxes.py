@@ -124,8 +124,8 @@ def test_what_an_experiment_does_not_take_is_said_with_what_takes_it():
     said = {
         "boxes": r"^own holds images with boxes \(48 x 48 pixels, 3 channels\); allowed: images with PNGs of masks, .*"
         r"\. For images with boxes: python -m experiments\.detect --data own$",
-        "masks": r"^drawn holds images with masks .*; allowed: images with boxes, .*\. For images with masks: python -m "
-        r"experiments\.segment --data drawn$",
+        "masks": r"^drawn holds images with masks .*; allowed: images with boxes, .*\. For images with masks: python "
+        r"-m experiments\.segment --data drawn$",
     }
     with pytest.raises(data.DataError, match=said["boxes"]):
         s.shapes(OWN)
