@@ -597,7 +597,7 @@ ROWS = (
         "P",
         "a smaller network: its file, and its training",
         "compress.save, compress.load, compress.expand, compress.FileError, compress.through, "
-        "compress.values_of, compress.from_values, "
+        "compress.values_of, compress.from_values, compress.resized, "
         "tricks.compression.surgery",
         also=("compress",),
     ),

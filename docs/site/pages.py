@@ -30,6 +30,11 @@ def script() -> str:
     return readme.split(MARK)[1].split("```\n")[0] + "```"
 
 
+def example(name: str) -> str:
+    """A file of docs/examples, which tests run."""
+    return f"```python\n{(ROOT / 'docs' / 'examples' / f'{name}.py').read_text(encoding='utf-8')}```"
+
+
 def variables() -> dict:
     """What the pages by hand may name."""
     return {
@@ -37,6 +42,7 @@ def variables() -> dict:
         "families": {letter: title for letter, (title, _) in FAMILIES.items()},
         "slug": slug,
         "script": script(),
+        "smaller": example("smaller"),
         "table": markdown.table,
         "best": markdown.best,
         "expected_gain": markdown.expected_gain,

@@ -42,7 +42,7 @@ from jaxtricks.compress._importance import (
 from jaxtricks.compress._int8 import fake_int8, int8_dense, int8_scale, to_int8
 from jaxtricks.compress._low_rank import Factors, Tucker, rank_of_energy, ranks_of_budget, svd, tucker2
 from jaxtricks.compress._masks import apply_masks, density, n_of_m_mask, share_masks, threshold_masks
-from jaxtricks.compress._model import from_values, through, values_of
+from jaxtricks.compress._model import from_values, resized, through, values_of
 from jaxtricks.compress._sparse_training import Held, Pruning, cubic, keep_masks, prune_gradually
 from jaxtricks.compress._xnor import pack_signs, packed_conv, packed_dense, packed_params, xnor_conv, xnor_dense
 
@@ -108,6 +108,7 @@ __all__ = [
     "random_filters",
     "rank_of_energy",
     "ranks_of_budget",
+    "resized",
     "saliency",
     "save",
     "share_masks",

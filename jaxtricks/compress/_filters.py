@@ -100,7 +100,9 @@ def shrink(params: Tree, stats: Tree, graph: Graph, keep: Keep) -> tuple[Tree, T
       params, stats, graph, keep: as for ``mask_filters``; the numbers of keep are read.
 
     Returns:
-      ``(params, stats)``, which the same ``Model.apply`` takes.
+      ``(params, stats)``, which the same ``Model.apply`` takes. To train them on, give the recipe a model that begins
+      with them, ``partial(compress.resized, recipe.model, params=params, stats=stats)``: as ``initial=`` they are
+      refused by ``train.fit``, since their sizes are not those of the recipe's network.
 
     Raises:
       GraphError: if the graph does not fit the network.

@@ -57,7 +57,8 @@ def fit(
       seeds: integers of 0 to 2**32 - 1, no two alike.
       plan: where the steps run; ``Plan()``, jit over all devices, if None.
       teacher: ``(params, stats)`` of ``recipe.teacher``, where a stage has one.
-      initial: ``(params, stats)`` to start from instead of fresh ones; no recipe has an ``init`` then.
+      initial: ``(params, stats)`` to start from instead of fresh ones, of the same sizes (``compress.resized`` is for
+        smaller ones); no recipe has an ``init`` then.
       folder: of checkpoints, or None; a run that is there goes on where it stopped.
       save_every: steps between two checkpoints; one at the end of every epoch if None.
       asynchronous: whether a checkpoint is written beside the steps that follow it.

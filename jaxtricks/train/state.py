@@ -52,7 +52,8 @@ class Run:
       seed: of initial weights, order and draws.
       variables: ``(params, stats)`` that are evaluated: the best ones after early stopping, else the averaged ones
         where the recipe has an EMA, or those that the optimiser names; with statistics of their own where the recipe
-        recalibrates.
+        recalibrates. The network takes images that went through ``recipe.preprocess``, fitted to the training images
+        (``build_constants``), not pixels / 255.
       state: the complete state at the end, whatever was the best.
       history: a record for each epoch; its ``corrupt`` counts unreadable records since the process started, ``lr`` is
         the rate that acted, plateaus included, ``skipped_percent`` the share of the steps that changed nothing, and

@@ -19,7 +19,6 @@ __all__ = [
     "group_lasso",
     "norms",
     "random",
-    "resized",
     "scale_sizes",
     "scales",
     "sparsely",
@@ -66,7 +65,7 @@ def thinned(
     compress.verify_graph(model_of(network, batch).apply, network.params, network.stats, graph, batch["image"][:4])
     keep = compress.filters_to_keep(scores, share=share, scope=scope, multiple=multiple)
     params, stats = jax.tree.map(np.asarray, compress.shrink(network.params, network.stats, graph, keep))
-    model = partial(resized, network.plain.model, params=params, stats=stats)
+    model = partial(compress.resized, network.plain.model, params=params, stats=stats)
     smaller = replace(network, params=params, stats=stats)
     return replace(smaller, recipe=replace(base(smaller), model=model))
 
@@ -144,20 +143,6 @@ def apoz(network: Network, graph: compress.Graph, *, batch: Tree, key: jax.Array
         check.option("a group of the network", name, taps)
         check.option(f"the tap of {name}", taps[name], values)
     return {name: -compress.apoz(values[taps[name]]) for name in graph.groups}
-
-
-def resized(build: Callable, *, params: Tree, stats: Tree, **arguments: Any):
-    """The network with arrays of other sizes; it begins with these.
-
-    Args:
-      build: ``(**arguments) -> Model``.
-      params, stats: smaller ones than the network's own.
-      **arguments: that a recipe's model is called with.
-
-    Returns:
-      The Model.
-    """
-    return build(**arguments)._replace(init=lambda key: jax.tree.map(jnp.asarray, (params, stats)))
 
 
 def sparsely(network: Network, *, penalty: Callable, weight: float, batch: Tree, key: jax.Array) -> Network:

@@ -110,6 +110,22 @@ def test_by_hand_a_dense_unit_goes():
     assert small["head"]["kernel"].tolist() == [[1], [3]]
 
 
+def test_a_network_is_trained_on_with_smaller_arrays():
+    """As the model of a recipe: what it begins with, and what it computes, are those of the arrays."""
+    build = partial(models.plain, (4, 4))
+    model = build(classes=3, channels=1)
+    params, stats = model.init(jax.random.key(0))
+    graph = compress.graph_of(params, stats)
+    small = compress.shrink(params, stats, graph, {"stages/0": np.array([True, False, True, False])})
+    resized = compress.resized(build, params=small[0], stats=small[1], classes=3, channels=1)
+    jax.tree.map(np.testing.assert_array_equal, resized.init(jax.random.key(1)), small)
+    outs = [one.apply(*small, IMAGE, train=False)[0][0] for one in (model, resized)]
+    np.testing.assert_array_equal(*outs)
+    assert outs[0].shape == (len(IMAGE), 3)
+    with pytest.raises(TypeError, match=r"^build is Model; allowed: a function that makes a Model"):
+        compress.resized(model, params=small[0], stats=small[1])
+
+
 def with_group(graph, name, **changes):
     return graph._replace(groups=graph.groups | {name: graph.groups[name]._replace(**changes)})
 
