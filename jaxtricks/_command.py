@@ -37,7 +37,7 @@ class Preset:
       updates: steps of the baseline that its epochs make, at least, where the images are few; see ``fit_to_images``.
       held_out: share of the training set that the learning curves are drawn on.
       sd: standard deviation of the paired differences that the smallest resolvable effect assumes, in the unit of the
-        headline (for percent: points).
+        headline (for percent: points, on 10,000 test images; fewer add what chance there is in them).
       sd_from: where that number comes from.
     """
 

@@ -223,7 +223,8 @@ def run(
         clock=clock,
     )
     seeds = budget.first()
-    spread = spread_so_far(rows, cells, seeds, assumed=preset.sd, source=preset.sd_from)
+    assumed = {"assumed": preset.sd, "source": preset.sd_from, "images": len(source.test)}
+    spread = spread_so_far(rows, cells, seeds, **assumed)
     words = {"title": title, "command": shlex.join([*started(), *sys.argv[1:]]), "mode": ready.mode}
     words |= {"margin": options.margin}
     parts = {"spread": spread, "model": preset.model, "budget": budget, "clock": clock, "costs": ready.forward}

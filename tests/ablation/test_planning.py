@@ -8,9 +8,9 @@ import pytest
 import small
 
 from jaxtricks import data, models
-from jaxtricks.ablation import Cells, Trick, headline_of_task, variants
+from jaxtricks.ablation import Cells, Headline, Trick, headline_of_task, variants
 from jaxtricks.ablation.moderated import moderated
-from jaxtricks.ablation.planning import smallest_effect, spread_so_far
+from jaxtricks.ablation.planning import assumed_spread, smallest_effect, spread_so_far
 from jaxtricks.ablation.statistics import resolvable
 
 SOURCE = data.fake(train=64, test=16, shape=(4, 4, 1)).hold_out(0.25)
@@ -29,20 +29,51 @@ def _filled(folder, rows, seeds, spread):
 
 def test_what_is_there_is_used(tmp_path):
     seeds = range(60)
-    found = spread_so_far(ROWS, _filled(tmp_path, ROWS, seeds, 2.0), seeds, assumed=0.9, source="a table")
+    options = {"assumed": 0.9, "source": "a table", "images": 12}  # what was measured stays as it was measured
+    found = spread_so_far(ROWS, _filled(tmp_path, ROWS, seeds, 2.0), seeds, **options)
     assert found["value"] == pytest.approx(2 * np.sqrt(2), rel=0.15)
     assert found["from"] == "measured on 240 pairs of 4 rows"
 
 
 def test_without_three_rows_of_two_pairs_it_is_assumed(tmp_path):
-    assumed = {"value": 0.9, "from": "a table"}
-    options = {"assumed": 0.9, "source": "a table"}
+    options = {"assumed": 0.9, "source": "a table", "images": 16}
+    assumed = assumed_spread(0.9, "a table", images=16, headline=headline_of_task(RECIPE.task))
     for name, rows, seeds in (("none", (), ()), ("one seed", ROWS, (0,)), ("two rows", ROWS[:3], (0, 1, 2))):
         assert spread_so_far(ROWS, _filled(tmp_path / name, rows, seeds, 1.0), (0, 1, 2), **options) == assumed
     cells = _filled(tmp_path / "failed", ROWS[:3], (0, 1, 2), 1.0)
     for seed in (0, 1, 2):
         cells.put(ROWS[3].recipe, seed, {"seed": seed, "error": "NonFiniteError"})
     assert spread_so_far(ROWS, cells, (0, 1, 2), **options) == assumed
+
+
+@pytest.mark.parametrize(
+    ("images", "value", "alone"),
+    [
+        (10_000, 0.9, "0.35"),
+        (3_000, 1.0440, "0.63"),
+        (100_000, 0.8379, "0.11"),
+        (12, 10.0345, "10"),
+        (1, 34.6510, "35"),
+    ],
+)
+def test_no_less_is_assumed_than_the_test_images_allow(images, value, alone):
+    """By hand: the root of 0.9 ** 2 - 0.12 + 1200 / images."""
+    found = assumed_spread(0.9, "a table", images=images, headline=Headline("accuracy", "%"))
+    assert found["value"] == pytest.approx(value, rel=1e-4)
+    said = f"a table; of which {images:,} test images alone give {alone} points, "
+    assert found["from"] == said + "where 12 % of them differ between two runs"
+    pixels, percent = Headline("error", "px"), Headline("mIoU", "%")
+    assert assumed_spread(0.9, "a table", images=12, headline=pixels) == {"value": 0.9, "from": "a table"}
+    assert assumed_spread(0.1, "", images=10_000, headline=percent)["value"] == pytest.approx(0.3464, rel=1e-3)
+
+
+def test_the_noise_of_test_images_is_that_of_a_simulation():
+    """Of 30 images 12 % are decided differently, each for either side."""
+    draws = np.random.default_rng(0)
+    differ = draws.random((20_000, 30)) < 0.12
+    difference = 100 * (differ * draws.choice([-1, 1], differ.shape)).mean(1)
+    alone = assumed_spread(0.0, "", images=30, headline=Headline("accuracy", "%"))["value"]
+    assert difference.std() == pytest.approx(alone, rel=0.02)
 
 
 @pytest.mark.parametrize("seeds", [2, 4])

@@ -229,7 +229,8 @@ ELSEWHERE = {
         "tests/compress/test_filters.py": """compress.check_graph compress.filter_norms compress.filters_to_keep
             compress.fisher_diagonal compress.gated compress.graph_of compress.hessian_diagonal
             compress.mask_filters compress.norm_scales
-            compress.random_filters compress.resized compress.saliency compress.shrink compress.taylor_filters compress.verify_graph""",
+            compress.random_filters compress.resized compress.saliency compress.shrink
+            compress.taylor_filters compress.verify_graph""",
         "tests/compress/test_codebooks.py": """compress.decode compress.from_values compress.huffman_bits
             compress.huffman_decode compress.huffman_encode compress.huffman_lengths compress.kmeans
             compress.product_decode compress.product_quantize compress.quantize compress.through compress.values_of""",
