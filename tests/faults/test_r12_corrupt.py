@@ -182,6 +182,7 @@ def test_an_evaluation_names_the_files_instead_of_leaving_them_out(split):
     given = []
     with pytest.raises(DataError, match=r"4 of 400 records cannot be read; allowed: 0") as caught:
         given.extend(data.padded(split, 64))
+    assert str(caught.value).endswith(". Delete or mend them.")
     assert not given  # the first batch has one
     for row in DAMAGED:
         assert f"{row:03}.png cannot be read as an image" in str(caught.value)
