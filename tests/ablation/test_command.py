@@ -122,6 +122,16 @@ def test_stopped_it_shows_the_rows_that_are_finished(bench, capsys):
     assert bench.trained[:2] == [("+ fast", 0), ("+ fast", 1)]
 
 
+def test_stopped_it_says_how_to_go_on_and_how_to_get_a_report(monkeypatch, capsys):
+    monkeypatch.setattr(cli.threading, "active_count", lambda: 1)
+    with pytest.raises(SystemExit) as left, cli.exit_status("x"):
+        raise KeyboardInterrupt
+    assert left.value.code == 130
+    said = capsys.readouterr().err
+    assert said.startswith("Stopped. The same command goes on ")
+    assert "With --only and the tricks that are finished it writes a report" in said
+
+
 @pytest.mark.parametrize(
     ("typed", "images", "settled"),
     [
