@@ -83,4 +83,4 @@ PRESETS = {
 }
 
 if __name__ == "__main__":
-    main("bag_of_tricks", t.standard, LADDER, PRESETS, title="Bag of Tricks", adapted=ADAPTED)
+    main("bag_of_tricks", t.standard, LADDER, PRESETS, title="Bag of Tricks", adapted=ADAPTED, tables=paper.SOURCE)

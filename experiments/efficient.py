@@ -84,4 +84,6 @@ PRESETS = {
 
 if __name__ == "__main__":
     show = partial(printed.show, cells=CELLS, ends=ENDS)
-    main("efficient", t.standard, LADDER, PRESETS, title="Efficient training", mode="stack", after=show)
+    main(
+        "efficient", t.standard, LADDER, PRESETS, title="Efficient training", mode="stack", after=show, tables=p.SOURCE
+    )

@@ -82,4 +82,4 @@ PRESETS = {
 
 if __name__ == "__main__":
     show = partial(printed.show, cells=cells)
-    main("refinements", p.efficient_d, LADDER, PRESETS, title="Training refinements", after=show)
+    main("refinements", p.efficient_d, LADDER, PRESETS, title="Training refinements", after=show, tables=p.SOURCE)

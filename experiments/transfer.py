@@ -25,7 +25,7 @@ here: what it teaches a classifier hurts the segmentation that starts from it.
 from functools import partial
 
 from jaxtricks.ablation.cli import Preset, main
-from jaxtricks.tricks import segmenting, transferring
+from jaxtricks.tricks import paper, segmenting, transferring
 
 LADDER = transferring.ladder(
     {
@@ -40,4 +40,5 @@ PRESETS = {
 
 if __name__ == "__main__":
     parts = {"mode": "add-one", "dataset": segmenting.shapes, "begin": partial(transferring.begin, lr=0.1)}
+    parts |= {"tables": paper.SOURCE}
     main("transfer", segmenting.baseline, LADDER, PRESETS, title="Transfer to segmentation", **parts)

@@ -22,7 +22,7 @@ brings 12 points, to a segmentation 4 (transfer). Cosine in its training takes 2
 from functools import partial
 
 from jaxtricks.ablation.cli import Preset, main
-from jaxtricks.tricks import detecting, transferring
+from jaxtricks.tricks import detecting, paper, transferring
 
 LADDER = transferring.ladder(
     {
@@ -37,4 +37,5 @@ PRESETS = {
 
 if __name__ == "__main__":
     parts = {"mode": "add-one", "dataset": detecting.shapes, "begin": partial(transferring.begin, lr=0.1)}
+    parts |= {"tables": paper.SOURCE}
     main("transfer_boxes", detecting.baseline, LADDER, PRESETS, title="Transfer to detection", **parts)

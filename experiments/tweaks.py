@@ -55,4 +55,4 @@ PRESETS = {
 
 if __name__ == "__main__":
     show = partial(printed.show, cells=CELLS, ends=(("+ ResNet-D", "baseline"),))
-    main("tweaks", p.efficient, LADDER, PRESETS, title="ResNet tweaks", after=show)
+    main("tweaks", p.efficient, LADDER, PRESETS, title="ResNet tweaks", after=show, tables=p.SOURCE)

@@ -35,6 +35,7 @@ from jaxtricks.ablation.board import lines_of
 from jaxtricks.ablation.budget import Budget, block_size
 from jaxtricks.ablation.clock import Clock, minutes, process_age
 from jaxtricks.ablation.decisions import decisions
+from jaxtricks.ablation.headline import plural
 from jaxtricks.ablation.options import (  # noqa: F401 - a script finds all names here
     NETWORKS,
     PRECISIONS,
@@ -52,6 +53,7 @@ from jaxtricks.ablation.options import (  # noqa: F401 - a script finds all name
     task_of,
     under,
 )
+from jaxtricks.ablation.output import started
 from jaxtricks.ablation.pictures import contact_sheet
 from jaxtricks.ablation.planning import smallest_effect, spread_so_far
 from jaxtricks.ablation.preparing import chosen, prepare
@@ -80,6 +82,7 @@ def main(
     adapted: Callable[[train.Recipe, Ladder, data.Dataset], tuple[Ladder, list[str]]] | None = None,
     factors: tuple[float, ...] = (),
     masks: bool | None = None,
+    tables: str | None = None,
 ) -> None:
     """Run an ablation from the command line; exit status 2 for what was typed wrong, 1 if no run was finished.
 
@@ -99,6 +102,7 @@ def main(
       counted: ``steps of the baseline -> tricks by name``, which take the place of those of the ladder; or None.
       factors: of each row's own learning rate, which are tried before the rows are compared; none if empty.
       masks: as for ``data.load``.
+      tables: a sentence on whose tables the tricks' ``paper`` names, for the report; or None.
     """
     with exit_status(name):
         description = sys.modules["__main__"].__doc__
@@ -108,7 +112,7 @@ def main(
             sys.exit(cluster.run_jobs(options, cluster.typed_command(started()), out))
         parts = {"dataset": dataset, "task": task, "begin": begin, "also": also, "counted": counted}
         parts |= {"adapted": adapted, "masks": masks}
-        parts |= {"after": after, "factors": factors}
+        parts |= {"after": after, "factors": factors, "tables": tables}
         clock = Clock(age=process_age())
         results = run(name, options, baseline, ladder, presets, title=title, mode=mode, clock=clock, **parts)
     if not any(row["cells"] for row in results["rows"]):
@@ -130,20 +134,12 @@ def exit_status(name: str) -> Iterator[None]:
         Console(stderr=True).print(f"{name}: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
     except (KeyboardInterrupt, train.Interrupted) as stopped:
-        Console(stderr=True).print("Stopped. The same command goes on with the cells that are missing.")
+        Console(stderr=True).print(output.STOPPED, soft_wrap=True)
         sys.stdout.flush()
         status = 128 + stopped.signal if isinstance(stopped, train.Interrupted) else 130
         if threading.active_count() > 1:  # one may be in the compiler, which would end only in its own time
             os._exit(status)
         sys.exit(status)
-
-
-def started() -> list[str]:
-    """How this program was started, without its options: ``python mine.py``, or ``python -m experiments.losses``."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    if spec is None:
-        return ["python", sys.argv[0]]
-    return ["python", "-m", spec.name.removesuffix(".__main__")]
 
 
 def run(
@@ -164,6 +160,7 @@ def run(
     adapted=None,
     factors=(),
     masks=None,
+    tables=None,
     clock: Clock | None = None,
 ):
     """What main does once the command line is read; returns the results."""
@@ -198,7 +195,8 @@ def run(
     if also is not None and jax.process_index() == 0:
         also(cells.folder.parent)
     device = f"{plan.size} x {jax.devices()[0].device_kind}"
-    say(f"{len(rows)} rows, batch {recipe.batch}, learning rate {recipe.lr:g}, {recipe.epochs:g} epochs, {device}")
+    epochs = plural(recipe.epochs, "epoch")
+    say(f"{len(rows)} rows, batch {recipe.batch}, learning rate {recipe.lr:g}, {epochs}, {device}")
 
     # How steps and seeds are put together.
     free = {"choose": options.seeds_on is None and options.parallel == "jit", "programs": (programs := {}), "say": say}
@@ -226,7 +224,7 @@ def run(
     assumed = {"assumed": preset.sd, "source": preset.sd_from, "images": len(source.test)}
     spread = spread_so_far(rows, cells, seeds, **assumed)
     words = {"title": title, "command": shlex.join([*started(), *sys.argv[1:]]), "mode": ready.mode}
-    words |= {"margin": options.margin}
+    words |= {"margin": options.margin, "tables": tables}
     parts = {"spread": spread, "model": preset.model, "budget": budget, "clock": clock, "costs": ready.forward}
     results = partial(_results, rows, cells, **parts, **words)
     planned = f"{len(seeds)} seeds"

@@ -12,6 +12,18 @@ from jaxtricks.ablation import sources
 from jaxtricks.ablation.summary import Row
 
 ABOUT = "about.json"
+STOPPED = (
+    "Stopped. The same command goes on with the cells that are missing, and writes the report at its end. With --only "
+    "and the tricks that are finished it writes a report of what is there."
+)
+
+
+def started() -> list[str]:
+    """How this program was started, without its options: ``python mine.py``, or ``python -m experiments.losses``."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is None:
+        return ["python", sys.argv[0]]
+    return ["python", "-m", spec.name.removesuffix(".__main__")]
 
 
 def folder_for(experiment: str, spec: str, out: Path | None) -> Path:

@@ -52,6 +52,7 @@ def gather(
     budget: dict | None = None,
     costs: Mapping[str, dict[str, int]] | None = None,
     margin: float | None = None,
+    tables: str | None = None,
 ) -> dict:
     """Every cell there is, as the one dict that the report is made from.
 
@@ -65,6 +66,7 @@ def gather(
       budget: minutes that were asked for, why there are no more seeds, and seconds of each part, for the reader.
       costs: ``forward_cost`` of each row by name, where it is known already.
       margin: the largest difference that counts as no effect, in the same unit; None: 0.5 points for percent.
+      tables: whose tables the rows' ``paper`` names, for the reader, such as ``tricks.paper.SOURCE``.
 
     Returns:
       Plain values, fit for JSON, in the unit of reports. A row's ``data`` is None where it is the experiment's.
@@ -130,6 +132,7 @@ def gather(
         "sd_assumed": sd_assumed,
         "resolvable": resolvable,
         "margin": margin,
+        "tables": tables,
         "rows": rows,
         "recipe": {v.name: {k: _short(value) for k, value in describe(v.recipe).items()} for v in variants},
     }

@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from jaxtricks.ablation.report import __main__ as again
-from jaxtricks.ablation.report import findings, html, summarise, svg, table, write
+from jaxtricks.ablation.report import findings, html, markdown, summarise, svg, table, write
 
 NASTY = "<script>alert('a')</script> & \"b\" | `c` [bold]d[/bold] *e* $f$ --> _g_"
 
@@ -242,3 +242,14 @@ def test_nothing_but_a_headline_is_compared(results, tmp_path):
         assert row.adjusted_p == same.adjusted_p
         assert row.verdict == ("not resolved" if same.verdict == "no effect" else same.verdict)  # no margin but points
     assert "\u00b1" not in page.text
+
+
+def test_whose_tables_the_papers_are_is_said(results):
+    """In both reports, where a row names one; without such rows there is nothing to explain."""
+    said = results | {"tables": "Tables are those of He et al., arXiv 1812.01187, on ImageNet."}
+    for text in (markdown(said, summarise(said)), html.render(said, summarise(said))):
+        assert "Tables are those of He et al., arXiv 1812.01187, on ImageNet." in text.replace("\\", "")
+    plain = said | {"rows": [row | {"paper": None} for row in said["rows"]]}
+    for other in (plain, results):
+        for text in (markdown(other, summarise(other)), html.render(other, summarise(other))):
+            assert "He et al." not in text

@@ -158,3 +158,8 @@ def test_every_experiment_takes_every_kind_of_data_or_says_why_not(name, kinds, 
         assert words in said[kind]
         assert len(said[kind].split(". ")) <= 2
         assert kind not in OTHERS or name == "suggest" or FOR[kind] in said[kind]
+
+
+@pytest.mark.parametrize("name", ["bag_of_tricks", "efficient", "refinements", "transfer", "transfer_boxes", "tweaks"])
+def test_a_report_that_names_tables_says_whose(name):
+    assert "arXiv 1812.01187" in command(name)[2]["tables"]

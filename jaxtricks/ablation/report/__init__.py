@@ -134,6 +134,7 @@ def markdown(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
         *_by_class(results),
         "## Papers" if papers else "",
         _grid(("variant", "paper"), papers) if papers else "",
+        _escape(results.get("tables") or "") if papers else "",
         "## Cost",
         _grid(COSTS, [(row.name, *costs(row)) for row in variants]),
         "## What changed in each recipe" if changed else "",

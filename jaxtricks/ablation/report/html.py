@@ -73,6 +73,7 @@ def render(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
         against={row.name: wording.against(row) for row in compared},
         verdict_words={row.name: wording.verdict_of(row, results) for row in rows},
         margin=wording.margin(results),
+        tables=results.get("tables") if any(row.paper for row in rows) else None,
         advice=advise(results, rows),
         actions=ACTIONS,
         facts=wording.made_with(results),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxtricks.ablation.advice import Advice
-from jaxtricks.ablation.headline import headline_of
+from jaxtricks.ablation.headline import headline_of, plural
 from jaxtricks.ablation.summary import Row
 from jaxtricks.ablation.verdicts import MOST_SEEDS, margin_of
 
@@ -27,14 +27,14 @@ def findings(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
       One paragraph.
     """
     planned, headline = len(results["seeds"]), headline_of(results)
-    sentences = [f"{_count(len(results['rows']), 'variant')}, {_count(planned, 'seed')} each."]
+    sentences = [f"{plural(len(results['rows']), 'variant')}, {plural(planned, 'seed')} each."]
     compared = [row for row in rows if row.verdict is not None]
     resolved = [row for row in compared if row.verdict in ("helps", "hurts")]
     absent = [row.name for row in compared if row.verdict == "no effect"]
     unresolved = [row for row in compared if row.verdict == "not resolved"]
     if compared:
         sentences.append(
-            f"Of {_count(len(compared), 'difference')}, {len(resolved) or 'none'} differ from zero "
+            f"Of {plural(len(compared), 'difference')}, {len(resolved) or 'none'} differ from zero "
             "(resolved: Holm-corrected p below 0.05)."
         )
     if headline.better == "lower":
@@ -58,17 +58,17 @@ def findings(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
     else:
         deviation = headline.difference(f"{assumed['value']:.2f}")
         sentences.append(
-            f"Planned resolution: with {_count(planned, 'pair')} and a standard deviation of {deviation} "
+            f"Planned resolution: with {plural(planned, 'pair')} and a standard deviation of {deviation} "
             f"({assumed['from']}), a single comparison finds a true difference of "
             f"{headline.difference(f'{smallest:.2f}')} in four experiments out of five, "
             "before the correction for several comparisons."
         )
     failed = sum(len(row.failed) for row in rows)
     if failed:
-        sentences.append(f"{failed} of {_count(planned * len(rows), 'run')} failed.")
+        sentences.append(f"{failed} of {plural(planned * len(rows), 'run')} failed.")
     absent = sum(len(set(row.missing) - {seed for seed, _ in row.failed}) for row in rows)
     if absent:
-        sentences.append(f"{absent} of {_count(planned * len(rows), 'run')} not run yet.")
+        sentences.append(f"{absent} of {plural(planned * len(rows), 'run')} not run yet.")
     if any(row.missing for row in rows):
         sentences.append("A difference is taken over the seeds that both of its variants finished.")
     return " ".join(sentences)
@@ -132,8 +132,8 @@ def about(results: Mapping[str, Any]) -> dict[str, str]:
         "data": f"{data['name']}, {data['train']:,} training, {data['validation']:,} validation and {data['test']:,} "
         f"test images of {shape}{classes}{_data_of_rows(results)}",
         **({"notes": " ".join(data["notes"])} if data.get("notes") else {}),
-        "runs": f"{results['model']}, {results['epochs']:g} epochs, batch {results['batch']}, mode {results['mode']}, "
-        f"seeds {', '.join(map(str, results['seeds']))}",
+        "runs": f"{results['model']}, {plural(results['epochs'], 'epoch')}, batch {results['batch']}, "
+        f"mode {results['mode']}, seeds {', '.join(map(str, results['seeds']))}",
         "measured": f"{headline.title}; {headline.better} is better",
     }
 
@@ -287,7 +287,3 @@ def _seeds(row: Row) -> str:
     if row.tested is None or not math.isfinite(row.tested.sd):
         return ""
     return f" ({row.needed} seeds would do)" if row.needed else f" (more than {MOST_SEEDS} seeds)"
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}" + ("" if n == 1 else "s")
