@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxtricks.ablation.headline import headline_of
+from jaxtricks.ablation.headline import headline_of, plural
 from jaxtricks.ablation.summary import Row
 
 ACTIONS = ("adopt", "drop", "undecided")
@@ -102,7 +102,7 @@ def lesson(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
       Plain text.
     """
     headline, advice = headline_of(results), advise(results, rows)
-    where = f"On {results['data']['name']} with {results['model']}, {results['epochs']:g} epochs"
+    where = f"On {results['data']['name']} with {results['model']}, {plural(results['epochs'], 'epoch')}"
     adopted, dropped, open_ = ([a.trick for a in advice if a.action == action] for action in ACTIONS)
     parts = [f"adopt {_names(adopted)}"] if adopted else []
     parts += [f"leave out {_names(dropped)}"] if dropped else []

@@ -116,6 +116,19 @@ def common_headline(tasks: Sequence[tuple[str, Task]]) -> Headline:
     return first
 
 
+def plural(number: float, unit: str) -> str:
+    """A number with its unit, in the plural but for 1: "1 epoch", "42.67 epochs".
+
+    Args:
+      number: any.
+      unit: in the singular.
+
+    Returns:
+      Text.
+    """
+    return f"{round(number, 2):.7g} {unit}{'' if number == 1 else 's'}"
+
+
 def _scaled(bound: float | None, scale: float) -> float | None:
     return None if bound is None or not math.isfinite(bound) else scale * bound
 

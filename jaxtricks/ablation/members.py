@@ -18,6 +18,7 @@ from jaxtricks import ablation, data, ensembles
 from jaxtricks.ablation import cli, output, sources
 from jaxtricks.ablation.gains import Row, add, draw, table
 from jaxtricks.ablation.groups import Member, outputs
+from jaxtricks.ablation.headline import plural
 from jaxtricks.ablation.ways import Predictions, probabilities
 from jaxtricks.data import Dataset, Split
 from jaxtricks.train import Recipe
@@ -184,7 +185,7 @@ def run(
     folder = output.folder_for(name, options.data, options.out)
     source, recipe = prepare(options, baseline, model, epochs, dataset, begin)
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    about = f"paired seeds, {source.name}, {model}, {recipe.epochs:g} epochs, {options.on} images"
+    about = f"paired seeds, {source.name}, {model}, {plural(recipe.epochs, 'epoch')}, {options.on} images"
     about += f", {ablation.machine()['cpu']}"
 
     def write(rows: dict[str, Row]) -> str:

@@ -10,7 +10,7 @@ from jaxtricks import ablation, data, tasks, train
 from jaxtricks._command import Options, Preset, UsageError, fit_to_images
 from jaxtricks.ablation import sources
 from jaxtricks.ablation.budget import MOST
-from jaxtricks.ablation.headline import Headline, common_headline
+from jaxtricks.ablation.headline import Headline, common_headline, plural
 from jaxtricks.ablation.options import (
     PRECISIONS,
     check_costs,
@@ -162,8 +162,9 @@ def prepare(
     multiple = 1 if preset.seeds_on == "devices" else plan.size
     usual, preset = preset, fit_to_images(preset, options, len(source.train), multiple=multiple)
     if preset != usual:
-        of_usual = f"batch {usual.batch} and {usual.epochs:g} epochs"
-        say(f"The images are few: batch {preset.batch} and {preset.epochs:g} epochs instead of {of_usual}.")
+        said = zip(*((f"batch {one.batch}", plural(one.epochs, "epoch")) for one in (preset, usual)), strict=True)
+        now, before = (" and ".join(side) for side in zip(*(pair for pair in said if pair[0] != pair[1]), strict=True))
+        say(f"The images are few: {now} instead of {before}.")
     recipe = replace(
         baseline(
             task=_classes(source) if task is None else task(source),

@@ -14,7 +14,7 @@ from jaxtricks.ablation.board import Board, Line
 from jaxtricks.ablation.budget import Budget
 from jaxtricks.ablation.cells import Todo
 from jaxtricks.ablation.clock import Clock, minutes
-from jaxtricks.ablation.headline import Headline
+from jaxtricks.ablation.headline import Headline, plural
 from jaxtricks.ablation.results import forward_cost
 from jaxtricks.data import Dataset, epoch_rows
 from jaxtricks.train import Recipe
@@ -222,7 +222,7 @@ class Display:
             for seed in record["seeds"] if self.board is None else ():
                 last = self.last[seed]
                 self._print(
-                    f"{head}  seed {seed}  {record['epochs']:g} epochs  train loss {last['train_loss']:.3f}"
+                    f"{head}  seed {seed}  {plural(record['epochs'], 'epoch')}  train loss {last['train_loss']:.3f}"
                     f"{self._held_out(last)}  {last['images_per_second']:,.0f} img/s  left {self._left(self.done)}"
                 )
 

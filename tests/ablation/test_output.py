@@ -10,6 +10,7 @@ from PIL import Image
 
 from jaxtricks import ablation, data
 from jaxtricks.ablation import Trick, cli, output, report, sources
+from jaxtricks.ablation.headline import plural
 from jaxtricks.ablation.report.wording import about
 from jaxtricks.tricks import bag
 
@@ -88,6 +89,17 @@ def test_a_report_names_the_classes_and_what_reading_them_decided(results, tmp_p
     assert "c19 and 10 more)" in about(many)["data"]
 
 
+def test_of_few_images_only_what_differs_is_named(photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(ablation, "run_cells", lambda *_, **__: None)
+    run(photos, tmp_path, epochs=1.0, seeds=2)
+    said = capsys.readouterr().err
+    assert "The images are few: batch 1 instead of batch 2." in said
+    assert ", 1 epoch, " in said
+    assert [plural(number, "epoch") for number in (1, 1.0, 0.5, 42.6667, 1280)] == [
+        "1 epoch", "1 epoch", "0.5 epochs", "42.67 epochs", "1280 epochs",
+    ]  # fmt: skip
+
+
 def run(spec, tmp_path, **typed):
     options = cli.Options(data=str(spec), size=8, out=tmp_path / "out", **typed)
     return cli.run("x", options, bag.bare, LADDER, PRESETS, title="Test")
@@ -98,7 +110,7 @@ def test_the_command_says_how_a_folder_was_split_and_reports_its_classes(photos,
     results = run(photos, tmp_path)
     said = capsys.readouterr().err
     assert "has no test set: 4 of 20 images, a fifth of each class" in said
-    assert "The images are few: batch 1 and 10 epochs" in said
+    assert "The images are few: batch 1 and 10 epochs instead of batch 2 and 1 epoch." in said
     assert results["data"]["class_names"] == ["cat", "dog"]
     assert "4 of 20 images" in results["data"]["notes"][0]
     with pytest.raises(cli.UsageError, match=r"holds a report of x on /.*my photos"):
