@@ -19,6 +19,7 @@ from rich.console import Console
 
 from experiments import lr_range
 from jaxtricks import train
+from jaxtricks._help import while_read
 from jaxtricks.ablation import inspection, output
 
 
@@ -68,7 +69,8 @@ def main(options: Options) -> Path:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Options, prog="python -m experiments.inspect", description=__doc__))
+        with while_read():
+            main(tyro.cli(Options, prog="python -m experiments.inspect", description=__doc__))
     except ValueError as error:
         Console(stderr=True).print(f"inspect: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)

@@ -18,6 +18,7 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
+from jaxtricks._help import while_read
 from jaxtricks.ablation import cli, output, range_test, sources
 from jaxtricks.analysis import _lr_range as lr_range
 from jaxtricks.tricks import bag
@@ -78,7 +79,8 @@ def main(options: Options) -> dict[str, float]:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Options, prog="python -m experiments.lr_range", description=__doc__))
+        with while_read():
+            main(tyro.cli(Options, prog="python -m experiments.lr_range", description=__doc__))
     except ValueError as error:
         Console(stderr=True).print(f"lr_range: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)

@@ -22,6 +22,7 @@ import numpy as np
 
 import jaxtricks
 from jaxtricks import data
+from jaxtricks._help import while_read
 from jaxtricks.data._files import suffixes
 
 HEAT_WEIGHT = 0.5  # of the colours over the image
@@ -226,7 +227,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
       arguments: without the program; those of the process if None.
     """
-    options = parser().parse_args(arguments)
+    with while_read():
+        _do(parser().parse_args(arguments))
+
+
+def _do(options: argparse.Namespace) -> None:
     try:
         if options.command is None:
             print(overview())
@@ -240,6 +245,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             predict(options.model, options.images, form=options.form, top=options.top, heat=options.heat)
         else:
             print(jaxtricks.portable.export(jaxtricks.load(options.model), options.file, to=options.to))
+    except BrokenPipeError:
+        raise
     except (data.DataError, ValueError, ImportError, OSError) as error:
         print(f"jaxtricks: {error}", file=sys.stderr)
         sys.exit(2)

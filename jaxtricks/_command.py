@@ -11,7 +11,7 @@ from typing import Literal
 
 import tyro
 
-from jaxtricks._help import short_help
+from jaxtricks._help import short_help, while_read
 
 FEW = 16  # steps of the baseline in an epoch: with fewer the images are few
 LEAST_STEPS = 8  # in an epoch of few images, so that a row with four times the batch makes two
@@ -188,7 +188,8 @@ def read_early(folder: Path, arguments: Sequence[str]) -> None:
         return
     try:
         description = ast.get_docstring(ast.parse(text))
-        read(arguments[where + 1 :], started=f"python -m {arguments[where]}", description=description)
+        with while_read():
+            read(arguments[where + 1 :], started=f"python -m {arguments[where]}", description=description)
     except UsageError as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(2)

@@ -1,7 +1,15 @@
-"""The short help of an experiment: one line an option, by what a person wants to say. ``--help-all`` has the rest."""
+"""The short help of an experiment: one line an option, by what a person wants to say. ``--help-all`` has the rest.
 
+Printed into ``| head``, it ends quietly, as every command does: ``while_read``.
+"""
+
+import os
+import select
+import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TextIO
 
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "What is trained": {
@@ -52,3 +60,30 @@ def short_help(started: str, description: str | None) -> str:
         lines += ["", title]
         lines += [f"  --{name:<12} {words}" for name, words in options.items()]
     return "\n".join([*lines, "", "--help-all says what each option does in full, and its default."])
+
+
+@contextmanager
+def while_read() -> Iterator[None]:
+    """End the process with 141, in silence, once nobody reads what it prints, as behind ``| head``."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not _is_unread(sys.stdout):
+            raise  # of another pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is written at the end of Python
+        sys.exit(141)
+
+
+def _is_unread(stream: TextIO) -> bool:
+    """Whether the other end of a stream's pipe is closed."""
+    if not hasattr(select, "poll"):
+        return True
+    asked = select.poll()
+    try:
+        asked.register(stream.fileno(), 0)
+    except (OSError, ValueError):  # it is no file
+        return False
+    return any(event & select.POLLERR for _, event in asked.poll(0))

@@ -34,7 +34,7 @@ ALLOWED = {  # what each part may import of jaxtricks, besides itself; all but B
     "_help": set(),
     "_command": {"_help"},
     "portable": {*LEAVES, "data", "train"},
-    "__main__": {"data", "init", "models", "portable", "recipes"},
+    "__main__": {"_help", "data", "init", "models", "portable", "recipes"},
     "data": set(),
     "_runtime": set(),
     "checkpoint": {"_runtime"},
@@ -43,7 +43,7 @@ ALLOWED = {  # what each part may import of jaxtricks, besides itself; all but B
     "tricks": {*LEAVES, "models", "data", "train", "tasks"},
     "_suggest": {*LEAVES, "models", "data", "train", "tasks", "tricks"},
     "recipes": {*LEAVES, "models", "data", "train", "tasks", "tricks", "_suggest"},
-    "ablation": {*LEAVES, *RUN, "_command", "portable", "models", "tasks", "tricks", "recipes"},
+    "ablation": {*LEAVES, *RUN, "_command", "_help", "portable", "models", "tasks", "tricks", "recipes"},
 }
 ORDER = [  # from the ground up: an import goes to an earlier row, or to a leaf beside it
     BASE,

@@ -30,6 +30,7 @@ from rich.console import Console
 
 from jaxtricks import ablation, data, train
 from jaxtricks._command import read
+from jaxtricks._help import while_read
 from jaxtricks.ablation import Cells, Display, Ladder, Setting, cluster, output, pace, report, search, sources
 from jaxtricks.ablation.board import lines_of
 from jaxtricks.ablation.budget import Budget, block_size
@@ -129,7 +130,8 @@ def exit_status(name: str) -> Iterator[None]:
       name: of the command, in front of the sentence.
     """
     try:
-        yield
+        with while_read():
+            yield
     except (UsageError, data.DataError) as error:
         Console(stderr=True).print(f"{name}: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)

@@ -240,8 +240,8 @@ def main(name: str, rows: Callable[[Dataset], Mapping[str, tuple[Recipe, Mapping
       rows: makes for the data, by name of a network, its recipe and the schemes by name; the first one of them, such
         as ``compression.fixed`` for as many epochs, is what the others are compared with.
     """
-    options = tyro.cli(Options, prog=" ".join(cli.started()), description=sys.modules["__main__"].__doc__)
     with cli.exit_status(name):
+        options = tyro.cli(Options, prog=" ".join(cli.started()), description=sys.modules["__main__"].__doc__)
         run(name, rows, options)
 
 

@@ -162,8 +162,8 @@ def main(
       dataset: what the experiment makes of the data, a split of which is held out, or None.
       begin: ``(baseline, data as loaded, data of the experiment) -> baseline``, or None.
     """
-    options = tyro.cli(Options, prog=" ".join(cli.started()), description=sys.modules["__main__"].__doc__)
     with cli.exit_status(name):
+        options = tyro.cli(Options, prog=" ".join(cli.started()), description=sys.modules["__main__"].__doc__)
         run(name, options, baseline, groups, ways, epochs=epochs, model=model, dataset=dataset, begin=begin)
 
 

@@ -122,8 +122,8 @@ def main(name: str, rows: Callable[[Dataset], Rows]) -> None:
       rows: makes the networks for the data: by name ``(recipe, name of the network it goes on from or None, ways to
         test it by name)``.
     """
-    options = tyro.cli(Options, prog=" ".join(cli.started()), description=sys.modules["__main__"].__doc__)
     with cli.exit_status(name):
+        options = tyro.cli(Options, prog=" ".join(cli.started()), description=sys.modules["__main__"].__doc__)
         run(name, rows, options)
 
 

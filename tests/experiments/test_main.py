@@ -1,6 +1,7 @@
 """The headline experiment: the command line, resuming, and that no rung silently does nothing."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pytest
 import traces
 
 from experiments.bag_of_tricks import LADDER, MERGED, PRESETS
-from jaxtricks import _command, ablation, data, models, tasks, train
+from jaxtricks import _command, _help, ablation, data, models, tasks, train
 from jaxtricks.ablation import SilentTrickError, Trick, cli
 from jaxtricks.tricks import bag
 
@@ -302,3 +303,29 @@ def test_the_command_is_that_by_which_it_was_started(name, words, monkeypatch):
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", spec)
     monkeypatch.setattr(sys, "argv", ["mine.py", "--seeds", "3"])
     assert cli.started() == words
+
+
+MINE = """from jaxtricks.ablation import cli
+from jaxtricks.tricks import bag, Trick
+
+cli.main("mine", bag.standard, {"x": Trick(bag.cosine)}, {}, title="Mine")
+"""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", ["-m experiments.detect -h", "-m experiments.prune -h", "-m jaxtricks", "mine.py -h"])
+def test_a_command_whose_reader_has_gone_ends_without_a_word(words, unbuffered, tmp_path):
+    """As behind ``| head``, where the pipe is closed before all is printed."""
+    (tmp_path / "mine.py").write_text(MINE)
+    typed = [sys.executable, *words.replace("mine.py", str(tmp_path / "mine.py")).split()]
+    env = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
+    with subprocess.Popen(typed, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, cwd=ROOT) as left:
+        left.stdout.close()
+        said = left.stderr.read()
+    assert said.decode() == ""
+    assert left.returncode == 141
+
+
+def test_another_pipe_that_breaks_is_an_error():
+    with pytest.raises(BrokenPipeError), _help.while_read():
+        raise BrokenPipeError
