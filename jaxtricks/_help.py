@@ -46,6 +46,16 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+_CANVASES = "small grey images with a class each: fashion_mini, digits, .npz"
+DATA: Mapping[str, str] = {  # by experiment, where --data is something else
+    "detect": "boxes: a COCO .json, a folder of COCO, VOC or YOLO",
+    "segment": "masks: images/ and masks/, a folder of VOC, a COCO .json",
+    "points": _CANVASES,
+    "transfer": _CANVASES,
+    "transfer_boxes": _CANVASES,
+    "suggest": "not taken: its five sets are fixed",
+}
+
 
 def short_help(started: str, description: str | None) -> str:
     """The text, under forty lines of 80 columns.
@@ -56,7 +66,9 @@ def short_help(started: str, description: str | None) -> str:
     """
     first = " ".join((description or "").split("\n\n")[0].split())
     lines = [f"usage: {started} [options]", "", *textwrap.wrap(first, 80)[:3]]
+    instead = {"data": DATA[name]} if (name := started.rpartition(".")[2]) in DATA else {}
     for title, options in GROUPS.items():
+        options = {option: instead.get(option, words) for option, words in options.items()}
         lines += ["", title]
         lines += [f"  --{name:<12} {words}" for name, words in options.items()]
     return "\n".join([*lines, "", "--help-all says what each option does in full, and its default."])

@@ -1,6 +1,6 @@
 """A training loop of equinox with nine primitives in one compiled step. Its layers take one image, [C, H, W].
 
-python -m docs.examples.equinox_loop
+python -m docs.examples.equinox_loop    (pip install equinox)
 """
 
 from functools import partial

@@ -232,6 +232,14 @@ def test_the_help_is_short_and_names_every_option(capsys):
     assert "--help-all" in text
 
 
+def test_an_experiment_says_what_its_data_are():
+    """In the 80 columns of the others; boxes and masks are named where they are taken."""
+    for name, words in {"detect": "boxes: a COCO .json", "segment": "masks: images/ and masks/"}.items():
+        assert f"--data         {words}" in _help.short_help(f"python -m experiments.{name}", None)
+    assert "a folder of images, .csv" in _help.short_help("python mine.py", None)
+    assert max(map(len, _help.DATA.values())) <= 63
+
+
 def test_the_complete_help_is_there(capsys):
     with pytest.raises(SystemExit) as stopped:
         _command.read(["--help-all"], started="python mine.py", description="Losses.\n\nA long table.")

@@ -125,3 +125,18 @@ def test_numbers_as_text(found, text):
 )
 def test_an_interval_of_times_that_says_nothing_is_not_printed(ends, words):
     assert time_bounds(*ends) == words
+
+
+def test_what_changed_alike_in_several_places_is_one_line(results):
+    """As the plan of a detector, which its model and its metrics share; other names with equal values stay apart."""
+    before = {
+        "task": '{"mAP": {"rows": {"plan": {"box_loss": "l1", "levels": 2}}}, "AP50": {"plan": {"box_loss": "l1"}}}',
+        "model": '{"plan": {"box_loss": "l1", "widths": 2}}',
+    }
+    recipes = {"baseline": before, "cosine": {k: v.replace("l1", "giou").replace("2", "3") for k, v in before.items()}}
+    row = next(row for row in summarise(results) if row.name == "cosine")
+    assert changes(results | {"recipe": recipes}, row) == [
+        ("model / plan / box_loss (and 2 places more)", "l1", "giou"),
+        ("task / mAP / rows / plan / levels", "2", "3"),
+        ("model / plan / widths", "2", "3"),
+    ]

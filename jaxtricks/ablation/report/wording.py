@@ -167,7 +167,8 @@ def changes(results: Mapping[str, Any], row: Row) -> list[tuple[str, str, str]]:
     """``(field, before, after)`` for each part of a row's recipe that differs from its reference's.
 
     A field that holds the same kind of JSON on both sides is followed down to the parts that differ. A recipe within a
-    recipe, that of a teacher, is shown by where it differs from the row's own.
+    recipe, that of a teacher, is shown by where it differs from the row's own. What changed alike in several places,
+    such as a part that the model and the metrics share, is one line with the shortest of their paths.
     """
     recipes = results["recipe"]
     before, after = recipes.get(row.reference, {}), recipes.get(row.name, {})
@@ -180,7 +181,16 @@ def changes(results: Mapping[str, Any], row: Row) -> list[tuple[str, str, str]]:
             differing += [(path, f"this row: {mine}", theirs) for some in parts for path, mine, theirs in some]
         else:
             differing += _differing(field, before, after, field)
-    return differing
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for path, *values in differing:
+        alike.setdefault((path.rpartition(" / ")[2], *values), []).append(path)
+    return [(_shortest(paths), old, new) for (_, old, new), paths in alike.items()]
+
+
+def _shortest(paths: Sequence[str]) -> str:
+    """The path with the fewest parts, and how many there are besides."""
+    path, more = min(paths, key=lambda path: (path.count(" / "), len(path))), len(paths) - 1
+    return f"{path} (and {plural(more, 'place')} more)" if more else path
 
 
 def _differing(path: str, before: Any, after: Any, key: Any) -> list[tuple[str, str, str]]:
