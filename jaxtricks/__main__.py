@@ -186,17 +186,10 @@ def overview() -> str:
 
     here = Path(jaxtricks.__file__).parents[1] / "experiments"
     experiments = sorted(path.stem for path in here.glob("[a-z]*.py"))
+    forms = ["FOLDER with a folder for each class", "FILE.csv", "FILE.jsonl", "FILE.parquet", "FILE.npz"]
     parts = {
         "experiments, python -m experiments.NAME": experiments or ["none here: they are in the repository"],
-        "data, --data": [
-            "fashion_mini",
-            "digits",
-            "fake",
-            "FOLDER with a folder for each class",
-            "FILE.csv",
-            "FILE.jsonl",
-        ]
-        + ["FILE.parquet", "FILE.npz", "a set of TensorFlow Datasets"],
+        "data, --data": ["fashion_mini", "digits", "fake", *forms, "a set of TensorFlow Datasets"],
         "boxes, --data of experiments.detect": ["FILE.json of COCO", "FOLDER of COCO, VOC or YOLO"],
         "masks, --data of experiments.segment": ["FOLDER of images/ and masks/", "FOLDER of VOC", "FILE.json of COCO"],
         "networks, --model": list(models.NETWORKS),

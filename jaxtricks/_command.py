@@ -71,7 +71,7 @@ class Options:
     """How the tricks are combined into rows; the experiment's way if it is left out."""
     data: str | None = None
     """A folder of images (a folder a class), a .csv of file and label, .parquet, .npz, a TFDS set, ...; of detect
-    boxes: a COCO .json, or a folder of COCO, VOC or YOLO; of segment masks: images/ and masks/, VOC's, or a COCO .json."""
+    boxes: a COCO .json, or a folder of COCO, VOC or YOLO; of segment masks: images/ and masks/, VOC's, a COCO .json."""
     model: str | None = None
     """A network by name, such as plain_mini, resnet_mini, resnet20, resnet50."""
     minutes: float | None = None

@@ -229,7 +229,7 @@ def run(
     words |= {"margin": options.margin, "tables": tables}
     parts = {"spread": spread, "model": preset.model, "budget": budget, "clock": clock, "costs": ready.forward}
     results = partial(_results, rows, cells, **parts, **words)
-    planned = f"{len(seeds)} seeds"
+    planned = plural(len(seeds), "seed")
     planned = planned if preset.minutes is None else f"{preset.minutes:g} min, {planned} at least"
     kept = sum(len(seeds) - len(cells.of(row).missing(row.recipe, seeds)) for row in rows)
     say(planned + (f"; {kept} cells are there already, in {cells.folder}." if kept else "."))
@@ -265,7 +265,7 @@ def run(
         Console().print(report.table(out))
         if after is not None:
             after(out, rows, source, cells.folder.parent)
-        say(f"{budget.seeds} seeds: {budget.stopped}. Report: {cells.folder.parent / 'report.html'}")
+        say(f"{plural(budget.seeds, 'seed')}: {budget.stopped}. Report: {cells.folder.parent / 'report.html'}")
         spent = ", ".join(f"{part} {minutes(seconds)}" for part, seconds in clock.spent().items())
         say(f"{minutes(clock.elapsed)}: {spent}.")
         for line in output.next_steps(report.summarise(out), options, one_setting=bool(ready.chosen)):

@@ -17,6 +17,7 @@ from matplotlib.patches import Rectangle
 
 from jaxtricks import analysis, train
 from jaxtricks.ablation import range_test
+from jaxtricks.ablation.headline import plural
 from jaxtricks.analysis import _lr_range as lr_range
 from jaxtricks.data import DataError, Dataset, readable
 from jaxtricks.models import Model
@@ -159,7 +160,7 @@ def _curves(curves: Mapping[str, Mapping], score: str) -> tuple[list[str], Figur
     for name, curve in curves.items():
         losses = [float("nan") if loss is None else loss for loss in curve["train_loss"]]
         if len(losses) < 4:
-            lines.append(f"{name}: {len(losses)} epochs, too few to read.")
+            lines.append(f"{name}: {plural(len(losses), 'epoch')}, too few to read.")
         else:
             findings = analysis.diagnose(losses)
             lines += [f"{name}: {one.rule}: {one.evidence}. {one.advice}" for one in findings]
