@@ -31,12 +31,12 @@ from rich.console import Console
 from jaxtricks import ablation, data, train
 from jaxtricks._command import read
 from jaxtricks._help import while_read
-from jaxtricks.ablation import Cells, Display, Ladder, Setting, cluster, output, pace, report, search, sources
+from jaxtricks.ablation import Cells, Display, Ladder, Setting, cluster, output, pace, planning, report, search, sources
 from jaxtricks.ablation.board import lines_of
 from jaxtricks.ablation.budget import Budget, block_size
 from jaxtricks.ablation.clock import Clock, minutes, process_age
 from jaxtricks.ablation.decisions import decisions
-from jaxtricks.ablation.headline import plural
+from jaxtricks.ablation.headline import headline_of_task, plural
 from jaxtricks.ablation.options import (  # noqa: F401 - a script finds all names here
     NETWORKS,
     PRECISIONS,
@@ -56,7 +56,7 @@ from jaxtricks.ablation.options import (  # noqa: F401 - a script finds all name
 )
 from jaxtricks.ablation.output import started
 from jaxtricks.ablation.pictures import contact_sheet
-from jaxtricks.ablation.planning import smallest_effect, spread_so_far
+from jaxtricks.ablation.planning import spread_so_far
 from jaxtricks.ablation.preparing import chosen, prepare
 from jaxtricks.ablation.progress import jobs, work
 from jaxtricks.ablation.recommend import sentence
@@ -233,10 +233,9 @@ def run(
     planned = planned if preset.minutes is None else f"{preset.minutes:g} min, {planned} at least"
     kept = sum(len(seeds) - len(cells.of(row).missing(row.recipe, seeds)) for row in rows)
     say(planned + (f"; {kept} cells are there already, in {cells.folder}." if kept else "."))
-    effect = ready.headline.difference(f"{smallest_effect(rows, len(seeds), spread['value']):.1f}")
-    differ = ready.headline.difference(f"{spread['value']:.2g}")
-    say(f"Smallest effect that {len(seeds)} seeds resolve (80 % power): {effect},")
-    say(f"if paired differences spread by {differ} ({spread['from']}).")
+    effect = planning.resolution(rows, len(seeds), spread["value"], ready.headline)
+    for line in planning.said(effect, len(seeds), spread, ready.headline):
+        say(line)
     shown = {"clock": clock, "headline": ready.headline, "console": console, "budget": budget}
     with Display([], len(rows), lines=lines_of(rows, cells, seeds, ready.headline), **shown) as display:
         try:
@@ -293,7 +292,7 @@ def _results(rows, cells, seeds, *, spread, budget, clock, **words) -> dict:
         cells,
         seeds=tuple(seeds),
         sd_assumed=spread,
-        resolvable=smallest_effect(rows, len(seeds), spread["value"]),
+        resolvable=planning.resolution(rows, len(seeds), spread["value"], headline_of_task(rows[0].recipe.task)),
         budget={**budget.plain(), "seconds": clock.spent()},
         **words,
     )

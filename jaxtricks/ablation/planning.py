@@ -1,6 +1,6 @@
 """What a run can be expected to resolve, from the spread that was measured so far."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ from scipy import optimize, special
 
 from jaxtricks.ablation.cells import Cells
 from jaxtricks.ablation.contrasts import correlation_of
-from jaxtricks.ablation.headline import Headline, headline_of_task
+from jaxtricks.ablation.headline import Headline, headline_of_task, plural
 from jaxtricks.ablation.moderated import FEWEST, fit_prior, moderate
 from jaxtricks.ablation.statistics import resolvable
 from jaxtricks.ablation.variants import Variant
@@ -119,6 +119,40 @@ def smallest_effect(rows: Sequence[Variant], seeds: int, sd: float, *, power: fl
         high *= 2
     effect = optimize.bisect(shortfall, 0.0, high, xtol=1e-3)
     return float(effect * sd / np.sqrt(2))  # pyright: ignore[reportOperatorIssue] - a tuple only with full_output
+
+
+def resolution(rows: Sequence[Variant], seeds: int, sd: float, headline: Headline) -> float:
+    """``smallest_effect``, and inf where it is larger than any difference that the headline can have.
+
+    Args:
+      rows, seeds, sd: as for ``smallest_effect``.
+      headline: with its bounds.
+
+    Returns:
+      The difference, in the unit of sd.
+    """
+    effect, (low, high) = smallest_effect(rows, seeds, sd), headline.bounds
+    return effect if low is None or high is None or effect <= high - low else np.inf
+
+
+def said(effect: float, seeds: int, spread: Mapping[str, Any], headline: Headline) -> list[str]:
+    """What ``resolution`` gave, for the reader before the run, in two lines.
+
+    Args:
+      effect: of ``resolution``.
+      seeds: of every row.
+      spread: of ``spread_so_far``.
+      headline: of the rows.
+
+    Returns:
+      Text.
+    """
+    least = headline.difference(f"{effect:.1f}") if np.isfinite(effect) else "none, however large"
+    differ = headline.difference(f"{spread['value']:.2g}")
+    return [
+        f"Smallest effect that {plural(seeds, 'seed')} resolve{'s' if seeds == 1 else ''} (80 % power): {least},",
+        f"if paired differences spread by {differ} ({spread['from']}).",
+    ]
 
 
 def _links(rows: Sequence[Variant]) -> list[dict[str, float]]:

@@ -8,7 +8,7 @@ import pytest
 import small
 
 from jaxtricks import data, models
-from jaxtricks.ablation import Cells, Headline, Trick, headline_of_task, variants
+from jaxtricks.ablation import Cells, Headline, Trick, headline_of_task, planning, variants
 from jaxtricks.ablation.moderated import moderated
 from jaxtricks.ablation.planning import assumed_spread, smallest_effect, spread_so_far
 from jaxtricks.ablation.statistics import resolvable
@@ -95,3 +95,16 @@ def test_the_smallest_effect_is_found_in_four_runs_of_five(seeds):
 def test_the_smallest_effect_of_few_rows_or_seeds_is_the_plain_test_s():
     assert smallest_effect(ROWS, 1, 1.0) == np.inf
     assert smallest_effect(ROWS[:3], 4, 1.0) == resolvable(4, 1.0)
+
+
+def test_what_no_difference_can_reach_is_said():
+    """With twelve test images two seeds would need more than the 100 points that there are."""
+    headline = Headline("accuracy", "%", bounds=(0.0, 100.0))
+    assert planning.resolution(ROWS[:3], 2, 10.0, headline) == np.inf
+    assert planning.resolution(ROWS[:3], 2, 10.0, Headline("error", "px")) == resolvable(2, 10.0) > 100
+    assert planning.resolution(ROWS[:3], 2, 0.9, headline) == resolvable(2, 0.9)
+    spread = {"value": 10.0, "from": "a table"}
+    first, second = planning.said(np.inf, 1, spread, headline)
+    assert first == "Smallest effect that 1 seed resolves (80 % power): none, however large,"
+    assert second == "if paired differences spread by 10 points (a table)."
+    assert planning.said(5.7, 2, spread, headline)[0].endswith("2 seeds resolve (80 % power): 5.7 points,")

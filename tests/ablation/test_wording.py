@@ -140,3 +140,9 @@ def test_what_changed_alike_in_several_places_is_one_line(results):
         ("task / mAP / rows / plan / levels", "2", "3"),
         ("model / plan / widths", "2", "3"),
     ]
+
+
+def test_two_pairs_that_resolve_nothing_are_no_fewer(results):
+    said = findings(results | {"resolvable": float("inf")}, summarise(results))
+    assert "no difference can be resolved, however large." in said
+    assert "fewer than two pairs" not in said

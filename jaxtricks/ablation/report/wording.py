@@ -53,13 +53,15 @@ def findings(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
             "or smaller than these runs can show; it is not shown to be zero."
         )
     smallest, assumed = results["resolvable"], results["sd_assumed"]
-    if smallest is None or not math.isfinite(smallest):
+    if planned < 2:
         sentences.append("With fewer than two pairs no difference can be resolved, however large.")
     else:
         deviation = headline.difference(f"{assumed['value']:.2f}")
+        with_pairs = f"with {plural(planned, 'pair')} and a standard deviation of {deviation} ({assumed['from']})"
         sentences.append(
-            f"Planned resolution: with {plural(planned, 'pair')} and a standard deviation of {deviation} "
-            f"({assumed['from']}), a single comparison finds a true difference of "
+            f"Planned resolution: {with_pairs} no difference can be resolved, however large."
+            if smallest is None or not math.isfinite(smallest)
+            else f"Planned resolution: {with_pairs}, a single comparison finds a true difference of "
             f"{headline.difference(f'{smallest:.2f}')} in four experiments out of five, "
             "before the correction for several comparisons."
         )
@@ -167,8 +169,7 @@ def changes(results: Mapping[str, Any], row: Row) -> list[tuple[str, str, str]]:
     """``(field, before, after)`` for each part of a row's recipe that differs from its reference's.
 
     A field that holds the same kind of JSON on both sides is followed down to the parts that differ. A recipe within a
-    recipe, that of a teacher, is shown by where it differs from the row's own. What changed alike in several places,
-    such as a part that the model and the metrics share, is one line with the shortest of their paths.
+    recipe, that of a teacher, is shown by where it differs from the row's own. What changed alike at several paths is one line.
     """
     recipes = results["recipe"]
     before, after = recipes.get(row.reference, {}), recipes.get(row.name, {})
