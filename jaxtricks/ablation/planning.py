@@ -147,10 +147,10 @@ def said(effect: float, seeds: int, spread: Mapping[str, Any], headline: Headlin
     Returns:
       Text.
     """
-    least = headline.difference(f"{effect:.1f}") if np.isfinite(effect) else "none, however large"
+    smallest = headline.difference(f"{effect:.1f}") if np.isfinite(effect) else "none, however large"
     differ = headline.difference(f"{spread['value']:.2g}")
     return [
-        f"Smallest effect that {plural(seeds, 'seed')} resolve{'s' if seeds == 1 else ''} (80 % power): {least},",
+        f"Smallest effect that {plural(seeds, 'seed')} resolve{'s' if seeds == 1 else ''} (80 % power): {smallest},",
         f"if paired differences spread by {differ} ({spread['from']}).",
     ]
 

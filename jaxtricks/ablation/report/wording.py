@@ -169,7 +169,7 @@ def changes(results: Mapping[str, Any], row: Row) -> list[tuple[str, str, str]]:
     """``(field, before, after)`` for each part of a row's recipe that differs from its reference's.
 
     A field that holds the same kind of JSON on both sides is followed down to the parts that differ. A recipe within a
-    recipe, that of a teacher, is shown by where it differs from the row's own. What changed alike at several paths is one line.
+    recipe, that of a teacher, is shown by where it differs from the row's own. Changes alike are one line.
     """
     recipes = results["recipe"]
     before, after = recipes.get(row.reference, {}), recipes.get(row.name, {})
