@@ -98,7 +98,9 @@ def test_the_interval_is_that_of_resampled_images():
         copies.append(metrics.coco_map(**{name: values[index] for name, values in data.items()}, classes=4))
     for name in names:
         of_copies = [getattr(copy, name) for copy in copies]
-        np.testing.assert_allclose(found.intervals[name], np.nanquantile(of_copies, [0.05, 0.95]), rtol=1e-9, err_msg=name)
+        np.testing.assert_allclose(
+            found.intervals[name], np.nanquantile(of_copies, [0.05, 0.95]), rtol=1e-9, err_msg=name
+        )
     assert found.interval == found.intervals["ap"]
     assert list(metrics.coco_map(**data, classes=4, ci=0.9, resamples=3).intervals) == ["ap"]
     assert metrics.coco_map(**data, classes=4).interval is None
