@@ -48,10 +48,12 @@ def show(results: Mapping[str, Any], rows: Sequence[Variant], dataset: data.Data
     by_size = [("", *titles(limits))]
     for row in overlays.shown(results, rows):
         (run,) = train.fit(row.recipe, row.dataset(dataset), plan=train.Plan(devices=(jax.devices()[0],)))
-        found = predicted(row.recipe, row.dataset(dataset), run.variables)
-        columns.setdefault("truth", {k.removeprefix("target_"): v for k, v in found.items() if k.startswith("target_")})
-        columns[row.name] = best(found)
-        by_size.append((row.name, *by_thirds(found, classes=row.recipe.task.outputs, limits=limits)))
+        detections = predicted(row.recipe, row.dataset(dataset), run.variables)
+        columns.setdefault(
+            "truth", {k.removeprefix("target_"): v for k, v in detections.items() if k.startswith("target_")}
+        )
+        columns[row.name] = best(detections)
+        by_size.append((row.name, *by_thirds(detections, classes=row.recipe.task.outputs, limits=limits)))
     sys.stdout.write(f"\n{HEADING}, with intervals over the test images\n")
     overlays.write_lines(by_size)
     names = dataset.class_names or [str(i) for i in range(rows[0].recipe.task.outputs)]
@@ -118,11 +120,11 @@ def predicted(recipe: train.Recipe, dataset: data.Dataset, variables: tuple[Any,
     return {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
 
 
-def by_thirds(found: Mapping[str, np.ndarray], *, classes: int, limits: tuple[float, float]) -> list[str]:
+def by_thirds(detections: Mapping[str, np.ndarray], *, classes: int, limits: tuple[float, float]) -> list[str]:
     """The mean average precision in percent, over all boxes and by size, each with its interval over the images.
 
     Args:
-      found: of ``predicted``.
+      detections: of ``predicted``.
       classes: C.
       limits: of ``thirds``.
 
@@ -130,7 +132,7 @@ def by_thirds(found: Mapping[str, np.ndarray], *, classes: int, limits: tuple[fl
       Five texts, "none" where there is no object.
     """
     options = {"classes": classes, "limits": limits, "ci": 0.95, "ci_of": BY_SIZE}
-    figures = metrics.coco_map(**found, resamples=RESAMPLES, **options)
+    figures = metrics.coco_map(**detections, resamples=RESAMPLES, **options)
     assert figures.intervals is not None
     out = []
     for name in BY_SIZE:
@@ -139,19 +141,24 @@ def by_thirds(found: Mapping[str, np.ndarray], *, classes: int, limits: tuple[fl
     return out
 
 
-def best(found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def best(detections: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Of each image as many of the boxes with the highest scores as it has objects.
 
     Args:
-      found: of ``predicted``.
+      detections: of ``predicted``.
 
     Returns:
       ``boxes``, ``labels``, ``scores`` and ``valid``, ``[N, D, ...]``.
     """
-    scores = np.where(found["valid"], found["scores"], -np.inf)
+    scores = np.where(detections["valid"], detections["scores"], -np.inf)
     rank = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1)
-    chosen = found["valid"] & (rank < found["target_valid"].sum(1)[:, None])
-    return {"boxes": found["boxes"], "labels": found["labels"], "scores": found["scores"], "valid": chosen}
+    chosen = detections["valid"] & (rank < detections["target_valid"].sum(1)[:, None])
+    return {
+        "boxes": detections["boxes"],
+        "labels": detections["labels"],
+        "scores": detections["scores"],
+        "valid": chosen,
+    }
 
 
 def draw(images: np.ndarray, columns: Mapping[str, Mapping[str, np.ndarray]], *, names: Sequence[str]) -> Figure:
