@@ -124,6 +124,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--masks", type=Path, help="of a segmenter: write the mask of each image to this folder, as PNG"
     )
+    command.add_argument("--draw", type=Path, help="of a detector: also write images with their boxes to this folder")
     command = commands.add_parser("export", help="write a saved network for other programs")
     command.add_argument("model", type=Path, help="the folder of --save")
     command.add_argument("file", type=Path, help="ends in .npz, .safetensors or .stablehlo")
@@ -158,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         elif options.command == "predict":
             from jaxtricks.portable._printed import predict
 
-            chosen = {name: getattr(options, name) for name in ("form", "top", "score", "heat", "masks")}
+            chosen = {name: getattr(options, name) for name in ("form", "top", "score", "heat", "masks", "draw")}
             predict(options.model, options.images, **chosen)
         else:
             print(jaxtricks.portable.export(jaxtricks.load(options.model), options.file, to=options.to))

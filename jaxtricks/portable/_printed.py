@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import ImageDraw, ImageFont
 
 from jaxtricks.data import DataError, write_mask
-from jaxtricks.data._files import suffixes
+from jaxtricks.data._files import decode, suffixes
 from jaxtricks.portable._network import BATCH, Predictions, Saved, load
 
 HEAT_WEIGHT = 0.5  # of the colours over the image
+COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00")  # of Okabe and Ito; then from the first
 CORNERS = ("left", "top", "right", "bottom")
 FITS = {  # the options that do something, by what a network says
     "classes": ("top", "heat"),
-    "boxes": ("top", "score"),
+    "boxes": ("top", "score", "draw"),
     "mask": ("masks",),
     "numbers": ("heat",),
 }
@@ -33,6 +35,7 @@ def predict(
     score: float | None,
     heat: Path | None,
     masks: Path | None,
+    draw: Path | None,
 ) -> None:
     """Print what a saved network says of image files: a line each, a line a box of a detector.
 
@@ -46,6 +49,7 @@ def predict(
       heat: folder for a picture of each image with the places that speak for its class, or None.
       masks: folder for the PNG of each image's mask, in VOC's colours, under the image's name, which a segmenter needs;
         else None.
+      draw: folder for a PNG of each image with the boxes that are printed, or None.
 
     Raises:
       DataError: if the network or an image cannot be read, or there is none.
@@ -59,8 +63,9 @@ def predict(
     named = [pair for path in images for pair in _files(path)]
     files = [file for file, _ in named]
     network = load(folder)
-    _check(network, {"top": top, "score": score, "heat": heat, "masks": masks})
-    targets = [] if masks is None else _targets(named, masks)
+    _check(network, {"top": top, "score": score, "heat": heat, "masks": masks, "draw": draw})
+    targets = [] if masks is None else _targets(named, masks, option="--masks")
+    pictures = [] if draw is None else _targets(named, draw, option="--draw")
     rows, heats = [], []
     for start in range(0, len(files), BATCH):
         some = files[start : start + BATCH]
@@ -73,6 +78,10 @@ def predict(
     {"text": _as_text, "csv": _as_csv, "json": _as_json}[form](rows)
     if masks is not None:
         print(f"{len(files)} masks: {masks}", file=sys.stderr)
+    if draw is not None:
+        for row, file, picture in zip(rows, files, pictures, strict=True):
+            _draw(row["boxes"], file, picture, names=network.class_names or ())
+        print(f"{len(files)} pictures: {draw}", file=sys.stderr)
     if heat is not None:
         _paint(network, files, np.concatenate(heats), heat)
 
@@ -102,16 +111,16 @@ def _files(path: Path) -> list[tuple[Path, Path]]:
     return [(file, file.relative_to(path)) for file in files]
 
 
-def _targets(named: Sequence[tuple[Path, Path]], folder: Path) -> list[Path]:
-    """Where the mask of each image is written; ValueError where two would be one file, or an image would be lost."""
+def _targets(named: Sequence[tuple[Path, Path]], folder: Path, *, option: str) -> list[Path]:
+    """Where the PNG of each image is written; ValueError where two would be one file, or an image would be lost."""
     targets = [folder / place.with_suffix(".png") for _, place in named]
     twice = next((target for target, count in Counter(targets).items() if count > 1), None)
     if twice is not None:
         both = [str(file) for (file, _), target in zip(named, targets, strict=True) if target == twice]
-        raise ValueError(f"{both[0]} and {both[1]} would both have the mask {twice}; allowed: one a command.")
+        raise ValueError(f"{both[0]} and {both[1]} would both be written as {twice}; allowed: one a command.")
     images = {file.resolve() for file, _ in named}
     if lost := [target for target in targets if target.resolve() in images]:
-        raise ValueError(f"--masks is {folder}, where {lost[0].name} is an image; allowed: another folder.")
+        raise ValueError(f"{option} is {folder}, where {lost[0].name} is an image; allowed: another folder.")
     return targets
 
 
@@ -196,6 +205,24 @@ def _as_text(rows: Sequence[dict[str, Any]]) -> None:
             write(row["image"], *(f"{name} {100 * share:.1f} %" for name, share in row["shares"].items()))
         else:
             write(*(f"{value:.4g}" if isinstance(value, float) else value for value in row.values()))
+
+
+def _draw(boxes: Sequence[dict[str, Any]], file: Path, picture: Path, *, names: Sequence[str]) -> None:
+    """The image with its boxes, upright, in its own size; the best box lies on top."""
+    image = decode(file, channels=3)
+    pen, width = ImageDraw.Draw(image), max(1, round(max(image.size) / 250))
+    font = ImageFont.load_default(max(9, max(image.size) / 50))
+    for box in reversed(boxes):
+        colour = COLOURS[names.index(box["class"]) % len(COLOURS)]
+        left, top, right, bottom = (box[side] for side in CORNERS)
+        pen.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=colour, width=width)
+        words = f"{box['class']} {box['score']:.2f}"
+        _, above, end, _ = pen.textbbox((left, top), words, font=font, anchor="ld")
+        left, top = max(0.0, left - max(0.0, end - image.width)), top + max(0.0, -above)  # within the image
+        pen.rectangle(pen.textbbox((left, top), words, font=font, anchor="ld"), fill=colour)
+        pen.text((left, top), words, font=font, anchor="ld", fill="black")
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    image.save(picture)
 
 
 def _paint(network: Saved, files: Sequence[Path], heats: np.ndarray, folder: Path) -> None:

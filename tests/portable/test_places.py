@@ -10,13 +10,14 @@ import jax
 import numpy as np
 import pytest
 from jax import export as jax_export
-from PIL import Image
+from PIL import Image, ImageColor, ImageOps
 
 import jaxtricks as jt
 from jaxtricks import __main__ as command
 from jaxtricks import data, models, portable, tasks
 from jaxtricks.ablation import apply
 from jaxtricks.ablation.saved import predictions
+from jaxtricks.portable._printed import COLOURS
 from jaxtricks.portable._views import boxes_in, mask_in
 from jaxtricks.train import build_constants, build_model
 from jaxtricks.tricks import detecting, detector, segmenting
@@ -175,6 +176,31 @@ def test_the_command_prints_boxes(found, photographs, capsys):
         assert capsys.readouterr().out.endswith(nothing)
 
 
+def test_the_command_draws_the_boxes_that_it_prints(found, photographs, capsys, tmp_path):
+    _, network, _ = found
+    command.main(
+        ["predict", str(network.folder), str(photographs), "--form", "json", "--draw", str(tmp_path), "--top", "1"]
+    )
+    out, err = capsys.readouterr()
+    assert err == f"2 pictures: {tmp_path}\n"
+    for row, place in zip(json.loads(out), ("tall/t.png", "wide.png"), strict=True):
+        (box,) = row["boxes"]
+        with Image.open(row["image"]) as image, Image.open(tmp_path / place) as drawn:
+            assert drawn.size == ImageOps.exif_transpose(image).size
+            pixels = np.asarray(drawn)
+        colour = ImageColor.getrgb(COLOURS[network.class_names.index(box["class"])])
+        rows, columns = np.nonzero((pixels == colour).all(-1))
+        if box["bottom"] - box["top"] > 8:  # else the words reach below it
+            assert rows.max() == pytest.approx(box["bottom"] - 1, abs=1)
+            lowest = columns[rows == rows.max()]
+            assert (lowest.min(), lowest.max()) == pytest.approx((box["left"], box["right"] - 1), abs=1)
+    command.main(
+        ["predict", str(network.folder), str(photographs / "wide.png"), "--score", "1", "--draw", str(tmp_path)]
+    )
+    with Image.open(photographs / "wide.png") as image, Image.open(tmp_path / "wide.png") as drawn:
+        np.testing.assert_array_equal(np.asarray(image.convert("RGB")), np.asarray(drawn))
+
+
 def test_a_saved_segmenter_says_a_mask_and_has_no_heat(painted, photographs):
     network, out = painted
     assert network.kind == "mask"
@@ -225,8 +251,10 @@ def test_the_command_writes_masks_and_prints_shares(painted, photographs, capsys
         (["MASKS", "PHOTOS", "--masks", "OUT", "--top", "2"], "--top is 2; allowed with "),
         (["MASKS", "PHOTOS", "--masks", "OUT", "--heat", "OUT"], "--heat is "),
         (["MASKS", "PHOTOS", "--masks", "PHOTOS"], "where wide.png is an image; allowed: another folder."),
-        (["MASKS", "PHOTOS", "WIDE", "--masks", "OUT"], "would both have the mask "),
-        (["BOXES", "PHOTOS", "--masks", "OUT"], "which says boxes: --top, --score."),
+        (["MASKS", "PHOTOS", "WIDE", "--masks", "OUT"], "would both be written as "),
+        (["BOXES", "PHOTOS", "--masks", "OUT"], "which says boxes: --top, --score, --draw."),
+        (["MASKS", "PHOTOS", "--masks", "OUT", "--draw", "OUT"], "--draw is "),
+        (["BOXES", "PHOTOS", "--draw", "PHOTOS"], "--draw is "),
         (["BOXES", "PHOTOS", "--heat", "OUT"], "--heat is "),
         (["BOXES", "PHOTOS", "--score", "1.5"], "--score is 1.5; allowed: 0 to 1."),
         (["BOXES", "PHOTOS", "--top", "0"], "--top is 0; allowed: 1 or more."),
