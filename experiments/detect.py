@@ -47,6 +47,7 @@ anchors get the sizes of their boxes:
 
 from functools import partial
 
+from jaxtricks.ablation import drawn_boxes
 from jaxtricks.ablation.cli import Preset, main
 from jaxtricks.tricks import detecting as d
 from jaxtricks.tricks import detector_rows
@@ -59,5 +60,5 @@ PRESETS = {
 
 if __name__ == "__main__":
     parts = {"mode": "add-one", "dataset": SHAPES, "task": d.task_for, "begin": d.fitted, "adapted": d.adapted}
-    parts |= {"masks": False}
+    parts |= {"masks": False, "after": drawn_boxes.show}
     main("detect", d.baseline, LADDER, PRESETS, title="Detection", **parts)

@@ -1,7 +1,7 @@
 """Commands beside the experiments: use a trained network, write an image set to a file, see what there is.
 
 python -m jaxtricks                                       lists experiments, data and networks
-python -m jaxtricks predict MODEL IMAGES...               what a network that --save kept says of images
+python -m jaxtricks predict MODEL IMAGES...               classes, boxes or masks of images, by a network of --save
 python -m jaxtricks export MODEL FILE --to safetensors    its weights, or the program, for others
 python -m jaxtricks data cifar10 cifar10.npz              an image set that the package does not bring along
 python -m jaxtricks suggest IMAGES                        a recipe to start from, and why
@@ -9,8 +9,6 @@ python -m jaxtricks weights MODEL.pth MODEL.npz           weights that torch.sav
 """
 
 import argparse
-import csv
-import json
 import sys
 import warnings
 import zipfile
@@ -23,9 +21,6 @@ import numpy as np
 import jaxtricks
 from jaxtricks import data
 from jaxtricks._help import while_read
-from jaxtricks.data._files import suffixes
-
-HEAT_WEIGHT = 0.5  # of the colours over the image
 
 
 def write(name: str, file: Path) -> None:
@@ -48,50 +43,6 @@ def write(name: str, file: Path) -> None:
     arrays |= {f"y_{name}": split["label"] for name, split in parts.items()}
     np.savez_compressed(file, **arrays)
     print(f"{file}: {len(dataset.train):,} training and {len(dataset.test):,} test images.")
-
-
-def predict(folder: Path, images: Sequence[Path], *, form: str, top: int, heat: Path | None) -> None:
-    """Print what a saved network says of image files, a line each.
-
-    Args:
-      folder: of the network.
-      images: files, and folders, of which all image files are taken.
-      form: "text", "csv" or "json".
-      top: how many classes an image, 1 or more.
-      heat: folder for a picture of each image with the places that speak for its class, or None.
-
-    Raises:
-      DataError: if the network or an image cannot be read, or there is none.
-      ValueError: if top is less than 1, or the network has no map for ``heat``.
-    """
-    if top < 1:
-        raise ValueError(f"--top is {top}; allowed: 1 or more.")
-    files = [file for path in images for file in _files(path)]
-    network = jaxtricks.load(folder)
-    pixels = network.read(files)
-    said = network.predict(pixels)
-    rows = []
-    for number, file in enumerate(files):
-        row: dict[str, Any] = {"image": str(file)}
-        if said.probabilities is None or network.class_names is None:
-            row |= {f"output_{i}": float(value) for i, value in enumerate(np.ravel(said.output[number]))}
-        else:
-            best = np.argsort(-said.probabilities[number], kind="stable")[:top]
-            for place, entry in enumerate(best, 1):
-                row[f"class_{place}"] = network.class_names[entry]
-                row[f"probability_{place}"] = round(float(said.probabilities[number, entry]), 4)
-        rows.append(row)
-    if form == "json":
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
-    elif form == "csv":
-        table = csv.DictWriter(sys.stdout, rows[0], lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-    else:
-        for row in rows:
-            print(*(f"{value:.4g}" if isinstance(value, float) else value for value in row.values()), sep="  ")
-    if heat is not None:
-        _paint(network, files, pixels, heat)
 
 
 def _load(name: str) -> data.Dataset:
@@ -155,31 +106,6 @@ def weights(source: Path, file: Path) -> None:
     print(f"{file}: {len(tensors):,} tensors of {numbers:,} numbers.")
 
 
-def _files(path: Path) -> list[Path]:
-    """A file, or the image files of a folder and of those in it, by name."""
-    if not path.is_dir():
-        return [path]
-    files = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in suffixes() and file.is_file()]
-    if not files:
-        raise data.DataError(f"{path} has no image; allowed: {', '.join(sorted(suffixes()))}.")
-    return files
-
-
-def _paint(network: Any, files: Sequence[Path], pixels: np.ndarray, folder: Path) -> None:
-    """A PNG an image: what the network saw, with warm colours where it looked."""
-    from matplotlib import colormaps
-    from PIL import Image
-
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, (file, seen, heat) in enumerate(zip(files, pixels, network.heat(pixels), strict=True)):
-        size = seen.shape[1], seen.shape[0]
-        fine = np.asarray(Image.fromarray(np.uint8(255 * heat)).resize(size, Image.Resampling.BILINEAR)) / 255
-        colours = 255 * colormaps["inferno"](fine)[..., :3]
-        mixed = (1 - HEAT_WEIGHT) * np.broadcast_to(seen, (*seen.shape[:2], 3)) + HEAT_WEIGHT * colours
-        Image.fromarray(np.uint8(mixed.round())).save(folder / f"{number:04d}-{file.stem}.png")
-    print(f"{len(files)} pictures: {folder}", file=sys.stderr)
-
-
 def overview() -> str:
     """What there is: experiments, data and networks, by the names that are typed."""
     from jaxtricks import models
@@ -207,8 +133,13 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("model", type=Path, help="the folder of --save")
     command.add_argument("images", type=Path, nargs="+", help="image files, or folders of them")
     command.add_argument("--form", choices=("text", "csv", "json"), default="text", help="how it is printed")
-    command.add_argument("--top", type=int, default=1, help="classes an image")
+    command.add_argument("--top", type=int, help="classes an image, 1 if not given; of a detector boxes, at most")
+    command.add_argument("--score", type=float, help="of a detector: the lowest score that is printed, 0 to 1")
     command.add_argument("--heat", type=Path, help="also write pictures of where it looks (Grad-CAM) to this folder")
+    command.add_argument(
+        "--masks", type=Path, help="of a segmenter: write the mask of each image to this folder, as PNG"
+    )
+    command.add_argument("--draw", type=Path, help="of a detector: also write images with their boxes to this folder")
     command = commands.add_parser("export", help="write a saved network for other programs")
     command.add_argument("model", type=Path, help="the folder of --save")
     command.add_argument("file", type=Path, help="ends in .npz, .safetensors or .stablehlo")
@@ -245,7 +176,10 @@ def _do(options: argparse.Namespace) -> None:
         elif options.command == "weights":
             weights(options.source, options.file)
         elif options.command == "predict":
-            predict(options.model, options.images, form=options.form, top=options.top, heat=options.heat)
+            from jaxtricks.portable._printed import predict
+
+            chosen = {name: getattr(options, name) for name in ("form", "top", "score", "heat", "masks", "draw")}
+            predict(options.model, options.images, **chosen)
         else:
             print(jaxtricks.portable.export(jaxtricks.load(options.model), options.file, to=options.to))
     except BrokenPipeError:

@@ -115,9 +115,9 @@ def best() -> list[Measured]:
 def of_results() -> str:
     """Which runs there are: command, data, network, seeds, machine."""
     rows = []
-    for experiment in dict.fromkeys(one.experiment for one in results.everything()):
-        one = of_experiment(experiment)[0]
-        machine = one.facts["machine"]
+    runs = {(one.experiment, one.facts["command"]): one for one in reversed(results.everything())}
+    for one in reversed(runs.values()):
+        experiment, machine = one.experiment, one.facts["machine"]
         on = f"{machine['cores']} cores of {machine['cpu']}, jax {machine['jax']}"
         link = f"[{experiment}](#{slug(experiment)})"
         rows.append([link, f"`{one.facts['command']}`", escape(where(one)), escape(on), one.facts["created"][:10]])

@@ -17,6 +17,13 @@ from jaxtricks.tricks import Setting, Trick
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "experiments" / "results"
 SEARCHES = ("suggest",)  # whose rows are draws of a random search, and no tricks
+BESIDE = (  # folders of runs on other images, networks or lengths than the experiment's own table has: both count
+    "augment-overfit",
+    "detect-deepforest",
+    "imbalance-cifar10",
+    "refinements-mobilenet",
+    "regularizers-overfit",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +108,12 @@ def _ratio(value: float | None, reference: float | None) -> float | None:
 
 @functools.cache
 def everything() -> tuple[Measured, ...]:
-    """What the committed results say, experiment after experiment; of two runs of one that with more rows, or seeds."""
+    """What the committed results say, experiment after experiment, each followed by its runs of BESIDE.
+
+    Of two other runs of one experiment that with more rows, or seeds.
+    """
     chosen: dict[str, dict[str, Any]] = {}
+    others: dict[str, list[dict[str, Any]]] = {}
     for path in sorted(RESULTS.glob("*/results.json")):
         results = json.loads(path.read_text(encoding="utf-8"))
         if "rows" in results:  # compress keeps a table of its own
@@ -110,10 +121,14 @@ def everything() -> tuple[Measured, ...]:
             name = experiment[1] if experiment else path.parent.name
             if name in SEARCHES:
                 continue
+            if path.parent.name in BESIDE:
+                others.setdefault(name, []).append(results)
+                continue
             size = (len(results["rows"]), len(results["seeds"]))
             if name not in chosen or size > (len(chosen[name]["rows"]), len(chosen[name]["seeds"])):
                 chosen[name] = results
-    return tuple(one for name, results in chosen.items() for one in of_experiment(name, results))
+    runs = [(name, run) for name, results in chosen.items() for run in (results, *others.get(name, ()))]
+    return tuple(one for name, run in runs for one in of_experiment(name, run))
 
 
 @functools.cache

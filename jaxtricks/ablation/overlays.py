@@ -1,4 +1,4 @@
-"""What an experiment on segmentation shows beside its table: its other figures, and predictions over test images."""
+"""What experiments show beside their table: their other figures, and the masks that are predicted over test images."""
 
 import base64
 import html
@@ -17,6 +17,7 @@ from jaxtricks import data, train
 from jaxtricks.ablation.headline import headline_of, headline_of_task
 from jaxtricks.ablation.output import write_text
 from jaxtricks.ablation.saved import predict
+from jaxtricks.ablation.statistics import interval
 from jaxtricks.ablation.summary import summarise
 from jaxtricks.ablation.variants import Variant
 
@@ -26,6 +27,7 @@ OVER = 0.55  # the share of the colour within an area; its border has all of it
 IMAGES = 6
 IGNORE = 255  # of a mask: a pixel that counts nothing
 MARK = "<h2>Reproduce</h2>"
+WORDS = "The first test images: what is there, what the baseline says, and what the best row says; seed 0."
 
 
 def show(results: Mapping[str, Any], rows: Sequence[Variant], dataset: data.Dataset, folder: Path) -> None:
@@ -40,44 +42,69 @@ def show(results: Mapping[str, Any], rows: Sequence[Variant], dataset: data.Data
       folder: of the report.
     """
     body = figures(results, rows)
-    for line in body:
-        sys.stdout.write(f"{line[0]:<28}{''.join(f'{text:>20}' for text in line[1:])}\n")
+    write_lines(body)
     test, one = dataset.test.take(np.arange(min(IMAGES, len(dataset.test)))), train.Plan(devices=(jax.devices()[0],))
     test = data.decoded(test)
-    truth = np.asarray(test["mask"])
-    truth = np.where(truth == IGNORE, 0, truth)
+    mask = np.asarray(test["mask"])
+    counted = mask != IGNORE  # what counts nothing, such as the frame around an image that is not square, is not drawn
+    truth = np.where(counted, mask, 0)
     images, columns = np.asarray(test["image"]), {"image": None, "truth": truth}
-    for row in _shown(results, rows):
+    for row in shown(results, rows):
         (run,) = train.fit(row.recipe, row.dataset(dataset), plan=one)
         headline = headline_of_task(row.recipe.task)
         value = headline.value(f"{headline.scale * run.test[headline.name]:.1f}")
         predicted = predict(row.recipe, row.dataset(dataset), run.variables, images)
-        columns[f"{row.name}\n{headline.words} {value}"] = predicted.argmax(-1)
+        columns[f"{row.name}\n{headline.words} {value}"] = np.where(counted, predicted.argmax(-1), 0)
     picture = folder / "overlays.png"
     draw(images, columns, names=dataset.class_names).savefig(picture, dpi=110)
-    _into_report(folder / "report.html", picture, body)
+    into_report(folder / "report.html", picture, [("All figures", body)], WORDS)
 
 
 def figures(results: Mapping[str, Any], rows: Sequence[Variant]) -> list[tuple[str, ...]]:
-    """The means of all metrics on the test set, of the rows that have a result.
+    """The means of all metrics on the test set, of the rows that have a result, with half of their 95 % intervals.
 
     Args:
       results, rows: of the table.
 
     Returns:
-      Lines of text; the first has the names of the metrics, with their units.
+      Lines of text; the first has the names of the metrics, with their units. One seed, or seeds that are alike, have
+      no interval.
     """
     metrics = rows[0].recipe.task.metrics
     lines = [("", *(f"{name}, {metric.unit}" if metric.unit else name for name, metric in metrics.items()))]
     for row in results["rows"]:
         if row["cells"]:
-            means = [np.mean([cell["test"][name] for cell in row["cells"]]) for name in metrics]
-            lines.append((row["name"], *(f"{mean:.2f}" for mean in means)))
+            seen = [np.array([cell["test"][name] for cell in row["cells"]], float) for name in metrics]
+            lines.append((row["name"], *map(_with_interval, seen)))
     return lines
 
 
-def _shown(results: Mapping[str, Any], rows: Sequence[Variant]) -> list[Variant]:
-    """The first row and the best of the others, of those that have a result."""
+def _with_interval(values: np.ndarray) -> str:
+    if not np.isfinite(values).all():
+        return "none"
+    low, high = interval(values)
+    return f"{values.mean():.2f}" + (f" ± {(high - low) / 2:.2f}" if np.isfinite(high) else "")
+
+
+def write_lines(body: Sequence[tuple[str, ...]]) -> None:
+    """Print lines of text as a table.
+
+    Args:
+      body: such as ``figures`` gives.
+    """
+    for line in body:
+        sys.stdout.write(f"{line[0]:<28}{''.join(f'{text:>20}' for text in line[1:])}\n")
+
+
+def shown(results: Mapping[str, Any], rows: Sequence[Variant]) -> list[Variant]:
+    """The first row and the best of the others, of those that have a result.
+
+    Args:
+      results, rows: of the table.
+
+    Returns:
+      One or two of the rows.
+    """
     sign = headline_of(results).direction
     means = {row.name: sign * row.mean for row in summarise(results) if row.mean is not None}
     first, *others = [row for row in rows if row.name in means]
@@ -101,6 +128,18 @@ def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.round(np.where(mask[..., None] == 0, grey, mixed)).astype(np.uint8)
 
 
+def in_colour(image: np.ndarray) -> np.ndarray:
+    """An image as it is, a grey one with three channels alike.
+
+    Args:
+      image: uint8 ``[H, W, C]``, of one channel or three.
+
+    Returns:
+      uint8 ``[H, W, 3]``.
+    """
+    return np.broadcast_to(image, (*image.shape[:2], 3)) if image.shape[-1] == 1 else image
+
+
 def draw(images: np.ndarray, columns: Mapping[str, np.ndarray | None], *, names: Sequence[str] | None = None) -> Figure:
     """A row an image, a column a mask.
 
@@ -118,8 +157,8 @@ def draw(images: np.ndarray, columns: Mapping[str, np.ndarray | None], *, names:
         for column, (title, masks) in zip(grid.T, columns.items(), strict=True):
             column[0].set_title(title)
             for number, axes in enumerate(column):
-                nothing = np.zeros(images.shape[1:3], int)
-                axes.imshow(overlay(images[number], nothing if masks is None else masks[number]))
+                image = images[number]
+                axes.imshow(in_colour(image) if masks is None else overlay(image, masks[number]))
                 axes.set_axis_off()
         if names is not None:
             key = [Patch(color=COLOURS[i % len(COLOURS)] / 255) for i in range(len(names))]
@@ -134,16 +173,30 @@ def _border(mask: np.ndarray) -> np.ndarray:
     return np.any([other != mask for other in others], axis=0)
 
 
-def _into_report(page: Path, picture: Path, body: Sequence[Sequence[str]]) -> None:
-    """The picture and the figures in the page itself, which needs no other file."""
+def into_report(page: Path, picture: Path, tables: Sequence[tuple[str, Sequence[Sequence[str]]]], words: str) -> None:
+    """Put a picture and tables into a report's page itself, which needs no other file.
+
+    Args:
+      page: report.html, which has its heading of how to reproduce it once.
+      picture: a PNG.
+      tables: a heading and lines of text each, the first with the names of the columns.
+      words: under the picture, and in its place where it is not seen.
+
+    Raises:
+      ValueError: if the page has no such heading.
+    """
     image = f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()}"
     text = page.read_text(encoding="utf-8")
     if text.count(MARK) != 1:
         raise ValueError(f"{page} has {MARK} {text.count(MARK)} times; allowed: once.")
-    words = "The first test images: what is there, what the baseline says, and what the best row says"
+    shown = f'<img src="{image}" alt="{html.escape(words)}" style="max-width: 100%">'
+    parts = [_table(heading, body) for heading, body in tables]
+    parts.append(f"<h2>Predictions</h2>\n{shown}\n<p>{html.escape(words)}</p>\n{MARK}")
+    write_text(page, text.replace(MARK, "".join(parts)))
+
+
+def _table(heading: str, body: Sequence[Sequence[str]]) -> str:
     names = [f'<th scope="row">{html.escape(name)}</th>' for name, *_ in body]
     numbers = ["".join(f'<td class="n">{html.escape(text)}</td>' for text in rest) for _, *rest in body]
     lines = "\n".join(f"<tr>{name}{rest}</tr>" for name, rest in zip(names, numbers, strict=True))
-    table = f'<h2>All figures</h2>\n<div class="scroll"><table>\n{lines}\n</table></div>\n'
-    shown = f'<img src="{image}" alt="{words}" style="max-width: 100%">'
-    write_text(page, text.replace(MARK, f"{table}<h2>Predictions</h2>\n{shown}\n<p>{words}; seed 0.</p>\n{MARK}"))
+    return f'<h2>{html.escape(heading)}</h2>\n<div class="scroll"><table>\n{lines}\n</table></div>\n'

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from jaxtricks import ablation, data, tasks, train
+from jaxtricks import ablation, data, portable, tasks, train
 from jaxtricks._command import Options, Preset, UsageError, fit_to_images
 from jaxtricks.ablation import sources
 from jaxtricks.ablation.budget import MOST
@@ -192,6 +192,8 @@ def prepare(
         raise UsageError(f"{error} {HINT}") from error
     _check_rows(choice, rows, source, plan)
     forward = check_costs(rows, source, hint=HINT)
+    if options.recommend or options.save:
+        _check_saved(rows, source)
     return Prepared(preset, choice.mode, plan, source, recipe, choice.tricks, rows, headline, forward)
 
 
@@ -223,6 +225,15 @@ def _check_rows(choice: Choice, rows: Sequence[Variant], source: data.Dataset, p
     else:
         for row in rows:
             check(row, hint=HINT)
+
+
+def _check_saved(rows: Sequence[Variant], source: data.Dataset) -> None:
+    """UsageError for a network that could not be kept, before any is trained."""
+    for row in rows:
+        try:
+            portable.kind(row.recipe, row.dataset(source))
+        except ValueError as error:
+            raise UsageError(f"--recommend and --save keep no network of {row.name}: {error}") from error
 
 
 def _data_of(setting: Setting, source: data.Dataset) -> data.Dataset:

@@ -14,7 +14,7 @@ from jaxtricks import portable
 from jaxtricks.ablation.cells import Cells
 from jaxtricks.ablation.headline import headline_of_task
 from jaxtricks.ablation.recommend import FRESH, Recommendation, candidates_of, recommend, sentence
-from jaxtricks.data import Dataset
+from jaxtricks.data import Dataset, Split, padded
 from jaxtricks.train import Guard, Plan, Recipe, build_model, fit
 from jaxtricks.tricks.trick import Ladder
 
@@ -33,11 +33,14 @@ def train_and_save(
 ) -> Path:
     """Train the recommended recipe, and leave its weights, its description and its predictions for the test images.
 
+    The test set is read when the network is trained, whether or not a trick was chosen; nothing depends on it.
+
     Args:
       choice: from ``recommend``.
       cells: as there; its dataset is trained on, and a teacher is kept there.
-      folder: made if missing; the files of ``portable.save``, and ``predictions.npz`` (``output``, and
-        ``label`` where the data has one) are written, by the first process.
+      folder: made if missing; the files of ``portable.save``, and ``predictions.npz``, of ``predictions``, are written,
+        by the first process. ``test`` of model.json has the ``figures`` of this network, in the units of reports, and
+        the ``gain`` of ``choice.test``, None where nothing was chosen.
       plan: where the steps run, one seed at a time.
       seed: of the run.
       log, guard: as in ``run_cells``.
@@ -50,7 +53,7 @@ def train_and_save(
     teacher = None
     if recipe.teacher is not None:
         teacher = cells.teacher(recipe.teacher, plan, _to_all(log), test=False, guard=guard)
-    (run,) = fit(recipe, cells.dataset, seeds=(seed,), plan=plan, teacher=teacher, test=False, log=log, guard=guard)
+    (run,) = fit(recipe, cells.dataset, seeds=(seed,), plan=plan, teacher=teacher, log=log, guard=guard)
     if jax.process_index() == 0:
         facts = {
             "tricks": list(choice.tricks),
@@ -58,17 +61,43 @@ def train_and_save(
             "sentence": sentence(choice, headline_of_task(recipe.task)),
             "steps": [asdict(step) for step in choice.steps],
             "confirmation": choice.confirmation and asdict(choice.confirmation),
-            "test": choice.test and asdict(choice.test),
+            "test": {
+                "figures": {name: metric.scale * run.test[name] for name, metric in recipe.task.metrics.items()},
+                "gain": choice.test and asdict(choice.test),
+            },
             "seed": seed,
         }
         portable.save(folder, recipe=recipe, dataset=cells.dataset, variables=run.variables, facts=facts)
-        split = cells.dataset.test
-        if split.resident:
-            said: dict[str, Any] = {"output": predict(recipe, cells.dataset, run.variables, np.asarray(split["image"]))}
-            if "label" in split.columns:
-                said["label"] = np.asarray(split["label"])
-            np.savez(folder / "predictions.npz", **said)
+        columns = [column.name for column in recipe.task.columns]
+        said: dict[str, Any] = predictions(portable.load(folder), cells.dataset.test, columns=columns)
+        np.savez(folder / "predictions.npz", **said)
     return folder
+
+
+def predictions(network: portable.Saved, split: Split, *, columns: Sequence[str]) -> dict[str, np.ndarray]:
+    """What a saved network says of every row of a split, in their order, and what is true of them.
+
+    Args:
+      network: of ``portable.load``.
+      split: in memory, or read in batches, such as a folder of photographs.
+      columns: names of those to keep beside it, such as ``label``; what is not an array is left to its files.
+
+    Returns:
+      ``output``, ``[N, ...]``; of a detector ``boxes [N, K, 4]``, in pixels of what it sees, as ``box`` is, ``scores``,
+      ``classes`` and ``valid``, ``[N, K]``; of a segmenter ``classes``, uint8 ``[N, H, W]``. And the columns.
+    """
+    parts = []
+    for batch in padded(split, BATCH):
+        said = network.predict(batch["image"][batch["row_valid"]])
+        if network.kind == "boxes":
+            parts.append(said.output)
+        else:
+            parts.append({"output": said.output} if said.masks is None else {"classes": np.stack(said.masks)})
+    everything: dict[str, np.ndarray] = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    for name in columns:
+        if isinstance(column := split[name], np.ndarray):
+            everything[name] = column
+    return everything
 
 
 def build_recommendation(
@@ -100,7 +129,8 @@ def build_recommendation(
     choice = recommend(baseline, ladder, cells, candidates=candidates, seeds=results["seeds"], say=say, **running)
     say(sentence(choice, headline_of_task(baseline.task)))
     folder = train_and_save(choice, cells, cells.folder.parent / "recommended" if save is None else save, **running)
-    say(f"Trained and saved: {folder}. Use it: python -m jaxtricks predict {folder} IMAGES...")
+    masks = " --masks FOLDER" if portable.kind(choice.recipe, cells.dataset) == "mask" else ""
+    say(f"Trained and saved: {folder}. Use it: python -m jaxtricks predict {folder} IMAGES...{masks}")
     return choice
 
 

@@ -12,7 +12,7 @@ from jaxtricks.data._annotations import Annotations
 from jaxtricks.data._boxes_forms import Part, image_size, images_in, parts_of
 from jaxtricks.data._columns import DataError, Split
 from jaxtricks.data._dataset import Dataset, from_columns, stratified
-from jaxtricks.data._files import PIXELS, decode, printable
+from jaxtricks.data._files import PIXELS, as_array, decode, printable
 from jaxtricks.data._folder import SPLIT_SEED, TEST_SHARE, some
 from jaxtricks.data._identity import files_identity
 from jaxtricks.data._rows import decoded
@@ -52,36 +52,37 @@ class Letterboxed:
         return out
 
 
-def place_of(sizes: np.ndarray, size: int) -> np.ndarray:
-    """Where images of these sizes lie in a square: ``augment.letterboxing``'s place, on the host.
+def place_of(sizes: np.ndarray, size: int | tuple[int, int]) -> np.ndarray:
+    """Where images of these sizes lie in a frame: ``augment.letterboxing``'s place, on the host.
 
     Args:
       sizes: height and width, 1 or more, int ``[N, 2]``.
-      size: of the square.
+      size: of the frame, height and width; one number for a square.
 
     Returns:
       Top, left, height and width of each, int ``[N, 4]``.
     """
-    sizes = np.asarray(sizes, np.int64)
-    longer = sizes.max(1, keepdims=True)
-    inner = np.maximum(1, (2 * sizes * size + longer) // (2 * longer))  # rounded, halves up
-    return np.concatenate([(size - inner) // 2, inner], 1)
+    sizes, frame = np.asarray(sizes, np.int64), np.broadcast_to(np.asarray(size, np.int64), 2)
+    tall = sizes[:, :1] * frame[1] >= sizes[:, 1:] * frame[0]  # the height decides
+    of_frame, of_image = np.where(tall, frame[0], frame[1]), np.where(tall, sizes[:, :1], sizes[:, 1:])
+    inner = np.maximum(1, (2 * sizes * of_frame + of_image) // (2 * of_image))  # rounded, halves up
+    return np.concatenate([(frame - inner) // 2, inner], 1)
 
 
-def letterboxed(image: Image.Image, size: int) -> np.ndarray:
-    """An image scaled by one factor, antialiased, in the middle of a grey square.
+def letterboxed(image: Image.Image, size: int | tuple[int, int]) -> np.ndarray:
+    """An image scaled by one factor, antialiased, in the middle of a grey frame.
 
     Args:
-      image: RGB, any size.
-      size: of the square.
+      image: RGB or grey, any size.
+      size: of the frame, height and width; one number for a square.
 
     Returns:
-      uint8 ``[size, size, 3]``.
+      uint8 ``[height, width, C]``.
     """
     ((top, left, height, width),) = place_of(np.array([[image.height, image.width]]), size)
-    out = np.full((size, size, 3), FILL, np.uint8)
-    scaled = image.resize((int(width), int(height)), Image.Resampling.BILINEAR, reducing_gap=None)
-    out[top : top + height, left : left + width] = np.asarray(scaled)
+    scaled = as_array(image.resize((int(width), int(height)), Image.Resampling.BILINEAR, reducing_gap=None))
+    out = np.full((*np.broadcast_to(size, 2), scaled.shape[-1]), FILL, np.uint8)
+    out[top : top + height, left : left + width] = scaled
     return out
 
 

@@ -56,6 +56,10 @@ def summary(dataset: Dataset) -> list[str]:
 def _of_boxes(dataset: Dataset) -> list[str]:
     """Boxes of each class, an image, and their sides."""
     valid, label, box = ([np.asarray(split[name]) for split in _splits(dataset)] for name in BOXES)
+    both = zip(_splits(dataset), valid, strict=True)
+    crowds = [np.asarray(split.columns.get("box_crowd", np.zeros_like(v))) for split, v in both]
+    aside = [int((v & c).sum()) for v, c in zip(valid, crowds, strict=True)]
+    valid = [v & ~c for v, c in zip(valid, crowds, strict=True)]
     counts = [np.bincount(la[v], minlength=dataset.classes or 0) for la, v in zip(label, valid, strict=True)]
     names = dataset.class_names or tuple(map(str, range(dataset.classes or 0)))
     order = np.argsort(counts[0], kind="stable")
@@ -64,9 +68,10 @@ def _of_boxes(dataset: Dataset) -> list[str]:
     few, middle, many = np.percentile(valid[0].sum(1), (0, 50, 100))
     low, median, high = np.percentile(sides, (5, 50, 95)) if len(sides) else (0, 0, 0)
     height, width, _ = dataset.shape
+    words = f" {aside[0]} + {aside[1]} crowds, or difficult ones, are not learnt and count neither way."
     return [
         f"Images, training + test: {len(dataset.train)} + {len(dataset.test)}, each brought to {height} x {width}.",
-        f"Boxes of each class, training + test: {by_class}.",
+        f"Boxes of each class, training + test: {by_class}.{words if any(aside) else ''}",
         f"Boxes an image: {few:.0f} to {many:.0f}, in the middle {middle:.0f}; the root of their areas at this size: "
         f"{low:.0f} to {high:.0f} pixels (5 and 95 %), in the middle {median:.0f}.",
     ]
@@ -82,7 +87,8 @@ def _of_masks(dataset: Dataset) -> list[str]:
     height, width, _ = dataset.shape
     return [
         f"Images, training + test: {len(dataset.train)} + {len(dataset.test)}, each brought to {height} x {width}.",
-        f"Pixels of each class, training + test: {by_class}; {nothing} % of all count nothing.",
+        f"Pixels of each class, training + test: {by_class}; {nothing} % of all count nothing: the frame around images "
+        f"that are not square, and what the masks say by 255.",
     ]
 
 

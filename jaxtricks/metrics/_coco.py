@@ -7,14 +7,14 @@ import jax
 import numpy as np
 
 from jaxtricks import check
-from jaxtricks.metrics import _detections
+from jaxtricks.metrics import _coco_options, _detections
 from jaxtricks.metrics._bootstrap import draws, interval
 from jaxtricks.metrics._detections import Boxes
 
 Array = np.ndarray | jax.Array
 THRESHOLDS = tuple(float(t) for t in np.linspace(0.5, 0.95, 10))
 RECALLS = np.linspace(0.0, 1.0, 101)
-AREAS = ((0.0, 1e10), (0.0, 32.0**2), (32.0**2, 96.0**2), (96.0**2, 1e10))  # all, small, medium, large
+FIGURES = {"ap": 0, "ap50": 0, "ap_small": 1, "ap_medium": 2, "ap_large": 3}  # those with intervals: their areas
 NOTHING = float("nan")
 
 
@@ -25,12 +25,13 @@ class CocoMap:
     Fields:
       ap: mean average precision over the IoU thresholds and classes.
       ap50, ap75: at a threshold of 0.5 and 0.75; NaN if that is not one of the thresholds.
-      ap_small, ap_medium, ap_large: of objects below 32 x 32 pixels, up to 96 x 96, and above.
+      ap_small, ap_medium, ap_large: of objects below 32 x 32 pixels, up to 96 x 96, and above; or as ``limits`` says.
       ar_few, ar_some, ar_all: mean recall with the three numbers of detections an image.
       ar_small, ar_medium, ar_large: mean recall by area.
       ap_weighted: as ap, each class weighted by its share of the objects.
       by_class: ap of each class, ``[C]``.
       interval: of ap, low and high; None unless asked for.
+      intervals: likewise of the figures that ``ci_of`` names; NaN where there is no object.
     """
 
     ap: float
@@ -48,6 +49,7 @@ class CocoMap:
     ap_weighted: float
     by_class: np.ndarray
     interval: tuple[float, float] | None = None
+    intervals: dict[str, tuple[float, float]] | None = None
 
     @property
     def stats(self) -> np.ndarray:
@@ -67,9 +69,11 @@ def coco_map(
     target_valid: Array | None = None,
     crowd: Array | None = None,
     areas: Array | None = None,
+    limits: tuple[float, float] = (32.0**2, 96.0**2),
     iou_thresholds: tuple[float, ...] = THRESHOLDS,
     max_detections: tuple[int, int, int] = (1, 10, 100),
     ci: float | None = None,
+    ci_of: tuple[str, ...] = ("ap",),
     resamples: int = 1000,
     seed: int = 0,
 ) -> CocoMap:
@@ -94,10 +98,11 @@ def coco_map(
       target_valid: which objects are there, bool ``[N, M]``.
       crowd: which objects are crowds, bool ``[N, M]``; none if None.
       areas: of the objects, as annotated, ``[N, M]``, square pixels; those of the boxes if None.
+      limits: areas up to which an object is small, and from which it is large, square pixels, above 0, rising.
       iou_thresholds: one or more, above 0, 1 or less.
       max_detections: three rising integers of 1 or more; the last holds for everything but ``ar_few`` and ``ar_some``.
-      ci: confidence of the interval of ``ap``, between 0 and 1; none if None. By percentiles of a bootstrap over
-        the images.
+      ci: confidence of the intervals, between 0 and 1; none if None. By percentiles of a bootstrap over the images.
+      ci_of: what gets one, of ``ap``, which is first, ``ap50``, ``ap_small``, ``ap_medium``, ``ap_large``.
       resamples: of the bootstrap, an integer of 1 or more.
       seed: of the bootstrap, an integer of 0 or more.
 
@@ -119,8 +124,11 @@ def coco_map(
       Lin et al., Microsoft COCO: common objects in context, arXiv 1405.0312; equal to pycocotools to 1e-6.
     """
     classes = check.at_least("classes", classes, minimum=1)
-    thresholds = _thresholds(iou_thresholds)
-    numbers = _numbers(max_detections)
+    thresholds = _coco_options.thresholds(iou_thresholds)
+    numbers = _coco_options.numbers(max_detections)
+    ranges = _coco_options.ranges(limits)
+    if isinstance(ci_of, str) or tuple(ci_of)[:1] != ("ap",) or not set(ci_of) <= set(FIGURES):
+        raise ValueError(f"ci_of is {ci_of!r}; allowed: 'ap', and after it some of {', '.join(list(FIGURES)[1:])}.")
     detections = _detections.flat("boxes", boxes, labels, valid, classes=classes)
     count = tuple(boxes.shape[:2])
     values = _detections.scores_of(scores, detections, count)
@@ -129,14 +137,14 @@ def coco_map(
     )
     target_count = tuple(target_boxes.shape[:2])
     crowds = _detections.mask("crowd", crowd, target_count, default=False).ravel()[objects.place]
-    sizes = _areas(areas, objects, target_count)
+    sizes = _coco_options.areas(areas, objects, target_count)
 
     order, rank = _detections.ranks(_detections.groups(detections, classes), values)
     order, rank = order[rank < numbers[-1]], rank[rank < numbers[-1]]
     detections, values = detections.take(order), values[order]
-    outside = np.stack([(sizes < low) | (sizes > high) for low, high in AREAS])
+    outside = np.stack([(sizes < low) | (sizes > high) for low, high in ranges])
     ignored = outside | crowds
-    matched, left_out = _match(detections, objects, rank, crowds, ignored, thresholds, classes)
+    matched, left_out = _match(detections, objects, rank, crowds, ignored, thresholds, classes, ranges)
 
     by_score = np.lexsort((rank, detections.image, -values))
     tables = [
@@ -149,7 +157,7 @@ def coco_map(
             object_label=objects.label[~ignored[area]],
             object_image=objects.image[~ignored[area]],
         )
-        for area in range(len(AREAS))
+        for area in range(len(ranges))
     ]
     precision = np.stack([table.precision(classes) for table in tables])  # [areas, classes, thresholds]
     recall = np.stack([table.recall(classes, numbers[-1]) for table in tables])
@@ -157,10 +165,10 @@ def coco_map(
     share = np.bincount(tables[0].object_label, minlength=classes)
     ap_of_class = precision[0].mean(-1)
     there = share > 0
-    limits = None
+    between = None
     if ci is not None:
         weights = draws(seed, count[0], resamples)
-        limits = interval(np.array([_mean(tables[0].precision(classes, weight)) for weight in weights]), ci=ci)
+        between = _intervals(ci_of, tables, classes, thresholds, weights, ci=ci)
     return CocoMap(
         ap=_mean(precision[0]),
         ap50=_at(precision[0], thresholds, 0.5),
@@ -172,7 +180,8 @@ def coco_map(
         **{f"ar_{name}": _mean(recall[i]) for i, name in enumerate(("small", "medium", "large"), 1)},
         ap_weighted=float(np.average(ap_of_class[there], weights=share[there])) if there.any() else NOTHING,
         by_class=ap_of_class,
-        interval=limits,
+        interval=None if between is None else between["ap"],
+        intervals=between,
     )
 
 
@@ -217,6 +226,17 @@ class _Table:
         return np.bincount(self.object_label, weights=weights, minlength=classes)
 
 
+def _intervals(names, tables: list[_Table], classes: int, thresholds: np.ndarray, weights: np.ndarray, *, ci) -> dict:
+    """Of figures by name: percentiles over weights of the images, ``[resamples, N]``."""
+    drawn, out = {}, {}
+    for name in names:
+        if (table := FIGURES[name]) not in drawn:
+            drawn[table] = [tables[table].precision(classes, weight) for weight in weights]
+        figures = [_at(one, thresholds, 0.5) if name == "ap50" else _mean(one) for one in drawn[table]]
+        out[name] = interval(np.array(figures), ci=ci)
+    return out
+
+
 def _match(
     detections: Boxes,
     objects: Boxes,
@@ -225,6 +245,7 @@ def _match(
     ignored: np.ndarray,
     thresholds: np.ndarray,
     classes: int,
+    ranges: tuple[tuple[float, float], ...],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which detections have an object, and which count neither way, ``[areas, T, K]`` each.
 
@@ -234,7 +255,7 @@ def _match(
     shape = (len(ignored), len(thresholds))
     matched = np.zeros((*shape, len(rank)), bool)
     size = _detections.area(detections.box)
-    left_out = np.stack([(size < low) | (size > high) for low, high in AREAS])[:, None].repeat(shape[1], 1)
+    left_out = np.stack([(size < low) | (size > high) for low, high in ranges])[:, None].repeat(shape[1], 1)
     taken = np.zeros((*shape, len(crowds)), bool)
     limits = np.minimum(thresholds, 1 - 1e-10)
     detection, item, overlap = _detections.pairs(detections, objects, crowds, classes=classes, low=limits.min())
@@ -268,33 +289,3 @@ def _mean(values: np.ndarray) -> float:
 
 def _at(precision: np.ndarray, thresholds: np.ndarray, threshold: float) -> float:
     return _mean(precision[:, np.isclose(thresholds, threshold)])
-
-
-def _thresholds(iou_thresholds) -> np.ndarray:
-    if isinstance(iou_thresholds, (str, bytes)) or not hasattr(iou_thresholds, "__len__") or not len(iou_thresholds):
-        raise ValueError(f"iou_thresholds is {iou_thresholds!r}; allowed: one number or more, above 0, 1 or less.")
-    for i, threshold in enumerate(iou_thresholds):
-        check.between(f"iou_thresholds[{i}]", threshold, 0.0, 1.0)
-        check.positive(f"iou_thresholds[{i}]", threshold)
-    return np.array(iou_thresholds, np.float64)
-
-
-def _numbers(max_detections) -> tuple[int, ...]:
-    allowed = "three rising integers of 1 or more"
-    if isinstance(max_detections, (str, bytes)) or not hasattr(max_detections, "__len__") or len(max_detections) != 3:
-        raise ValueError(f"max_detections is {max_detections!r}; allowed: {allowed}.")
-    numbers = tuple(check.at_least("max_detections", number, minimum=1) for number in max_detections)
-    if list(numbers) != sorted(numbers):
-        raise ValueError(f"max_detections is {max_detections!r}; allowed: {allowed}.")
-    return numbers
-
-
-def _areas(areas, objects: Boxes, count: tuple[int, ...]) -> np.ndarray:
-    if areas is None:
-        return _detections.area(objects.box)
-    check.shape("areas", areas, count)
-    check.number("areas", areas)
-    values = np.asarray(areas, np.float64).ravel()[objects.place]
-    if not (values >= 0).all():
-        raise ValueError(f"areas holds {values[~(values >= 0)][0]}; allowed: 0 or more, where valid.")
-    return values

@@ -5,10 +5,11 @@ needed, and nothing of a file runs but that. JAX promises to read it for six mon
 """
 
 from jaxtricks.portable._export import export
-from jaxtricks.portable._network import Predictions, Saved, load
+from jaxtricks.portable._kinds import kind
+from jaxtricks.portable._network import Boxes, Predictions, Saved, load
 from jaxtricks.portable._save import save
 
-__all__ = ["Predictions", "Saved", "export", "load", "save"]
+__all__ = ["Boxes", "Predictions", "Saved", "export", "kind", "load", "save"]
 
 
 def __dir__() -> list[str]:

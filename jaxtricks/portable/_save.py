@@ -1,7 +1,7 @@
 """What is kept of a trained network, and in which files."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from jax import export as jax_export
 from jaxtricks import analysis
 from jaxtricks.data import Dataset
 from jaxtricks.fingerprint import describe
+from jaxtricks.portable._kinds import answer_of, kind, last_map, names_of
 from jaxtricks.portable._network import FILES, FORMAT
 from jaxtricks.train import Recipe, build_constants, build_model
 
@@ -35,8 +36,11 @@ def save(
 
     Returns:
       The folder.
+
+    Raises:
+      ValueError: as ``kind``, before anything is written.
     """
-    folder, model = Path(folder), build_model(recipe, dataset)
+    said, folder, model = kind(recipe, dataset), Path(folder), build_model(recipe, dataset)
     fitted = jax.tree.map(np.asarray, build_constants(recipe, dataset)["preprocess"])
     abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf), np.asarray(leaf).dtype), variables)
     (count,) = jax_export.symbolic_shape("b")
@@ -46,35 +50,40 @@ def save(
         return jax.vmap(partial(recipe.preprocess[1], fitted))(batch / jnp.float32(255))
 
     def program(params, stats, batch):
-        return model.apply(params, stats, ready(batch), train=False)[0][0].astype(jnp.float32)
+        return answer_of(recipe, model.apply(params, stats, ready(batch), train=False)[0])
 
-    tap = _last_map(model, abstract, dataset.shape)
+    tap = last_map(model, abstract, dataset.shape) if _one_row_an_image(program, abstract, dataset.shape) else None
 
     def heat(params, stats, batch):
         return analysis.grad_cam(model.apply, params, stats, ready(batch), tap=str(tap)).astype(jnp.float32)
 
+    functions = {"program": program} | ({} if tap is None else {"heat": heat})
+    exported = {
+        name: jax_export.export(jax.jit(function), platforms=PLATFORMS)(*abstract, images).serialize()
+        for name, function in functions.items()
+    }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILES["facts"]).unlink(missing_ok=True)  # written last: without it a folder is not loaded
     trees = dict(zip(("params", "stats"), jax.tree.map(np.asarray, variables), strict=True))
     leaves: dict[str, Any] = dict(flatten_dict(trees, sep="/"))
+    empty = sorted(set(flatten_dict(trees, sep="/", keep_empty_nodes=True)) - set(leaves))  # parts without statistics
     odd = {path: str(leaf.dtype) for path, leaf in leaves.items() if leaf.dtype.kind not in "biufc"}  # bfloat16
     leaves |= {path: leaves[path].astype(np.float32) for path in odd}
     np.savez(folder / FILES["weights"], **leaves)
-    for name, function in {"program": program, "heat": heat}.items():
-        path = folder / FILES[name]
-        path.unlink(missing_ok=True)
-        if name == "program" or tap is not None:
-            exported = jax_export.export(jax.jit(function), platforms=PLATFORMS)(*abstract, images)
-            path.write_bytes(exported.serialize())
-    names = _class_names(recipe, dataset)
+    for name in ("program", "heat"):
+        (folder / FILES[name]).unlink(missing_ok=True)
+        if name in exported:
+            (folder / FILES[name]).write_bytes(exported[name])
     saved = {
         "format": FORMAT,
-        "image": {"shape": list(dataset.shape), "centre": not isinstance(dataset.train["image"], np.ndarray)},
-        "class_names": names,
+        "kind": said,
+        "image": {"shape": list(dataset.shape), "view": _view(said, dataset)},
+        "class_names": names_of(recipe, dataset, kind=said),
         "headline": recipe.task.headline,
         "tap": tap,
         "pooled": bool(getattr(recipe.model, "keywords", {}).get("d", False)),
         "dtypes": odd,
+        "empty": empty,
         "versions": {"jax": jax.__version__},
         **facts,
         "recipe": describe(recipe),
@@ -84,19 +93,14 @@ def save(
     return folder
 
 
-def _class_names(recipe: Recipe, dataset: Dataset) -> list[str] | None:
-    """One for each output where the outputs are the classes of the data."""
-    if dataset.classes is None or recipe.task.outputs != dataset.classes:
-        return None
-    return list(dataset.class_names) if dataset.class_names else [str(number) for number in range(dataset.classes)]
+def _view(said: str, dataset: Dataset) -> str:
+    """How files are read: as those of the data were, or as its images of one size suggest."""
+    if said in ("boxes", "mask") or {"box", "mask"} & set(dataset.train.columns):
+        return "letterbox"  # nothing of an image is cut off, and places in it can be found again
+    return "fit" if isinstance(dataset.train["image"], np.ndarray) else "centre"
 
 
-def _last_map(model: Any, variables: tuple[Any, Any], shape: Sequence[int]) -> str | None:
-    """The coarsest tap that is a map of the image with more than one position, of two the one with more channels; None
-    where there is none. Taps come by name, and not in the order of the network.
-    """
-    image = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
-    taps = jax.eval_shape(partial(model.apply, train=False), *variables, image)[0][1]
-    maps = {name: tap.shape for name, tap in taps.items() if getattr(tap, "ndim", 0) == 4}
-    sizes = {name: (rows * columns, -depth) for name, (_, rows, columns, depth) in maps.items() if rows * columns > 1}
-    return min(sizes, key=sizes.__getitem__, default=None)
+def _one_row_an_image(program: Any, variables: Any, shape: tuple[int, ...]) -> bool:
+    """Whether it gives ``[B, C]``, of which Grad-CAM takes the largest."""
+    said = jax.eval_shape(program, *variables, jax.ShapeDtypeStruct((1, *shape), np.uint8))
+    return getattr(said, "ndim", 0) == 2

@@ -50,6 +50,8 @@ class Task:
       decide: ``(out, batch) -> [B]``, integers of 0 or more: the class that the network decides for, kept of each test
         row so that a report can show where two networks differ; None where a row has no one class.
       truth: name of the column that holds the right class; None without ``decide``.
+      answer: ``out -> dict of [B, ...]``: what a network that is kept says in the place of its output, such as boxes
+        after suppression; it sees no column of the data. None where the output, one array, says it.
     """
 
     outputs: int
@@ -59,6 +61,7 @@ class Task:
     headline: str
     decide: Callable[[Any, dict], Any] | None = None
     truth: str | None = None
+    answer: Callable[[Any], dict[str, Any]] | None = None
 
     def __post_init__(self):
         if isinstance(self.outputs, bool) or not isinstance(self.outputs, (int, np.integer)) or self.outputs < 1:
@@ -76,6 +79,8 @@ class Task:
             raise ValueError(f"headline is {self.headline!r}; allowed: {', '.join(map(repr, self.metrics))}.")
         if self.decide is not None and not callable(self.decide):
             raise TypeError(f"decide is {self.decide!r}; allowed: a function of output and batch, or None.")
+        if self.answer is not None and not callable(self.answer):
+            raise TypeError(f"answer is {self.answer!r}; allowed: a function of the output, or None.")
         if (self.decide is None) != (self.truth is None) or self.truth not in (None, *(c.name for c in self.columns)):
             names = ", ".join(repr(column.name) for column in self.columns)
             raise ValueError(f"truth is {self.truth!r}; allowed: one of {names} with decide, None without.")

@@ -36,7 +36,7 @@ def maps(out: dict, plan: Detector) -> tuple[jax.Array, jax.Array, jax.Array]:
     """
     rows, columns = shape(plan)
     score, box = (out[name][:, : rows * columns] for name in ("score", "box"))
-    score, box = (values.reshape(len(values), rows, columns, values.shape[-1]) for values in (score, box))
+    score, box = (values.reshape(values.shape[0], rows, columns, values.shape[-1]) for values in (score, box))
     return score, box[..., :2], box[..., 2:]
 
 

@@ -29,7 +29,7 @@ def viewed(model: models.Model, plan: Detector) -> models.Model:
         for mirrored, factor in plan.views:
             height, width = plan.seen_at(factor).size
             view = image[:, :, ::-1] if mirrored else image
-            view = jax.image.resize(view, (len(image), height, width, image.shape[-1]), "linear")
+            view = jax.image.resize(view, (image.shape[0], height, width, image.shape[-1]), "linear")
             others.append(model.apply(params, stats, view, train=False, key=key)[0][0])
         return ({**out, "views": tuple(others)}, taps), after  # pyright: ignore[reportGeneralTypeIssues]
 

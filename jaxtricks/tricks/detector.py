@@ -19,6 +19,7 @@ from jaxtricks.tricks._retinanet import by_iou, focal, nms, smooth_l1
 
 __all__ = [
     "Detector",
+    "answer",
     "by_iou",
     "changed",
     "coco",
@@ -133,8 +134,40 @@ def predictions(out, batch, *, plan: Detector):
     """
     truth = {"target_boxes": batch["box"], "target_labels": batch["box_label"], "target_valid": batch["box_valid"]}
     truth |= {"crowd": batch["box_crowd"]} if "box_crowd" in batch else {}
+    return _of_all_views(out, plan) | truth
+
+
+def answer(out, *, plan: Detector):
+    """The boxes that a detector finds, of its views too where the plan has some: what ``portable.save`` keeps of it.
+
+    Args:
+      out: as of ``loss``.
+      plan: of the detector.
+
+    Returns:
+      ``boxes [B, K, 4]``, xyxy in pixels of the plan's size, ``scores`` and ``classes``, ``[B, K]``, 0 where ``valid``,
+      bool ``[B, K]``, says that there is none; K is ``plan.most``.
+
+    Example:
+      >>> plan = Detector(size=(16, 16), classes=2, most=3)
+      >>> nothing = {"score": jnp.full((1, 60, 2), -9.0), "box": jnp.zeros((1, 60, 4))}
+      >>> {name: values.shape for name, values in sorted(answer((nothing, {}), plan=plan).items())}
+      {'boxes': (1, 3, 4), 'classes': (1, 3), 'scores': (1, 3), 'valid': (1, 3)}
+    """
+    seen = _of_all_views(out, plan)
+    valid = seen["valid"]
+    return {
+        "boxes": jnp.where(valid[..., None], seen["boxes"], 0.0),
+        "scores": jnp.where(valid, seen["scores"], 0.0),
+        "classes": jnp.where(valid, seen["labels"], 0).astype(jnp.int32),
+        "valid": valid,
+    }
+
+
+def _of_all_views(out, plan: Detector):
+    """``found`` of the image, joined with that of the plan's views where it has some."""
     seen = found(out[0], plan)
-    return (seen if plan.join is None else _views.joined(seen, out[0]["views"], found, plan=plan)) | truth
+    return seen if plan.join is None else _views.joined(seen, out[0]["views"], found, plan=plan)
 
 
 def coco(rows, *, classes: int, field: str):
@@ -177,6 +210,7 @@ def task(plan: Detector) -> train.Task:
             "mAP.50": train.collected(seen, partial(coco, classes=plan.classes, field="ap50"), **share),
         },
         headline="mAP",
+        answer=partial(answer, plan=plan),
     )
 
 

@@ -28,6 +28,12 @@ def test_an_area_has_its_colour_its_border_all_of_it_and_the_background_none():
     np.testing.assert_array_equal(both[0, [0, 2, 3, 5]], both[0, [5, 3, 2, 0]])
 
 
+def test_an_image_stays_in_its_colours():
+    colours = np.random.default_rng(0).integers(0, 256, (4, 5, 3), np.uint8)
+    np.testing.assert_array_equal(overlays.in_colour(colours), colours)
+    np.testing.assert_array_equal(overlays.in_colour(colours[..., :1]), np.repeat(colours[..., :1], 3, -1))
+
+
 def test_the_first_row_and_the_best_of_the_others_are_drawn(make_row, make_results):
     results = make_results(
         make_row("baseline", [84.0, 84.2]),
@@ -37,8 +43,8 @@ def test_the_first_row_and_the_best_of_the_others_are_drawn(make_row, make_resul
         seeds=2,
     )
     rows = [SimpleNamespace(name=name) for name in ("baseline", "worse", "better", "good")]
-    assert [row.name for row in overlays._shown(results, rows)] == ["baseline", "better"]
-    assert [row.name for row in overlays._shown(results, rows[:1])] == ["baseline"]
+    assert [row.name for row in overlays.shown(results, rows)] == ["baseline", "better"]
+    assert [row.name for row in overlays.shown(results, rows[:1])] == ["baseline"]
 
 
 def test_all_figures_of_every_row_with_a_result(make_row, make_results):
@@ -46,8 +52,11 @@ def test_all_figures_of_every_row_with_a_result(make_row, make_results):
     results = make_results(make_row("baseline", [60.0, 61.0]), make_row("failed", [], reference="baseline"), seeds=2)
     for cell, accuracy in zip(results["rows"][0]["cells"], (90.0, 90.5), strict=True):
         cell["test"] = {"loss": 0.25, "mIoU": cell["test"]["accuracy"], "pixel accuracy": accuracy}
-    wanted = [("", "loss", "mIoU, %", "pixel accuracy, %"), ("baseline", "0.25", "60.50", "90.25")]
-    assert overlays.figures(results, rows) == wanted
+    wanted = [("", "loss", "mIoU, %", "pixel accuracy, %"), ("baseline", "0.25", "60.50 ± 6.35", "90.25 ± 3.18")]
+    assert overlays.figures(results, rows) == wanted  # t of one degree of freedom: 12.706 times 0.5 and 0.25
+    results["rows"][0]["cells"] = results["rows"][0]["cells"][:1]
+    results["rows"][0]["cells"][0]["test"]["loss"] = float("nan")
+    assert overlays.figures(results, rows)[1] == ("baseline", "none", "60.00", "90.00")
 
 
 def test_the_picture_is_in_the_page(tmp_path, make_row, make_results):
@@ -61,13 +70,13 @@ def test_the_picture_is_in_the_page(tmp_path, make_row, make_results):
     with Image.open(picture) as image:
         assert image.width > 100
     page = write(make_results(make_row("baseline", [84.0, 84.2]), seeds=2), tmp_path)
-    overlays._into_report(page, picture, [("", "mIoU, %"), ("a < b", "61.20")])
+    overlays.into_report(page, picture, [("All figures", [("", "mIoU, %"), ("a < b", "61.20")])], "What is there.")
     text = page.read_text(encoding="utf-8")
     assert text.count("<h2>Predictions</h2>") == text.count("<h2>Reproduce</h2>") == 1
     assert '<th scope="row">a &lt; b</th><td class="n">61.20</td>' in text
     assert 'src="data:image/png;base64,iVBOR' in text
     with pytest.raises(ValueError, match="0 times; allowed: once"):
-        overlays._into_report(_emptied(page), picture, [])
+        overlays.into_report(_emptied(page), picture, [], "")
 
 
 def _emptied(page):

@@ -7,12 +7,13 @@ from functools import partial
 import numpy as np
 import pytest
 import small
+from jax.random import key
 
 from jaxtricks import data, models, portable
 from jaxtricks.ablation import Cells, Trick, apply, headline_of_task
 from jaxtricks.ablation.recommend import FRESH, candidates_of, recommend, sentence
-from jaxtricks.ablation.saved import predict, train_and_save
-from jaxtricks.train import Plan
+from jaxtricks.ablation.saved import predict, predictions, train_and_save
+from jaxtricks.train import Plan, build_model
 from jaxtricks.tricks import SilentTrickError
 
 recipe = partial(small.recipe, model=partial(models.perceptron, (), size=16), augment=None, mix=None, ema=None)
@@ -146,12 +147,53 @@ def test_the_recipe_is_trained_saved_and_predicts(tmp_path):
     folder = train_and_save(found, cells, tmp_path / "recommended", plan=Plan())
     facts = json.loads((folder / "model.json").read_text())
     assert facts["tricks"] == ["good", "better"]
+    assert facts["test"]["gain"]["mean"] == pytest.approx(found.test.mean)
+    assert facts["confirmation"]["mean"] == pytest.approx(found.confirmation.mean)
     assert facts["seed"] == FRESH[0]
     with np.load(folder / "predictions.npz") as saved:
         assert saved["output"].shape == (16, SOURCE.classes)
         np.testing.assert_array_equal(saved["label"], SOURCE.test["label"])
         again = predict(found.recipe, SOURCE, portable.load(folder).variables, SOURCE.test["image"])
         np.testing.assert_allclose(again, saved["output"], rtol=1e-5)
+
+
+def test_the_test_set_is_read_where_nothing_was_chosen_too(tmp_path):
+    found = chosen(filled(tmp_path), ())
+    folder = train_and_save(found, cells := filled(tmp_path), tmp_path / "recommended", plan=Plan())
+    facts = json.loads((folder / "model.json").read_text())
+    assert (facts["tricks"], facts["confirmation"], facts["test"]["gain"]) == ([], None, None)
+    with np.load(folder / "predictions.npz") as saved:
+        right = np.mean(saved["output"].argmax(-1) == saved["label"])
+    assert set(facts["test"]["figures"]) == set(recipe().task.metrics)
+    assert facts["test"]["figures"]["accuracy"] == pytest.approx(100 * right)
+    assert cells.dataset is SOURCE
+
+
+class Files:
+    """Images that are decoded when they are read."""
+
+    def __init__(self, images):
+        self.images, self.shape, self.dtype, self.most = images, images.shape, images.dtype, 0
+
+    def identity(self):
+        return ["files", len(self.images)]
+
+    def read(self, index, *, seed, epoch, train):
+        self.most = max(self.most, len(index))
+        return self.images[index]
+
+
+def test_predictions_of_images_that_are_read_in_batches(tmp_path, monkeypatch):
+    """As a folder of photographs is; a batch is in memory, and the rows are those of the split, in order."""
+    monkeypatch.setattr("jaxtricks.ablation.saved.BATCH", 5)
+    portable.save(
+        tmp_path, recipe=recipe(), dataset=SOURCE, variables=build_model(recipe(), SOURCE).init(key(1)), facts={}
+    )
+    network, files = portable.load(tmp_path), Files(SOURCE.test["image"])
+    kept = predictions(network, data.Split({"image": files, "label": SOURCE.test["label"]}), columns=("label",))
+    np.testing.assert_allclose(kept["output"], network.predict(SOURCE.test["image"]).output, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(kept["label"], SOURCE.test["label"])
+    assert files.most == 5
 
 
 @pytest.mark.parametrize(

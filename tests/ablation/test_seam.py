@@ -24,6 +24,7 @@ ABLATION = {  # matplotlib's, CSS's and HTML's
 CLASSES = {
     "compression.py",
     "compression_table.py",
+    "drawn_boxes.py",
     "gains.py",
     "groups.py",
     "inspection.py",
@@ -31,7 +32,7 @@ CLASSES = {
     "suggesting.py",
     "tails.py",
     "ways.py",
-}  # tables of classification: votes, classes of unequal size, networks made smaller
+}  # tables of classification: votes, classes of unequal size, networks made smaller; the classes of boxes
 SAVED = {  # predictions are kept beside the truth, where the data has labels
     "ablation/saved.py: ``label`` where the data has one) are written, by the first process.",
     'ablation/saved.py: if "label" in split.columns:',

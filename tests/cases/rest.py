@@ -317,6 +317,7 @@ ELSEWHERE = {
         "tests/data/test_packages.py": "data.packaged",
         "tests/data/test_folder.py": "data.check_readable data.decoded data.printable",
         "tests/portable/test_portable.py": "portable.export portable.load portable.save",
+        "tests/portable/test_places.py": "portable.kind",
         "tests/data/test_nearest.py": "data.nearest_source",
         "tests/data/test_label_tables.py": "data.parquet data.repeated data.summary data.table",
         "tests/data/test_sampling.py": """data.batch_composition data.bounded_batches data.class_balanced data.deferred

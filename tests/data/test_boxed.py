@@ -148,7 +148,11 @@ def test_voc_with_its_lists_and_difficult_ones(tmp_path):
     (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
     (tmp_path / "ImageSets" / "Main" / "train.txt").write_text("a\nc\n")
     (tmp_path / "ImageSets" / "Main" / "val.txt").write_text("b\n")
-    found, _ = loaded(tmp_path)
+    found, said = loaded(tmp_path)
+    assert said[1] == (
+        "Boxes of each class, training + test: dog 0 + 0, cat 2 + 1. "
+        "2 + 1 crowds, or difficult ones, are not learnt and count neither way."
+    )
     assert (len(found.train), len(found.test), found.class_names) == (2, 1, ("cat", "dog"))
     assert found.test["box"].tolist() == [[[0, 2, 4, 6], [4, 2, 8, 6]]]
     assert found.test["box_crowd"].tolist() == [[False, True]]

@@ -127,7 +127,8 @@ def test_images_and_masks_of_ones_own(tmp_path):
     assert said == [
         "Images, training + test: 2 + 1, each brought to 4 x 4.",
         "Pixels of each class, training + test: background 33.3 + 33.3 %, cat 33.3 + 33.3 %, dog 33.3 + 33.3 %; "
-        "62.5 + 62.5 % of all count nothing.",
+        "62.5 + 62.5 % of all count nothing: the frame around images that are not square, and what the masks say by "
+        "255.",
         f"{tmp_path}/images/train: 1 images have no mask of their name and are left out, such as alone.jpg.",
         f"{tmp_path}/images/val: 1 masks have no image of their name and are left out, such as lonely.png.",
         f"{tmp_path}, training: 1 images cannot be read, or have another height and width than their mask, and are "

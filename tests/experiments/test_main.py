@@ -295,6 +295,22 @@ def test_rows_of_different_headlines_are_refused(tmp_path):
         cli.run("x", options(tmp_path, model="logistic"), bag.standard, other, PRESETS_BARE, title="Test")
 
 
+@pytest.mark.parametrize("asked", [{"recommend": True}, {"save": Path("model")}])
+def test_a_network_that_cannot_be_saved_is_refused_before_it_is_trained(asked, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def several(dataset):
+        return replace(tasks.classification(dataset.classes), answer=lambda out: {"logits": out[0]})
+
+    ladder = {"fast": Trick(lambda r: replace(r, lr=2 * r.lr))}
+    chosen = options(tmp_path, model="logistic", **asked)
+    with pytest.raises(
+        cli.UsageError, match=r"--recommend and --save keep no network of baseline: recipe\.task\.answer"
+    ):
+        cli.run("x", chosen, bag.standard, ladder, PRESETS_BARE, title="Test", task=several)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("name", "words"), [("__main__", ["python", "mine.py"]), ("experiments.x", ["python", "-m", "experiments.x"])]
 )

@@ -51,6 +51,16 @@ def test_padding_and_the_order_of_images_change_nothing():
     np.testing.assert_array_equal(padded.stats, first.stats)
 
 
+def test_small_and_large_are_what_the_limits_say():
+    """Twice as large, with limits and annotated areas four times as large: the same figures."""
+    data = small()
+    larger = data | {name: 2 * data[name] for name in ("boxes", "target_boxes")} | {"areas": 4 * data["areas"]}
+    first = metrics.coco_map(**data, classes=4)
+    limits = (4 * 32.0**2, 4 * 96.0**2)
+    np.testing.assert_allclose(metrics.coco_map(**larger, classes=4, limits=limits).stats, first.stats, rtol=1e-12)
+    assert not np.allclose(metrics.coco_map(**larger, classes=4).stats, first.stats, equal_nan=True)
+
+
 def test_by_hand():
     """Two objects, one found at IoU 0.8 with score 0.9, then two wrong ones."""
     boxes = np.array([[[0, 0, 10, 8], [50, 50, 60, 60], [0, 0, 10, 9.9]]])
@@ -79,13 +89,20 @@ def test_the_average_weighted_by_share():
 def test_the_interval_is_that_of_resampled_images():
     """Images counted several times are the same as copies of them."""
     data = small(images=12) | {"scores": np.random.default_rng(4).random((12, 14))}  # no ties
-    found = metrics.coco_map(**data, classes=4, ci=0.9, resamples=3, seed=5)
     weights = np.random.default_rng(5).multinomial(12, np.full(12, 1 / 12), 3)
+    names = ("ap", "ap50", "ap_small", "ap_medium", "ap_large")
+    found = metrics.coco_map(**data, classes=4, ci=0.9, ci_of=names, resamples=3, seed=5)
     copies = []
     for weight in weights:
         index = np.repeat(np.arange(12), weight)
-        copies.append(metrics.coco_map(**{name: values[index] for name, values in data.items()}, classes=4).ap)
-    np.testing.assert_allclose(found.interval, np.quantile(copies, [0.05, 0.95]), rtol=1e-9)
+        copies.append(metrics.coco_map(**{name: values[index] for name, values in data.items()}, classes=4))
+    for name in names:
+        of_copies = [getattr(copy, name) for copy in copies]
+        np.testing.assert_allclose(
+            found.intervals[name], np.nanquantile(of_copies, [0.05, 0.95]), rtol=1e-9, err_msg=name
+        )
+    assert found.interval == found.intervals["ap"]
+    assert list(metrics.coco_map(**data, classes=4, ci=0.9, resamples=3).intervals) == ["ap"]
     assert metrics.coco_map(**data, classes=4).interval is None
 
 
@@ -184,7 +201,13 @@ FEW = small(images=2)
         ({"areas": -FEW["areas"]}, "areas holds -"),
         ({"iou_thresholds": ()}, r"iou_thresholds is \(\)"),
         ({"max_detections": (10, 1, 100)}, "three rising integers"),
+        ({"limits": 4}, "limits is 4; allowed: two rising"),
+        ({"limits": (9.0, 4.0)}, r"limits is \(9.0, 4.0\); allowed: two rising"),
+        ({"limits": (0.0, 4.0)}, r"limits\[0\] is 0.0; allowed: greater than 0"),
         ({"ci": 1.0}, "ci is 1.0"),
+        ({"ci_of": ("ap50",)}, "ci_of is .'ap50',.; allowed: 'ap', and after it"),
+        ({"ci_of": "ap"}, "ci_of is 'ap'"),
+        ({"ci_of": ("ap", "ar")}, "ap_large"),
         ({"ci": 0.9, "resamples": 0}, "resamples is 0"),
         ({"classes": 0}, "classes is 0"),
     ],

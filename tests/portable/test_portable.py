@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -69,6 +70,22 @@ def test_it_says_what_the_network_says(kept, files):
     of_files = network.predict([files / "0.png", files / "1.png"])
     np.testing.assert_allclose(of_files.output, expected[:2], rtol=1e-5, atol=1e-5)
     assert network.read([files / "large.png"]).shape == (1, 8, 8, 3)
+
+
+def test_a_folder_of_the_first_format_still_loads(kept, tmp_path):
+    folder, *_ = kept
+    old = tmp_path / "old"
+    shutil.copytree(folder, old)
+    facts = json.loads((old / "model.json").read_text(encoding="utf-8"))
+    for name in ("kind", "empty"):
+        del facts[name]
+    facts |= {"format": 1, "image": {"shape": facts["image"]["shape"], "centre": False}}
+    (old / "model.json").write_text(json.dumps(facts), encoding="utf-8")
+    images = np.asarray(SOURCE.test["image"])
+    np.testing.assert_array_equal(jt.load(old).predict(images).output, jt.load(folder).predict(images).output)
+    (old / "model.json").write_text(json.dumps(facts | {"format": 9}), encoding="utf-8")
+    with pytest.raises(data.DataError, match="of another version of this package; allowed: format 1 or 2"):
+        jt.load(old)
 
 
 def test_it_shows_where_the_network_looks(kept):
@@ -149,6 +166,8 @@ def test_timm_s_resnet18d_has_the_tensors_of_the_exported_file(tmp_path):
         (["predict", "MODEL", "MODEL"], "has no image; allowed: ."),
         (["predict", "MODEL", "MODEL/model.json"], "model.json cannot be read as an image"),
         (["predict", "MODEL", "FILE", "--top", "0"], "--top is 0; allowed: 1 or more."),
+        (["predict", "MODEL", "FILE", "--score", "0.5"], "which says classes: --top, --heat."),
+        (["predict", "MODEL", "FILE", "--masks", "out"], "--masks is out; allowed with "),
         (["export", "MODEL", "x.bin", "--to", "npz"], "allowed: a file with the suffix .npz"),
     ],
 )
