@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs/site/pages").glob("*.md"))}
 OPTIONS = (cli.Options, card.Options)
-ELSEWHERE = {"--help", "--help-all", "--to", "--form", "--top", "--heat", "--masks", "--score", "--quick"}
+ELSEWHERE = {"--help", "--help-all", "--to", "--form", "--top", "--heat", "--masks", "--draw", "--score", "--quick"}
 CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
