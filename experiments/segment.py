@@ -50,7 +50,7 @@ from jax.nn.initializers import glorot_uniform
 from jaxtricks import optim
 from jaxtricks.ablation import overlays
 from jaxtricks.ablation.cli import Preset, main
-from jaxtricks.tricks import Trick, detecting, set_fields
+from jaxtricks.tricks import Trick, detecting, paper, set_fields
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import segmenting as s
 
@@ -79,4 +79,4 @@ PRESETS = {
 
 if __name__ == "__main__":
     parts = {"mode": "add-one", "masks": True, "dataset": s.shapes, "task": s.task_for, "after": overlays.show}
-    main("segment", s.baseline, LADDER, PRESETS, title="Segmentation", **parts)
+    main("segment", s.baseline, LADDER, PRESETS, title="Segmentation", tables=paper.SOURCE, **parts)

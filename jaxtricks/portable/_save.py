@@ -23,7 +23,12 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 
 
 def save(
-    folder: str | Path, *, recipe: Recipe, dataset: Dataset, variables: tuple[Any, Any], facts: Mapping[str, Any]
+    folder: str | Path,
+    *,
+    recipe: Recipe,
+    dataset: Dataset,
+    variables: tuple[Any, Any],
+    facts: Mapping[str, Any] | None = None,
 ) -> Path:
     """Keep a trained network: for ``load``, ``python -m jaxtricks predict`` and ``python -m jaxtricks export``.
 
@@ -32,7 +37,7 @@ def save(
       recipe: that it was trained by.
       dataset: that it was trained on, which its preprocessing is fitted to.
       variables: ``(params, stats)`` of a Run.
-      facts: what else model.json is to say, such as figures of the test set; fit for JSON.
+      facts: what else model.json is to say, such as figures of the test set; fit for JSON; nothing else if None.
 
     Returns:
       The folder.
@@ -85,7 +90,7 @@ def save(
         "dtypes": odd,
         "empty": empty,
         "versions": {"jax": jax.__version__},
-        **facts,
+        **({} if facts is None else facts),
         "recipe": describe(recipe),
     }
     text = json.dumps(saved, indent=1, ensure_ascii=False, default=str)

@@ -52,7 +52,7 @@ def of_masks():
 def saved(folder, recipe, dataset):
     """The network of fresh weights, saved and loaded, and the output of the recipe's own model."""
     variables = build_model(recipe, dataset).init(jax.random.key(1))
-    portable.save(folder, recipe=recipe, dataset=dataset, variables=variables, facts={})
+    portable.save(folder, recipe=recipe, dataset=dataset, variables=variables)
     fitted = build_constants(recipe, dataset)["preprocess"]
     ready = jax.vmap(partial(recipe.preprocess[1], fitted))(ROWS["image"] / np.float32(255))
     return jt.load(folder), build_model(recipe, dataset).apply(*variables, ready, train=False)[0]
