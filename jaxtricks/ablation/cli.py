@@ -262,7 +262,7 @@ def run(
         _write(out, rows, cells)
         output.claim(cells.folder.parent, name, preset.data)
         Console().print(report.table(out))
-        if after is not None:
+        if after is not None and not (options.recommend or options.save):
             after(out, rows, source, cells.folder.parent)
         say(f"{plural(budget.seeds, 'seed')}: {budget.stopped}. Report: {cells.folder.parent / 'report.html'}")
         spent = ", ".join(f"{part} {minutes(seconds)}" for part, seconds in clock.spent().items())
@@ -275,6 +275,8 @@ def run(
         out["recommendation"] = sentence(choice, ready.headline)
         if jax.process_index() == 0:
             _write(out, rows, cells, recommended=(recipe, choice) if choice.tricks else None)
+            if after is not None:  # the report was written anew
+                after(out, rows, source, cells.folder.parent)
     return out
 
 

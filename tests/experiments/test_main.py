@@ -295,6 +295,23 @@ def test_rows_of_different_headlines_are_refused(tmp_path):
         cli.run("x", options(tmp_path, model="logistic"), bag.standard, other, PRESETS_BARE, title="Test")
 
 
+@pytest.mark.parametrize("recommend", [False, True])
+def test_what_is_shown_beside_the_table_stays_in_the_report(recommend, tmp_path):
+    """A recommendation writes the report anew: pictures of predictions were lost then."""
+
+    def show(results, rows, dataset, folder):
+        page = folder / "report.html"
+        assert "shown" not in results
+        page.write_text(page.read_text(encoding="utf-8") + "<!-- shown -->", encoding="utf-8")
+
+    ladder = {"fast": Trick(lambda r: replace(r, lr=2 * r.lr))}
+    chosen = options(tmp_path, model="logistic", recommend=recommend)
+    results = cli.run("x", chosen, bag.standard, ladder, PRESETS_BARE, title="Test", after=show)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.count("<!-- shown -->") == 1
+    assert ("Recommended" in page) == recommend == ("recommendation" in results)
+
+
 @pytest.mark.parametrize("asked", [{"recommend": True}, {"save": Path("model")}])
 def test_a_network_that_cannot_be_saved_is_refused_before_it_is_trained(asked, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
