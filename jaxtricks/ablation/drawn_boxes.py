@@ -23,7 +23,7 @@ BATCH = 64  # images that are predicted at once
 RESAMPLES = 200  # of the bootstrap over the test images
 THIRDS = (100 / 3, 200 / 3)  # percentiles of the areas of the boxes that are learnt
 BY_SIZE = ("ap", "ap50", "ap_small", "ap_medium", "ap_large")
-HEADING = "By size of the objects, seed 0"
+HEADING = "By size of the objects: seed 0, 95 % intervals over the test images"
 WORDS = (
     "The first test images: what is there, what the baseline finds, and what the best row finds; seed 0. Of each image "
     "as many boxes as it has objects, those with the highest scores."
@@ -54,12 +54,12 @@ def show(results: Mapping[str, Any], rows: Sequence[Variant], dataset: data.Data
         )
         columns[row.name] = best(detections)
         by_size.append((row.name, *by_thirds(detections, classes=row.recipe.task.outputs, limits=limits)))
-    sys.stdout.write(f"\n{HEADING}, with intervals over the test images\n")
+    sys.stdout.write(f"\n{HEADING}\n")
     overlays.write_lines(by_size)
     names = dataset.class_names or [str(i) for i in range(rows[0].recipe.task.outputs)]
     picture = folder / "boxes.png"
     draw(images, columns, names=names).savefig(picture, dpi=110)
-    tables = [("All figures", body), (HEADING, by_size)]
+    tables = [(overlays.HEADING, body), (HEADING, by_size)]
     overlays.into_report(folder / "report.html", picture, tables, WORDS)
 
 

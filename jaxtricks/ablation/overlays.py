@@ -27,6 +27,7 @@ OVER = 0.55  # the share of the colour within an area; its border has all of it
 IMAGES = 6
 IGNORE = 255  # of a mask: a pixel that counts nothing
 MARK = "<h2>Reproduce</h2>"
+HEADING = "All figures: means over the seeds ± half of their 95 % intervals"
 WORDS = "The first test images: what is there, what the baseline says, and what the best row says; seed 0."
 
 
@@ -57,7 +58,7 @@ def show(results: Mapping[str, Any], rows: Sequence[Variant], dataset: data.Data
         columns[f"{row.name}\n{headline.words} {value}"] = np.where(counted, predicted.argmax(-1), 0)
     picture = folder / "overlays.png"
     draw(images, columns, names=dataset.class_names).savefig(picture, dpi=110)
-    into_report(folder / "report.html", picture, [("All figures", body)], WORDS)
+    into_report(folder / "report.html", picture, [(HEADING, body)], WORDS)
 
 
 def figures(results: Mapping[str, Any], rows: Sequence[Variant]) -> list[tuple[str, ...]]:

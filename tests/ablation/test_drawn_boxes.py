@@ -77,7 +77,7 @@ def test_the_page_has_figures_and_boxes(tmp_path, capsys, make_row, make_results
     with Image.open(tmp_path / "boxes.png") as image:
         assert image.height > image.width > 100  # six images of two columns
     text = page.read_text(encoding="utf-8")
-    assert text.index("<h2>All figures</h2>") < text.index("<h2>By size of the objects, seed 0</h2>")
+    assert text.index("<h2>All figures: means") < text.index("<h2>By size of the objects: seed 0")
     assert text.index("By size of the objects") < text.index("<h2>Predictions</h2>") < text.index("<h2>Reproduce</h2>")
     out = capsys.readouterr().out
     assert "mAP.50, %" in out
