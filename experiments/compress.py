@@ -63,7 +63,7 @@ def rows(dataset):
     dense = {"hidden/0/kernel": 0.92, "hidden/1/kernel": 0.91, "head/kernel": 0.74}
     convs = {f"convs/{n}/conv/kernel": share for n, share in enumerate((0.34, 0.88, 0.92))} | {"head/kernel": 0.81}
     hints = partial(students.features, taps=("hidden2",))
-    ways = {"softened": students.softened, "logits": students.logits, "features": hints}
+    ways = {"softened": students.softened, "logits": partial(students.logits, weight=0.003), "features": hints}
     perceptron = partial(models.perceptron, size=side * side)
     three = {"encode": partial(factoring.tucker, share=0.3), "decode": factoring.thrice, "patterns": ("convs/[12]/",)}
     return {

@@ -137,7 +137,8 @@ def measure(
       say: takes what begins.
 
     Returns:
-      A cell for each scheme, or the words of the error where it is not possible.
+      A cell for each scheme, or the words of the error where it is not possible or diverges.
+      The first scheme's is raised.
     """
     say(f"seed {seed}: the network")
     network = compression.begin(recipe, _trained(recipe, dataset, seed, None))
@@ -147,7 +148,9 @@ def measure(
         say(f"seed {seed}: {name}")
         try:
             cells[name] = _cell(name, scheme, network, batch, dataset, seed, folder)
-        except ValueError as error:  # such as a layer that would be left without a filter; the others go on
+        except (FloatingPointError, ValueError) as error:  # such as a layer that would be left without a filter
+            if not cells:
+                raise
             cells[name] = str(error)
     return cells
 
@@ -198,7 +201,8 @@ def _size(network: Network, trained: Network, scheme: Scheme, batch, path: Path)
     image = batch["image"][:BATCH]
     model, scored, first = (_model(recipe, image) for recipe in (network.plain, network.recipe, trained.plain))
     logits = scored.apply(network.params, network.stats, image, train=False)[0][0]
-    if not np.allclose(model.apply(params, stats, image, train=False)[0][0], logits, rtol=1e-4, atol=1e-4):
+    given = model.apply(params, stats, image, train=False)[0][0]
+    if not np.allclose(given, logits, rtol=1e-4, atol=1e-4, equal_nan=True):
         raise RuntimeError(f"the network of {path} has other logits than the one that was saved.")
     kernels = [leaf for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
     return {

@@ -30,6 +30,7 @@ def rows(dataset):
                 "as it is": Scheme([Step(c.fixed, 0)]),
                 "pruned, 2 bits": Scheme([Step(half, 0), Step(shared, 0)]),
                 "units": Scheme([Step(partial(thinning.thinned, criterion=thinning.norms, share=0.5), 1.0)]),
+                "far too fast": Scheme([Step(c.fixed, 5.0, 1e30)]),
                 "all units": Scheme([Step(partial(thinning.thinned, criterion=thinning.norms, share=0.99), 1.0)]),
             },
         )
@@ -42,7 +43,7 @@ def test_a_table_from_training_to_files(tmp_path, capsys):
     assert capsys.readouterr().out == text == (tmp_path / "small.txt").read_text(encoding="utf-8")
     cells = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["tiny"]
     for name, (cell,) in cells.items():
-        if name != "all units":
+        if name not in ("all units", "far too fast"):
             path = tmp_path / "tiny" / f"{re.sub('[^a-z0-9]+', '_', name)}-seed0.jtcz"
             assert cell["bytes"] == path.stat().st_size
     full, shared, units = (cells[name][0] for name in ("as it is", "pruned, 2 bits", "units"))
@@ -53,6 +54,7 @@ def test_a_table_from_training_to_files(tmp_path, capsys):
     np.testing.assert_allclose(shared["density"], (256 + 80) / 592)
     assert shared["bytes"] < full["bytes"]
     assert "not possible: share is 0.99, which leaves hidden/0 without a filter" in text
+    assert "not possible: loss or gradient was not finite for 11 steps in a row" in text
 
 
 def test_schemes_that_differ_in_a_number_are_one_curve(tmp_path, monkeypatch):
