@@ -24,7 +24,7 @@ RESULTS = {
     "bag_of_tricks": ("cifar10-10000", "cifar10-5000"),
     "detect": ("detect", "detect-deepforest"),
     "prune": ("prune", "prune-patterns"),
-    "compress": ("compress", "compress-10000", "compress-lenet5"),
+    "compress": ("compress", "compress-10000", "compress-2000", "compress-lenet5"),
 }  # folders by another name
 INLINE = ("views", "lr_range", "inspect")  # their figures stand in the docstring alone
 KINDS = {"by name": BY_NAME, "demonstrated by": DEMONSTRATED, "no trick": FIGURES, "not measured": NOT_MEASURED}
