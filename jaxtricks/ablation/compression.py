@@ -201,8 +201,8 @@ def _size(network: Network, trained: Network, scheme: Scheme, batch, path: Path)
     image = batch["image"][:BATCH]
     model, scored, first = (_model(recipe, image) for recipe in (network.plain, network.recipe, trained.plain))
     logits = scored.apply(network.params, network.stats, image, train=False)[0][0]
-    given = model.apply(params, stats, image, train=False)[0][0]
-    if not np.allclose(given, logits, rtol=1e-4, atol=1e-4, equal_nan=True):
+    again = model.apply(params, stats, image, train=False)[0][0]
+    if not np.allclose(again, logits, rtol=1e-4, atol=1e-4, equal_nan=True):
         raise RuntimeError(f"the network of {path} has other logits than the one that was saved.")
     kernels = [leaf for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
     return {
