@@ -68,8 +68,8 @@ RUNGS = {  # change, row of the table
     "mixup in its place": (mixed, "mixup"),
     "distillation with mixup": (partial(p.taught_by_resnet, build=TEACHER), "distillation, mixup"),
 }
-CELLS = {name: [p.Cell(6, row, column) for column in COLUMNS.values()] for name, (_, row) in RUNGS.items()}
-LADDER = {name: p.rung(change, *CELLS[name]) for name, (change, _) in RUNGS.items()}
+PRINTED = {name: [p.Cell(6, row, column) for column in COLUMNS.values()] for name, (_, row) in RUNGS.items()}
+LADDER = {name: p.rung(change, *PRINTED[name]) for name, (change, _) in RUNGS.items()}
 
 
 def cells(recipe):

@@ -33,10 +33,10 @@ CLASSES = {
     "tails.py",
     "ways.py",
 }  # tables of classification: votes, classes of unequal size, networks made smaller; the classes of boxes
-SAVED = {  # predictions are kept beside the truth, where the data has labels
-    "ablation/saved.py: ``label`` where the data has one) are written, by the first process.",
-    'ablation/saved.py: if "label" in split.columns:',
-    'ablation/saved.py: said["label"] = np.asarray(split["label"])',
+SAVED = {  # predictions are kept beside the truth; data of another kind are told by their columns
+    "ablation/saved.py: columns: names of those to keep beside it, such as ``label``; what is not an array is left to "
+    "its files.",
+    'ablation/options.py: if dataset.classes is None or "label" not in dataset.train.columns:',
 }
 
 
