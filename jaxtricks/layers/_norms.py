@@ -107,7 +107,8 @@ class BatchNorm(nnx.BatchNorm):
                 raise ValueError(f"x has shape {x.shape}, a value a channel; allowed with unbiased: two or more.")
             var = var * (many / (many - 1))
         for running, batch in ((self.mean, mean), (self.var, var)):
-            running[...] = self.momentum * running[...] + (1 - self.momentum) * batch.mean(tuple(range(x.ndim)))
+            mean_of_batch = batch.mean(tuple(range(x.ndim)))
+            running.set_value(self.momentum * running[...] + (1 - self.momentum) * mean_of_batch)  # by [...] is slow
         return y.reshape(x.shape).astype(x.dtype)
 
 

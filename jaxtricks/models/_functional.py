@@ -27,6 +27,22 @@ class Model(NamedTuple):
     apply: Callable[..., tuple[tuple[jax.Array, Tree], Tree]]
 
 
+class _Stream(nnx.RngStream):
+    """``nnx.RngStream``, which counts up by ``count[...] += 1``: in a traced function that asks for the sharding of the
+    count, whose absence JAX reports with the whole program in print, a tenth of an ablation's start."""
+
+    def __call__(self) -> jax.Array:
+        key = jax.random.fold_in(self.key[...], self.count[...])
+        self.count.set_value(self.count[...] + 1)
+        return key
+
+
+def _rngs(key: jax.Array) -> nnx.Rngs:
+    rngs = nnx.Rngs(key)
+    rngs.default = _Stream(key, tag="default")
+    return rngs
+
+
 def functional(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
     """Turn a module into ``Model(init, apply)``.
 
@@ -45,14 +61,14 @@ def functional(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
       TypeError: if the module holds variables that are neither parameters nor batch statistics.
     """
     graph, params_shape, stats_shape, rest = nnx.split(
-        nnx.eval_shape(lambda: build(nnx.Rngs(0))), nnx.Param, nnx.BatchStat, ...
+        nnx.eval_shape(lambda: build(_rngs(jax.random.key(0)))), nnx.Param, nnx.BatchStat, ...
     )
     if jax.tree.leaves(rest):
         kinds = sorted({type(v).__name__ for _, v in nnx.to_flat_state(rest)})
         raise TypeError(f"build returned a module with variables {kinds}; allowed: Param and BatchStat.")
 
     def init(key: jax.Array) -> tuple[Tree, Tree]:
-        _, params, stats = nnx.split(build(nnx.Rngs(key)), nnx.Param, nnx.BatchStat)
+        _, params, stats = nnx.split(build(_rngs(key)), nnx.Param, nnx.BatchStat)
         return _plain(params), _plain(stats)
 
     def apply(params: Tree, stats: Tree, image: jax.Array, *, train: bool, key: jax.Array | None = None):

@@ -14,6 +14,7 @@ import numpy as np
 import optax
 
 from jaxtricks import augment, data, losses, tasks, train
+from jaxtricks.data._kinds import other_kind
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks._columns import in_memory
@@ -47,7 +48,12 @@ def turned(dataset: data.Dataset) -> data.Dataset:
 
     Returns:
       A dataset of CLASSES classes, which come equally often.
+
+    Raises:
+      DataError: for images with boxes or masks, which would not be turned with them.
     """
+    if {"box", "mask"} & set(dataset.train.columns):
+        raise data.DataError(other_kind(dataset, "images with a class each, or with a label that is none"))
     splits = {}
     for number, (name, split) in enumerate((("train", dataset.train), ("test", dataset.test))):
         draws = np.random.default_rng((5, number))

@@ -115,7 +115,6 @@ TAKEN = {  # what the experiment takes of them
     "segment": ("masks",),
     "transfer": ("masks",),  # which its backbones, that are not trained here, refuse
     "transfer_boxes": ("boxes",),
-    "ordinal": ("boxes", "masks"),  # its labels are angles
 }
 REFUSED = {
     "balance": dict.fromkeys(("fake", "colour.npz", "photographs"), TAIL),

@@ -202,3 +202,19 @@ def test_frozen_statistics_are_those_of_evaluation_and_gamma_is_trained():
     other, moved = plain.apply(params, stats, image, train=True)
     assert np.abs(other[0] - logits).max() > 1e-2
     assert np.abs(moved["stem"]["0"]["bn"]["mean"] - stats["stem"]["0"]["bn"]["mean"]).max() > 1e-3
+
+
+def test_the_keys_of_a_network_are_those_of_flax():
+    class Two(nnx.Module):
+        def __init__(self, rngs):
+            self.first = nnx.Linear(3, 4, rngs=rngs)
+            self.second = nnx.Linear(4, 2, rngs=rngs.fork())
+            self.third = nnx.Param(jax.random.normal(rngs.params(), (3,)))
+
+        def __call__(self, image, *, train, key):
+            return self.second(self.first(image)), {}
+
+    params, _ = jax.jit(functional(Two).init)(jax.random.key(5))
+    expected = nnx.to_pure_dict(nnx.state(Two(nnx.Rngs(jax.random.key(5))), nnx.Param))
+    assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), params, expected))
+    assert (params["first"]["kernel"][:2, :2] != params["second"]["kernel"][:2]).all()
