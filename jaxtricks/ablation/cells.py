@@ -62,6 +62,7 @@ class Cells:
         self.data, self.readers = identity(dataset), readers(dataset)
         self.claims = Claims(self.folder)
         self._others: dict[Callable, Cells] = {}
+        self._names: dict[int, tuple[Recipe, str]] = {}  # by id; the recipes live on, so that no other has it
         self._teachers: dict[Path, Any] = {}
 
     def of(self, variant: Variant) -> "Cells":
@@ -75,8 +76,10 @@ class Cells:
 
     def path(self, recipe: Recipe, seed: int) -> Path:
         """The file of a cell; another recipe, dataset or seed is another file, and so is other code that it runs."""
-        name = fingerprint([describe(recipe), self.data, source_digest(recipe, *self.readers)])
-        return self.folder / f"{name}-seed{seed}.json"
+        if id(recipe) not in self._names:
+            name = fingerprint([describe(recipe), self.data, source_digest(recipe, *self.readers)])
+            self._names[id(recipe)] = (recipe, name)
+        return self.folder / f"{self._names[id(recipe)][1]}-seed{seed}.json"
 
     def get(self, recipe: Recipe, seed: int) -> dict | None:
         """What a finished cell holds, or None; a file that is cut off counts as missing."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -76,7 +77,9 @@ class Program:
         constants = build_constants(recipe, dataset)
         if teacher_model is not None:
             constants["teacher"] = jax.tree.map(np.asarray, teacher)
-        model, halves = self.model, (self.prepare, self.update)
+        variables = jax.jit(lambda key, init=self.model.init: init(key), inline=True)  # traced once, likewise
+        self.model = model = SimpleNamespace(init=variables, apply=self.model.apply)
+        halves = (self.prepare, self.update)
         if plan.axis_name is not None:  # outside of its mesh an axis has no name
             halves = make(model := build_model(recipe, dataset))
         parts = 1 if plan.axis_name is None else plan.size
