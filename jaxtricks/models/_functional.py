@@ -29,7 +29,8 @@ class Model(NamedTuple):
 
 class _Stream(nnx.RngStream):
     """``nnx.RngStream``, which counts up by ``count[...] += 1``: in a traced function that asks for the sharding of the
-    count, whose absence JAX reports with the whole program in print, a tenth of an ablation's start."""
+    count, whose absence JAX reports with the whole program in print, a tenth of an ablation's start.
+    """
 
     def __call__(self) -> jax.Array:
         key = jax.random.fold_in(self.key[...], self.count[...])
