@@ -21,6 +21,7 @@ BESIDE = (  # folders of runs on other images, networks or lengths than the expe
     "augment-overfit",
     "detect-deepforest",
     "imbalance-cifar10",
+    "refinements-inception",
     "refinements-mobilenet",
     "regularizers-overfit",
 )
