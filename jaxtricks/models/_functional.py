@@ -40,7 +40,7 @@ class _Stream(nnx.RngStream):
 
 def _rngs(key: jax.Array) -> nnx.Rngs:
     rngs = nnx.Rngs(key)
-    rngs.default = _Stream(key, tag="default")
+    rngs.default = _Stream(key, tag="default")  # pyright: ignore[reportAttributeAccessIssue]
     return rngs
 
 
