@@ -35,7 +35,10 @@ setting, verdicts after Holm's correction over all rows. The complete report: re
     warm-up: cosine                       +       79.52  +3.27 [-0.30, +6.85]  not resolved
     warm-up: restarts                     +       79.05  +2.81 [-0.87, +6.49]  not resolved
     warm-up: stable, then linear          +       80.18  +3.93 [-0.02, +7.88]  not resolved
-    not run, in both: half every epoch, one over the root of time (Noam behind a warm-up), cut on plateaus
+
+Rows since, 6 seeds, none resolved (results/schedules-more), without and with a warm-up: half every epoch +0.81 [-1.13,
++2.74], +0.57 [-1.23, +2.37]; one over the root of time (Noam) -0.06 [-1.56, +1.44], -0.31 [-2.08, +1.47]; plateaus
++1.56 [-0.18, +3.30], +0.98 [-1.46, +3.42].
 """
 
 from dataclasses import replace

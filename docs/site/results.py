@@ -17,13 +17,19 @@ from jaxtricks.tricks import Setting, Trick
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "experiments" / "results"
 SEARCHES = ("suggest",)  # whose rows are draws of a random search, and no tricks
-BESIDE = (  # folders of runs on other images, networks or lengths than the experiment's own table has: both count
+BESIDE = (  # runs on other images, networks or lengths than the experiment's own table, or of rows that it lacks
+    "activations-more",
+    "augment-more",
     "augment-overfit",
     "detect-deepforest",
     "imbalance-cifar10",
+    "init-more",
+    "optimizers-more",
     "refinements-inception",
     "refinements-mobilenet",
+    "regularizers-more",
     "regularizers-overfit",
+    "schedules-more",
 )
 
 

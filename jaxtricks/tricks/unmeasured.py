@@ -1,4 +1,4 @@
-"""Rows that tables have got since they were measured: their experiments train them, and have no result of them yet."""
+"""Rows that tables got after their own run: measured apart (results/NAME-more), or with the table since."""
 
 from functools import partial
 
