@@ -51,6 +51,8 @@ PLACES = {
         "all zero": (DRAWN, "why equal starts fail; the signal through depth"),
         "all 0.01": (DRAWN, "why equal starts fail; the signal through depth"),
         "N(0, 0.01)": (DRAWN,),
+        "N(0, 0.01), truncated": (DRAWN,),
+        "LeCun normal": (DRAWN,),
         "Xavier uniform": ("Xavier",),
         "He, fan in": ("He",),
         "He, fan out": ("He",),
