@@ -7,7 +7,7 @@ in trainings and multiply-accumulates of one network.
 4 paired seeds, 2,000 images, two cores of an AMD EPYC (jax 0.10.2), shared; differences in points to one network (76.50
 %), verdicts after Holm's correction. The average of four different networks helps, +2.44 [+1.59, +3.29]; of four seeds,
 +1.24 [+0.43, +2.05], is not resolved. At the price of one training nothing gains: quarter runs -6.61 [-7.79, -5.42],
-snapshots -1.89 [-3.24, -0.55]. All rows: results/ensembles. Not run: stages of length 1, soup.
+snapshots -1.89 [-3.24, -0.55]; nor does a soup of 2.5 trainings, -1.13 [-2.40, +0.15] (results/ensembles and -more).
 
     python -m experiments.ensembles --images 2000
 """
