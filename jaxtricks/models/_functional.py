@@ -29,7 +29,7 @@ class Model(NamedTuple):
 
 class _Stream(nnx.RngStream):
     """``nnx.RngStream``, which counts up by ``count[...] += 1``: in a traced function that asks for the sharding of the
-    count, whose absence JAX reports with all of the program in print, a tenth of an ablation's start.
+    count, whose absence JAX reports with all of the program in print.
     """
 
     def __call__(self) -> jax.Array:
