@@ -6,9 +6,8 @@ Forward, backward, SGD with Nesterov momentum and weight decay, label smoothing,
 PyTorch: channels last, autocast for bfloat16, eager and with ``torch.compile`` where that works (it is said where not);
 the ratio is to the faster of the two. ``--autodiff`` measures the same step with the gradients of convolution and
 normalisation that XLA and JAX derive by themselves, ``--scan 8`` the step under ``lax.scan``, ``--keep`` a step that
-does not donate its state. All sides are timed in turns, with a pause in which the threads of
-the side before go to sleep; a ratio is the median over the turns. Processor time is that of the process, on a
-CPU: on a machine that does other work too it tells more than the time of a clock.
+does not donate its state. All sides are timed in turns, with a pause in which the threads of the side before go to
+sleep; a ratio is the median over the turns. Processor time tells more on a CPU that does other work too.
 """
 
 import platform
@@ -66,9 +65,11 @@ class Options:
     scan: int = 1
     """Steps in one call, under lax.scan; they count as steps."""
     keep: bool = False
-    """Whether the state of a step is kept, and not donated to the next."""
+    """Whether a step's state is kept, and not donated."""
     parallel: Literal["jit", "shard_map", "pmap"] = "jit"
     """How the step is spread over the devices."""
+    trace: Path | None = None
+    """A folder for a profile of a turn of jaxtricks."""
     out: Path | None = None
     """A JSON file to write the figures to."""
 
@@ -262,6 +263,9 @@ def main(options: Options) -> dict:
         theirs, peer = torch_sides(options)
         sides |= theirs
     figures = summary(in_turns(sides, options, turns=options.turns), costs, peer, options)
+    if options.trace is not None:
+        with jax.profiler.trace(options.trace):
+            run(options.steps)
     rates, ratios, work = (figures[name] for name in ("images_per_second", "ratios", "processor_ratios"))
     processor, peak, mfu = (figures[name] for name in ("processor_ms_per_step", "measured_peak_flops", "mfu"))
     print(f"{options.model} {options.tweaks} {options.precision} {options.size} px, batch {options.batch}")

@@ -3,7 +3,7 @@
 import os
 import platform
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import jax
@@ -25,10 +25,18 @@ def code(*recipes: Recipe) -> dict[str, str | None]:
     commit = _git("rev-parse", "HEAD") if _git("ls-files", "--error-unmatch", Path(__file__).name) else None
     changed = "+changes" if commit and _git("status", "--porcelain", "--", ":(top)*.py") else ""
     return {
-        "version": version("jaxtricks"),
+        "version": release("jaxtricks"),
         "commit": commit and commit + changed,
         "digest": source_digest(*recipes),
     }
+
+
+def release(name: str) -> str:
+    """The version of a library; ``not installed`` of code that was brought along as it is, by benchmarks/carry.sh."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _git(*arguments: str) -> str | None:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 import jax
@@ -12,7 +11,7 @@ import numpy as np
 
 from jaxtricks.ablation.cells import TEACHER_SEED, Cells
 from jaxtricks.ablation.headline import common_headline
-from jaxtricks.ablation.provenance import code, machine
+from jaxtricks.ablation.provenance import code, machine, release
 from jaxtricks.ablation.timing import training_seconds
 from jaxtricks.ablation.variants import Variant
 from jaxtricks.analysis import count_macs, count_parameters
@@ -110,7 +109,7 @@ def gather(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
         "machine": machine(),
-        "versions": {name: version(name) for name in ("jaxtricks", "jax", "flax", "optax", "numpy")},
+        "versions": {name: release(name) for name in ("jaxtricks", "jax", "flax", "optax", "numpy")},
         "code": code(*(variant.recipe for variant in variants)),
         "data": {
             "name": dataset.name,
