@@ -144,7 +144,7 @@ ROWS = (
         40,
         device_words,
     ),
-    step("ResNet-50-D, bf16, batch 256", f"{BF16} --batch 256", seconds=190, peer=True),
+    step("ResNet-50-D, bf16, batch 256", f"{BF16} --batch 256", seconds=220, peer=True),
     Row(
         "f",
         "airbench to 94 %",
@@ -154,7 +154,7 @@ ROWS = (
             "--data fashion_mini --model airbench_tenth --seeds 2 --epochs 1 --batch 512"
             " --precision float32 --out {OUT}"
         ),
-        110,
+        100,
         airbench_words,
         needs=("cifar10",),
     ),
@@ -164,7 +164,7 @@ ROWS = (
         "benchmarks.seeds",
         split(f"{SEEDS} --precision bfloat16 --out {{OUT}}"),
         split("--model resnet_digits --data fake --batch 8 --seeds 2 --epochs 0.2 --turns 1 --chunk 2 --out {OUT}"),
-        120,
+        110,
         seeds_words,
         needs=("cifar10",),
     ),

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import jax
+
 KEPT = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 PAUSE = 0.02  # seconds, in which threads that wait for more work of the other side go to sleep
 
@@ -37,9 +39,10 @@ def keep_memory() -> None:
     """Start the program again where freed memory stays with the process, unless it does: glibc reads that at the start.
 
     Without it each call may ask the system for its memory anew, which takes longer than much of what is measured, and
-    more or less of it by where the blocks happen to lie.
+    more or less of it by where the blocks happen to lie. On a CPU only: an accelerator's arrays are not the system's,
+    and the threads that compile for it would wait for one another at the one arena.
     """
-    if any(os.environ.get(name) != value for name, value in KEPT.items()):
+    if jax.default_backend() == "cpu" and any(os.environ.get(name) != value for name, value in KEPT.items()):
         os.execve(sys.executable, sys.orig_argv, os.environ | KEPT)
 
 

@@ -14,7 +14,6 @@ hand, ``bash benchmarks/carry.sh`` makes a folder to bring along, and ``--data``
 import json
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +27,6 @@ from pathlib import Path
 import tyro
 
 from benchmarks._accelerator_rows import NEEDED, ROWS, Row
-from benchmarks._figures import KEPT
 
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 
@@ -115,7 +113,7 @@ def reason(row: Row, options: Options) -> str:
 
 def environment(row: Row, work: Path) -> dict[str, str]:
     """Of a row's process: programs are kept, memory is shared with a peer in the same process, XLA has its flags."""
-    env = os.environ | KEPT | {"PYTHONUNBUFFERED": "1"}
+    env = os.environ | {"PYTHONUNBUFFERED": "1"}
     env |= {
         "JAX_COMPILATION_CACHE_DIR": str(work / "programs"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "1",
@@ -169,7 +167,9 @@ def run(row: Row, options: Options, work: Path, left: float, starter: Callable[.
         with log.open("rb") as file:
             file.seek(first)
             result.tail = file.read().decode("utf-8", "replace")[-2000:]
-        shutil.rmtree(work / "programs", ignore_errors=True)  # one may have been cut off while it was written
+        for path in (work / "programs").glob("**/*"):  # one may have been cut off while it was written
+            if path.is_file() and time.time() - path.stat().st_mtime < 2 * GRACE:
+                path.unlink()
     return result
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -72,8 +73,14 @@ def test_a_row_that_fails_or_stands_still_costs_itself_alone(tmp_path, modules):
     ]
     rows[4] = replace(rows[4], needs=("cifar10",))
     options = accelerator.Options(tmp_path / "out", data=str(tmp_path / "cifar10.npz"), work=tmp_path / "work")
+    programs = options.work / "programs"
+    programs.mkdir(parents=True)
+    for name, age in (("complete", 3600), ("cut-off", 0)):
+        (programs / name).write_text(name)
+        os.utime(programs / name, (time.time() - age,) * 2)
     began = time.monotonic()
     accelerator.main(options, rows=rows)
+    assert [path.name for path in programs.iterdir()] == ["complete"]  # what a stopped row may have half written goes
     assert time.monotonic() - began < 60
     results = json.loads((tmp_path / "out/results.json").read_text(encoding="utf-8"))["rows"]
     outcomes = {result["name"]: result["outcome"] for result in results}
