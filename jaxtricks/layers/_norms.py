@@ -29,7 +29,7 @@ class BatchNorm(nnx.BatchNorm):
       follow the mean of the groups' statistics. With as many groups as devices, this is one replica's under ``jit``;
     - none, when ``frozen``: the running statistics are used and kept, even in training.
 
-    Parameters ``scale`` (1 at first) and ``bias`` (0), statistics ``mean`` (0) and ``var`` (1), each ``[D]``, float32.
+    Parameters ``scale`` (gamma, 1 at first) and ``bias`` (beta, 0), statistics ``mean`` (0) and ``var`` (1), each ``[D]``, float32.
     torch's momentum is 1 minus this one, and its running variance that of ``unbiased``. The epsilon is torch's, 1e-5,
     for which the normalisations of Flax (LayerNorm, GroupNorm, InstanceNorm) have 1e-6.
 
@@ -42,6 +42,7 @@ class BatchNorm(nnx.BatchNorm):
       frozen: keep the running statistics.
       unbiased: whether the running variance follows m / (m - 1) times that of the batch, m values a channel, as in the
         paper and in torch; it matters for a few examples a device.
+      use_scale: whether gamma is learned; else it is 1, and there is no ``scale``.
       rngs: as flax.nnx wants it; nothing is drawn.
 
     Raises:
@@ -62,9 +63,11 @@ class BatchNorm(nnx.BatchNorm):
         groups: int | None = None,
         frozen: bool = False,
         unbiased: bool = False,
+        use_scale: bool = True,
         rngs: nnx.Rngs,
     ):
         check.option("unbiased", unbiased, (True, False))
+        check.option("use_scale", use_scale, (True, False))
         check.between("momentum", momentum, 0.0, 1.0)
         check.positive("epsilon", epsilon)
         groups = None if groups is None else check.at_least("groups", groups, minimum=1)
@@ -79,6 +82,7 @@ class BatchNorm(nnx.BatchNorm):
             dtype=jnp.float32,
             axis_name=axis_name,
             use_fast_variance=False,
+            use_scale=use_scale,
             rngs=rngs,
         )
         self.groups = groups
@@ -97,7 +101,8 @@ class BatchNorm(nnx.BatchNorm):
         groups = 1 if self.groups is None else self.groups
         if x.shape[0] % groups:
             raise ValueError(f"x has a batch of {x.shape[0]}; allowed: a multiple of groups, {groups}.")
-        scale, bias = self.scale[...], self.bias[...]  # pyright: ignore[reportOptionalSubscript]
+        bias = self.bias[...]  # pyright: ignore[reportOptionalSubscript]
+        scale = jnp.ones_like(bias) if self.scale is None else self.scale[...]
         parts = x.astype(jnp.float32).reshape(groups, x.shape[0] // groups, *x.shape[1:])
         y, mean, var = _normalised(self.axis_name, self.epsilon, parts, scale, bias)
         if self.unbiased:

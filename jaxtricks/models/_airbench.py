@@ -14,7 +14,7 @@ from jaxtricks.models._functional import Model, functional
 from jaxtricks.models._plain import batch_norm
 
 AIRBENCH94 = (64, 256, 256)
-NORM = partial(batch_norm, momentum=0.6, epsilon=1e-12)
+NORM = partial(batch_norm, momentum=0.6, epsilon=1e-12, use_scale=False)
 GELU = partial(jax.nn.gelu, approximate=False)
 LECUN_UNIFORM = jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")  # torch's default
 
@@ -46,7 +46,7 @@ def airbench(
     """Keller Jordan's eight-layer network for images of 28x28 to 32x32, made to learn in a few epochs.
 
     Its first layer whitens patches of 2x2: start it with ``init.patch_whitening``; its kernel gets no gradient where it
-    is frozen, its bias does. gamma of every normalisation stays 1. Its recipe trains the normalisations' biases at 64
+    is frozen, its bias does. No normalisation has a gamma. Its recipe trains the normalisations' biases at 64
     times the rate: ``optim.layer_rates``.
 
     Args:

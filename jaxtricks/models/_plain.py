@@ -68,7 +68,7 @@ def batch_norm(features: int, *, axis_name: str | None, rngs: nnx.Rngs, **option
       features: channels.
       axis_name: mesh axis over which the statistics are averaged; left out where ``groups`` or ``frozen`` is given.
       rngs: as flax.nnx wants it.
-      options: ``momentum``, ``epsilon``, ``groups``, ``frozen``.
+      options: ``momentum``, ``epsilon``, ``groups``, ``frozen``, ``use_scale``.
 
     Returns:
       The layer, called as ``layer(x, train=)``.

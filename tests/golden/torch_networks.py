@@ -144,6 +144,7 @@ class Half(nn.Module):
         super().__init__()
         self.conv, self.pool = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), pool
         self.bn = nn.BatchNorm2d(outputs, eps=1e-12)
+        self.bn.weight = None  # no gamma
 
     def forward(self, x):
         x = self.conv(x)

@@ -307,3 +307,19 @@ def test_the_unbiased_running_variance_is_numpys(groups):
     assert_stats(after, X.mean((0, 1, 2)), parts.var(1, ddof=1).mean(0))
     with pytest.raises(ValueError, match="a value a channel; allowed with unbiased: two or more"):
         norm(unbiased=True)[0](stats, jnp.ones((1, 1, 1, 3)))
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_without_a_scale_gamma_is_1_and_no_parameter(train):
+    with_scale, without = (layers.BatchNorm(3, use_scale=use, rngs=nnx.Rngs(0)) for use in (True, False))
+    for module in (with_scale, without):
+        module.bias[...] = jnp.asarray(BIAS)
+    assert set(nnx.state(without, nnx.Param)) == {"bias"}
+    np.testing.assert_array_equal(without(X, train=train), with_scale(X, train=train))
+    graph, params, rest = nnx.split(without, nnx.Param, ...)
+    of_bias = lambda params: (nnx.merge(graph, params, rest, copy=True)(X, train=train) ** 2).sum()  # noqa: E731
+    gradient = jax.grad(of_bias)(params)["bias"][...]
+    np.testing.assert_allclose(gradient, 2 * np.asarray(without(X, train=train)).sum((0, 1, 2)), rtol=2e-4)
+    with pytest.raises(ValueError, match="^use_scale is 'no'; allowed: True, False"):
+        layers.BatchNorm(3, use_scale="no", rngs=nnx.Rngs(0))
+

@@ -347,6 +347,7 @@ def test_airbench_freezes_its_whitening_and_starts_as_the_identity():
     np.testing.assert_array_equal(kernel[1, 1, :, :8], np.eye(8))
     assert float(jnp.abs(kernel[..., :8]).sum()) == 8
     np.testing.assert_array_equal(kernel[..., 8:], 1)
+    assert set(params["stage1"]["0"]["bn"]) == {"bias"}  # no gamma
 
 
 def test_stochastic_depth_drops_blocks_in_training_only():
