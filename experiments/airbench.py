@@ -15,7 +15,7 @@ rungs have the same length, and what a rung is worth is in the accuracy.
 
 Without a note of its own stands the record's freezing of the first bias after three epochs, which changes the seconds
 and not the epochs, and which is left out. The baseline here has no normalisation after its first layer, which the
-record's has; lookahead leaves the running statistics alone. The presets:
+record's has; the slow weights of lookahead get statistics of their own, where the record's are averaged. The presets:
 
     python -m experiments.airbench                                            # a tenth of the width, for a CPU
     python -m experiments.airbench --preset full --data cifar10.npz           # the record's network and length

@@ -29,7 +29,7 @@ class BatchNorm(nnx.BatchNorm):
       follow the mean of the groups' statistics. With as many groups as devices, this is one replica's under ``jit``;
     - none, when ``frozen``: the running statistics are used and kept, even in training.
 
-    Parameters ``scale`` (gamma, 1 at first) and ``bias`` (beta, 0), statistics ``mean`` (0) and ``var`` (1), each ``[D]``, float32.
+    Parameters ``scale`` (1 at first) and ``bias`` (0), statistics ``mean`` (0) and ``var`` (1), each ``[D]``, float32.
     torch's momentum is 1 minus this one, and its running variance that of ``unbiased``. The epsilon is torch's, 1e-5,
     for which the normalisations of Flax (LayerNorm, GroupNorm, InstanceNorm) have 1e-6.
 
@@ -42,7 +42,7 @@ class BatchNorm(nnx.BatchNorm):
       frozen: keep the running statistics.
       unbiased: whether the running variance follows m / (m - 1) times that of the batch, m values a channel, as in the
         paper and in torch; it matters for a few examples a device.
-      use_scale: whether gamma is learned; else it is 1, and there is no ``scale``.
+      use_scale: whether gamma, ``scale``, is learned; else it is 1, and no parameter.
       rngs: as flax.nnx wants it; nothing is drawn.
 
     Raises:
@@ -154,7 +154,7 @@ def _over(values: jax.Array, x: jax.Array) -> jax.Array:
 
 
 def recalibrate(
-    update: Callable[[Tree, Any], Tree], stats: Tree, batches: Iterable[Any], *, momentum: float = 0.9
+    update: Callable[[Tree, Any], Tree], stats: Tree, batches: Iterable[Any], *, momentum: float | None = None
 ) -> Tree:
     r"""Statistics of every batch normalisation for the parameters as they are: after EMA, SWA, a soup, or pruning.
 
@@ -166,10 +166,12 @@ def recalibrate(
 
     Args:
       update: ``(stats, batch) -> stats``, one forward pass in training mode, best under ``jit``: for instance
-        ``lambda stats, image: model.apply(params, stats, image, train=True)[1]``. It sees the first batch twice.
+        ``lambda stats, image: model.apply(params, stats, image, train=True)[1]``. It sees the first batch up to three
+        times, and must give the same for the same.
       stats: nested dicts with ``mean`` and ``var`` of every layer.
       batches: what update takes; of one size, for each counts the same. Some thousand images are enough.
-      momentum: that of the model's ``BatchNorm``, 0 or more and less than 1: another gives wrong statistics.
+      momentum: that of every ``BatchNorm`` of the model, 0 or more and less than 1: another gives wrong statistics.
+        With None each layer's is found, to 1e-6, from the first batch, which moves statistics of 0 twice.
 
     Returns:
       The statistics, in the structure of stats.
@@ -180,17 +182,26 @@ def recalibrate(
     Reference:
       Wu and Johnson, Rethinking batch in BatchNorm, arXiv 2105.07576.
     """
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum is {momentum!r}; allowed: 0 or more and less than 1.")
+    if momentum is not None and not 0 <= momentum < 1:
+        raise ValueError(f"momentum is {momentum!r}; allowed: 0 or more and less than 1, or None.")
 
-    def of_batch(before, after):
+    def share(before, after, again):
+        """The momentum of a layer; statistics that move begin at 0, and ``again = (1 + momentum) * after``."""
+        sizes = jnp.abs(jnp.where(after == before, 0, after)).ravel()
+        largest = jnp.argmax(sizes)
+        return jnp.where(sizes[largest] > 0, again.ravel()[largest] / after.ravel()[largest] - 1, 0)
+
+    def of_batch(before, after, momentum):
         return jnp.where(after == before, before, (after - momentum * before) / (1 - momentum))
 
-    seen = []
+    seen, shares = [], jax.tree.map(lambda leaf: momentum, stats)
     for batch in batches:
         if not seen:  # what moves starts at 0, from which nothing cancels; what stays is frozen, or right as it is
             stats = jax.tree.map(lambda old, new: jnp.where(new == old, old, 0), stats, update(stats, batch))
-        seen.append(jax.tree.map(of_batch, stats, update(stats, batch)))
+        after = update(stats, batch)
+        if not seen and momentum is None:
+            shares = jax.tree.map(share, stats, after, update(after, batch))
+        seen.append(jax.tree.map(of_batch, stats, after, shares))
     if not seen:
         raise ValueError("batches is empty; allowed: one batch or more.")
 

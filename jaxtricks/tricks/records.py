@@ -16,7 +16,7 @@ from jaxtricks.models import Model
 from jaxtricks.models._airbench import LECUN_UNIFORM
 from jaxtricks.optim._wrappers import LookaheadState
 from jaxtricks.train import Recipe
-from jaxtricks.tricks import bag, composing, published
+from jaxtricks.tricks import averages, bag, composing, published
 from jaxtricks.tricks._columns import in_memory
 from jaxtricks.tricks.parts import part
 
@@ -219,7 +219,7 @@ def fast_biases(recipe: Recipe, *, times: float = 64.0) -> Recipe:
 def lookahead(recipe: Recipe) -> Recipe:
     """Every five steps back towards slow weights, at the end nearly all of the way; the slow ones are evaluated.
 
-    The record averages the running statistics of normalisation too.
+    The record averages the running statistics of normalisation with them; here they are those of the slow weights.
 
     Args:
       recipe: of ``begin``; its batch and epochs are read now.
@@ -235,7 +235,7 @@ def lookahead(recipe: Recipe) -> Recipe:
     steps = max(1, round(recipe.epochs * (recipe.model.keywords["images"] // recipe.batch)))
     recipe = composing.around(recipe, partial(_looking_ahead, steps=steps))
     optimizer = composing.of(recipe)
-    return replace(recipe, optimizer=replace(optimizer, evaluate=_slow_weights))
+    return averages.recalibrated(recipe, optimizer=replace(optimizer, evaluate=_slow_weights))
 
 
 def _looking_ahead(tx, *, steps):

@@ -1,5 +1,6 @@
 """The parts of the CIFAR-10 record: what each rung does to the weights, the steps and the prediction."""
 
+import json
 from functools import partial
 
 import jax
@@ -7,8 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from golden import make_record as golden
 
 from jaxtricks import data, models, optim, tasks, train
+from jaxtricks.init._pretrained import TO_TORCH, _path
 from jaxtricks.models import Model
 from jaxtricks.tricks import records as r
 from jaxtricks.tricks.trick import apply
@@ -142,6 +145,47 @@ def test_all_rungs_together_train(complete):
     (run,) = train.fit(complete, SOURCE, plan=train.Plan(chunk=4, devices=(jax.devices()[0],)))
     assert run.history[-1]["step"] == 16
     assert run.skipped == 0
+
+
+def test_twelve_steps_are_those_of_the_record_in_torch():
+    """All rungs but those of the images, from the same weights: losses and slow weights; rates are per image there."""
+    stored, steps = json.loads(golden.STORED.read_text(encoding="utf-8")), golden.STEPS
+    source = data.fake(train=steps * golden.BATCH, test=8, shape=(32, 32, 3))
+    size = {"lr": 1.5 * golden.BATCH / 1024, "batch": golden.BATCH, "epochs": 1}
+    model = partial(models.airbench, golden.WIDTHS)
+    recipe = r.baseline(task=tasks.classification(10), augmented=None, model=model, **size)
+    recipe = r.lookahead(r.fast_biases(r.identity_starts(r.whitened(r.begin(recipe, source, source)))))
+    network = train.build_model(recipe, source)
+    place = lambda path: _path(path).replace("/", ".").replace("kernel", "weight")  # noqa: E731
+
+    def weights(path, leaf):
+        tensor = golden.tensor(place(path), tuple(leaf.shape[axis] for axis in TO_TORCH.get(leaf.ndim, (0,))))
+        return jnp.asarray(tensor.transpose({4: (2, 3, 1, 0), 2: (1, 0)}.get(tensor.ndim, (0,))))
+
+    params, stats = network.init(jax.random.key(0))
+    params = jax.tree.map_with_path(weights, params)
+    tx = recipe.optimizer(recipe.schedule(recipe.lr, steps=steps, steps_per_epoch=steps))
+    target = recipe.targets(jax.nn.one_hot(jnp.arange(golden.BATCH) % 10, 10))
+
+    @jax.jit
+    def step(params, stats, state, image):
+        def loss(params):
+            out, after = network.apply(params, stats, image, train=True)
+            return recipe.loss(params, out, {"target": target}).mean(), after
+
+        (value, stats), grads = jax.value_and_grad(loss, has_aux=True)(params)
+        updates, state = tx.update(grads, state, params)
+        return optax.apply_updates(params, updates), stats, state, value
+
+    state, losses = tx.init(params), []
+    for number in range(steps):
+        params, stats, state, value = step(params, stats, state, golden.images(number))
+        losses.append(float(value))
+    np.testing.assert_allclose(losses, stored["losses"], rtol=1e-4)
+    slow = dict(jax.tree.leaves_with_path(recipe.optimizer.evaluate(state, params)))
+    norms = {place(path): float(jnp.linalg.norm(leaf.ravel())) for path, leaf in slow.items()}
+    del norms["whiten.weight"]  # which does not move
+    assert norms == pytest.approx(stored["norms"], rel=1e-4)
 
 
 def test_no_rung_drops_another_trick(base):
