@@ -9,8 +9,11 @@ MB in place of 184.
 
 import bz2
 import hashlib
+import itertools
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ import numpy as np
 from jaxtricks.archive import read_npz
 
 PART = 15 * 2**20  # bytes
+SLICES = 16  # of an array, packed one by one, so that threads can join them
 
 
 def residuals(images: np.ndarray) -> np.ndarray:
@@ -70,10 +74,13 @@ def pack(file: Path, folder: Path, *, part: int = PART) -> list[Path]:
     digest, pieces, about = hashlib.sha256(), [], {}
     for name, array in loaded.items():
         image = array.dtype == np.uint8 and array.ndim == 4
-        squeezed = bz2.compress((residuals(array) if image else np.ascontiguousarray(array)).tobytes())
+        plain = [residuals(part) if image else np.ascontiguousarray(part) for part in _sliced(array)]
+        with ThreadPoolExecutor() as pool:
+            squeezed = list(pool.map(lambda part: bz2.compress(part.tobytes()), plain))
         digest.update(array.tobytes())
-        about[name] = {"shape": array.shape, "dtype": str(array.dtype), "image": image, "bytes": len(squeezed)}
-        pieces.append(squeezed)
+        about[name] = {"shape": array.shape, "dtype": str(array.dtype), "image": image}
+        about[name]["bytes"] = [len(part) for part in squeezed]
+        pieces += squeezed
     everything = b"".join(pieces)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{file.stem}.{i:03d}" for i in range(-(-len(everything) // part))]
@@ -83,6 +90,20 @@ def pack(file: Path, folder: Path, *, part: int = PART) -> list[Path]:
     parts = {"sha256": digest.hexdigest(), "parts": len(paths), "arrays": about}
     index.write_text(json.dumps(parts, indent=1) + "\n", encoding="utf-8")
     return [*paths, index]
+
+
+def _sliced(array: np.ndarray) -> list[np.ndarray]:
+    return [part for part in np.array_split(array, SLICES) if len(part)] or [array]
+
+
+def _opened(about: dict, squeezed: bytes) -> np.ndarray:
+    """A slice of an array."""
+    raw = bz2.decompress(squeezed)
+    shape = tuple(about["shape"][1:])
+    if not about["image"]:
+        return np.frombuffer(raw, about["dtype"]).reshape(-1, *shape)
+    height, width, channels = shape
+    return restored(np.frombuffer(raw, np.uint8).reshape(channels, -1, height, width))
 
 
 def join(folder: Path, file: Path) -> None:
@@ -101,14 +122,11 @@ def join(folder: Path, file: Path) -> None:
         raise SystemExit(f"{folder} lacks {', '.join(missing)}; allowed: all {len(paths)} parts.")
     everything, arrays, digest, place = b"".join(path.read_bytes() for path in paths), {}, hashlib.sha256(), 0
     for name, about in index["arrays"].items():
-        raw = bz2.decompress(everything[place : place + about["bytes"]])
-        place += about["bytes"]
-        shape = tuple(about["shape"])
-        if about["image"]:
-            count, height, width, channels = shape
-            arrays[name] = restored(np.frombuffer(raw, np.uint8).reshape(channels, count, height, width))
-        else:
-            arrays[name] = np.frombuffer(raw, about["dtype"]).reshape(shape)
+        ends = place + np.cumsum([0, *about["bytes"]])
+        squeezed = [everything[a:b] for a, b in itertools.pairwise(ends)]
+        place = ends[-1]
+        with ThreadPoolExecutor() as pool:
+            arrays[name] = np.concatenate(list(pool.map(partial(_opened, about), squeezed)))
         digest.update(arrays[name].tobytes())
     if digest.hexdigest() != index["sha256"]:
         raise SystemExit(f"{folder}: what the parts give is not what was packed; allowed: the parts of one call.")
