@@ -10,7 +10,7 @@ times as large, on ImageNet.
 
 With 1,000 images, 2 seeds and 4 epochs, on two cores of an AMD EPYC (jax 0.10.2) that other jobs shared, none of the 19
 differences is resolved: results/architectures-1000, whose row of NIN is of an average pool that counted zeros outside
-of the map, which is mended. With all images: not run. The presets:
+of the map, and that of airbench of normalisations with a gamma; both are mended. With all images: not run. The presets:
 
     python -m experiments.architectures                                    # quick
     python -m experiments.architectures --preset full --data cifar10

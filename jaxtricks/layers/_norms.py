@@ -184,24 +184,19 @@ def recalibrate(
     """
     if momentum is not None and not 0 <= momentum < 1:
         raise ValueError(f"momentum is {momentum!r}; allowed: 0 or more and less than 1, or None.")
-
-    def share(before, after, again):
-        """The momentum of a layer; statistics that move begin at 0, and ``again = (1 + momentum) * after``."""
-        sizes = jnp.abs(jnp.where(after == before, 0, after)).ravel()
-        largest = jnp.argmax(sizes)
-        return jnp.where(sizes[largest] > 0, again.ravel()[largest] / after.ravel()[largest] - 1, 0)
+    _check_stats(stats)
 
     def of_batch(before, after, momentum):
         return jnp.where(after == before, before, (after - momentum * before) / (1 - momentum))
 
-    seen, shares = [], jax.tree.map(lambda leaf: momentum, stats)
+    seen, momenta = [], jax.tree.map(lambda leaf: momentum, stats)
     for batch in batches:
         if not seen:  # what moves starts at 0, from which nothing cancels; what stays is frozen, or right as it is
             stats = jax.tree.map(lambda old, new: jnp.where(new == old, old, 0), stats, update(stats, batch))
         after = update(stats, batch)
         if not seen and momentum is None:
-            shares = jax.tree.map(share, stats, after, update(after, batch))
-        seen.append(jax.tree.map(of_batch, stats, after, shares))
+            momenta = _momenta(stats, after, update(after, batch))
+        seen.append(jax.tree.map(of_batch, stats, after, momenta))
     if not seen:
         raise ValueError("batches is empty; allowed: one batch or more.")
 
@@ -209,8 +204,33 @@ def recalibrate(
         if set(tree) == {"mean", "var"}:
             mean, var = (tree[name] - tree[name][:1] for name in ("mean", "var"))  # exact where all batches agree
             return {"mean": tree["mean"][0] + mean.mean(0), "var": tree["var"][0] + var.mean(0) + mean.var(0)}
-        if not tree or not all(isinstance(branch, dict) for branch in tree.values()):
-            raise ValueError(f"stats has {sorted(tree)} at one place; allowed: nested dicts that end in mean and var.")
         return {name: pooled(branch) for name, branch in tree.items()}
 
     return pooled(jax.tree.map(lambda *leaves: jnp.stack(leaves), *seen))
+
+
+def _check_stats(stats: Tree) -> None:
+    """Raise ValueError unless these are nested dicts that end in statistics."""
+    if set(stats) == {"mean", "var"}:
+        return
+    if not stats or not all(isinstance(branch, dict) for branch in stats.values()):
+        raise ValueError(f"stats has {sorted(stats)} at one place; allowed: nested dicts that end in mean and var.")
+    for branch in stats.values():
+        _check_stats(branch)
+
+
+def _momenta(before: Tree, after: Tree, again: Tree) -> Tree:
+    """Of each layer, from statistics that began at 0: ``again = (1 + momentum) * after``.
+
+    Sums and maxima go over channels alone: seeds may lie on devices of their own.
+    """
+    if set(after) != {"mean", "var"}:
+        return {name: _momenta(before[name], branch, again[name]) for name, branch in after.items()}
+
+    def of(name: str) -> jax.Array:
+        size = jnp.abs(jnp.where(after[name] == before[name], 0, after[name]))
+        large = (size > 0) & (size >= 1e-3 * size.max(-1, keepdims=True))
+        ratio = again[name] / jnp.where(large, after[name], 1) - 1
+        return jnp.where(large, ratio, 0).max(-1, keepdims=True)
+
+    return dict.fromkeys(("mean", "var"), jnp.maximum(of("mean"), of("var")))

@@ -117,6 +117,7 @@ def conflicts(recipe: Recipe, variables: tuple[Any, Any]) -> tuple[Conflict, ...
     """
     params, stats = variables
     normalised = bool(jax.tree.leaves(stats))
+    stale = normalised and recipe.recalibrate is None
     tags_of = {name: tags(getattr(recipe, name)) for name in recipe.__dataclass_fields__}
 
     def has(field: str, tag: str) -> bool:
@@ -135,13 +136,13 @@ def conflicts(recipe: Recipe, variables: tuple[Any, Any]) -> tuple[Conflict, ...
             "every class of smoothed targets is a positive of alpha / C to binary losses; use losses.bce_targets.",
         ),
         (
-            normalised and _averages(recipe.optimizer, params),
+            stale and _averages(recipe.optimizer, params),
             "optimizer model",
             "weights are averaged and batch statistics are not; recalibrate them (layers.recalibrate) before "
             "evaluating.",
         ),
         (
-            isinstance(recipe.ema, float) and normalised and _momentum(recipe.model) > recipe.ema,
+            isinstance(recipe.ema, float) and stale and _momentum(recipe.model) > recipe.ema,
             "ema model",
             "the statistics of batch normalisation follow more slowly than the averaged weights; recalibrate them "
             "(layers.recalibrate), or give batch normalisation a smaller momentum.",
