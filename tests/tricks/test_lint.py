@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from jaxtricks import augment, init, losses, models, optim, preprocess, tasks, train
+from jaxtricks import augment, init, layers, losses, models, optim, preprocess, tasks, train
 from jaxtricks.tricks import bag, lint, objectives
 from jaxtricks.tricks.lint import conflicts
 
@@ -128,6 +128,10 @@ GOOD = {
     "statistics that are faster still": recipe(ema=0.99, model=slow_statistics(1e-1)),
     "slow statistics without an average": recipe(model=slow_statistics(0.999)),
     "averaged weights without statistics": recipe(model=BARE, optimizer=looking_ahead),
+    "slow weights with statistics of their own": recipe(optimizer=looking_ahead, recalibrate=layers.recalibrate),
+    "an average with statistics of its own": recipe(
+        ema=0.9, model=slow_statistics(0.999), recalibrate=layers.recalibrate
+    ),
     "SAM in bfloat16": recipe(gradient=SAM, precision=train.BFLOAT16),
     "fp16 without SAM": recipe(precision=train.FLOAT16),
     "accumulation without statistics": recipe(model=BARE, gradient=(partial(optim.accumulate, n=2),)),
