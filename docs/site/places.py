@@ -23,6 +23,7 @@ TRANSFERRED = {
 }
 
 PLACES = {
+    "airbench": {"identity starts": ("Dirac, patch whitening",), "six views": ("views at test time",)},
     "bag_of_tricks": {"ResNet-B": (F1,), "ResNet-C": (F1,), "ResNet-D": (F1,), "distillation": ("distillation",)},
     "batch_size": dict.fromkeys(
         ("batch 1", "batch 4", "batch 16", "batch 128", "all images"), ("batch size, from one image to all",)

@@ -200,13 +200,25 @@ def recalibrate(
     if not seen:
         raise ValueError("batches is empty; allowed: one batch or more.")
 
-    def pooled(tree):
-        if set(tree) == {"mean", "var"}:
-            mean, var = (tree[name] - tree[name][:1] for name in ("mean", "var"))  # exact where all batches agree
-            return {"mean": tree["mean"][0] + mean.mean(0), "var": tree["var"][0] + var.mean(0) + mean.var(0)}
-        return {name: pooled(branch) for name, branch in tree.items()}
+    return _pooled(seen)
 
-    return pooled(jax.tree.map(lambda *leaves: jnp.stack(leaves), *seen))
+
+def _pooled(seen: list[Tree]) -> Tree:
+    """The statistics of all batches together; no array is cut or gathered, for it may lie on several devices."""
+    first = seen[0]
+    if set(first) != {"mean", "var"}:
+        return {name: _pooled([tree[name] for tree in seen]) for name in first}
+
+    def mean(values: Iterable[jax.Array]) -> jax.Array:
+        return sum(values, jnp.zeros_like(first["mean"])) / len(seen)
+
+    above = [tree["mean"] - first["mean"] for tree in seen]  # exact where all batches agree
+    middle = mean(above)
+    wider = mean((value - middle) ** 2 for value in above)
+    return {
+        "mean": first["mean"] + middle,
+        "var": first["var"] + mean(tree["var"] - first["var"] for tree in seen) + wider,
+    }
 
 
 def _check_stats(stats: Tree) -> None:

@@ -193,6 +193,22 @@ class Plan:
             return jax.jit(evaluate)
         return jax.jit(evaluate, out_shardings=self.replicated)  # rows that metrics gather come from all processes
 
+    def compile_statistics(self, statistics: Callable) -> Callable:
+        """``(key, params, stats, batch, constants) -> stats``, for each seed where they are stacked."""
+        if self.seeds_on == "devices":
+            step = lambda state, batch, constants: (statistics(*state, batch, constants), ())  # noqa: E731
+            alone = self._one_seed_a_device(step)
+            function = jax.jit(lambda *of, constants: alone(of[:3], of[3], constants)[0])
+        else:
+            stacked = jax.vmap(statistics, (0, 0, 0, 0, None)) if self.stacked else statistics
+            function = jax.jit(lambda *of, constants: stacked(*of, constants))
+
+        def call(key, params, stats, batch, constants):
+            after = function(key, params, stats, batch, constants=constants)
+            return after if self.steps_in_flight else jax.block_until_ready(after)
+
+        return call
+
     def _one_seed_a_device(self, step: Callable) -> Callable:
         spec = PartitionSpec(AXIS)
 
@@ -276,25 +292,3 @@ def _clustered(env: Mapping[str, str]) -> bool:
     several = any(env.get(name, "1") != "1" for name in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"))
     pod = "," in env.get("TPU_WORKER_HOSTNAMES", "") or {"KUBERNETES_SERVICE_HOST", "JOB_COMPLETION_INDEX"} <= set(env)
     return several or pod or "JAX_COORDINATOR_ADDRESS" in env
-
-
-def compiled_cost(step: Any) -> dict[str, float | None]:
-    """Operations and peak bytes of a compiled step on one device, None where the backend does not tell.
-
-    Args:
-      step: what ``jax.jit(...).lower(...).compile()`` returned, or any function.
-
-    Returns:
-      ``train_flops``, floating-point operations as XLA counts them (a loop's body once), and ``peak_bytes``: arguments,
-      outputs that are no donated arguments, and temporaries.
-    """
-    cost: dict[str, float | None] = {"train_flops": None, "peak_bytes": None}
-    if hasattr(step, "cost_analysis"):
-        counts = step.cost_analysis()
-        counts = counts[0] if isinstance(counts, list) else counts
-        cost["train_flops"] = (counts or {}).get("flops")
-        memory = step.memory_analysis()
-        if memory is not None:
-            sizes = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
-            cost["peak_bytes"] = sizes - memory.alias_size_in_bytes
-    return cost

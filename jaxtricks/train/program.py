@@ -15,7 +15,7 @@ from jaxtricks.data import Dataset, Feed, Split, padded
 from jaxtricks.fingerprint import describe
 from jaxtricks.train.build import build_constants, build_model, build_optimizer, build_schedule, optimizer_of_rates
 from jaxtricks.train.metrics import EarlyStopping, computed
-from jaxtricks.train.parallel import Plan, compiled_cost
+from jaxtricks.train.parallel import Plan
 from jaxtricks.train.recipe import Recipe, RecipeError, about, check_alike, total_steps
 from jaxtricks.train.state import State, create_state, dicts, eval_params
 from jaxtricks.train.step import dry_run, forward, make_evaluate, make_step
@@ -95,7 +95,7 @@ class Program:
             batch = halves[0](key, jnp.int32(0), batch, constants)
             return forward("model", model, (params, stats), batch, train=True)[1]
 
-        self._normalised = jax.jit(jax.vmap(normalised, (0, 0, 0, 0, None)) if plan.stacked else normalised)
+        self._normalised = plan.compile_statistics(normalised)
 
         there = {} if share_data_with is None else share_data_with.constants
         shared = {name: there[name] for name in ("data",) if name in there}
@@ -216,3 +216,25 @@ def check_states(programs: Sequence[Program]) -> None:
             raise RecipeError(
                 f"the state of stage {number} has the leaves of stage 0 in another tree; allowed: one tree."
             )
+
+
+def compiled_cost(step: Any) -> dict[str, float | None]:
+    """Operations and peak bytes of a compiled step on one device, None where the backend does not tell.
+
+    Args:
+      step: what ``jax.jit(...).lower(...).compile()`` returned, or any function.
+
+    Returns:
+      ``train_flops``, floating-point operations as XLA counts them (a loop's body once), and ``peak_bytes``: arguments,
+      outputs that are no donated arguments, and temporaries.
+    """
+    cost: dict[str, float | None] = {"train_flops": None, "peak_bytes": None}
+    if hasattr(step, "cost_analysis"):
+        counts = step.cost_analysis()
+        counts = counts[0] if isinstance(counts, list) else counts
+        cost["train_flops"] = (counts or {}).get("flops")
+        memory = step.memory_analysis()
+        if memory is not None:
+            sizes = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
+            cost["peak_bytes"] = sizes - memory.alias_size_in_bytes
+    return cost

@@ -109,10 +109,7 @@ SOURCES = {
     **dict.fromkeys(("segment", "transfer"), segmenting.only_masks(CANVASES)),
     "augment": augmentation.tinted(data.load("digits").subset(130)),
 }
-NOT_RUN = (
-    "architectures",
-    "airbench",
-)
+NOT_RUN = ("architectures",)
 STACKED = ("efficient", "refinements", "tweaks")  # of the rungs of bag_of_tricks, whose steps test_main traces
 TRACED = {  # where the other settings have the same rows, or a step does not depend on what they change
     "activations": "no norm",
