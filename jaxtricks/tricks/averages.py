@@ -85,5 +85,10 @@ def recalibrated(recipe: Recipe, **fields: Any) -> Recipe:
 
     Returns:
       The recipe with ``layers.recalibrate``.
+
+    Raises:
+      ValueError: if it has another ``recalibrate``, which this would drop.
     """
+    if recipe.recalibrate not in (None, layers.recalibrate):
+        raise ValueError(f"recipe.recalibrate is {recipe.recalibrate!r}; allowed: None, for recalibrated sets it.")
     return replace(recipe, recalibrate=layers.recalibrate, **fields)

@@ -228,7 +228,7 @@ def lookahead(recipe: Recipe) -> Recipe:
       The recipe.
 
     Raises:
-      ValueError: if other weights are evaluated already.
+      ValueError: if other weights are evaluated already, or ``recalibrate`` is another function.
     """
     if composing.of(recipe).evaluate is not None:
         raise ValueError("recipe.optimizer.evaluate is set; allowed: None, for lookahead sets it.")

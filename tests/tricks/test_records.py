@@ -1,6 +1,7 @@
 """The parts of the CIFAR-10 record: what each rung does to the weights, the steps and the prediction."""
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -189,6 +190,8 @@ def test_twelve_steps_are_those_of_the_record_in_torch():
 
 
 def test_no_rung_drops_another_trick(base):
+    with pytest.raises(ValueError, match=r"^recipe\.recalibrate is .*; allowed: None"):
+        r.lookahead(replace(base, recalibrate=lambda update, stats, batches: stats))
     flipped = r.alternating_flips(base)
     with pytest.raises(ValueError, match=r"^recipe\.augment is .*; allowed: that of baseline"):
         r.alternating_flips(flipped)
