@@ -15,7 +15,7 @@ from test_averaged import ONE, made
 
 from jaxtricks import analysis, data, layers, models, optim, tasks
 from jaxtricks.opt_states import Measures, Scales, reports, waits
-from jaxtricks.train import RecipeError, fit
+from jaxtricks.train import Plan, RecipeError, fit
 
 SOURCE = data.fake(train=128, test=8, shape=(4, 4, 1))
 SOURCE = replace(SOURCE, validation=SOURCE.test)
@@ -163,3 +163,26 @@ def test_averaged_weights_are_evaluated_with_statistics_of_their_own():
     assert float(stats["bn"]["var"][0]) == pytest.approx(inputs.var(), rel=1e-3)
     assert abs(float(old["bn"]["mean"][0]) - inputs.mean()) > 0.01
     assert exact.test["loss"] != plain.test["loss"]
+
+
+@pytest.mark.parametrize("seeds_on", ["devices", "vmap"])
+def test_seeds_together_are_recalibrated_as_alone(seeds_on):
+    model = partial(models.plain, (4, 4), norm=partial(models.batch_norm, momentum=0.6))
+    recipe = made(model=model, recalibrate=layers.recalibrate, ema=0.9)
+    alone = fit(recipe, SOURCE, seeds=(0, 1), plan=ONE)
+    together = fit(recipe, SOURCE, seeds=(0, 1), plan=Plan(seeds_on=seeds_on, devices=tuple(jax.devices()[:2])))
+    for one, other in zip(alone, together, strict=True):
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=2e-3, atol=1e-4), one.variables[1], other.variables[1])
+
+
+def test_a_seed_on_a_device_of_its_own_asks_no_other_for_its_statistics():
+    plan = Plan(seeds_on="devices", devices=tuple(jax.devices()[:2]))
+    call = plan.compile_statistics(lambda key, params, stats, batch, constants: stats + batch.mean(0) * params)
+    arrays = [
+        jax.device_put(np.ones((2, *shape), np.float32), plan.state_sharding) for shape in [(), (3,), (3,), (4, 3)]
+    ]
+    text = (
+        call.__closure__[0].cell_contents.lower(*arrays, constants=plan.put_replicated(np.zeros(1))).compile().as_text()
+    )
+    assert not any(word in text for word in ("all-gather", "all-reduce", "collective", "all-to-all"))
+    np.testing.assert_array_equal(call(*arrays, plan.put_replicated(np.zeros(1))), np.full((2, 3), 2.0))
