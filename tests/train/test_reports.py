@@ -173,16 +173,3 @@ def test_seeds_together_are_recalibrated_as_alone(seeds_on):
     together = fit(recipe, SOURCE, seeds=(0, 1), plan=Plan(seeds_on=seeds_on, devices=tuple(jax.devices()[:2])))
     for one, other in zip(alone, together, strict=True):
         jax.tree.map(partial(np.testing.assert_allclose, rtol=2e-3, atol=1e-4), one.variables[1], other.variables[1])
-
-
-def test_a_seed_on_a_device_of_its_own_asks_no_other_for_its_statistics():
-    plan = Plan(seeds_on="devices", devices=tuple(jax.devices()[:2]))
-    call = plan.compile_statistics(lambda key, params, stats, batch, constants: stats + batch.mean(0) * params)
-    arrays = [
-        jax.device_put(np.ones((2, *shape), np.float32), plan.state_sharding) for shape in [(), (3,), (3,), (4, 3)]
-    ]
-    text = (
-        call.__closure__[0].cell_contents.lower(*arrays, constants=plan.put_replicated(np.zeros(1))).compile().as_text()
-    )
-    assert not any(word in text for word in ("all-gather", "all-reduce", "collective", "all-to-all"))
-    np.testing.assert_array_equal(call(*arrays, plan.put_replicated(np.zeros(1))), np.full((2, 3), 2.0))
