@@ -192,10 +192,12 @@ def recalibrate(
     seen, momenta = [], jax.tree.map(lambda leaf: momentum, stats)
     for batch in batches:
         if not seen:  # what moves starts at 0, from which nothing cancels; what stays is frozen, or right as it is
-            stats = jax.tree.map(lambda old, new: jnp.where(new == old, old, 0), stats, update(stats, batch))
+            moves = jax.tree.map(jnp.not_equal, update(stats, batch), stats)
+            stats = jax.tree.map(lambda moves, old: jnp.where(moves, 0, old), moves, stats)
         after = update(stats, batch)
         if not seen and momentum is None:
-            momenta = _momenta(stats, after, update(after, batch))
+            begin = jax.tree.map(lambda moves, new: jnp.where(moves & (new == 0), 1, new), moves, after)
+            momenta = _momenta(moves, begin, after, update(begin, batch))
         seen.append(jax.tree.map(of_batch, stats, after, momenta))
     if not seen:
         raise ValueError("batches is empty; allowed: one batch or more.")
@@ -231,18 +233,18 @@ def _check_stats(stats: Tree) -> None:
         _check_stats(branch)
 
 
-def _momenta(before: Tree, after: Tree, again: Tree) -> Tree:
-    """Of each layer, from statistics that began at 0: ``again = (1 + momentum) * after``.
+def _momenta(moves: Tree, begin: Tree, after: Tree, again: Tree) -> Tree:
+    """Of each layer: what moves came to ``after`` from 0, and to ``momentum * begin + after`` from ``begin``.
 
-    Sums and maxima go over channels alone: seeds may lie on devices of their own.
+    Maxima go over channels alone: seeds may lie on devices of their own.
     """
     if set(after) != {"mean", "var"}:
-        return {name: _momenta(before[name], branch, again[name]) for name, branch in after.items()}
+        return {name: _momenta(moves[name], begin[name], after[name], again[name]) for name in after}
 
     def of(name: str) -> jax.Array:
-        size = jnp.abs(jnp.where(after[name] == before[name], 0, after[name]))
-        large = (size > 0) & (size >= 1e-3 * size.max(-1, keepdims=True))
-        ratio = again[name] / jnp.where(large, after[name], 1) - 1
-        return jnp.where(large, ratio, 0).max(-1, keepdims=True)
+        size = jnp.abs(after[name])
+        clear = moves[name] & ((size == 0) | (size >= 1e-3 * size.max(-1, keepdims=True)))
+        found = (again[name] - after[name]) / jnp.where(clear, begin[name], 1)
+        return jnp.where(clear, found, 0).max(-1, keepdims=True)
 
     return dict.fromkeys(("mean", "var"), jnp.maximum(of("mean"), of("var")))

@@ -275,14 +275,15 @@ def test_recalibration_forgets_statistics_however_far_off(mean, var, momentum, t
 
 def test_layers_of_different_momentum_are_recalibrated_by_their_own():
     """A mean that is 0 in the first batch and not in the second, a dead channel, and a layer that is dead at first."""
-    momenta = {"slow": 0.99, "fast": 0.1, "none": 0.0, "dead": 0.9}
+    momenta = {"slow": 0.99, "fast": 0.1, "none": 0.0, "dead": 0.9, "dead at first": 0.6}
     batches = np.random.default_rng(5).normal(size=(3, 16, 2)).astype(np.float32) * np.float32([1e-3, 10])
     batches[0] -= batches[0].mean(0)
 
     @jax.jit
     def update(stats, x):
         of = {"mean": x.mean(0).round(7), "var": x.var(0)}
-        new = {name: of if name != "dead" else {"mean": 0 * x[0], "var": 0 * x[0]} for name in momenta}
+        new = {name: of for name in momenta} | {"dead": {"mean": 0 * x[0], "var": 0 * x[0]}}
+        new["dead at first"] = jax.tree.map(lambda leaf: jnp.where((x == batches[0]).all(), 0, leaf), of)
         step = lambda momentum, old, new: momentum * old + (1 - momentum) * new  # noqa: E731
         return {name: jax.tree.map(partial(step, momenta[name]), stats[name], new[name]) for name in momenta}
 
@@ -292,15 +293,18 @@ def test_layers_of_different_momentum_are_recalibrated_by_their_own():
         np.testing.assert_allclose(found[name]["mean"], batches.mean((0, 1)), rtol=1e-4, atol=2e-7)
         np.testing.assert_allclose(found[name]["var"], batches.reshape(-1, 2).var(0), rtol=1e-4)
     np.testing.assert_array_equal(found["dead"]["var"], 0)
+    late = [np.zeros(2), *(batch.mean(0) for batch in batches[1:])]
+    np.testing.assert_allclose(found["dead at first"]["mean"], np.mean(late, 0), rtol=1e-4, atol=2e-7)
+    spread = np.mean([np.zeros(2), *(batch.var(0) for batch in batches[1:])], 0) + np.var(late, 0)
+    np.testing.assert_allclose(found["dead at first"]["var"], spread, rtol=1e-4)
 
 
 def test_seeds_on_devices_of_their_own_are_recalibrated_without_a_word_between_them():
     """A CPU's devices wait for one another, and can wait for ever, where several collectives are in flight."""
     tree = {"bn": {"mean": jnp.arange(12.0).reshape(4, 3), "var": jnp.ones((4, 3))}}
     tree = jax.device_put(tree, NamedSharding(MESH, P("data")))
-    old = jax.tree.map(jnp.zeros_like, tree)
-    again = jax.tree.map(lambda leaf: 1.9 * leaf, tree)
-    text = jax.jit(layers._norms._momenta).lower(old, tree, again).compile().as_text()
+    moves = jax.tree.map(jnp.isfinite, tree)
+    text = jax.jit(layers._norms._momenta).lower(moves, tree, tree, tree).compile().as_text()
     assert not any(word in text for word in ("all-gather", "all-reduce", "collective", "all-to-all"))
     found = layers.recalibrate(
         lambda stats, batch: jax.tree.map(lambda s, b: 0.9 * s + 0.1 * b, stats, batch), tree, [tree]
