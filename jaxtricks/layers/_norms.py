@@ -244,7 +244,7 @@ def _momenta(moves: Tree, begin: Tree, after: Tree, again: Tree) -> Tree:
     def of(name: str) -> jax.Array:
         size = jnp.abs(after[name])
         clear = moves[name] & ((size == 0) | (size >= 1e-3 * size.max(-1, keepdims=True)))
-        found = (again[name] - after[name]) / jnp.where(clear, begin[name], 1)
-        return jnp.where(clear, found, 0).max(-1, keepdims=True)
+        share = (again[name] - after[name]) / jnp.where(clear, begin[name], 1)
+        return jnp.where(clear, share, 0).max(-1, keepdims=True)
 
     return dict.fromkeys(("mean", "var"), jnp.maximum(of("mean"), of("var")))
