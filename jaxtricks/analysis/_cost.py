@@ -58,7 +58,9 @@ def _macs(jaxpr) -> int:
             window = math.prod(kernel[d] for d in spec[1:])
             total += math.prod(equation.outvars[0].aval.shape) * window // math.prod(params["lhs_dilation"])
         elif name == "cond":
-            total += max(_macs(branch.jaxpr) for branch in params["branches"])
+            branches = params["branches"]
+            branches = branches[-1:] if params.get("branches_platforms") else branches  # the default
+            total += max(_macs(branch.jaxpr) for branch in branches)
         else:
             times = params["length"] if name == "scan" else 1
             total += times * sum(_macs(inner) for inner in _inner(params))

@@ -169,7 +169,7 @@ def _flops(equation) -> int:
     inner = [getattr(part, "jaxpr", part) for part in inner]
     inner = [sum(map(_flops, part.eqns)) for part in inner if hasattr(part, "eqns")]
     if name == "cond":
-        return max(inner)
+        return inner[-1] if params.get("branches_platforms") else max(inner)  # the default
     return sum(inner) * (params["length"] if name == "scan" else 1)
 
 

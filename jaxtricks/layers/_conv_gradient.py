@@ -1,7 +1,7 @@
-"""The convolution of every model: XLA's, with gradients that a CPU computes fast."""
+"""The convolution of every model: XLA's, with forms and gradients that a CPU and a GPU compute fast."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ WIDE = (
     32,
 )  # channels of the fast forms, the fewer and the more. Narrower ones were slower (16 -> 16: 1.5 times), and
 # their sums over positions would be split over the threads, so that the last bits would depend on their number.
+COLUMNS = 32  # of a kernel of few channels, rows times columns times channels, at most
 NHWC = ("NHWC", "HWIO", "NHWC")
 Pairs = tuple[tuple[int, int], tuple[int, int]]
 
@@ -43,13 +44,16 @@ def conv(
     preferred_element_type: Any = None,
     out_sharding: Any = None,
 ) -> jax.Array:
-    r"""``jax.lax.conv_general_dilated`` with gradients that are fast on CPU, for ``nnx.Conv(conv_general_dilated=)``.
+    r"""``jax.lax.conv_general_dilated`` with fast gradients on CPU and GPU, for ``nnx.Conv(conv_general_dilated=)``.
 
     .. math:: y_{b,i,j,d} = \sum_{u,v,c} x_{b,\,s i + u - p,\,s j + v - p,\,c} K_{u,v,c,d}
 
-    The numbers are XLA's to rounding, in every derivative, forward and reverse. What differs, on CPU only:
+    The numbers are XLA's to rounding, in every derivative, forward and reverse. What differs:
 
-    - a kernel of 1 x 1 without padding is one matrix product, forward and in both gradients;
+    - a kernel of 1 x 1 without padding is one matrix product, forward and in both gradients, on CPU and GPU;
+
+    and on a CPU alone:
+
     - the gradient of a larger one is summed over chunks of up to 16 images, one a step of a loop: the batch becomes the
       channel axis of a convolution, and what has to be moved for that fits into a cache;
     - both gradients are laid out as the fast convolution wants them. XLA does that by itself in the main program, but
@@ -95,7 +99,8 @@ def conv(
     )
     if usual:
         check.shape("x", x, (None, None, None, kernel.shape[2]))
-    if not usual or min(kernel.shape[2:]) < WIDE[0] or max(kernel.shape[2:]) < WIDE[1]:
+    narrow = min(kernel.shape[2:]) < WIDE[0] or max(kernel.shape[2:]) < WIDE[1]
+    if not usual or (narrow and not _is_of_columns(kernel)):
         return lax.conv_general_dilated(
             x,
             kernel,
@@ -145,11 +150,41 @@ def _product(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array:
     return y.reshape(*x.shape[:3], y.shape[1])
 
 
+def _of_columns(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """A convolution of few channels as a product of matrices: under each position all that the kernel sees."""
+    (rows, columns, inputs, outputs), (down, across) = kernel.shape, options.strides
+    (top, bottom), (left, right) = options.padding
+    x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), (top, bottom, 0), (left, right, 0), (0, 0, 0)))
+    height, width = (x.shape[1] - rows) // down + 1, (x.shape[2] - columns) // across + 1
+    seen = [
+        x[:, i : i + (height - 1) * down + 1 : down, j : j + (width - 1) * across + 1 : across]
+        for i in range(rows)
+        for j in range(columns)
+    ]
+    empty = COLUMNS - rows * columns * inputs  # the units of matrix products take columns by the eight
+    seen = jnp.concatenate([*seen, jnp.zeros((*seen[0].shape[:3], empty), x.dtype)], axis=-1)
+    wide = jnp.pad(kernel.reshape(-1, outputs), ((0, empty), (0, 0)))
+    return _product(options._replace(strides=(1, 1)), seen, wide[None, None])
+
+
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _conv(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    forms = _platforms(options, kernel, None)
+    xla = partial(_by_xla, options)
+    return lax.platform_dependent(x, kernel, default=xla, **forms) if forms else xla(x, kernel)
+
+
+def _platforms(options: _Options, kernel: jax.Array, on_cpu: Callable | None) -> dict[str, Callable]:
+    """What is faster than XLA's convolution, by platform: the default, which programs that read a network follow."""
     if _is_product(options, kernel):
-        return lax.platform_dependent(x, kernel, cpu=partial(_product, options), default=partial(_by_xla, options))
-    return _by_xla(options, x, kernel)
+        return dict.fromkeys(("cpu", "cuda"), partial(_product, options))
+    if _is_of_columns(kernel):
+        return {"cuda": partial(_of_columns, options)}
+    return {} if on_cpu is None else {"cpu": partial(on_cpu, options)}
+
+
+def _is_of_columns(kernel):
+    return kernel.shape[2] < WIDE[0] and math.prod(kernel.shape[:3]) <= COLUMNS <= kernel.shape[3]
 
 
 def _is_product(options, kernel):
@@ -161,10 +196,10 @@ def _tangent(options: _Options, primals, tangents):
     x, kernel = primals
     y = _conv(options, x, kernel)
     terms = [
-        lax.platform_dependent(*arrays, cpu=partial(fast, options), default=partial(_by_xla, options))
+        lax.platform_dependent(*arrays, default=partial(_by_xla, options), **fast)
         for tangent, arrays, fast in (
-            (tangents[0], (tangents[0], kernel), _for_input),
-            (tangents[1], (x, tangents[1]), _for_kernel),
+            (tangents[0], (tangents[0], kernel), _platforms(options, kernel, _for_input)),
+            (tangents[1], (x, tangents[1]), _platforms(options, kernel, _for_kernel)),
         )
         if not isinstance(tangent, jax.custom_derivatives.SymbolicZero)
     ]
@@ -176,8 +211,6 @@ _conv.defjvp(_tangent, symbolic_zeros=True)
 
 def _for_input(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array:
     """The convolution, whose transpose in x is one of NHWC with HWIO."""
-    if _is_product(options, kernel):
-        return _product(options, x, kernel)
     return lax.conv_general_dilated(
         x,
         kernel.swapaxes(2, 3),
@@ -195,8 +228,6 @@ def _for_kernel(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array
     A chunk takes every n-th image, so that a batch that is spread over devices stays where it is. Axes are moved in the
     loop: outside, XLA would compute what leads to x and y in the order of the moved axes.
     """
-    if _is_product(options, kernel):
-        return _product(options, x, kernel)
     size = chunk_size(x.shape[0])
     chunks = x.reshape(size, x.shape[0] // size if size else 1, *x.shape[1:]).swapaxes(0, 1)
 

@@ -11,8 +11,10 @@ from flax import nnx
 
 from jaxtricks import check
 from jaxtricks.keys import named
+from jaxtricks.layers import _pool_gradient as pools
 from jaxtricks.layers._conv import check_map
 from jaxtricks.layers._conv_gradient import conv
+from jaxtricks.layers._norms import BatchNorm
 from jaxtricks.layers._stochastic import dropout, stochastic_depth
 from jaxtricks.models._functional import TooSmallError
 from jaxtricks.models._plain import batch_norm
@@ -75,7 +77,7 @@ class NormAct(nnx.Module):
         self.act = parts.act
 
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        return self.act(x if self.bn is None else self.bn(x, train=train))
+        return normed(self.bn, self.act, x, train)
 
 
 class ConvNorm(nnx.Module):
@@ -121,8 +123,14 @@ class ConvNorm(nnx.Module):
 
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         fits(x, self.span)
-        x = self.conv(x)
-        return self.act(x if self.bn is None else self.bn(x, train=train))
+        return normed(self.bn, self.act, self.conv(x), train)
+
+
+def normed(bn: Callable | None, act: Callable, x: jax.Array, train: bool) -> jax.Array:
+    """Normalisation, if there is one, and activation; of ``BatchNorm`` and ReLU as one function with one derivative."""
+    if type(bn) is BatchNorm and act is jax.nn.relu:
+        return bn(x, train=train, relu=True)
+    return act(x if bn is None else bn(x, train=train))
 
 
 def fits(x: jax.Array, span: tuple[int, int]) -> None:
@@ -146,8 +154,7 @@ def through(x: jax.Array, layers: Sequence, train: bool) -> jax.Array:
 
 def max_pool(x: jax.Array, size: int, stride: int, *, padding: int = 0, ceil: bool = False) -> jax.Array:
     """Max pooling with torch's padding; with ceil the last windows may hang over the edge."""
-    around = _around(x, size, stride, padding, ceil)
-    return nnx.max_pool(x, (size, size), strides=(stride, stride), padding=around)  # pyright: ignore[reportArgumentType]
+    return pools.max_pool(x, size, stride, _around(x, size, stride, padding, ceil))
 
 
 def average_pool(
@@ -155,8 +162,7 @@ def average_pool(
 ) -> jax.Array:
     """Average pooling with torch's padding, whose zeros count unless said; with ceil nothing outside counts."""
     around = _around(x, size, stride, padding, ceil)
-    window, strides, counted = (size, size), (stride, stride), count_padding and not ceil
-    return nnx.avg_pool(x, window, strides=strides, padding=around, count_include_pad=counted)  # pyright: ignore[reportArgumentType]
+    return pools.average_pool(x, size, stride, around, count_padding=count_padding and not ceil)
 
 
 def _around(x, size, stride, padding, ceil):

@@ -151,13 +151,16 @@ def lowered(form, platform):
 
 
 def test_other_devices_get_xla_s_convolution():
-    for form in ("3x3 in two chunks", "1x1"):
-        on_gpu, on_cpu = lowered(form, "cuda"), lowered(form, "cpu")
-        assert on_gpu.count("stablehlo.convolution") == 3  # forward, for the input, for the kernel
-        assert "stablehlo.while" not in on_gpu
-        assert ("stablehlo.while" in on_cpu) is (form == "3x3 in two chunks")
-    assert "stablehlo.convolution" not in on_cpu
-    assert "stablehlo.dot_general" not in on_gpu
+    elsewhere, on_cpu = (lowered("3x3 in two chunks", platform) for platform in ("cuda", "cpu"))
+    assert elsewhere.count("stablehlo.convolution") == 3  # forward, for the input, for the kernel
+    assert "stablehlo.while" not in elsewhere
+    assert "stablehlo.while" in on_cpu
+
+
+@pytest.mark.parametrize(("platform", "products", "convolutions"), [("cpu", 3, 0), ("cuda", 3, 0), ("tpu", 0, 3)])
+def test_a_kernel_of_1x1_is_a_product_on_cpu_and_gpu(platform, products, convolutions):
+    text = lowered("1x1", platform)
+    assert (text.count("stablehlo.dot_general"), text.count("stablehlo.convolution")) == (products, convolutions)
 
 
 def test_on_a_cpu_every_convolution_of_the_gradient_is_of_the_fast_order():
