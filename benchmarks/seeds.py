@@ -66,26 +66,32 @@ def main(options: Options) -> dict:
         plans |= {f"{way}, scan": replace(plan, chunk=options.chunk) for way, plan in plans.items()}
     step_ms: dict[str, list[float]] = {name: [] for name in plans}
     kept: dict[str, dict] = {name: {} for name in plans}
+    figures = {}
     for _ in range(options.turns):
         for name, times in step_ms.items():
             parts = {"plan": plans[name], "programs": kept[name], "test": False}
             runs = train.fit(recipe, dataset, seeds=range(options.seeds), **parts)
             times.append(sum(run.step_ms for run in runs) / len(runs))
-    median = {way: statistics.median(times) for way, times in step_ms.items()}
-    ratios = {
-        way: statistics.median(a / b for a, b in zip(step_ms["map"], t, strict=True)) for way, t in step_ms.items()
-    }
-    figures = {
-        "command": " ".join(["python -m benchmarks.seeds", *sys.argv[1:]]),
-        "machine": ablation.machine(),
-        "step_ms_per_seed": median,
-        "speed_against_map": ratios,
-    }
+            figures = summary({way: times for way, times in step_ms.items() if times})
+            write(figures, options.out)  # what there is, if time runs out
+    median, ratios = figures["step_ms_per_seed"], figures["speed_against_map"]
     print(f"{options.model}, batch {options.batch}, {options.seeds} seeds, {len(jax.devices())} devices")
     for way, value in median.items():
         print(f"  {way:14s} {value:8.2f} ms a step and seed   {ratios[way]:.2f} x map")
-    write(figures, options.out)
     return figures
+
+
+def summary(step_ms: dict[str, list[float]]) -> dict:
+    """The figures of the ways that were measured, from the milliseconds of each turn."""
+    return {
+        "command": " ".join(["python -m benchmarks.seeds", *sys.argv[1:]]),
+        "machine": ablation.machine(),
+        "step_ms_per_seed": {way: statistics.median(times) for way, times in step_ms.items()},
+        "speed_against_map": {
+            way: statistics.median(a / b for a, b in zip(step_ms["map"], times, strict=False))
+            for way, times in step_ms.items()
+        },
+    }
 
 
 if __name__ == "__main__":

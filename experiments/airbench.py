@@ -20,7 +20,7 @@ verdicts after Holm's correction over all rows (results/airbench):
     + alternating flip  +              55.77  +0.07 [-1.06, +1.19]  not resolved
 
 A run has 140 updates here, 475 in the record: 94.01 % in 1,000 runs, 3.83 s. All rungs together on one H200,
-20 runs in bf16: 92.23 % in 1.92 s, with a gamma and no recalibration; since then not run (docs/site/pages/speed.md).
+50 runs in bf16: 94.03 % [94.00, 94.07] in 1.93 s (benchmarks/airbench.py, docs/site/pages/speed.md).
 
 Without a note of its own stands the record's freezing of the first bias after three epochs, which changes the seconds
 and not the epochs, and which is left out. The baseline here has no normalisation after its first layer, which the

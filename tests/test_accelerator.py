@@ -16,7 +16,7 @@ import pytest
 import tyro
 from packaging.requirements import Requirement
 
-from benchmarks import _packed, _wheels, accelerator
+from benchmarks import _packed, _wheels, accelerator, kernels
 from benchmarks._accelerator_rows import ROWS, Row, split
 
 ROOT = Path(__file__).parents[1]
@@ -216,3 +216,22 @@ def test_what_is_there_in_a_good_version_is_not_brought_along():
     there = ["flax==0.12.5", "optax==0.1", "etils", "Rich"]
     assert _wheels.lacking(resolved, required, there).keys() == {"tyro", "optax"}
     assert "flax" in _wheels.lacking(resolved, required, ["flax"])  # in an unknown version, and there is a bound
+
+
+def test_the_time_of_a_profile_is_that_of_convolutions_sums_and_passes():
+    events = [("sm90_xmma_fprop", 4e6), ("gemm_fusion_dot_3", 2e6), ("input_reduce_fusion_1", 3e6)]
+    events += [("loop_add_fusion", 1e6), ("wrapped_convert", 1e6), ("loop_add_fusion", 1e6)]
+    figures = kernels.summary(events, steps=2)
+    assert list(figures["ms"].values()) == [3.0, 1.5, 1.5]
+    assert (figures["kernels"], figures["largest"]["loop_add_fusion"]) == (3.0, 1.0)
+
+
+def test_a_profile_without_an_accelerator_is_refused(tmp_path):
+    with pytest.raises(SystemExit, match="allowed: a file, or a folder with"):
+        kernels.main(kernels.Options(tmp_path))
+    with jax.profiler.trace(tmp_path):
+        jax.block_until_ready(jax.numpy.ones(3) + 1)
+    with pytest.raises(SystemExit, match="nothing that ran on an accelerator"):
+        kernels.main(kernels.Options(tmp_path))
+    with pytest.raises(SystemExit, match="--steps is 0"):
+        kernels.summary([], 0)
