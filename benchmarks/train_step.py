@@ -29,6 +29,7 @@ from benchmarks._figures import PAUSE, keep_memory, module, write
 from benchmarks.device import products
 from jaxtricks import ablation, data, models, tasks, train
 from jaxtricks.layers import BatchNorm
+from jaxtricks.layers import _pool_gradient as pools
 from jaxtricks.models import _layers
 from jaxtricks.train.program import Program
 from jaxtricks.tricks import bag
@@ -137,16 +138,27 @@ def _kept(prepare, update):
 
 def autodiff_side(options: Options):
     """``jax_side`` with the gradients that XLA and JAX derive by themselves."""
-    before = _layers.conv, BatchNorm.__call__
+    before = _layers.conv, BatchNorm.__call__, pools.max_pool, pools.average_pool
     _layers.conv, BatchNorm.__call__ = jax.lax.conv_general_dilated, _plain_norm
+    pools.max_pool, pools.average_pool = _plain_max_pool, _plain_average_pool
     try:
         return jax_side(options)
     finally:
-        _layers.conv, BatchNorm.__call__ = before
+        _layers.conv, BatchNorm.__call__, pools.max_pool, pools.average_pool = before
 
 
-def _plain_norm(self, x, *, train):
-    return nnx.BatchNorm.__call__(self, x, use_running_average=not train).astype(x.dtype)
+def _plain_norm(self, x, *, train, relu=False):
+    y = nnx.BatchNorm.__call__(self, x, use_running_average=not train).astype(x.dtype)
+    return jax.nn.relu(y) if relu else y
+
+
+def _plain_max_pool(x, size, stride, around):
+    return nnx.max_pool(x, (size, size), strides=(stride, stride), padding=around)
+
+
+def _plain_average_pool(x, size, stride, around, *, count_padding):
+    options = {"strides": (stride, stride), "padding": around, "count_include_pad": count_padding}
+    return nnx.avg_pool(x, (size, size), **options).astype(x.dtype)
 
 
 def torch_sides(options: Options) -> tuple[dict[str, Callable[[int], float]], str]:
