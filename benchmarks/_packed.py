@@ -73,12 +73,12 @@ def pack(file: Path, folder: Path, *, part: int = PART) -> list[Path]:
     loaded = read_npz(file)
     digest, pieces, about = hashlib.sha256(), [], {}
     for name, array in loaded.items():
-        image = array.dtype == np.uint8 and array.ndim == 4
-        plain = [residuals(part) if image else np.ascontiguousarray(part) for part in _sliced(array)]
+        image = array.dtype == np.uint8 and array.ndim == 4 and array.size > 0
+        plain = [residuals(part) if image else part for part in _sliced(array if image else array.reshape(-1))]
         with ThreadPoolExecutor() as pool:
             squeezed = list(pool.map(lambda part: bz2.compress(part.tobytes()), plain))
         digest.update(array.tobytes())
-        about[name] = {"shape": array.shape, "dtype": str(array.dtype), "image": image}
+        about[name] = {"shape": array.shape, "dtype": array.dtype.str, "image": image}
         about[name]["bytes"] = [len(part) for part in squeezed]
         pieces += squeezed
     everything = b"".join(pieces)
@@ -93,16 +93,15 @@ def pack(file: Path, folder: Path, *, part: int = PART) -> list[Path]:
 
 
 def _sliced(array: np.ndarray) -> list[np.ndarray]:
-    return [part for part in np.array_split(array, SLICES) if len(part)] or [array]
+    return [part for part in np.array_split(array, SLICES) if len(part)]
 
 
 def _opened(about: dict, squeezed: bytes) -> np.ndarray:
-    """A slice of an array."""
+    """A slice of images, or of an array as a vector."""
     raw = bz2.decompress(squeezed)
-    shape = tuple(about["shape"][1:])
     if not about["image"]:
-        return np.frombuffer(raw, about["dtype"]).reshape(-1, *shape)
-    height, width, channels = shape
+        return np.frombuffer(raw, about["dtype"])
+    height, width, channels = about["shape"][1:]
     return restored(np.frombuffer(raw, np.uint8).reshape(channels, -1, height, width))
 
 
@@ -122,11 +121,15 @@ def join(folder: Path, file: Path) -> None:
         raise SystemExit(f"{folder} lacks {', '.join(missing)}; allowed: all {len(paths)} parts.")
     everything, arrays, digest, place = b"".join(path.read_bytes() for path in paths), {}, hashlib.sha256(), 0
     for name, about in index["arrays"].items():
+        if not isinstance(about["bytes"], list):
+            raise SystemExit(f"{folder} was packed by an earlier version; allowed: parts of this one.")
         ends = place + np.cumsum([0, *about["bytes"]])
         squeezed = [everything[a:b] for a, b in itertools.pairwise(ends)]
         place = ends[-1]
         with ThreadPoolExecutor() as pool:
-            arrays[name] = np.concatenate(list(pool.map(partial(_opened, about), squeezed)))
+            opened = list(pool.map(partial(_opened, about), squeezed))
+        joined = np.concatenate(opened) if opened else np.zeros(0)
+        arrays[name] = joined.astype(about["dtype"]).reshape(about["shape"])  # joined, bytes are in the usual order
         digest.update(arrays[name].tobytes())
     if digest.hexdigest() != index["sha256"]:
         raise SystemExit(f"{folder}: what the parts give is not what was packed; allowed: the parts of one call.")

@@ -154,7 +154,7 @@ def run(row: Row, options: Options, work: Path, left: float, starter: Callable[.
         file.write(f"\n== {row.part}, {row.name}: {result.command} {row.flags}\n")
     first = log.stat().st_size
     result.outcome = starter(command, environment(row, work), log, limit)
-    result.seconds = time.monotonic() - began
+    result.seconds, ended = time.monotonic() - began, time.time()
     if row.after is not None:
         row.after(work / row.part, folder, out)
     try:
@@ -168,7 +168,7 @@ def run(row: Row, options: Options, work: Path, left: float, starter: Callable[.
             file.seek(first)
             result.tail = file.read().decode("utf-8", "replace")[-2000:]
         for path in (work / "programs").glob("**/*"):  # one may have been cut off while it was written
-            if path.is_file() and time.time() - path.stat().st_mtime < 2 * GRACE:
+            if path.is_file() and ended - path.stat().st_mtime < 2 * GRACE:
                 path.unlink()
     return result
 

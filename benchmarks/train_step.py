@@ -275,6 +275,7 @@ def main(options: Options) -> dict:
         theirs, peer = torch_sides(options)
         sides |= theirs
     figures = summary(in_turns(sides, options, turns=options.turns), costs, peer, options)
+    write(figures, options.out)
     if options.trace is not None:
         with jax.profiler.trace(options.trace):
             run(options.steps)
@@ -296,7 +297,6 @@ def main(options: Options) -> dict:
         print(f"  MFU {100 * mfu:.1f} % of {peak / 1e12:.0f} TFLOP/s measured in a bfloat16 matrix product")
     if costs["bytes_per_image"]:
         print(f"  {costs['bytes_per_image'] / 1e6:.1f} MB moved an image, as XLA counts")
-    write(figures, options.out)
     return figures
 
 

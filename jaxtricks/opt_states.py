@@ -137,6 +137,20 @@ def eval_params(opt_state: Tree, params: Tree | None) -> Tree | None:
     return full
 
 
+def named_twice(opt_state: Tree) -> bool:
+    """Whether two parts of the state want their own weights evaluated for one leaf: one of them is dropped.
+
+    Args:
+      opt_state: the state of any optax transformation.
+
+    Returns:
+      True or False.
+    """
+    trees = [part.params for part in _parts(opt_state, Evaluates)]
+    leaves = [jax.tree.leaves(tree, is_leaf=_hidden) for tree in trees]
+    return any(sum(not _hidden(leaf) for leaf in column) > 1 for column in zip(*leaves, strict=True))
+
+
 def _parts(tree: Tree, kind: type) -> list:
     """Every part of a tree that is of a type, an outer one before those inside it."""
     leaves = jax.tree.leaves(tree, is_leaf=lambda node: isinstance(node, kind))

@@ -195,6 +195,34 @@ def test_images_are_packed_into_parts_and_joined_bit_for_bit(tmp_path, channels)
         _packed.join(tmp_path / "parts", file)
 
 
+ODD = {
+    "a number": np.array(5),
+    "nothing": np.zeros(0, np.int64),
+    "no image": np.zeros((0, 8, 8, 3), np.uint8),
+    "no height": np.zeros((3, 0, 4, 3), np.uint8),
+    "another order of bytes": np.arange(20, dtype=">i4"),
+    "columns first": np.asfortranarray(np.arange(132.0).reshape(33, 4)),
+    "truths": np.arange(20) % 3 > 0,
+}
+
+
+def test_arrays_of_any_shape_and_dtype_are_packed(tmp_path):
+    np.savez(tmp_path / "x.npz", **ODD)
+    _packed.pack(tmp_path / "x.npz", tmp_path / "parts")
+    _packed.join(tmp_path / "parts", tmp_path / "x.npz")
+    with np.load(tmp_path / "x.npz") as again:
+        for name, array in ODD.items():
+            np.testing.assert_array_equal(again[name], array)
+            assert (again[name].dtype, again[name].shape) == (array.dtype, array.shape)
+
+
+def test_parts_of_an_earlier_version_are_refused(tmp_path):
+    index = {"parts": 0, "sha256": "", "arrays": {"x": {"shape": [1], "dtype": "int32", "image": False, "bytes": 7}}}
+    (tmp_path / "x.json").write_text(json.dumps(index))
+    with pytest.raises(SystemExit, match="packed by an earlier version"):
+        _packed.join(tmp_path, tmp_path / "x.npz")
+
+
 def test_what_is_guessed_by_hand():
     """Left 10, above 20, corner 12: 18. Corner 5: 25, more than both, so 20."""
     left, above = np.array([10, 10, 10]), np.array([20, 20, 20])

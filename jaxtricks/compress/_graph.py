@@ -79,7 +79,7 @@ def graph_of(params: Tree, stats: Tree) -> Graph:
     if "params/stem/0/conv/kernel" in shapes:
         graph = network.residual()
     else:
-        graph = network.dense() if "params/last/bn/scale" in shapes else network.plain()
+        graph = network.dense() if "params/last/bn/bias" in shapes else network.plain()
     check_graph(graph, params, stats)
     return graph
 

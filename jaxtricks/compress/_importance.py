@@ -146,7 +146,7 @@ def norm_scales(params: Tree, graph: Graph) -> dict[str, jax.Array]:
       Scores by group, ``[C]``; of layers that are added, the sum.
 
     Raises:
-      ValueError: if a group has no normalisation.
+      ValueError: if a group has no normalisation, or one without a scale.
 
     Reference:
       Liu et al., Learning efficient convolutional networks through network slimming, arXiv 1708.06519.
@@ -205,6 +205,9 @@ def taylor_filters(loss: Callable, params: Tree, graph: Graph, batch: Tree) -> d
     Returns:
       Scores by group, ``[C]``.
 
+    Raises:
+      ValueError: if a normalisation has no scale, which a gate could multiply.
+
     Reference:
       Molchanov et al., Pruning convolutional neural networks for resource efficient inference, arXiv 1611.06440.
     """
@@ -228,6 +231,9 @@ def gated(params: Tree, graph: Graph, gates: dict[str, jax.Array]) -> Tree:
 
     Returns:
       The parameters.
+
+    Raises:
+      ValueError: if a normalisation has no scale, which a gate could multiply.
     """
     factors: dict[str, list] = {}
     for name, gate in gates.items():
@@ -264,6 +270,13 @@ def random_filters(key: jax.Array, params: Tree, graph: Graph) -> dict[str, jax.
 def _gates(graph: Graph, name: str) -> list[Place]:
     """The parameters that a gate multiplies: of the last normalisation before the activation, else all that make it."""
     group = graph.groups[name]
+    paths = [path for path, *_ in (*group.norms, *group.makes)]
+    norms = {
+        path[len("stats/") : -len("/var")] for path in paths if path.startswith("stats/") and path.endswith("/var")
+    }
+    for norm in sorted(norms):
+        if f"params/{norm}/scale" not in paths:
+            raise ValueError(f"graph has a normalisation, {norm}, without a scale; allowed: those that have one.")
     if group.norms:
         return [Place(*place) for place in group.norms if place[0].startswith("params/")]
     places = [Place(*place) for place in group.makes if place[0].startswith("params/")]

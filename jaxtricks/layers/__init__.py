@@ -15,7 +15,7 @@ from jaxtricks.layers._conv import (
 from jaxtricks.layers._conv_gradient import conv
 from jaxtricks.layers._deform import deform_conv2d
 from jaxtricks.layers._normalize import FeatureNorm, l2_normalize, local_response_norm, standardize_weight
-from jaxtricks.layers._norms import BatchNorm, recalibrate
+from jaxtricks.layers._norms import BatchNorm
 from jaxtricks.layers._pooling import (
     GeM,
     blur_pool,
@@ -25,6 +25,7 @@ from jaxtricks.layers._pooling import (
     stochastic_pool,
     stochastic_pool_mean,
 )
+from jaxtricks.layers._recalibrate import recalibrate
 from jaxtricks.layers._stochastic import (
     classifier_noise,
     drop_block,

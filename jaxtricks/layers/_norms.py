@@ -1,8 +1,6 @@
-"""Batch normalisation: over all replicas, one, or groups; frozen; recalibrated."""
+"""Batch normalisation: over all replicas, one, or groups; frozen."""
 
-from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,15 +8,14 @@ from flax import nnx
 
 from jaxtricks import check
 
-Tree = dict[str, Any]
-
 
 class BatchNorm(nnx.BatchNorm):
     r"""Batch normalisation of the last axis, its statistics in float32.
 
     .. math:: y = \gamma (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta
 
-    In training mu and sigma^2 are the mean and the biased variance over every axis but the last, in two passes, and
+    In training mu and sigma^2 are the mean and the biased variance over every axis but the last, in two passes
+    (on a GPU in one, around the first value of each channel), and
     ``running = momentum * running + (1 - momentum) * batch`` follows them. Otherwise the running ones are used. Over
     which examples the mean goes:
 
@@ -29,9 +26,9 @@ class BatchNorm(nnx.BatchNorm):
       follow the mean of the groups' statistics. With as many groups as devices, this is one replica's under ``jit``;
     - none, when ``frozen``: the running statistics are used and kept, even in training.
 
-    Parameters ``scale`` (1 at first) and ``bias`` (0), statistics ``mean`` (0) and ``var`` (1), each ``[D]``, float32.
-    torch's momentum is 1 minus this one, and its running variance that of ``unbiased``. The epsilon is torch's, 1e-5,
-    for which the normalisations of Flax (LayerNorm, GroupNorm, InstanceNorm) have 1e-6.
+    Parameters ``scale`` (1 at first, none without ``use_scale``) and ``bias`` (0), statistics ``mean`` (0) and ``var``
+    (1), each ``[D]``, float32. torch's momentum is 1 minus this one, and its running variance that of ``unbiased``. The
+    epsilon is torch's, 1e-5, for which the normalisations of Flax (LayerNorm, GroupNorm, InstanceNorm) have 1e-6.
 
     Args:
       features: D, the size of the last axis.
@@ -175,100 +172,3 @@ def _mean(axis_name: str | None, x: jax.Array) -> jax.Array:
 def _over(values: jax.Array, x: jax.Array) -> jax.Array:
     """``[D]`` with the rank of x."""
     return values.reshape((1,) * (x.ndim - 1) + values.shape)
-
-
-def recalibrate(
-    update: Callable[[Tree, Any], Tree], stats: Tree, batches: Iterable[Any], *, momentum: float | None = None
-) -> Tree:
-    r"""Statistics of every batch normalisation for the parameters as they are: after EMA, SWA, a soup, or pruning.
-
-    .. math:: \mu = \frac{1}{n} \sum_b \mu_b, \quad
-        \sigma^2 = \frac{1}{n} \sum_b (\sigma_b^2 + (\mu_b - \mu)^2)
-
-    over n batches, each normalised by its own statistics. Unlike a running mean, no batch counts more than another.
-    However far off the old statistics are, the result is exact to rounding. A frozen layer keeps its own, bit for bit.
-
-    Args:
-      update: ``(stats, batch) -> stats``, one forward pass in training mode, best under ``jit``: for instance
-        ``lambda stats, image: model.apply(params, stats, image, train=True)[1]``. It sees the first batch up to three
-        times, and must give the same for the same.
-      stats: nested dicts with ``mean`` and ``var`` of every layer.
-      batches: what update takes; of one size, for each counts the same. Some thousand images are enough.
-      momentum: that of every ``BatchNorm`` of the model, 0 or more and less than 1: another gives wrong statistics.
-        With None each layer's is found, to 1e-6, from the first batch, which moves statistics of 0 twice.
-
-    Returns:
-      The statistics, in the structure of stats.
-
-    Raises:
-      ValueError: if there is no batch, stats holds no ``mean`` and ``var``, or momentum lies outside its range.
-
-    Reference:
-      Wu and Johnson, Rethinking batch in BatchNorm, arXiv 2105.07576.
-    """
-    if momentum is not None and not 0 <= momentum < 1:
-        raise ValueError(f"momentum is {momentum!r}; allowed: 0 or more and less than 1, or None.")
-    _check_stats(stats)
-
-    def of_batch(before, after, momentum):
-        return jnp.where(after == before, before, (after - momentum * before) / (1 - momentum))
-
-    seen, momenta = [], jax.tree.map(lambda leaf: momentum, stats)
-    for batch in batches:
-        if not seen:  # what moves starts at 0, from which nothing cancels; what stays is frozen, or right as it is
-            moves = jax.tree.map(jnp.not_equal, update(stats, batch), stats)
-            stats = jax.tree.map(lambda moves, old: jnp.where(moves, 0, old), moves, stats)
-        after = update(stats, batch)
-        if not seen and momentum is None:
-            begin = jax.tree.map(lambda moves, new: jnp.where(moves & (new == 0), 1, new), moves, after)
-            momenta = _momenta(moves, begin, after, update(begin, batch))
-        seen.append(jax.tree.map(of_batch, stats, after, momenta))
-    if not seen:
-        raise ValueError("batches is empty; allowed: one batch or more.")
-
-    return _pooled(seen)
-
-
-def _pooled(seen: list[Tree]) -> Tree:
-    """The statistics of all batches together; no array is cut or gathered, for it may lie on several devices."""
-    first = seen[0]
-    if set(first) != {"mean", "var"}:
-        return {name: _pooled([tree[name] for tree in seen]) for name in first}
-
-    def mean(values: Iterable[jax.Array]) -> jax.Array:
-        return sum(values, jnp.zeros_like(first["mean"])) / len(seen)
-
-    above = [tree["mean"] - first["mean"] for tree in seen]  # exact where all batches agree
-    middle = mean(above)
-    wider = mean((value - middle) ** 2 for value in above)
-    return {
-        "mean": first["mean"] + middle,
-        "var": first["var"] + mean(tree["var"] - first["var"] for tree in seen) + wider,
-    }
-
-
-def _check_stats(stats: Tree) -> None:
-    """Raise ValueError unless these are nested dicts that end in statistics."""
-    if set(stats) == {"mean", "var"}:
-        return
-    if not stats or not all(isinstance(branch, dict) for branch in stats.values()):
-        raise ValueError(f"stats has {sorted(stats)} at one place; allowed: nested dicts that end in mean and var.")
-    for branch in stats.values():
-        _check_stats(branch)
-
-
-def _momenta(moves: Tree, begin: Tree, after: Tree, again: Tree) -> Tree:
-    """Of each layer: what moves came to ``after`` from 0, and to ``momentum * begin + after`` from ``begin``.
-
-    Maxima go over channels alone: seeds may lie on devices of their own.
-    """
-    if set(after) != {"mean", "var"}:
-        return {name: _momenta(moves[name], begin[name], after[name], again[name]) for name in after}
-
-    def of(name: str) -> jax.Array:
-        size = jnp.abs(after[name])
-        clear = moves[name] & ((size == 0) | (size >= 1e-3 * size.max(-1, keepdims=True)))
-        share = (again[name] - after[name]) / jnp.where(clear, begin[name], 1)
-        return jnp.where(clear, share, 0).max(-1, keepdims=True)
-
-    return dict.fromkeys(("mean", "var"), jnp.maximum(of("mean"), of("var")))

@@ -46,8 +46,8 @@ def airbench(
     """Keller Jordan's eight-layer network for images of 28x28 to 32x32, made to learn in a few epochs.
 
     Its first layer whitens patches of 2x2: start it with ``init.patch_whitening``; its kernel gets no gradient where it
-    is frozen, its bias does. No normalisation has a gamma. Its recipe trains the normalisations' biases at 64
-    times the rate: ``optim.layer_rates``.
+    is frozen, its bias does. The normalisations have no gamma, unless ``norm`` is another. Its recipe trains their
+    biases at 64 times the rate: ``optim.layer_rates``.
 
     Args:
       widths: channels of the blocks of two 3x3 convolutions; ``AIRBENCH94`` is the published one. The first convolution

@@ -113,8 +113,8 @@ def resnet(
 
     Raises:
       ValueError: if b is asked of a network without bottlenecks, c of one whose stem is already 3x3, d, blur or
-        dilated of one without enough stages that halve, zero_gamma of one without normalisation: the switch would
-        change nothing; if frozen_bn comes with another norm; if an option is out of range.
+        dilated of one without enough stages that halve, zero_gamma of one whose normalisation is None or has no scale:
+        the switch would change nothing; if frozen_bn comes with another norm; if an option is out of range.
 
     Reference:
       He et al., arXiv 1512.03385; He et al., Bag of tricks, arXiv 1812.01187, figure 2; Xie et al., Aggregated
@@ -204,6 +204,8 @@ class _Block(nnx.Module):
         )
         self.last_bn = None if parts.norm is None else parts.norm(outputs, rngs=rngs)
         if switches.zero_gamma and self.last_bn is not None:
+            if getattr(self.last_bn, "scale", None) is None:
+                raise ValueError("zero_gamma is True; allowed: only with a normalisation that has a scale.")
             self.last_bn.scale[...] = jnp.zeros_like(self.last_bn.scale[...])
         self.gate = None if switches.attention is None else switches.attention(outputs, rngs=rngs)
         self.pool = stride if switches.d and stride > 1 else 1

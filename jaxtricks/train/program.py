@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxtricks import opt_states
 from jaxtricks._runtime.arrays import to_host
 from jaxtricks._runtime.chunks import chunked
 from jaxtricks.data import Dataset, Feed, Split, padded
@@ -90,6 +91,12 @@ class Program:
         key = jax.eval_shape(lambda: jax.random.key(0))
         if recipe.recalibrate is not None and not jax.tree.leaves(jax.eval_shape(model.init, key)[1]):
             raise RecipeError("recipe.recalibrate is given, and recipe.model has no statistics; allowed: None.")
+
+        state = jax.eval_shape(self.fresh, key)
+        if recipe.ema is not None and opt_states.eval_params(state.opt, state.params) is not None:
+            raise RecipeError("recipe.ema is given, and recipe.optimizer names weights to evaluate; allowed: one.")
+        if opt_states.named_twice(state.opt):
+            raise RecipeError("recipe.optimizer names two sets of weights to evaluate; allowed: one for each leaf.")
 
         def normalised(key, params, stats, batch, constants):  # a batch by its own statistics, outside of any mesh
             batch = halves[0](key, jnp.int32(0), batch, constants)

@@ -219,7 +219,8 @@ def fast_biases(recipe: Recipe, *, times: float = 64.0) -> Recipe:
 def lookahead(recipe: Recipe) -> Recipe:
     """Every five steps back towards slow weights, at the end nearly all of the way; the slow ones are evaluated.
 
-    The record averages the running statistics of normalisation with them; here they are those of the slow weights.
+    The record averages the running statistics of normalisation with them; here they are those of the slow weights,
+    where the network has any.
 
     Args:
       recipe: of ``begin``; its batch and epochs are read now.
@@ -232,10 +233,21 @@ def lookahead(recipe: Recipe) -> Recipe:
     """
     if composing.of(recipe).evaluate is not None:
         raise ValueError("recipe.optimizer.evaluate is set; allowed: None, for lookahead sets it.")
+    if recipe.ema is not None:
+        raise ValueError(f"recipe.ema is {recipe.ema!r}; allowed: None, for the slow weights are evaluated.")
     steps = max(1, round(recipe.epochs * (recipe.model.keywords["images"] // recipe.batch)))
     recipe = composing.around(recipe, partial(_looking_ahead, steps=steps))
-    optimizer = composing.of(recipe)
-    return averages.recalibrated(recipe, optimizer=replace(optimizer, evaluate=_slow_weights))
+    recipe = replace(recipe, optimizer=replace(composing.of(recipe), evaluate=_slow_weights))
+    return averages.recalibrated(recipe) if _has_norm(recipe.model) else recipe
+
+
+def _has_norm(build: Callable) -> bool:
+    """Whether the network has a normalisation: the outermost ``norm`` counts, and airbench has one unless told."""
+    while isinstance(build, partial):
+        if "norm" in build.keywords:
+            return build.keywords["norm"] is not None
+        build = build.args[0] if build.args else build.func
+    return True
 
 
 def _looking_ahead(tx, *, steps):

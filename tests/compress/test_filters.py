@@ -254,6 +254,23 @@ def test_taylor_scores_are_finite_differences_by_a_gate(name):
         np.testing.assert_allclose(scores[group][1], wanted, rtol=2e-2, atol=2e-4)
 
 
+def test_a_normalisation_without_a_scale_has_nothing_that_a_gate_could_multiply():
+    model = models.plain((4, 6), classes=3, norm=partial(models.batch_norm, use_scale=False))
+    graph = compress.graph_of(*(variables := model.init(jax.random.key(0))))
+    for call in (
+        lambda params: compress.gated(params, graph, {"stages/1": jnp.ones(6)}),
+        lambda params: compress.norm_scales(params, graph),
+    ):
+        with pytest.raises(ValueError, match=r"a normalisation, stages/[01]/norm, without a scale; allowed: those"):
+            call(variables[0])
+
+
+def test_a_densely_connected_network_has_a_graph_without_scales_too():
+    norm = partial(models.batch_norm, use_scale=False)
+    model = models.densenet(models.DenseLayout(blocks=(2, 2), growth=4), classes=3, norm=norm)
+    assert compress.graph_of(*model.init(jax.random.key(0))).groups
+
+
 def test_saliencies_of_first_and_second_order_of_a_quadratic():
     """L = (3 x^2 + y^2) / 2: at (2, 4), x is worth 6 and y is worth 8, exactly, by the second order at the minimum."""
     params = {"x": jnp.float32(2), "y": jnp.float32(4)}

@@ -299,12 +299,40 @@ def test_layers_of_different_momentum_are_recalibrated_by_their_own():
     np.testing.assert_allclose(found["dead at first"]["var"], spread, rtol=1e-4)
 
 
+def running(momentum):
+    """``update`` of one layer, whose batches are ``[n, D]``."""
+
+    def update(stats, x):
+        new = {"mean": x.mean(0), "var": x.var(0)}
+        return {"bn": jax.tree.map(lambda o, n: (momentum * o + (1 - momentum) * n).astype(o.dtype), stats["bn"], new)}
+
+    return jax.jit(update)
+
+
+@pytest.mark.parametrize("momentum", [0.6, 0.9])
+def test_statistics_that_are_those_of_the_first_batch_are_recalibrated_by_the_others_too(momentum):
+    batches = np.random.default_rng(6).normal(size=(3, 16, 2)).astype(np.float32)
+    batches[1:] *= 3
+    mean, var = batches[0].mean(0), batches[0].var(0)
+    for old in ({"mean": mean, "var": var}, {"mean": mean, "var": 0 * var}, {"mean": np.nan * mean, "var": var}):
+        found = layers.recalibrate(running(momentum), {"bn": jax.tree.map(jnp.asarray, old)}, batches)
+        np.testing.assert_allclose(found["bn"]["mean"], batches.mean((0, 1)), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(found["bn"]["var"], batches.reshape(-1, 2).var(0), rtol=1e-4)
+
+
+def test_a_channel_that_is_infinite_leaves_the_others_alone():
+    batches = np.random.default_rng(6).normal(size=(2, 16, 3)).astype(np.float32)
+    batches[..., 1] = np.inf
+    found = layers.recalibrate(running(0.9), {"bn": {"mean": jnp.zeros(3), "var": jnp.ones(3)}}, batches)
+    np.testing.assert_allclose(found["bn"]["var"][::2], batches[..., ::2].reshape(-1, 2).var(0), rtol=1e-4)
+
+
 def test_seeds_on_devices_of_their_own_are_recalibrated_without_a_word_between_them():
     """A CPU's devices wait for one another, and can wait for ever, where several collectives are in flight."""
     tree = {"bn": {"mean": jnp.arange(12.0).reshape(4, 3), "var": jnp.ones((4, 3))}}
     tree = jax.device_put(tree, NamedSharding(MESH, P("data")))
     moves = jax.tree.map(jnp.isfinite, tree)
-    text = jax.jit(layers._norms._momenta).lower(moves, tree, tree, tree).compile().as_text()
+    text = jax.jit(layers._recalibrate._momenta).lower(moves, tree, tree, tree).compile().as_text()
     assert not any(word in text for word in ("all-gather", "all-reduce", "collective", "all-to-all"))
     found = layers.recalibrate(
         lambda stats, batch: jax.tree.map(lambda s, b: 0.9 * s + 0.1 * b, stats, batch), tree, [tree]
@@ -332,6 +360,9 @@ GOOD = {"mean": jnp.zeros(3), "var": jnp.ones(3)}
         (lambda: norm()[0](norm()[1], X[:0]), "x"),
         (lambda: layers.recalibrate(lambda stats, x: stats, GOOD, []), "batches"),
         (lambda: layers.recalibrate(lambda stats, x: stats, GOOD, [X], momentum=1.0), "momentum"),
+        (lambda: layers.recalibrate(running(0.99999), {"bn": GOOD}, [X[0, 0]]), "momentum"),
+        (lambda: layers.recalibrate(running(0.9), {"bn": jax.tree.map(jnp.bfloat16, GOOD)}, [X[0, 0]]), "momentum"),
+        (lambda: layers.recalibrate(lambda stats, x: stats, {"mean": jnp.ones(()), "var": jnp.ones(())}, [X]), "mean"),
         (lambda: layers.recalibrate(lambda stats, x: stats, {}, [X]), "stats"),
         (lambda: layers.recalibrate(lambda stats, x: stats, {"bn": {"mean": jnp.ones(3)}}, [X]), "stats"),
     ],

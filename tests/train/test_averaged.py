@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from small import bare, same
+from small import bare
 
 from jaxtricks import data, optim, tasks
 from jaxtricks.models import Model
-from jaxtricks.train import Plan, Precision, eval_params, fit, mean_of
+from jaxtricks.train import Plan, Precision, RecipeError, eval_params, fit, mean_of
 from jaxtricks.train.program import Program
 
 ONE = Plan(devices=(jax.devices()[0],))
@@ -105,10 +105,13 @@ def test_schedule_free_trains_at_one_point_and_is_evaluated_at_another():
     assert run.test["loss"] == pytest.approx(x, rel=1e-5)
 
 
-def test_a_moving_average_is_evaluated_before_what_the_optimiser_names():
-    run = trained(optimizer=lambda schedule: optim.evaluate_at(optax.sgd(0.1), lambda state, params: params), ema=0.5)
-    same(eval_params(run.state), run.state.ema)
-    assert float(run.state.opt.params["w"]) == pytest.approx(path()[-1], rel=1e-5)
+def test_a_moving_average_and_weights_that_the_optimiser_names_are_refused_together():
+    tx = optim.evaluate_at(optax.sgd(0.1), lambda state, params: params)
+    with pytest.raises(RecipeError, match=r"^recipe\.ema is given, and recipe\.optimizer names weights to evaluate"):
+        trained(optimizer=lambda schedule: tx, ema=0.5)
+    twice = optim.evaluate_at(tx, lambda state, params: params)
+    with pytest.raises(RecipeError, match=r"^recipe\.optimizer names two sets of weights to evaluate"):
+        trained(optimizer=lambda schedule: twice)
 
 
 def test_evaluate_at_needs_the_parameters():

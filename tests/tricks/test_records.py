@@ -11,7 +11,7 @@ import optax
 import pytest
 from golden import make_record as golden
 
-from jaxtricks import data, models, optim, tasks, train
+from jaxtricks import data, layers, models, optim, tasks, train
 from jaxtricks.init._pretrained import TO_TORCH, _path
 from jaxtricks.models import Model
 from jaxtricks.tricks import records as r
@@ -197,3 +197,12 @@ def test_no_rung_drops_another_trick(base):
         r.alternating_flips(flipped)
     with pytest.raises(ValueError, match=r"^recipe\.optimizer\.evaluate is set; allowed: None"):
         r.lookahead(r.lookahead(base))
+    with pytest.raises(ValueError, match=r"^recipe\.ema is 0\.9; allowed: None"):
+        r.lookahead(replace(base, ema=0.9))
+
+
+def test_lookahead_of_a_network_without_normalisation_has_nothing_to_recalibrate(base):
+    plain = replace(base, model=partial(base.model, norm=None))
+    assert (r.lookahead(base).recalibrate, r.lookahead(plain).recalibrate) == (layers.recalibrate, None)
+    inside = replace(base, model=partial(base.model, norm=models.batch_norm))
+    assert r.lookahead(inside).recalibrate is layers.recalibrate
