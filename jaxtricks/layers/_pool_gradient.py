@@ -26,7 +26,7 @@ def max_pool(x: jax.Array, size: int, stride: int, around: Around) -> jax.Array:
     Returns:
       ``[B, H', W', D]``.
     """
-    if any(not _covers(n, size, stride, pad) for n, pad in zip(x.shape[1:3], around, strict=True)):
+    if size > 15 or not all(_covers(n, size, stride, pad) for n, pad in zip(x.shape[1:3], around, strict=True)):
         return _by_xla(size, stride, around, x)
     return _max_pool(size, stride, around, x)
 
@@ -90,13 +90,15 @@ def _numbered(size: int, stride: int, around: Around, x: jax.Array, dx: jax.Arra
     offsets = [(i, j) for i in range(size) for j in range(size)]
     outside = jnp.pad(x, ((0, 0), *around, (0, 0)), constant_values=-jnp.inf)
     rows, columns = (n // stride for n in x.shape[1:3])
-    largest, chosen = None, None
-    for number, (i, j) in enumerate(offsets):
-        down, right = i + (rows - 1) * stride + 1, j + (columns - 1) * stride + 1
-        here = lax.slice(outside, (0, i, j, 0), (x.shape[0], down, right, x.shape[3]), (1, stride, stride, 1))
-        if largest is None:
-            largest, chosen = here, jnp.zeros(here.shape, jnp.uint8)
-            continue
+
+    def element(i: int, j: int) -> jax.Array:  # of all windows
+        end = (x.shape[0], i + (rows - 1) * stride + 1, j + (columns - 1) * stride + 1, x.shape[3])
+        return lax.slice(outside, (0, i, j, 0), end, (1, stride, stride, 1))
+
+    largest = element(0, 0)
+    chosen = jnp.zeros(largest.shape, jnp.uint8)
+    for number, (i, j) in enumerate(offsets[1:], 1):
+        here = element(i, j)
         larger = (here > largest) | (here != here)  # what is not a number stays so
         largest, chosen = jnp.where(larger, here, largest), jnp.where(larger, jnp.uint8(number), chosen)
     cells = dx.reshape(x.shape[0], rows, stride, columns, stride, x.shape[3])

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxtricks import check
 
@@ -133,7 +134,7 @@ def _momenta(moves: Tree, far: Tree, after: Tree, again: Tree) -> Tree:
 def _check_momenta(momenta: Tree) -> None:
     """Raise ValueError if a layer's momentum is so near 1 that its rounding shows; under ``jit`` nothing is known."""
     for path, leaf in jax.tree.leaves_with_path(momenta):
-        if not isinstance(leaf, jax.core.Tracer) and not np.all(np.asarray(leaf) <= NEARLY):
+        if not isinstance(leaf, Tracer) and not np.all(np.asarray(leaf) <= NEARLY):
             place = jax.tree_util.keystr(path, simple=True, separator="/")
             largest = float(np.max(np.asarray(leaf)))
             raise ValueError(f"momentum is None, and {largest:g} was found at {place}; allowed: {NEARLY}, or tell it.")

@@ -242,7 +242,7 @@ def lookahead(recipe: Recipe) -> Recipe:
 
 
 def _has_norm(build: Callable) -> bool:
-    """Whether the network has a normalisation: the outermost ``norm`` counts, and airbench has one unless told."""
+    """Whether the network has a normalisation: the outermost ``norm`` counts, and airbench has one by itself."""
     while isinstance(build, partial):
         if "norm" in build.keywords:
             return build.keywords["norm"] is not None
