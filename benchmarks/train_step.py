@@ -75,9 +75,8 @@ class Options:
     """A JSON file to write the figures to."""
 
 
-def jax_side(options: Options):
-    """``(run(steps) -> seconds, costs)`` of the jaxtricks step, compiled."""
-    began = time.perf_counter(), time.process_time()
+def program_of(options: Options):
+    """``(recipe, dataset, plan, program, arguments)`` of the jaxtricks step."""
     rng = np.random.default_rng(0)
     shape = (options.batch, options.size, options.size, 3)
     images = rng.integers(0, 256, shape, dtype=np.uint8)
@@ -105,17 +104,23 @@ def jax_side(options: Options):
     if options.scan > 1:
         rows = {name: np.stack([row] * options.scan) for name, row in rows.items()}
     batch = plan.put_rows(rows, steps=options.scan)
-    halves, arguments = (program.prepare, program.update), (state, batch, program.constants)
+    return recipe, dataset, plan, program, (state, batch, program.constants)
+
+
+def jax_side(options: Options):
+    """``(run(steps) -> seconds, costs)`` of the jaxtricks step, compiled."""
+    began = time.perf_counter(), time.process_time()
+    recipe, dataset, plan, program, (state, batch, constants) = program_of(options)
     if options.keep:
-        step = jax.jit(_kept(*halves)).lower(*arguments).compile()
+        step = jax.jit(kept(program)).lower(state, batch, constants).compile()
     else:
-        step = plan.compile_step(*halves, *arguments, steps=options.scan)
+        step = plan.compile_step(program.prepare, program.update, state, batch, constants, steps=options.scan)
     holder = [state]
 
     def run(steps: int) -> float:
         began = time.perf_counter()
         for _ in range(-(-steps // options.scan)):
-            holder[0], record = step(holder[0], batch, program.constants)
+            holder[0], record = step(holder[0], batch, constants)
             if jax.default_backend() == "cpu":
                 jax.block_until_ready(record)
         jax.block_until_ready(holder[0])
@@ -132,8 +137,13 @@ def jax_side(options: Options):
     }
 
 
-def _kept(prepare, update):
-    return lambda state, batch, constants: update(state, prepare(state.key, state.step, batch, constants), constants)
+def kept(program: Program) -> Callable:
+    """``(state, batch, constants) -> (state, record)``, a step that leaves its state as it is."""
+
+    def step(state, batch, constants):
+        return program.update(state, program.prepare(state.key, state.step, batch, constants), constants)
+
+    return step
 
 
 def autodiff_side(options: Options):

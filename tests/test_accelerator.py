@@ -16,7 +16,7 @@ import pytest
 import tyro
 from packaging.requirements import Requirement
 
-from benchmarks import _packed, _wheels, accelerator, kernels
+from benchmarks import _packed, _wheels, accelerator, kernels, passes
 from benchmarks._accelerator_rows import ROWS, Row, split
 
 ROOT = Path(__file__).parents[1]
@@ -252,6 +252,25 @@ def test_the_time_of_a_profile_is_that_of_convolutions_sums_and_passes():
     figures = kernels.summary(events, steps=2)
     assert list(figures["ms"].values()) == [3.0, 1.5, 1.5]
     assert (figures["kernels"], figures["largest"]["loop_add_fusion"]) == (3.0, 1.0)
+
+
+COMPILED = """
+ENTRY %main {
+  %x = bf16[1000,1000]{1,0} parameter(0)
+  %conv.1 = (bf16[1000,500]{1,0}, u8[999]{0}) custom-call(%x), custom_call_target="__cudnn"
+  %get-tuple-element.1 = bf16[1000,500]{1,0} get-tuple-element(%conv.1), index=0
+  %input_reduce_fusion.2 = (f32[500]{0}, f32[500]{0}) fusion(%get-tuple-element.1, %x), kind=kInput, calls=%fused
+  ROOT %loop_add_fusion = f32[2000,1000]{1,0} fusion(%x, %x), kind=kLoop, calls=%fused.1
+}
+"""
+
+
+def test_what_a_compiled_program_moves():
+    """In bytes: x 2e6, what the convolution makes 1e6, its workspace not counted; x is read by each kernel."""
+    kernels = {kernel.name: kernel.bytes for kernel in passes.passes(COMPILED)}
+    assert kernels == {"loop_add_fusion": 12_000_000, "input_reduce_fusion.2": 3_004_000, "conv.1": 3_000_000}
+    assert passes.passes(COMPILED)[0].arrays == "f32[2000,1000] <- bf16[1000,1000] bf16[1000,1000]"
+    assert passes.size_of("(f32[], pred[3,2])") == 10
 
 
 def test_a_profile_without_an_accelerator_is_refused(tmp_path):
