@@ -137,18 +137,20 @@ def eval_params(opt_state: Tree, params: Tree | None) -> Tree | None:
     return full
 
 
-def named_twice(opt_state: Tree) -> bool:
+def named_twice(opt_state: Tree, params: Tree) -> bool:
     """Whether two parts of the state want their own weights evaluated for one leaf: one of them is dropped.
 
     Args:
       opt_state: the state of any optax transformation.
+      params: the parameters, or their shapes.
 
     Returns:
       True or False.
     """
-    trees = [part.params for part in _parts(opt_state, Evaluates)]
-    leaves = [jax.tree.leaves(tree, is_leaf=_hidden) for tree in trees]
-    return any(sum(not _hidden(leaf) for leaf in column) > 1 for column in zip(*leaves, strict=True))
+    count = jax.tree.map(lambda leaf: 0, params)
+    for part in _parts(opt_state, Evaluates):
+        count = jax.tree.map(lambda leaf, n: n if _hidden(leaf) else n + 1, part.params, count, is_leaf=_hidden)
+    return any(n > 1 for n in jax.tree.leaves(count))
 
 
 def _parts(tree: Tree, kind: type) -> list:

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from jaxtricks import optim
-from jaxtricks.opt_states import Evaluates, Rejects, eval_params, rejected
+from jaxtricks.opt_states import Evaluates, Rejects, eval_params, named_twice, rejected
 
 PARAMS = {"a": jnp.array([1.0, 2.0]), "b": jnp.array([3.0])}
 
@@ -117,3 +117,28 @@ def test_the_names_of_fields_say_nothing():
     assert rejected(state) is None
     assert eval_params(state, None) is None
     assert eval_params(state, PARAMS) is None
+
+
+def _evaluated(state, params):
+    return params
+
+
+PARTS = {"stem": {"kernel": jnp.ones(2), "bias": jnp.ones(2)}, "head": {"kernel": jnp.ones(2)}}
+AT = optim.evaluate_at(optax.sgd(0.1), _evaluated)
+STEM, HEAD = {"stem": True, "head": False}, {"stem": False, "head": True}
+
+
+@pytest.mark.parametrize(
+    ("tx", "twice"),
+    [
+        (AT, False),
+        (optax.chain(optax.masked(AT, STEM), optax.masked(AT, HEAD)), False),
+        (optax.multi_transform({"a": AT, "b": AT}, {"stem": "a", "head": "b"}), False),
+        (optax.chain(AT, AT), True),
+        (optim.evaluate_at(AT, _evaluated), True),
+        (optax.chain(AT, optax.masked(AT, HEAD)), True),
+        (optax.sgd(0.1), False),
+    ],
+)
+def test_weights_that_are_named_twice(tx, twice):
+    assert named_twice(jax.eval_shape(tx.init, PARTS), PARTS) is twice

@@ -120,8 +120,8 @@ def conv(
     (top, bottom), (left, right) = padding
     (down, across) = strides
     options = _Options((down, across), ((top, bottom), (left, right)), precision, preferred_element_type)
-    jax.eval_shape(partial(_by_xla, options), x, kernel)  # its errors are XLA's
-    return _conv(options, x, kernel)
+    shape = jax.eval_shape(partial(_by_xla, options), x, kernel).shape  # its errors are XLA's
+    return _conv(options, x, kernel) if math.prod(shape) else _by_xla(options, x, kernel)
 
 
 def _by_xla(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array:

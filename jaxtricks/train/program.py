@@ -95,7 +95,7 @@ class Program:
         state = jax.eval_shape(self.fresh, key)
         if recipe.ema is not None and opt_states.eval_params(state.opt, state.params) is not None:
             raise RecipeError("recipe.ema is given, and recipe.optimizer names weights to evaluate; allowed: one.")
-        if opt_states.named_twice(state.opt):
+        if opt_states.named_twice(state.opt, state.params):
             raise RecipeError("recipe.optimizer names two sets of weights to evaluate; allowed: one for each leaf.")
 
         def normalised(key, params, stats, batch, constants):  # a batch by its own statistics, outside of any mesh

@@ -81,6 +81,16 @@ def test_convolutions(name, gpu):
     assert_same(ours, derivatives(xla, x, kernel))
 
 
+@pytest.mark.parametrize("kernel", [(3, 3, 3, 32), (1, 1, 8, 32)])
+def test_a_convolution_of_nothing_is_xla_s(kernel):
+    for shape in ((2, 2, 2, kernel[2]), (0, 4, 4, kernel[2]), (2, 0, 4, kernel[2])):
+        x, ones = jnp.ones(shape), jnp.ones(kernel)
+        xla = jax.lax.conv_general_dilated(x, ones, (2, 2), "VALID", dimension_numbers=NHWC)
+        value, back = jax.vjp(lambda *a: layers.conv(*a, (2, 2), "VALID"), x, ones)
+        assert value.shape == xla.shape
+        assert [g.shape for g in back(value)] == [shape, kernel]
+
+
 @pytest.mark.parametrize(
     ("kernel", "products"), [((3, 3, 3, 32), 2), ((1, 1, 8, 32), 3), ((3, 3, 4, 32), 0), ((3, 3, 8, 32), 0)]
 )
