@@ -15,7 +15,7 @@ class BatchNorm(nnx.BatchNorm):
     .. math:: y = \gamma (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta
 
     In training mu and sigma^2 are the mean and the biased variance over every axis but the last, in two passes
-    (on a GPU in one, around the first value of each channel), and
+    (on a GPU in one, around a value of each channel), and
     ``running = momentum * running + (1 - momentum) * batch`` follows them. Otherwise the running ones are used. Over
     which examples the mean goes:
 
@@ -149,14 +149,21 @@ def _normalised_jvp(axis_name, epsilon, relu, primals, tangents):
 
 
 def _statistics(axis_name: str | None, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Mean and variance, in two passes over x; on a GPU in one, around the first value of each channel."""
+    """Mean and variance, in two passes over x; on a GPU in one, around a value of each channel.
+
+    The nearer that value to the mean, the less cancels: it is the middle one of the first, the central and the last.
+    """
 
     def twice(x):
         mean = _mean(axis_name, x)
         return mean, _mean(axis_name, (x - mean) ** 2)
 
     def once(x):
-        near = x[(slice(None), *([slice(1)] * (x.ndim - 2)))]
+        first, central, last = (
+            x[(slice(None), *(slice(i, i + 1) for i in place))]
+            for place in zip(*((0, n // 2, n - 1) for n in x.shape[1:-1]), strict=True)
+        )
+        near = jnp.maximum(jnp.minimum(first, central), jnp.minimum(jnp.maximum(first, central), last))
         near = near if axis_name is None else jax.lax.pmean(near, axis_name)
         above, square = _mean(axis_name, x - near), _mean(axis_name, (x - near) ** 2)
         return near + above, jnp.maximum(square - above**2, 0)

@@ -149,15 +149,17 @@ def test_a_channel_of_gamma_0_and_one_that_is_constant_have_no_gradient_through_
         np.testing.assert_array_equal(leaf, 0)
 
 
-def test_one_pass_around_the_first_value_keeps_a_variance_beside_a_large_mean(gpu):
+@pytest.mark.parametrize("shape", [(8, 6, 4, 5), (40, 5), (2, 1, 1, 5)])
+@pytest.mark.parametrize("outlier", [None, 0, -1])
+def test_one_pass_around_a_value_keeps_a_variance_beside_a_large_mean(shape, outlier, gpu):
     module = layers.BatchNorm(5, momentum=0.0, rngs=nnx.Rngs(0))
-    x = draw(8, 6, 4, 5) + 3e4
+    x = draw(*shape) + 3e4
+    if outlier is not None:
+        x.reshape(-1, 5)[outlier] = 0
     module(x, train=True)
-    np.testing.assert_allclose(module.mean[...], x.mean((0, 1, 2), dtype=np.float64), rtol=1e-6)
-    np.testing.assert_allclose(module.var[...], x.var((0, 1, 2), dtype=np.float64), rtol=1e-3)
-    x[0, 0, 0] = 3e4 + 1e3  # an outlier is what the sums are taken around
-    module(x, train=True)
-    np.testing.assert_allclose(module.var[...], x.var((0, 1, 2), dtype=np.float64), rtol=1e-3)
+    wide = x.reshape(-1, 5).astype(np.float64)
+    np.testing.assert_allclose(module.mean[...], wide.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(module.var[...], wide.var(0), rtol=1e-3)
 
 
 def test_statistics_over_all_replicas(gpu):
