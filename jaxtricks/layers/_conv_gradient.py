@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxtricks import check
+from jaxtricks.layers._sharding import explicit
 
 CHUNK = 16  # images in one step of the filter gradient's loop, at most
 WIDE = (
@@ -51,16 +52,15 @@ def conv(
     The numbers are XLA's to rounding, in every derivative, forward and reverse. What differs:
 
     - a kernel of 1 x 1 without padding is one matrix product, forward and in both gradients, on CPU and GPU;
+    - so is, on a GPU, one that sees few channels, up to 32 numbers, such as 3 x 3 of three colours: they are laid out
+      under each position;
+    - on a CPU the gradient of a larger one is summed over chunks of up to 16 images, one a step of a loop: the batch
+      becomes the channel axis of a convolution, and what has to be moved for that fits into a cache;
+    - there both gradients are laid out as the fast convolution wants them. XLA does that by itself in the main program,
+      but not in the body of a loop, such as an accumulation over microbatches, where it is some ten times slower.
 
-    and on a CPU alone:
-
-    - the gradient of a larger one is summed over chunks of up to 16 images, one a step of a loop: the batch becomes the
-      channel axis of a convolution, and what has to be moved for that fits into a cache;
-    - both gradients are laid out as the fast convolution wants them. XLA does that by itself in the main program, but
-      not in the body of a loop, such as an accumulation over microbatches, where it is some ten times slower.
-
-    On other devices, for kernels of fewer than 8 channels on one side or 32 on the other, and for groups, dilations,
-    another rank or another order of axes, it is XLA's own. Under ``vmap``
+    All else is XLA's own: on a CPU kernels of fewer than 8 channels on one side or 32 on the other; groups, dilations,
+    another rank or order of axes, arrays on a mesh with explicit axes; other devices. Under ``vmap``
     with a kernel an example, such as several seeds at once, larger kernels become XLA's grouped convolution as ever.
 
     Args:
@@ -94,13 +94,13 @@ def conv(
         and feature_group_count == batch_group_count == 1
         and all(factor == 1 for dilation in (lhs_dilation, rhs_dilation) for factor in dilation or ())
         and out_sharding is None
+        and not explicit(x, kernel)
         and lax.conv_dimension_numbers(x.shape, kernel.shape, dimension_numbers)
         == lax.conv_dimension_numbers(x.shape, kernel.shape, NHWC)
     )
     if usual:
         check.shape("x", x, (None, None, None, kernel.shape[2]))
-    narrow = min(kernel.shape[2:]) < WIDE[0] or max(kernel.shape[2:]) < WIDE[1]
-    if not usual or (narrow and not _is_of_columns(kernel)):
+    if not usual or (_is_narrow(kernel) and not _is_of_columns(kernel)):
         return lax.conv_general_dilated(
             x,
             kernel,
@@ -177,10 +177,14 @@ def _conv(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array:
 def _platforms(options: _Options, kernel: jax.Array, on_cpu: Callable | None) -> dict[str, Callable]:
     """What is faster than XLA's convolution, by platform: the default, which programs that read a network follow."""
     if _is_product(options, kernel):
-        return dict.fromkeys(("cpu", "cuda"), partial(_product, options))
+        return dict.fromkeys(("cuda",) if _is_narrow(kernel) else ("cpu", "cuda"), partial(_product, options))
     if _is_of_columns(kernel):
         return {"cuda": partial(_of_columns, options)}
     return {} if on_cpu is None else {"cpu": partial(on_cpu, options)}
+
+
+def _is_narrow(kernel):
+    return min(kernel.shape[2:]) < WIDE[0] or max(kernel.shape[2:]) < WIDE[1]
 
 
 def _is_of_columns(kernel):

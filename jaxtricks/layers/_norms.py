@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxtricks import check
+from jaxtricks.layers._sharding import explicit
 
 
 class BatchNorm(nnx.BatchNorm):
@@ -168,7 +169,7 @@ def _statistics(axis_name: str | None, x: jax.Array) -> tuple[jax.Array, jax.Arr
         above, square = _mean(axis_name, x - near), _mean(axis_name, (x - near) ** 2)
         return near + above, jnp.maximum(square - above**2, 0)
 
-    return jax.lax.platform_dependent(x, cuda=once, default=twice)
+    return twice(x) if explicit(x) else jax.lax.platform_dependent(x, cuda=once, default=twice)
 
 
 def _mean(axis_name: str | None, x: jax.Array) -> jax.Array:

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
+from jaxtricks.layers._sharding import explicit
+
 Around = tuple[tuple[int, int], tuple[int, int]]
 
 
@@ -15,7 +17,8 @@ def max_pool(x: jax.Array, size: int, stride: int, around: Around) -> jax.Array:
 
     XLA computes that gradient by scattering, which takes longer than a convolution on a GPU. Where every window starts
     in a cell of its own of a grid of stride x stride cells, the number of the largest element is kept instead, and
-    each element of x looks for it in the windows that hold it. Elsewhere, or where windows are fewer, it is XLA's.
+    each element of x looks for it in the windows that hold it. Elsewhere, where windows are fewer, or
+    on a mesh with explicit axes, it is XLA's.
 
     Args:
       x: ``[B, H, W, D]``, floating point.
@@ -26,7 +29,11 @@ def max_pool(x: jax.Array, size: int, stride: int, around: Around) -> jax.Array:
     Returns:
       ``[B, H', W', D]``.
     """
-    if size > 15 or not all(_covers(n, size, stride, pad) for n, pad in zip(x.shape[1:3], around, strict=True)):
+    if (
+        explicit(x)
+        or size > 15
+        or not all(_covers(n, size, stride, pad) for n, pad in zip(x.shape[1:3], around, strict=True))
+    ):
         return _by_xla(size, stride, around, x)
     return _max_pool(size, stride, around, x)
 
@@ -55,7 +62,7 @@ def average_pool(x: jax.Array, size: int, stride: int, around: Around, *, count_
         parts = x.reshape(batch, height // size, size, width // size, size, channels)
         return parts.mean((2, 4), dtype=wide).astype(x.dtype)
 
-    if size != stride or any(map(any, around)) or height % size or width % size:
+    if explicit(x) or size != stride or any(map(any, around)) or height % size or width % size:
         return windows(x)
     return lax.platform_dependent(x, cuda=tiles, default=windows)
 

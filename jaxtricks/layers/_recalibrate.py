@@ -12,7 +12,8 @@ from jaxtricks import check
 
 Tree = dict[str, Any]
 FAR = 2.0**10  # from where what a momentum keeps is seen beside what a batch brings
-NEARLY = 0.9999  # the largest momentum that is found
+HUGE = 1e18  # whose double is finite
+NEARLY, NEAREST = 0.9999, 0.999999  # the largest momentum that is found, and that is not frozen in 32 bits
 
 
 def recalibrate(
@@ -32,7 +33,7 @@ def recalibrate(
         times, and must give the same for the same.
       stats: nested dicts with ``mean`` and ``var`` of every layer, ``[..., D]``.
       batches: what update takes; of one size, for each counts the same. Some thousand images are enough.
-      momentum: that of every ``BatchNorm`` of the model, 0 or more and less than 1: another gives wrong statistics.
+      momentum: that of every ``BatchNorm`` of the model, 0 to 0.999999: another gives wrong statistics.
         With None each layer's is found from the first batch, which moves statistics of 0 twice: to 1e-6, which is
         enough up to 0.9999, and only for statistics of 32 bits or more.
 
@@ -46,8 +47,8 @@ def recalibrate(
     Reference:
       Wu and Johnson, Rethinking batch in BatchNorm, arXiv 2105.07576.
     """
-    if momentum is not None and not 0 <= momentum < 1:
-        raise ValueError(f"momentum is {momentum!r}; allowed: 0 or more and less than 1, or None.")
+    if momentum is not None and not 0 <= momentum <= NEAREST:
+        raise ValueError(f"momentum is {momentum!r}; allowed: 0 to {NEAREST}, or None.")
     _check_stats(stats, exact=momentum is None)
 
     def of_batch(moves, before, after, momentum):
@@ -56,7 +57,7 @@ def recalibrate(
     seen, momenta, moves = [], jax.tree.map(lambda leaf: momentum, stats), {}
     for batch in batches:
         if not seen:  # a frozen layer stays wherever it is; what moves starts at 0, from which nothing cancels
-            elsewhere = jax.tree.map(lambda old: jnp.where(jnp.isfinite(old), 2 * old + 1, 1), stats)
+            elsewhere = jax.tree.map(lambda old: jnp.where(jnp.abs(old) < HUGE, 2 * old + 1, 1), stats)
             moves = _moves(elsewhere, update(elsewhere, batch))
             stats = jax.tree.map(lambda moves, old: jnp.where(moves, 0, old), moves, stats)
         after = update(stats, batch)

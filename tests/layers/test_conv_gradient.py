@@ -198,3 +198,14 @@ def test_narrow_kernels_are_left_to_xla(channels, fast, monkeypatch):
     x, kernel = jnp.ones((32, 4, 4, channels[0])), jnp.ones((3, 3, *channels))
     gradient = jax.jit(jax.grad(lambda kernel: layers.conv(x, kernel, (1, 1), "SAME").sum()))
     assert ("while" in gradient.lower(kernel).as_text()) is fast
+
+
+def test_a_narrow_1x1_kernel_is_xla_s_on_a_cpu(monkeypatch):
+    """As a product its sums over positions would be split over the threads."""
+    monkeypatch.undo()
+    x, kernel = jnp.ones((2, 4, 4, 3)), jnp.ones((1, 1, 3, 64))
+    gradient = jax.jit(jax.grad(lambda k: (layers.conv(x, k, (1, 1), "VALID") ** 2).sum()))
+    products = {
+        p: "dot_general" in gradient.trace(kernel).lower(lowering_platforms=(p,)).as_text() for p in ("cpu", "cuda")
+    }
+    assert products == {"cpu": False, "cuda": True}

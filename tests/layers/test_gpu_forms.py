@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from jax.sharding import AxisType
+from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxtricks import layers, models
@@ -243,6 +243,26 @@ def test_a_network_is_the_same_in_all_forms(on, request):
         request.getfixturevalue("gpu")
     ours = jax.jit(jax.value_and_grad(partial(loss, jax.nn.relu), has_aux=True))(params)
     assert_same(ours, theirs, tolerance=1e-4)
+
+
+EXPLICIT = jax.make_mesh((4,), ("data",), axis_types=(AxisType.Explicit,))
+
+
+@pytest.mark.parametrize("name", ["few channels", "3x3", "1x1", "normalisation", "max pool", "average pool"])
+def test_on_explicit_axes_all_forms_are_xla_s(name):
+    x = draw(8, 4, 4, 32)
+    function = {
+        "few channels": lambda x: layers.conv(x[..., :3], jnp.ones((3, 3, 3, 32)), (2, 2), "SAME"),
+        "3x3": lambda x: layers.conv(x, jnp.ones((3, 3, 32, 8)), (1, 1), "SAME"),
+        "1x1": lambda x: layers.conv(x, jnp.ones((1, 1, 32, 8)), (1, 1), "SAME"),
+        "normalisation": partial(normalised, scale=jnp.ones(32), bias=jnp.zeros(32), relu=True),
+        "max pool": lambda x: _pool_gradient.max_pool(x, 3, 2, PADDED),
+        "average pool": lambda x: _pool_gradient.average_pool(x, 2, 2, NONE, count_padding=True),
+    }[name]
+    both = jax.jit(jax.value_and_grad(lambda x: jnp.sum(function(x) ** 2)))
+    expected = both(x)
+    with jax.set_mesh(EXPLICIT):
+        assert_same(both(jax.device_put(x, NamedSharding(EXPLICIT, P("data")))), expected)
 
 
 def test_on_a_gpu_the_max_pool_s_gradient_is_no_scatter():

@@ -314,7 +314,12 @@ def test_statistics_that_are_those_of_the_first_batch_are_recalibrated_by_the_ot
     batches = np.random.default_rng(6).normal(size=(3, 16, 2)).astype(np.float32)
     batches[1:] *= 3
     mean, var = batches[0].mean(0), batches[0].var(0)
-    for old in ({"mean": mean, "var": var}, {"mean": mean, "var": 0 * var}, {"mean": np.nan * mean, "var": var}):
+    for old in (
+        {"mean": mean, "var": var},
+        {"mean": mean, "var": 0 * var},
+        {"mean": np.nan * mean, "var": var},
+        {"mean": mean + 3e38, "var": 3e38 + var},
+    ):
         found = layers.recalibrate(running(momentum), {"bn": jax.tree.map(jnp.asarray, old)}, batches)
         np.testing.assert_allclose(found["bn"]["mean"], batches.mean((0, 1)), rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(found["bn"]["var"], batches.reshape(-1, 2).var(0), rtol=1e-4)
@@ -361,6 +366,7 @@ GOOD = {"mean": jnp.zeros(3), "var": jnp.ones(3)}
         (lambda: layers.recalibrate(lambda stats, x: stats, GOOD, []), "batches"),
         (lambda: layers.recalibrate(lambda stats, x: stats, GOOD, [X], momentum=1.0), "momentum"),
         (lambda: layers.recalibrate(running(0.99999), {"bn": GOOD}, [X[0, 0]]), "momentum"),
+        (lambda: layers.recalibrate(running(0.9), {"bn": GOOD}, [X[0, 0]], momentum=0.9999999), "momentum"),
         (lambda: layers.recalibrate(running(0.9), {"bn": jax.tree.map(jnp.bfloat16, GOOD)}, [X[0, 0]]), "momentum"),
         (lambda: layers.recalibrate(lambda stats, x: stats, {"mean": jnp.ones(()), "var": jnp.ones(())}, [X]), "mean"),
         (lambda: layers.recalibrate(lambda stats, x: stats, {}, [X]), "stats"),
