@@ -288,7 +288,7 @@ CASES = {
 ELSEWHERE = {
     path: names.split()
     for path, names in {
-        "tests/test_opt_states.py": "opt_states.eval_params opt_states.rejected",
+        "tests/test_opt_states.py": "opt_states.eval_params opt_states.named_twice opt_states.rejected",
         "tests/train/test_reports.py": "opt_states.reports opt_states.waits",
         "tests/train/test_tasks.py": """data.from_columns tasks.multilabel tasks.regression
             tasks.segmentation train.collected train.mean_of""",
