@@ -78,6 +78,8 @@ class Options:
     """Train every row with one more seed until the next would not fit; two seeds at least. Over all tries together."""
     seeds: int | None = None
     """Number of paired seeds, 1 or more, however long they take; with --minutes, the most that are trained."""
+    first_seed: int = 0
+    """Number of the first seed, 0 to 98; seeds that no table has had confirm what an earlier one made look likely."""
     epochs: float | None = None
     """Passes over the training set."""
     batch: int | None = None
@@ -150,6 +152,8 @@ def check(options: Options) -> None:
         value = getattr(options, name)
         if value is not None and not 0 < value < float("inf"):
             raise UsageError(f"--{name} is {value}; allowed: greater than 0.")
+    if not 0 <= options.first_seed <= 98:
+        raise UsageError(f"--first-seed is {options.first_seed}; allowed: 0 to 98.")
     if options.on == "here" and (options.workers is not None or options.slurm):
         raise UsageError("--workers and --slurm are for jobs; allowed: with --on slurm or --on local.")
     if options.data is not None:

@@ -23,6 +23,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     "How long": {
         "minutes": "as many seeds as fit into them, two at least",
         "seeds": "this many paired seeds",
+        "first-seed": "number of the first one, where earlier ones were looked at",
         "epochs": "passes over the training set",
         "images": "train on this many images only",
     },

@@ -45,6 +45,7 @@ class Budget:
       file: where what was spent is kept; another recipe, dataset or code is another file.
       minutes: at most; None for no clock.
       most: seeds at most; with minutes, None for no number.
+      start: number of the first seed.
       block: seeds in a block.
       work: of these seeds of all rows that is missing, in any unit.
       one: work of one new seed of every row.
@@ -57,6 +58,7 @@ class Budget:
         *,
         minutes: float | None,
         most: int | None,
+        start: int = 0,
         block: int,
         work: Callable[[Sequence[int]], float],
         one: float,
@@ -64,7 +66,7 @@ class Budget:
     ):
         self.file, self.minutes, self.block, self.clock = file, minutes, block, clock
         self.work, self.one = work, one
-        self.most = MOST if most is None else most
+        self.start, self.most = start, MOST - start if most is None else most
         self.earlier = self._read()
         self._reached = of_first(lambda: max(FLOOR, self.earlier.seeds))
         self.seeds, self.pace, self.stopped = 0, 0.0, ""
@@ -74,16 +76,21 @@ class Budget:
         """Seconds on the clock of this command after which no block may end."""
         return None if self.minutes is None else 60 * self.minutes - self.earlier.seconds
 
+    @property
+    def trained(self) -> range:
+        """The seeds of the blocks that ended."""
+        return self._seeds(0, self.seeds)
+
     def first(self) -> range:
         """The seeds that there are in any case: what was reached before, two at least; all of them without a clock."""
         if self.minutes is None:
-            return range(self.most)
+            return self._seeds(0, self.most)
         blocks = -(-self._reached // self.block)
-        return range(min(self.most, blocks * self.block))
+        return self._seeds(0, blocks * self.block)
 
     def next(self) -> range:
         """The seeds of the next block; none at the end, and ``stopped`` says why."""
-        seeds = range(self.seeds, min(self.seeds + self.block, self.most))
+        seeds = self._seeds(self.seeds, self.seeds + self.block)
         if not self.stopped and not seeds:
             self.stopped = "as many as were asked for" if self.minutes is None else f"{self.most} seeds are the most"
         if not self.stopped and not of_first(lambda: int(self._fits(seeds))):
@@ -98,7 +105,7 @@ class Budget:
           pace: seconds of training and evaluation for one unit of work in this command; 0 if it trained nothing.
           good: cells of the block that did not fail; without any no other block is begun.
         """
-        self.seeds, self.pace = seeds[-1] + 1, pace
+        self.seeds, self.pace = seeds[-1] + 1 - self.start, pace
         if not of_first(lambda: good):
             self.stopped = "every row failed"
 
@@ -108,6 +115,10 @@ class Budget:
             return 0.0
         seconds = pace * self.one * self.block
         return seconds * max(0, int((self.limit - self.clock.elapsed - left) / seconds)) if seconds > 0 else 0.0
+
+    def _seeds(self, low: int, high: int) -> range:
+        """By their number in the table, from 0: as many of them as there may be."""
+        return range(self.start + low, self.start + min(high, self.most))
 
     def _fits(self, seeds: Sequence[int]) -> bool:
         work = self.work(seeds)

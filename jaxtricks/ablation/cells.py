@@ -128,9 +128,9 @@ class Cells:
         for seed in seeds if jax.process_index() == 0 else ():
             self.claims.release(self.path(recipe, seed).stem)
 
-    def budget(self, variants: Sequence[Variant]) -> Path:
-        """The file of what these rows have cost so far; other recipes, data or code are another file."""
-        names = [self.of(variant).path(variant.recipe, 0).stem for variant in variants]
+    def budget(self, variants: Sequence[Variant], first_seed: int = 0) -> Path:
+        """The file of what these rows have cost so far; other recipes, data, seeds or code are another file."""
+        names = [self.of(variant).path(variant.recipe, first_seed).stem for variant in variants]
         return self.folder / f"{fingerprint(names)}.budget"
 
     def put(self, recipe: Recipe, seed: int, cell: dict) -> None:

@@ -192,7 +192,7 @@ def run(
         cells = Cells(out, source)
     except OSError as error:
         raise UsageError(f"--out is {out}; allowed: a folder that can be made and written to. {error}") from error
-    if cells.todo(rows, range(2)):
+    if cells.todo(rows, range(options.first_seed, options.first_seed + 2)):
         sources.check_images(source, say=say)
     if also is not None and jax.process_index() == 0:
         also(cells.folder.parent)
@@ -214,9 +214,10 @@ def run(
     if options.tensorboard:
         logs.append(train.tensorboard(cells.folder.parent / "tensorboard"))
     budget = Budget(
-        cells.budget(rows),
+        cells.budget(rows, options.first_seed),
         minutes=preset.minutes,
         most=preset.seeds,
+        start=options.first_seed,
         block=block_size(plan.seeds_on, plan.size),
         work=lambda seeds: sum(job.teacher + job.work * job.seeds for job in jobs(cells.todo(rows, seeds), costs)),
         one=sum(costs.values()),
@@ -248,7 +249,7 @@ def run(
                 seeds = budget.next()
         except (KeyboardInterrupt, train.Interrupted):
             display.stop()
-            Console().print(report.table(results(range(budget.seeds + len(seeds)))))
+            Console().print(report.table(results((*budget.trained, *seeds))))
             raise
         finally:
             if jax.process_index() == 0:
@@ -256,7 +257,7 @@ def run(
 
     # The report.
     clock.turn("report")
-    out = results(range(budget.seeds))
+    out = results(budget.trained)
     if jax.process_index() == 0:
         out["contact"] = contact_sheet(source, recipe.task.truth)
         _write(out, rows, cells)

@@ -106,8 +106,9 @@ def chosen(
       UsageError: if something of it does not exist, or does not go together.
     """
     preset = settle(options, presets)
-    if factors and preset.seeds is not None and preset.seeds > MOST:
-        raise UsageError(f"--seeds is {preset.seeds}; allowed: 1 to {MOST}; the search of the rates has the next.")
+    most = MOST - options.first_seed
+    if factors and preset.seeds is not None and preset.seeds > most:
+        raise UsageError(f"--seeds is {preset.seeds}; allowed: 1 to {most}; the search of the rates has the next.")
     mode = options.mode or mode
     if isinstance(next(iter(ladder.values())), Setting):
         if options.recommend or options.save:

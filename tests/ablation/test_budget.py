@@ -19,13 +19,12 @@ class Hours:
 class Command:
     """One command: it starts for 10 s, compiles for 20, and takes 10 s for each seed of all rows."""
 
-    def __init__(self, folder, there, *, minutes=None, most=None, block=1, seconds=10.0, good=1):
+    def __init__(self, folder, there, *, minutes=None, most=None, block=1, seconds=10.0, good=1, start=0):
         self.time, self.there, self.seconds, self.good = Hours(), there, seconds, good
         self.clock = Clock(now=self.time)
         work = lambda seeds: float(len(set(seeds) - there))  # noqa: E731
-        self.budget = Budget(
-            folder / "a.budget", minutes=minutes, most=most, block=block, work=work, one=1.0, clock=self.clock
-        )
+        parts = {"minutes": minutes, "most": most, "start": start, "block": block}
+        self.budget = Budget(folder / "a.budget", work=work, one=1.0, clock=self.clock, **parts)
 
     def run(self, *, stop_after=None):
         """The seeds that were trained, block by block."""
@@ -71,6 +70,15 @@ def test_blocks_are_trained_until_the_next_would_not_fit(tmp_path, limit, second
         "stopped": "one more block would not have fitted into the minutes",
         "block": 1,
     }
+
+
+def test_the_first_seed_may_be_one_that_no_table_has_had(tmp_path):
+    command = Command(tmp_path, set(), minutes=1.0, start=24)
+    assert command.run() == [[24, 25], [26]]
+    assert command.budget.plain()["seeds"] == 3
+    assert command.budget.trained == range(24, 27)
+    assert Command(tmp_path / "no", {24}, most=3, start=24).budget.first() == range(24, 27)
+    assert Command(tmp_path, set(range(24, 98)), minutes=1e6, block=2, start=24).run() == [[98, 99]]
 
 
 def test_the_same_command_adds_nothing_and_one_with_more_minutes_adds_blocks(tmp_path):
