@@ -213,11 +213,10 @@ def run(
         rows = search.search_rates(rows, cells, **tried, **training)
     if options.tensorboard:
         logs.append(train.tensorboard(cells.folder.parent / "tensorboard"))
+    limits = {"minutes": preset.minutes, "most": preset.seeds, "start": options.first_seed}
     budget = Budget(
         cells.budget(rows, options.first_seed),
-        minutes=preset.minutes,
-        most=preset.seeds,
-        start=options.first_seed,
+        **limits,
         block=block_size(plan.seeds_on, plan.size),
         work=lambda seeds: sum(job.teacher + job.work * job.seeds for job in jobs(cells.todo(rows, seeds), costs)),
         one=sum(costs.values()),

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxtricks._runtime.chunks import scanned
+from jaxtricks._runtime.compiled import anew, sums_in_a_loop
 
 AXIS = "data"
 KINDS = ("jit", "shard_map", "pmap")
@@ -175,7 +177,10 @@ class Plan:
             step = self._one_seed_a_device(step)
         step = step if steps == 1 else scanned(step)
         jitted = jax.jit(step, donate_argnums=0, out_shardings=(self.state_sharding, None))
-        return jitted.lower(state, batch, constants).compile()
+        traced = jitted.trace(state, batch, constants)
+        unsafe = self.collective and jax.default_backend() == "cpu" and sums_in_a_loop(traced.jaxpr)
+        with anew() if unsafe else nullcontext():
+            return traced.lower().compile()
 
     def compile_evaluate(self, evaluate: Callable) -> Callable:
         """``(variables, batch, constants) -> parts``; the variables may be stacked by seed, the batch never is."""
