@@ -129,6 +129,7 @@ def exit_status(name: str) -> Iterator[None]:
     Args:
       name: of the command, in front of the sentence.
     """
+    train.keep_memory()
     try:
         with while_read():
             yield
@@ -213,14 +214,13 @@ def run(
         rows = search.search_rates(rows, cells, **tried, **training)
     if options.tensorboard:
         logs.append(train.tensorboard(cells.folder.parent / "tensorboard"))
-    limits = {"minutes": preset.minutes, "most": preset.seeds, "start": options.first_seed}
+    limits = {"minutes": preset.minutes, "most": preset.seeds, "start": options.first_seed, "clock": clock}
     budget = Budget(
         cells.budget(rows, options.first_seed),
         **limits,
         block=block_size(plan.seeds_on, plan.size),
         work=lambda seeds: sum(job.teacher + job.work * job.seeds for job in jobs(cells.todo(rows, seeds), costs)),
         one=sum(costs.values()),
-        clock=clock,
     )
     seeds = budget.first()
     assumed = {"assumed": preset.sd, "source": preset.sd_from, "images": len(source.test)}

@@ -2,6 +2,7 @@
 
 from jaxtricks._runtime.guard import Guard
 from jaxtricks._runtime.in_flight import NonFiniteError
+from jaxtricks._runtime.memory import keep_memory
 from jaxtricks._runtime.signals import Interrupted
 from jaxtricks.train.build import build_constants, build_model, build_schedule
 from jaxtricks.train.logs import json_lines, tensorboard, wandb
@@ -42,6 +43,7 @@ __all__ = [
     "fit",
     "initialize_distributed",
     "json_lines",
+    "keep_memory",
     "make_evaluate",
     "make_step",
     "mean_of",

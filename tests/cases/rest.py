@@ -345,6 +345,7 @@ ELSEWHERE = {
             check.number check.option check.positive check.rank check.same_shape check.shape check.at_least""",
         "tests/train/test_logs.py": "train.json_lines train.tensorboard train.wandb",
         "tests/train/test_parallel.py": "train.initialize_distributed",
+        "tests/runtime/test_memory.py": "train.keep_memory",
         "tests/test_fingerprint.py": "fingerprint.describe fingerprint.fingerprint fingerprint.source_digest",
     }.items()
 }

@@ -1,4 +1,4 @@
-"""Which compiled steps JAX's compilation cache may keep: read back, XLA lets the collectives of a loop overtake others."""
+"""Which compiled steps JAX's compilation cache may keep: read back, the collectives of a loop may overtake others."""
 
 from typing import NamedTuple
 
