@@ -45,7 +45,7 @@ def anew() -> Iterator[None]:
     before = jax.config.jax_enable_compilation_cache
     try:
         jax.config.update("jax_enable_compilation_cache", False)
-        compilation_cache.reset_cache()  # or the answer of the first look at this setting would stand
+        compilation_cache.reset_cache()  # or the answer of the first look would stand
         yield
     finally:
         jax.config.update("jax_enable_compilation_cache", before)
