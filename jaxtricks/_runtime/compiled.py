@@ -5,33 +5,37 @@ from contextlib import contextmanager
 from typing import Any
 
 import jax
+import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 
 LOOPS = ("scan", "while")
-SUMS = ("conv_general_dilated", "dot_general", "reduce_sum", "psum", "psum_invariant", "all_gather", "ppermute")
 
 
-def sums_in_a_loop(jaxpr: Any, *, inside: bool = False) -> bool:
-    """Whether a loop adds up what may lie on several devices.
+def loops_over_arrays(jaxpr: Any) -> bool:
+    """Whether there is a loop in whose body devices may have to wait for each other.
+
+    Which axes the compiler spreads is not known here, so that it is any loop but those of random bits, which work on
+    unsigned integers and count.
 
     Args:
       jaxpr: of a program, closed or not.
-      inside: whether it is of a loop's body.
 
     Returns:
-      Whether a convolution, a matrix product, a sum or a collective stands in the body of a loop, at any depth.
+      Whether a loop, at any depth, takes or gives anything but arrays of uint32 and scalars of integers.
     """
     for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
-        name = equation.primitive.name
-        if inside and name in SUMS:
+        if equation.primitive.name in LOOPS and not all(map(_counts, (*equation.invars, *equation.outvars))):
             return True
         for value in equation.params.values():
-            for part in value if isinstance(value, (tuple, list)) else (value,):
-                if (hasattr(part, "eqns") or hasattr(part, "jaxpr")) and sums_in_a_loop(
-                    part, inside=inside or name in LOOPS
-                ):
-                    return True
+            parts = value if isinstance(value, (tuple, list)) else (value,)
+            if any(loops_over_arrays(part) for part in parts if hasattr(part, "eqns") or hasattr(part, "jaxpr")):
+                return True
     return False
+
+
+def _counts(variable: Any) -> bool:
+    kind = variable.aval
+    return kind.dtype == np.uint32 or (kind.shape == () and not jax.dtypes.issubdtype(kind.dtype, np.inexact))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxtricks._runtime.chunks import scanned
-from jaxtricks._runtime.compiled import anew, sums_in_a_loop
+from jaxtricks._runtime.compiled import anew, loops_over_arrays
 
 AXIS = "data"
 KINDS = ("jit", "shard_map", "pmap")
@@ -178,7 +178,7 @@ class Plan:
         step = step if steps == 1 else scanned(step)
         jitted = jax.jit(step, donate_argnums=0, out_shardings=(self.state_sharding, None))
         traced = jitted.trace(state, batch, constants)
-        unsafe = self.collective and jax.default_backend() == "cpu" and sums_in_a_loop(traced.jaxpr)
+        unsafe = self.collective and jax.default_backend() == "cpu" and loops_over_arrays(traced.jaxpr)
         with anew() if unsafe else nullcontext():
             return traced.lower().compile()
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from jaxtricks._runtime.compiled import sums_in_a_loop
+from jaxtricks._runtime.compiled import loops_over_arrays
 from jaxtricks.train import Plan
 
 TWO = Plan(devices=tuple(jax.devices()[:2]))
@@ -80,14 +80,14 @@ def test_a_step_whose_loop_sums_over_devices_is_not_kept(cache, plan, update, ke
 
 
 def test_what_an_older_version_kept_is_not_read(cache, monkeypatch, tmp_path):
-    monkeypatch.setattr("jaxtricks.train.parallel.sums_in_a_loop", lambda jaxpr: False)
+    monkeypatch.setattr("jaxtricks.train.parallel.loops_over_arrays", lambda jaxpr: False)
     compile_step(TWO, in_a_loop)
     (kept,) = tmp_path.glob("jit_step*-cache")
     kept.write_bytes(b"no program")
     jax.config.update("jax_raise_persistent_cache_errors", True)
     with pytest.raises(Exception, match=r"decompress|zstd|zlib|[Ee]rror"):
         compile_step(TWO, in_a_loop)
-    monkeypatch.setattr("jaxtricks.train.parallel.sums_in_a_loop", sums_in_a_loop)
+    monkeypatch.setattr("jaxtricks.train.parallel.loops_over_arrays", loops_over_arrays)
     compile_step(TWO, in_a_loop)
 
 
@@ -100,10 +100,12 @@ def test_what_an_older_version_kept_is_not_read(cache, monkeypatch, tmp_path):
         (lambda x: jax.jit(lambda y: jax.lax.map(lambda row: jax.nn.relu(row).sum(), y))(x), True),
         (lambda x: jax.lax.cond(x[0, 0] > 0, lambda y: jax.lax.map(jnp.sum, y), lambda y: y[:, 0], x), True),
         (lambda x: x @ x.T, False),
-        (lambda x: jax.lax.map(lambda row: row * 2, x), False),
+        (lambda x: jax.lax.map(lambda row: row * 2, x), True),  # of which rows a device has is not known
+        (lambda x: jax.lax.map(lambda row: row.max(), x.astype(jnp.uint8)), True),
         (lambda x: x + jax.random.bits(jax.random.key(0), x.shape), False),  # whose rounds may be a loop
-        (lambda x: jax.lax.fori_loop(0, 3, lambda i, y: y + i, x).sum(), False),
+        (lambda x: jax.lax.fori_loop(0, 3, lambda i, n: n + i, 0) * x, False),
+        (lambda x: jax.lax.fori_loop(0, 3, lambda i, y: y + i, 0.0) * x, True),
     ],
 )
-def test_sums_in_a_loop(function, says):
-    assert sums_in_a_loop(jax.jit(function).trace(ROWS).jaxpr) is says
+def test_loops_over_arrays(function, says):
+    assert loops_over_arrays(jax.jit(function).trace(ROWS).jaxpr) is says
