@@ -6,12 +6,15 @@
 One JAX device with all cores, and torch with as many threads. The three run in turns on the same arrays, which is
 checked; a ratio, time of ``layers.conv`` by time of the other, is the median over the turns. Inputs and cotangents are
 the results of a short chain of elementwise operations, as in a network: XLA fuses such a chain into whatever moves
-axes, and then computes it in the order of the moved axes, which a benchmark of the bare gradient does not show.
+axes, and then computes it in the order of the moved axes, which a benchmark of the bare gradient does not show. XLA
+runs some of its convolutions on one core, torch on all: the ratio of processor times is what a step sees in which each
+device is a core.
 """
 
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,12 +97,29 @@ def xla(x, kernel, strides, padding):
     return jax.lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
+def counted(call: Callable[[], object], spent: list[float]) -> Callable[[], None]:
+    """The call, which leaves the processor seconds that it took."""
+
+    def run():
+        began = time.process_time()
+        call()
+        spent.append(time.process_time() - began)
+
+    return run
+
+
+def compared(times: list[list[float]]) -> tuple[list[float], list[float]]:
+    """``(median milliseconds of each side, median ratio of the first to each other)``."""
+    ratios = [statistics.median(a / b for a, b in zip(times[0], other, strict=True)) for other in times[1:]]
+    return [1e3 * statistics.median(values) for values in times], ratios
+
+
 def main(options: Options) -> dict:
     """Measure, print, and give back the figures."""
     machine = ablation.machine()
     torch.set_num_threads(machine["cores"])
     print(f"{machine['cpu']}, {machine['cores']} cores; milliseconds, and their ratio to those of layers.conv")
-    print(f"{'':34s} {'':8s} {'ours':>8s} {'xla':>8s} {'torch':>8s}   ours/xla   ours/torch")
+    print(f"{'':34s} {'':8s} {'ours':>8s} {'xla':>8s} {'torch':>8s}   ours/xla   ours/torch   by processor time")
     rng, rows = np.random.default_rng(0), {}
     for name in chosen(SHAPES, options.only):
         batch, size, inputs, outputs, window, stride = SHAPES[name]
@@ -118,15 +138,19 @@ def main(options: Options) -> dict:
             scale = np.abs(theirs).max()
             np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=2e-5 * scale, err_msg=name)
             np.testing.assert_allclose(ours, peer, rtol=1e-3, atol=1e-3 * scale, err_msg=name)
-            times = in_turns(calls, options.turns, warm=1)
-            milliseconds = [1e3 * statistics.median(values) for values in times]
-            ratios = [statistics.median(a / b for a, b in zip(times[0], other, strict=True)) for other in times[1:]]
+            spent: list[list[float]] = [[] for _ in calls]
+            times = in_turns([counted(*pair) for pair in zip(calls, spent, strict=True)], options.turns, warm=1)
+            milliseconds, ratios = compared(times)
+            processor, by_processor = compared([values[-options.turns :] for values in spent])
             rows[name][part] = dict(zip(sides, milliseconds, strict=True)) | {
                 "ours_by_xla": ratios[0],
                 "ours_by_torch": ratios[1],
+                "processor": dict(zip(sides, processor, strict=True)),
+                "ours_by_torch_of_processors": by_processor[1],
             }
             figures = " ".join(f"{value:8.2f}" for value in milliseconds)
-            print(f"{name if part == 'forward' else '':34s} {part:8s} {figures}   {ratios[0]:8.2f}   {ratios[1]:10.2f}")
+            figures += f"   {ratios[0]:8.2f}   {ratios[1]:10.2f}   {by_processor[1]:10.2f}"
+            print(f"{name if part == 'forward' else '':34s} {part:8s} {figures}")
     sys.stdout.flush()
     result = {
         "command": " ".join(["python -m benchmarks.conv", *sys.argv[1:]]),

@@ -5,9 +5,11 @@
 
 Reads the newest profile in the folder and adds up what ran on its accelerators, by XLA's names: a fusion whose name has
 ``reduce`` sums over an axis, another reads and writes arrays element by element, and what is no fusion is a kernel of
-a library, such as a convolution.
+a library, such as a convolution. On a CPU, where each device is a thread, the names alone do not say it: the program,
+which ``--trace`` leaves in the folder, does; what a thread waits for the others in a collective is a row of its own.
 """
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -20,6 +22,10 @@ from jax.profiler import ProfileData
 from benchmarks._figures import write
 
 KINDS = ("convolutions and products", "sums", "passes over memory")
+WAITING = "waiting for other devices"
+PROGRAM = "program.txt"
+OUTER = ("while", "call", "conditional", "all-reduce", "all-gather", "collective-permute")  # what they hold is counted
+INSTRUCTION = re.compile(r'^ +(?:ROOT )?%([\w.-]+) = .*?metadata=\{op_name="([^"]*)"', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -41,14 +47,43 @@ def kind(name: str) -> str:
     return KINDS[1] if "reduce" in name else KINDS[2]
 
 
-def summary(events: Iterable[tuple[str, float]], steps: int) -> dict:
-    """Milliseconds a step by kind, kernels a step, and the largest kernels, from ``(name, nanoseconds)``."""
+def kind_on_cpu(name: str, operation: str) -> str | None:
+    """What an instruction of this name does, which came of this operation; None of one that holds others."""
+    if name.startswith(OUTER):
+        return None
+    last = operation.rpartition("/")[2]
+    if "dot_general" in last or "conv_general" in last:
+        return KINDS[0]
+    return KINDS[1] if last.startswith(("reduce_", "argmax", "cumsum")) else KINDS[2]
+
+
+def on_cpu(planes: Iterable, folder: Path) -> tuple[list[tuple[str, str, float]], int]:
+    """``([(kind, name, nanoseconds)], threads)`` of a CPU, by the program in the folder."""
+    if not (folder / PROGRAM).is_file():
+        return [], 0
+    operations = dict(INSTRUCTION.findall((folder / PROGRAM).read_text(encoding="utf-8")))
+    events, threads = [], 0
+    for line in (line for plane in planes for line in plane.lines):
+        before = len(events)
+        for event in line.events:
+            found = WAITING if event.name == "Rendezvous" else None
+            if event.name in operations:
+                found = kind_on_cpu(event.name, operations[event.name])
+            if found is not None:
+                operation = operations.get(event.name, "").rpartition("/")[2]
+                events.append((found, f"{event.name} {operation}".strip(), event.duration_ns))
+        threads += len(events) > before
+    return events, threads
+
+
+def summary(events: Iterable[tuple[str, str, float]], steps: int) -> dict:
+    """Milliseconds a step by kind, kernels a step, and the largest kernels, from ``(kind, name, nanoseconds)``."""
     if steps < 1:
         raise SystemExit(f"--steps is {steps}; allowed: 1 or more.")
     kinds, names, count = Counter(dict.fromkeys(KINDS, 0.0)), Counter(), 0
-    for name, nanoseconds in events:
+    for what, name, nanoseconds in events:
         count += 1
-        kinds[kind(name)] += nanoseconds / 1e6 / steps
+        kinds[what] += nanoseconds / 1e6 / steps
         names[name] += nanoseconds / 1e6 / steps
     return {"ms": dict(kinds), "kernels": count / steps, "largest": dict(names.most_common(12))}
 
@@ -58,14 +93,21 @@ def main(options: Options) -> dict:
     files = [options.trace] if options.trace.is_file() else sorted(options.trace.glob("**/*.xplane.pb"))
     if not files:
         raise SystemExit(f"--trace is {options.trace}; allowed: a file, or a folder with a NAME.xplane.pb.")
-    planes = ProfileData.from_file(str(files[-1])).planes
+    planes = list(ProfileData.from_file(str(files[-1])).planes)
     lines = [line for plane in planes if plane.name.startswith("/device") for line in plane.lines]
-    events = [(event.name, event.duration_ns) for line in lines for event in line.events]
+    events = [(kind(event.name), event.name, event.duration_ns) for line in lines for event in line.events]
+    threads = 1
     if not events:
-        raise SystemExit(f"{files[-1]} has nothing that ran on an accelerator.")
+        events, threads = on_cpu(planes, options.trace if options.trace.is_dir() else options.trace.parent)
+    if not events:
+        raise SystemExit(
+            f"{files[-1]} has nothing that ran on an accelerator, and no {PROGRAM} of a CPU lies beside it."
+        )
     figures = {"command": " ".join(["python -m benchmarks.kernels", *sys.argv[1:]])} | summary(events, options.steps)
+    figures["threads"] = threads
     total = sum(figures["ms"].values())
-    print(f"{total:.1f} ms a step in {figures['kernels']:.0f} kernels")
+    of = f" of {threads} threads" if threads > 1 else ""
+    print(f"{total:.1f} ms a step{of} in {figures['kernels']:.0f} kernels")
     for name, milliseconds in figures["ms"].items():
         print(f"  {milliseconds:6.2f} ms  {100 * milliseconds / total:3.0f} %  {name}")
     print("the largest:")

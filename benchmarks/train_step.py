@@ -27,6 +27,7 @@ from flax import nnx
 
 from benchmarks._figures import PAUSE, keep_memory, module, write
 from benchmarks.device import products
+from benchmarks.kernels import PROGRAM
 from jaxtricks import ablation, data, models, tasks, train
 from jaxtricks.layers import BatchNorm
 from jaxtricks.layers import _pool_gradient as pools
@@ -126,6 +127,7 @@ def jax_side(options: Options):
         jax.block_until_ready(holder[0])
         return time.perf_counter() - began
 
+    run.program = step
     macs = ablation.forward_cost(recipe, dataset)["macs"]
     analysis = step.cost_analysis() if hasattr(step, "cost_analysis") else {}
     moved = (analysis or {}).get("bytes accessed")
@@ -289,6 +291,8 @@ def main(options: Options) -> dict:
     if options.trace is not None:
         with jax.profiler.trace(options.trace):
             run(options.steps)
+        if hasattr(run.program, "as_text"):  # names alone do not say what a CPU's kernel does
+            (options.trace / PROGRAM).write_text(run.program.as_text(), encoding="utf-8")
     rates, ratios, work = (figures[name] for name in ("images_per_second", "ratios", "processor_ratios"))
     processor, peak, mfu = (figures[name] for name in ("processor_ms_per_step", "measured_peak_flops", "mfu"))
     print(f"{options.model} {options.tweaks} {options.precision} {options.size} px, batch {options.batch}")

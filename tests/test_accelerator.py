@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -249,9 +250,31 @@ def test_what_is_there_in_a_good_version_is_not_brought_along():
 def test_the_time_of_a_profile_is_that_of_convolutions_sums_and_passes():
     events = [("sm90_xmma_fprop", 4e6), ("gemm_fusion_dot_3", 2e6), ("input_reduce_fusion_1", 3e6)]
     events += [("loop_add_fusion", 1e6), ("wrapped_convert", 1e6), ("loop_add_fusion", 1e6)]
-    figures = kernels.summary(events, steps=2)
+    figures = kernels.summary([(kernels.kind(name), name, time) for name, time in events], steps=2)
     assert list(figures["ms"].values()) == [3.0, 1.5, 1.5]
     assert (figures["kernels"], figures["largest"]["loop_add_fusion"]) == (3.0, 1.0)
+
+
+def test_on_a_cpu_the_program_says_what_a_kernel_does(tmp_path):
+    program = """
+  %ynn_fusion.1 = f32[8,4]{1,0} fusion(%x, %k), calls=%f, metadata={op_name="jit(step)/jvp()/dot_general" id=1}
+  ROOT %ynn_fusion.2 = f32[4]{0} fusion(%x), calls=%g, metadata={op_name="jit(step)/jvp()/reduce_sum" id=2}
+  %while.3 = (s32[]) while(%t), body=%b, metadata={op_name="jit(step)/transpose(jvp())/while" id=3}
+  %ynn_fusion = f32[3,3]{1,0} fusion(%p), metadata={op_name="jit(step)/while/body/conv_general_dilated" id=4}
+  %add_fusion = f32[8,4]{1,0} fusion(%p), metadata={op_name="jit(step)/reduce_sum/add" id=5}
+  %all-reduce.4 = f32[4]{0} all-reduce(%ynn_fusion.2), metadata={op_name="jit(step)/jvp()/reduce_sum" id=6}
+"""
+    (tmp_path / kernels.PROGRAM).write_text(program)
+    times = {"ynn_fusion.1": 4, "ynn_fusion.2": 3, "while.3": 9, "ynn_fusion": 2, "add_fusion": 1}
+    times |= {"all-reduce.4": 8, "Rendezvous": 5, "ThunkExecutor::Execute": 50}
+    lines = [[SimpleNamespace(name=name, duration_ns=1e6 * time) for name, time in times.items()]] * 2
+    lines = [SimpleNamespace(events=events) for events in (*lines, [SimpleNamespace(name="main", duration_ns=9e9)])]
+    events, threads = kernels.on_cpu([SimpleNamespace(lines=lines)], tmp_path)
+    figures = kernels.summary(events, steps=2)
+    kinds = dict(zip((*kernels.KINDS, kernels.WAITING), (6.0, 3.0, 1.0, 5.0), strict=True))
+    assert (figures["ms"], threads) == (kinds, 2)
+    assert figures["largest"]["ynn_fusion.1 dot_general"] == 4.0
+    assert kernels.on_cpu([SimpleNamespace(lines=lines)], tmp_path / "no") == ([], 0)
 
 
 COMPILED = """
