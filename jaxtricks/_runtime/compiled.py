@@ -1,6 +1,7 @@
 """Programs that may be kept by JAX's compilation cache, and those that must be compiled anew."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,6 +10,10 @@ import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 
 LOOPS = ("scan", "while")
+REJECTION = "random_gamma"  # draws until all elements are accepted; beta and Dirichlet draw from it
+
+
+_lock, _within, _before = threading.Lock(), 0, True  # of the threads that compile anew
 
 
 def loops_over_arrays(jaxpr: Any) -> bool:
@@ -21,10 +26,14 @@ def loops_over_arrays(jaxpr: Any) -> bool:
       jaxpr: of a program, closed or not.
 
     Returns:
-      Whether a loop, at any depth, takes or gives anything but arrays of uint32 and scalars of integers.
+      Whether a loop, at any depth, takes or gives anything but arrays of uint32 and scalars of integers; or a draw by
+      rejection gives more than one number.
     """
     for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
-        if equation.primitive.name in LOOPS and not all(map(_counts, (*equation.invars, *equation.outvars))):
+        name = equation.primitive.name
+        if name in LOOPS and not all(map(_counts, (*equation.invars, *equation.outvars))):
+            return True
+        if name == REJECTION and equation.outvars[0].aval.shape:
             return True
         for value in equation.params.values():
             parts = value if isinstance(value, (tuple, list)) else (value,)
@@ -39,18 +48,65 @@ def _counts(variable: Any) -> bool:
 
 
 @contextmanager
-def anew() -> Iterator[None]:
+def anew(when: bool = True) -> Iterator[None]:
     """What is compiled here is neither looked up in JAX's compilation cache nor written to it.
+
+    Args:
+      when: False does nothing.
 
     XLA orders the collectives of a CPU program by a resource that they share. Read back from the cache, those in the
     body of a loop have a resource of their own (XLA as of jax 0.10.2): two devices may then wait in two collectives,
     each for the other, until XLA ends the process after 40 seconds.
     """
-    before = jax.config.jax_enable_compilation_cache
+    if not when:
+        yield
+        return
+    global _before, _within
+    with _lock:
+        if not _within:
+            _before = jax.config.jax_enable_compilation_cache
+            _enable(False)
+        _within += 1
     try:
-        jax.config.update("jax_enable_compilation_cache", False)
-        compilation_cache.reset_cache()  # or the answer of the first look would stand
         yield
     finally:
-        jax.config.update("jax_enable_compilation_cache", before)
-        compilation_cache.reset_cache()
+        with _lock:
+            _within -= 1
+            if not _within:
+                _enable(_before)
+
+
+def compile_traced(traced: Any, *, waits: bool) -> Any:
+    """Compile what was traced, ``anew`` where devices that are cores may wait for each other in a loop.
+
+    Args:
+      traced: of ``jax.jit(function).trace``.
+      waits: whether its devices are cores and wait for each other at all.
+    """
+    with anew(waits and loops_over_arrays(traced.jaxpr)):
+        return traced.lower().compile()
+
+
+def called_anew(jitted: Any, *, waits: bool) -> Callable:
+    """The function, of which the first call, the one that compiles, is ``anew`` where ``compile_traced`` would be.
+
+    Args:
+      jitted: of ``jax.jit``; always called with the same shapes.
+      waits: as for ``compile_traced``.
+    """
+    if not waits:
+        return jitted
+    called = False
+
+    def call(*args):
+        nonlocal called
+        with anew(not called and loops_over_arrays(jitted.trace(*args).jaxpr)):
+            called = True
+            return jitted(*args)
+
+    return call
+
+
+def _enable(value: bool) -> None:
+    jax.config.update("jax_enable_compilation_cache", value)
+    compilation_cache.reset_cache()  # or the answer of the first look would stand

@@ -8,11 +8,7 @@ from importlib import metadata, util
 
 import jax
 
-OPTIONS = {
-    -8: 1,
-    -4: 0,
-    -1: 2**31 - 1,
-}  # one arena, no block of its own, none given back below 2 GiB: glibc's malloc.h
+OPTIONS = {-8: 1, -4: 0, -1: -1}  # of malloc.h: one arena, no mapped block, nothing given back
 CORES = 4  # with more, threads that compile would wait for each other at the one arena
 
 
@@ -23,7 +19,7 @@ def keep_memory() -> bool:
     which then hands them out anew, page by page, filled with zeros. On Linux with glibc, up to 4 cores and no
     accelerator, this keeps them: a step of ``resnet_small``, 64 images of 32 px, took 0.71 of the processor time on two
     cores (``benchmarks/memory.py``). The commands of the experiments call it. What a process held at most, it holds to
-    its end, but for what is above 2 GiB.
+    its end.
 
     Returns:
       Whether it was done. It is not on another system, where there are more cores, or where an accelerator may be used;
@@ -38,7 +34,9 @@ def keep_memory() -> bool:
     """
     mallopt = _mallopt()
     chosen = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ)
-    if mallopt is None or chosen or len(os.sched_getaffinity(0)) > CORES or not _only_cpu():
+    if mallopt is None or chosen or not hasattr(os, "sched_getaffinity"):
+        return False
+    if len(os.sched_getaffinity(0)) > CORES or not _only_cpu():
         return False
     return all([mallopt(option, value) == 1 for option, value in OPTIONS.items()])
 
@@ -57,6 +55,9 @@ def _only_cpu() -> bool:
     platforms = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
     if platforms:
         return set(platforms.split(",")) == {"cpu"}
-    package = util.find_spec("jax_plugins")
-    plugins = package is not None and any(pkgutil.iter_modules(package.submodule_search_locations))
-    return not (plugins or metadata.entry_points(group="jax_plugins") or util.find_spec("libtpu"))
+    try:
+        package = util.find_spec("jax_plugins")
+        plugins = package is not None and any(pkgutil.iter_modules(package.submodule_search_locations))
+        return not (plugins or metadata.entry_points(group="jax_plugins") or util.find_spec("libtpu"))
+    except ValueError:  # a module that was put in its place
+        return False

@@ -121,11 +121,13 @@ class Budget:
         return range(self.start + low, self.start + min(high, self.most))
 
     def _fits(self, seeds: Sequence[int]) -> bool:
-        work = self.work(seeds)
-        if self.minutes is None or self.limit is None or not work:  # no clock, or it is all there
+        if self.minutes is None or self.limit is None:
             return True
         if not self.pace and self.minutes <= self.earlier.minutes:
-            return False  # the same command once more
+            return False  # the same command once more, even if another one with these seeds left cells
+        work = self.work(seeds)
+        if not work:
+            return True
         pace, compiling = (self.pace, 0.0) if self.pace else (self.earlier.pace, self.earlier.compiling)
         return self.clock.elapsed + work * pace + compiling <= self.limit
 

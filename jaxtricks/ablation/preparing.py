@@ -22,6 +22,7 @@ from jaxtricks.ablation.options import (
     task_of,
     under,
 )
+from jaxtricks.ablation.recommend import FRESH
 from jaxtricks.ablation.variants import Setting, Variant
 from jaxtricks.tricks import bag
 from jaxtricks.tricks.trick import Ladder, Trick
@@ -106,9 +107,12 @@ def chosen(
       UsageError: if something of it does not exist, or does not go together.
     """
     preset = settle(options, presets)
-    most = MOST - options.first_seed
-    if factors and preset.seeds is not None and preset.seeds > most:
-        raise UsageError(f"--seeds is {preset.seeds}; allowed: 1 to {most}; the search of the rates has the next.")
+    first, most = options.first_seed, MOST if factors else FRESH[0]
+    if preset.seeds is not None and first + preset.seeds > most and (factors or options.recommend or options.save):
+        has = "the search of the rates" if factors else "the confirmation"
+        raise UsageError(
+            f"--seeds is {preset.seeds} and --first-seed {first}; allowed: {most} together; {has} has the next."
+        )
     mode = options.mode or mode
     if isinstance(next(iter(ladder.values())), Setting):
         if options.recommend or options.save:

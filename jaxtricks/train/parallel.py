@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxtricks._runtime.chunks import scanned
-from jaxtricks._runtime.compiled import anew, loops_over_arrays
+from jaxtricks._runtime.compiled import anew, called_anew, compile_traced
 
 AXIS = "data"
 KINDS = ("jit", "shard_map", "pmap")
@@ -83,13 +82,18 @@ class Plan:
         return self.size > 1 and self.seeds_on != "devices"
 
     @property
+    def _waits_on_cpu(self) -> bool:
+        """Whether they do, and are cores."""
+        return self.collective and jax.default_backend() == "cpu"
+
+    @property
     def steps_in_flight(self) -> int:
         """Calls, each of a step or a chunk, that may be started before the loop waits for the oldest.
 
         Devices that are cores share one pool of threads, and a collective holds a thread while it waits for the others:
         with steps in flight all threads can be waiting for a device that has none left, and XLA aborts.
         """
-        return 0 if self.collective and jax.default_backend() == "cpu" else max(1, AHEAD // self.chunk)
+        return 0 if self._waits_on_cpu else max(1, AHEAD // self.chunk)
 
     def groups(self, seeds: tuple[int, ...]) -> list[tuple["Plan", tuple[int, ...]]]:
         """The seeds that run together, each group with the plan that fits its size."""
@@ -162,7 +166,8 @@ class Plan:
         """
         if self.kind == "pmap":
             step = self._pmap(prepare, update, constants)
-            jax.block_until_ready(step(self.replicate(state), batch, constants))  # pmap compiles at its first call
+            with anew(self._waits_on_cpu):
+                jax.block_until_ready(step(self.replicate(state), batch, constants))  # pmap compiles at its first call
             return step
         if self.kind == "shard_map":
             rows, every = PartitionSpec(AXIS), PartitionSpec()
@@ -177,26 +182,22 @@ class Plan:
             step = self._one_seed_a_device(step)
         step = step if steps == 1 else scanned(step)
         jitted = jax.jit(step, donate_argnums=0, out_shardings=(self.state_sharding, None))
-        traced = jitted.trace(state, batch, constants)
-        unsafe = self.collective and jax.default_backend() == "cpu" and loops_over_arrays(traced.jaxpr)
-        with anew() if unsafe else nullcontext():
-            return traced.lower().compile()
+        return compile_traced(jitted.trace(state, batch, constants), waits=self._waits_on_cpu)
 
     def compile_evaluate(self, evaluate: Callable) -> Callable:
         """``(variables, batch, constants) -> parts``; the variables may be stacked by seed, the batch never is."""
         if self.seeds_on == "vmap":
             evaluate = jax.vmap(evaluate, in_axes=(0, None, None))
         if self.seeds_on == "devices":
-            specs = (PartitionSpec(AXIS), PartitionSpec(), PartitionSpec())
-            one = evaluate
 
-            def per_device(variables, batch, constants):
+            def per_device(variables, batch, constants, one=evaluate):
                 parts = one(jax.tree.map(lambda x: x[0], variables), batch, constants)
                 return jax.tree.map(lambda x: x[None], parts)
 
-            evaluate = jax.shard_map(per_device, mesh=self.mesh, in_specs=specs, out_specs=PartitionSpec(AXIS))
-            return jax.jit(evaluate)
-        return jax.jit(evaluate, out_shardings=self.replicated)  # rows that metrics gather come from all processes
+            specs = (PartitionSpec(AXIS), PartitionSpec(), PartitionSpec())
+            return jax.jit(jax.shard_map(per_device, mesh=self.mesh, in_specs=specs, out_specs=PartitionSpec(AXIS)))
+        jitted = jax.jit(evaluate, out_shardings=self.replicated)  # rows that metrics gather come from all processes
+        return called_anew(jitted, waits=self._waits_on_cpu)
 
     def compile_statistics(self, statistics: Callable) -> Callable:
         """``(key, params, stats, batch, constants) -> stats``, for each seed where they are stacked."""

@@ -81,6 +81,15 @@ def test_the_first_seed_may_be_one_that_no_table_has_had(tmp_path):
     assert Command(tmp_path, set(range(24, 98)), minutes=1e6, block=2, start=24).run() == [[98, 99]]
 
 
+def test_seeds_that_a_command_with_another_first_one_left_do_not_join_the_table(tmp_path):
+    there = set()
+    assert Command(tmp_path, there, minutes=1.0).run() == [[0, 1], [2]]
+    there |= {3, 4, 5}
+    again = Command(tmp_path, there, minutes=1.0)
+    assert again.run() == []
+    assert again.budget.trained == range(3)
+
+
 def test_the_same_command_adds_nothing_and_one_with_more_minutes_adds_blocks(tmp_path):
     there = set()
     assert Command(tmp_path, there, minutes=1.0).run() == [[0, 1], [2]]

@@ -71,7 +71,7 @@ def test_one_arena_without_blocks_that_are_given_back(asked, monkeypatch):
         asked.clear()
         platforms(monkeypatch, value)
         assert keep_memory()
-        assert asked == [(-8, 1), (-4, 0), (-1, 2**31 - 1)]
+        assert asked == [(-8, 1), (-4, 0), (-1, -1)]
 
 
 @pytest.mark.parametrize("value", ["cuda", "cuda,cpu", "tpu", "cpu,cuda"])
@@ -91,6 +91,20 @@ def test_nothing_where_a_plugin_is_installed(asked, monkeypatch):
     assert asked == []
     platforms(monkeypatch, "cpu")
     assert keep_memory()
+
+
+def test_nothing_where_it_cannot_be_seen(asked, monkeypatch):
+    platforms(monkeypatch, None)
+
+    def broken(name):
+        raise ValueError(f"{name}.__spec__ is None")
+
+    monkeypatch.setattr(memory.util, "find_spec", broken)
+    assert not keep_memory()
+    platforms(monkeypatch, "cpu")
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert not keep_memory()
+    assert asked == []
 
 
 def test_nothing_with_many_cores_or_where_the_environment_says_otherwise(asked, monkeypatch):

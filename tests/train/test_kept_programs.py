@@ -1,5 +1,6 @@
 """Which compiled steps JAX's compilation cache may keep: read back, the collectives of a loop may overtake others."""
 
+import threading
 from typing import NamedTuple
 
 import jax
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from jaxtricks._runtime.compiled import loops_over_arrays
+from jaxtricks._runtime.compiled import anew, loops_over_arrays
 from jaxtricks.train import Plan
 
 TWO = Plan(devices=tuple(jax.devices()[:2]))
@@ -79,15 +80,45 @@ def test_a_step_whose_loop_sums_over_devices_is_not_kept(cache, plan, update, ke
     assert "jit__lambda" in cache()  # and in use again
 
 
+def test_nor_is_an_evaluation(cache):
+    evaluate = TWO.compile_evaluate(lambda variables, batch, constants: in_a_loop(*variables, batch, constants)[0])
+    rows = TWO.put_rows({"image": np.ones((8, 4), np.float32)})
+    for _ in range(2):
+        np.testing.assert_array_equal(evaluate((np.zeros((4, 4), np.float32),), rows, {}), np.full((4, 4), 8.0))
+    assert not [name for name in cache() if name != "jit__multi_slice"]
+    assert jax.config.jax_enable_compilation_cache
+
+
+def test_threads_that_compile_anew_at_once_leave_the_cache_as_it_was():
+    inside, leave = threading.Event(), threading.Event()
+
+    def first():
+        with anew():
+            inside.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    inside.wait(10)
+    with anew():
+        leave.set()
+        thread.join()
+        assert not jax.config.jax_enable_compilation_cache  # one has left, the other is still there
+    assert jax.config.jax_enable_compilation_cache
+    with pytest.raises(KeyError), anew():
+        raise KeyError
+    assert jax.config.jax_enable_compilation_cache
+
+
 def test_what_an_older_version_kept_is_not_read(cache, monkeypatch, tmp_path):
-    monkeypatch.setattr("jaxtricks.train.parallel.loops_over_arrays", lambda jaxpr: False)
+    monkeypatch.setattr("jaxtricks._runtime.compiled.loops_over_arrays", lambda jaxpr: False)
     compile_step(TWO, in_a_loop)
     (kept,) = tmp_path.glob("jit_step*-cache")
     kept.write_bytes(b"no program")
     jax.config.update("jax_raise_persistent_cache_errors", True)
     with pytest.raises(Exception, match=r"decompress|zstd|zlib|[Ee]rror"):
         compile_step(TWO, in_a_loop)
-    monkeypatch.setattr("jaxtricks.train.parallel.loops_over_arrays", loops_over_arrays)
+    monkeypatch.setattr("jaxtricks._runtime.compiled.loops_over_arrays", loops_over_arrays)
     compile_step(TWO, in_a_loop)
 
 
@@ -99,6 +130,8 @@ def test_what_an_older_version_kept_is_not_read(cache, monkeypatch, tmp_path):
         (lambda x: jax.lax.while_loop(lambda y: y.sum() < 3, lambda y: y + 1, x), True),  # in the condition
         (lambda x: jax.jit(lambda y: jax.lax.map(lambda row: jax.nn.relu(row).sum(), y))(x), True),
         (lambda x: jax.lax.cond(x[0, 0] > 0, lambda y: jax.lax.map(jnp.sum, y), lambda y: y[:, 0], x), True),
+        (lambda x: x * jax.random.beta(jax.random.key(0), 0.4, 0.4, (8, 1)), True),  # accepted when all rows are
+        (lambda x: x * jax.random.gamma(jax.random.key(0), 0.4), False),
         (lambda x: x @ x.T, False),
         (lambda x: jax.lax.map(lambda row: row * 2, x), True),  # of which rows a device has is not known
         (lambda x: jax.lax.map(lambda row: row.max(), x.astype(jnp.uint8)), True),
