@@ -25,7 +25,8 @@ KINDS = ("convolutions and products", "sums", "passes over memory")
 WAITING = "waiting for other devices"
 PROGRAM = "program.txt"
 OUTER = ("while", "call", "conditional", "all-reduce", "all-gather", "collective-permute")  # what they hold is counted
-INSTRUCTION = re.compile(r'^ +(?:ROOT )?%([\w.-]+) = .*?metadata=\{op_name="([^"]*)"', re.MULTILINE)
+INSTRUCTION = re.compile(r'^ +(?:ROOT )?%([\w.-]+) = (?:.*?metadata=\{op_name="([^"]*)")?', re.MULTILINE)
+PRODUCTS = ("ynn_fusion", "convolution", "dot")  # of those that do not say what they came of
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ def kind_on_cpu(name: str, operation: str) -> str | None:
     if name.startswith(OUTER):
         return None
     last = operation.rpartition("/")[2]
+    if not operation:
+        return KINDS[0] if name.startswith(PRODUCTS) else KINDS[2]
     if "dot_general" in last or "conv_general" in last:
         return KINDS[0]
     return KINDS[1] if last.startswith(("reduce_", "argmax", "cumsum")) else KINDS[2]
@@ -66,12 +69,12 @@ def on_cpu(planes: Iterable, folder: Path) -> tuple[list[tuple[str, str, float]]
     for line in (line for plane in planes for line in plane.lines):
         before = len(events)
         for event in line.events:
-            found = WAITING if event.name == "Rendezvous" else None
+            what = WAITING if event.name == "Rendezvous" else None
             if event.name in operations:
-                found = kind_on_cpu(event.name, operations[event.name])
-            if found is not None:
+                what = kind_on_cpu(event.name, operations[event.name])
+            if what is not None:
                 operation = operations.get(event.name, "").rpartition("/")[2]
-                events.append((found, f"{event.name} {operation}".strip(), event.duration_ns))
+                events.append((what, f"{event.name} {operation}".strip(), event.duration_ns))
         threads += len(events) > before
     return events, threads
 

@@ -263,15 +263,23 @@ def test_on_a_cpu_the_program_says_what_a_kernel_does(tmp_path):
   %ynn_fusion = f32[3,3]{1,0} fusion(%p), metadata={op_name="jit(step)/while/body/conv_general_dilated" id=4}
   %add_fusion = f32[8,4]{1,0} fusion(%p), metadata={op_name="jit(step)/reduce_sum/add" id=5}
   %all-reduce.4 = f32[4]{0} all-reduce(%ynn_fusion.2), metadata={op_name="jit(step)/jvp()/reduce_sum" id=6}
+  %ynn_fusion.7 = f32[3,3]{1,0} fusion(%p), kind=kCustom, calls=%h
+  %transpose_copy_fusion = f32[8,4]{1,0} fusion(%p), kind=kLoop, calls=%i
 """
     (tmp_path / kernels.PROGRAM).write_text(program)
     times = {"ynn_fusion.1": 4, "ynn_fusion.2": 3, "while.3": 9, "ynn_fusion": 2, "add_fusion": 1}
-    times |= {"all-reduce.4": 8, "Rendezvous": 5, "ThunkExecutor::Execute": 50}
+    times |= {
+        "ynn_fusion.7": 1,
+        "transpose_copy_fusion": 2,
+        "all-reduce.4": 8,
+        "Rendezvous": 5,
+        "ThunkExecutor::Execute": 50,
+    }
     lines = [[SimpleNamespace(name=name, duration_ns=1e6 * time) for name, time in times.items()]] * 2
     lines = [SimpleNamespace(events=events) for events in (*lines, [SimpleNamespace(name="main", duration_ns=9e9)])]
     events, threads = kernels.on_cpu([SimpleNamespace(lines=lines)], tmp_path)
     figures = kernels.summary(events, steps=2)
-    kinds = dict(zip((*kernels.KINDS, kernels.WAITING), (6.0, 3.0, 1.0, 5.0), strict=True))
+    kinds = dict(zip((*kernels.KINDS, kernels.WAITING), (7.0, 3.0, 3.0, 5.0), strict=True))
     assert (figures["ms"], threads) == (kinds, 2)
     assert figures["largest"]["ynn_fusion.1 dot_general"] == 4.0
     assert kernels.on_cpu([SimpleNamespace(lines=lines)], tmp_path / "no") == ([], 0)

@@ -54,9 +54,10 @@ def anew(when: bool = True) -> Iterator[None]:
     Args:
       when: False does nothing.
 
-    XLA orders the collectives of a CPU program by a resource that they share. Read back from the cache, those in the
-    body of a loop have a resource of their own (XLA as of jax 0.10.2): two devices may then wait in two collectives,
-    each for the other, until XLA ends the process after 40 seconds.
+    The collectives in the body of a loop may overtake others on one device and not on another (XLA as of jax 0.10.2).
+    Where each device has few threads, two of them can then wait in two collectives, each for the other, until XLA ends
+    the process after 40 seconds. Of programs that were read back from the cache this was seen each time, of those that
+    were compiled once; see ``enough_threads`` too.
     """
     if not when:
         yield

@@ -17,7 +17,7 @@ def keep_memory() -> bool:
 
     XLA asks for the memory of a step at its start and frees it at its end. Large blocks glibc gives back to the system,
     which then hands them out anew, page by page, filled with zeros. On Linux with glibc, up to 4 cores and no
-    accelerator, this keeps them: a step of ``resnet_small``, 64 images of 32 px, took 0.71 of the processor time on two
+    accelerator, this keeps them: a step of ``resnet_small``, 64 images of 32 px, took 0.74 of the processor time on two
     cores (``benchmarks/memory.py``). The commands of the experiments call it. What a process held at most, it holds to
     its end.
 
@@ -36,7 +36,7 @@ def keep_memory() -> bool:
     chosen = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ)
     if mallopt is None or chosen or not hasattr(os, "sched_getaffinity"):
         return False
-    if len(os.sched_getaffinity(0)) > CORES or not _only_cpu():
+    if len(os.sched_getaffinity(0)) > CORES or not only_cpu():
         return False
     return all([mallopt(option, value) == 1 for option, value in OPTIONS.items()])
 
@@ -50,7 +50,7 @@ def _mallopt() -> Callable[[int, int], int] | None:
         return None
 
 
-def _only_cpu() -> bool:
+def only_cpu() -> bool:
     """Whether JAX will choose a CPU, as far as can be said before it does, after which it would be too late."""
     platforms = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
     if platforms:

@@ -15,6 +15,7 @@ import numpy as np
 import tyro
 
 from jaxtricks import ablation, data, ensembles
+from jaxtricks._runtime.threads import enough_threads
 from jaxtricks.ablation import cli, output, sources
 from jaxtricks.ablation.gains import Row, add, draw, table
 from jaxtricks.ablation.groups import Member, outputs
@@ -162,6 +163,7 @@ def main(
       dataset: what the experiment makes of the data, a split of which is held out, or None.
       begin: ``(baseline, data as loaded, data of the experiment) -> baseline``, or None.
     """
+    enough_threads()
     with cli.exit_status(name):
         options = tyro.cli(Options, prog=" ".join(cli.started()), description=sys.modules["__main__"].__doc__)
         run(name, options, baseline, groups, ways, epochs=epochs, model=model, dataset=dataset, begin=begin)

@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxtricks import ablation, data, portable, tasks, train
 from jaxtricks._command import Options, Preset, UsageError, fit_to_images
+from jaxtricks._runtime.threads import enough_threads
 from jaxtricks.ablation import sources
 from jaxtricks.ablation.budget import MOST
 from jaxtricks.ablation.headline import Headline, common_headline, plural
@@ -107,6 +108,8 @@ def chosen(
       UsageError: if something of it does not exist, or does not go together.
     """
     preset = settle(options, presets)
+    if preset.seeds_on != "devices":
+        enough_threads()
     first, most = options.first_seed, MOST if factors else FRESH[0]
     if preset.seeds is not None and first + preset.seeds > most and (factors or options.recommend or options.save):
         has = "the search of the rates" if factors else "the confirmation"

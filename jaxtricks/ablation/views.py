@@ -14,6 +14,7 @@ import numpy as np
 import tyro
 
 from jaxtricks import ablation, augment, preprocess, train
+from jaxtricks._runtime.threads import enough_threads
 from jaxtricks.ablation import cli, output, sources, statistics
 from jaxtricks.ablation.headline import Headline, headline_of_task
 from jaxtricks.data import Dataset
@@ -122,6 +123,7 @@ def main(name: str, rows: Callable[[Dataset], Rows]) -> None:
       rows: makes the networks for the data: by name ``(recipe, name of the network it goes on from or None, ways to
         test it by name)``.
     """
+    enough_threads()
     with cli.exit_status(name):
         options = tyro.cli(Options, prog=" ".join(cli.started()), description=sys.modules["__main__"].__doc__)
         run(name, rows, options)

@@ -9,6 +9,7 @@ import jax
 import pytest
 
 from jaxtricks._runtime import memory
+from jaxtricks._runtime.threads import enough_threads
 from jaxtricks.train import keep_memory
 
 TWICE = """
@@ -126,6 +127,17 @@ def test_nothing_on_another_system_and_where_glibc_refuses(asked, monkeypatch):
     assert not keep_memory()
     monkeypatch.setattr(memory, "_mallopt", lambda: None)
     assert not keep_memory()
+
+
+@pytest.mark.parametrize(("value", "given", "set_to"), [("cpu", None, "8"), ("cpu", "3", "3"), ("cuda", None, None)])
+def test_devices_that_wait_have_four_threads_each(asked, monkeypatch, value, given, set_to):
+    platforms(monkeypatch, value)
+    monkeypatch.delenv("NPROC", raising=False)
+    if given:
+        monkeypatch.setenv("NPROC", given)
+    enough_threads()
+    assert os.environ.get("NPROC") == set_to
+    monkeypatch.delenv("NPROC", raising=False)
 
 
 def test_a_library_without_the_function_is_another_system(monkeypatch):
