@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 
@@ -44,7 +45,7 @@ def loops_over_arrays(jaxpr: Any) -> bool:
 
 def _counts(variable: Any) -> bool:
     kind = variable.aval
-    return kind.dtype == np.uint32 or (kind.shape == () and not jax.dtypes.issubdtype(kind.dtype, np.inexact))
+    return kind.dtype == np.uint32 or (kind.shape == () and not jnp.issubdtype(kind.dtype, np.inexact))
 
 
 @contextmanager
@@ -65,7 +66,7 @@ def anew(when: bool = True) -> Iterator[None]:
     global _before, _within
     with _lock:
         if not _within:
-            _before = jax.config.jax_enable_compilation_cache
+            _before = jax.config.jax_enable_compilation_cache  # pyright: ignore[reportAttributeAccessIssue]
             _enable(False)
         _within += 1
     try:
