@@ -113,9 +113,8 @@ def chosen(
     first, most = options.first_seed, MOST if factors else FRESH[0]
     if preset.seeds is not None and first + preset.seeds > most and (factors or options.recommend or options.save):
         has = "the search of the rates" if factors else "the confirmation"
-        raise UsageError(
-            f"--seeds is {preset.seeds} and --first-seed {first}; allowed: {most} together; {has} has the next."
-        )
+        typed = f"{preset.seeds} with --first-seed {first}" if first else str(preset.seeds)
+        raise UsageError(f"--seeds is {typed}; allowed: 1 to {most - first}; {has} has the next.")
     mode = options.mode or mode
     if isinstance(next(iter(ladder.values())), Setting):
         if options.recommend or options.save:

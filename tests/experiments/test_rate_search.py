@@ -1,10 +1,12 @@
 """The search of learning rates as an experiment runs it: seeds of its own, kept as cells, listed in a table."""
 
 import json
+from pathlib import Path
 
 import jax
 import pytest
 
+from jaxtricks._command import check
 from jaxtricks.ablation import Trick, cli, search
 from jaxtricks.tricks import bag
 
@@ -37,3 +39,21 @@ def test_the_comparison_has_other_seeds_than_the_search(tmp_path):
     options = cli.Options(out=tmp_path, seeds=101)
     with pytest.raises(cli.UsageError, match=f"--seeds is 101; allowed: 1 to {min(search.SEEDS)}"):
         cli.run("x", options, bag.standard, LADDER, PRESETS, title="Test", factors=FACTORS)
+    options = cli.Options(out=tmp_path, seeds=4, first_seed=97)
+    with pytest.raises(cli.UsageError, match="--seeds is 4 with --first-seed 97; allowed: 1 to 3"):
+        cli.run("x", options, bag.standard, LADDER, PRESETS, title="Test", factors=FACTORS)
+
+
+@pytest.mark.parametrize("changes", [{"recommend": True}, {"save": Path("there")}])
+def test_the_confirmation_has_seeds_of_its_own(changes, tmp_path):
+    options = cli.Options(out=tmp_path, seeds=103, first_seed=98, **changes)
+    with pytest.raises(
+        cli.UsageError, match="--seeds is 103 with --first-seed 98; allowed: 1 to 102; the confirmation"
+    ):
+        cli.run("x", options, bag.standard, LADDER, PRESETS, title="Test")
+
+
+@pytest.mark.parametrize("value", [-1, 99])
+def test_a_first_seed_out_of_range_is_refused(value):
+    with pytest.raises(cli.UsageError, match=f"--first-seed is {value}; allowed: 0 to 98"):
+        check(cli.Options(first_seed=value))
