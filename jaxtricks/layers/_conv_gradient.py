@@ -10,14 +10,17 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxtricks import check
+from jaxtricks.layers._materialize import materialized_gradient
 from jaxtricks.layers._sharding import explicit
 
-CHUNK = 16  # images in one step of the filter gradient's loop, at most
+CHUNK = 16  # images in one step of the filter gradient's loop, at most,
+WHOLE = 64  # and in a batch without a loop, at most: in a loop's body, devices that share a batch wait for each other
 WIDE = (
     8,
     32,
 )  # channels of the fast forms, the fewer and the more. Narrower ones were slower (16 -> 16: 1.5 times), and
 # their sums over positions would be split over the threads, so that the last bits would depend on their number.
+FEW = (16, 48)  # channels: up to which a CPU's fast convolution wants more, and of outputs, from which it wants none
 COLUMNS = 32  # of a kernel of few channels, rows times columns times channels, at most
 NHWC = ("NHWC", "HWIO", "NHWC")
 Pairs = tuple[tuple[int, int], tuple[int, int]]
@@ -54,13 +57,15 @@ def conv(
     - a kernel of 1 x 1 without padding is one matrix product, forward and in both gradients, on CPU and GPU;
     - so is, on a GPU, one that sees few channels, up to 32 numbers, such as 3 x 3 of three colours: they are laid out
       under each position;
-    - on a CPU the gradient of a larger one is summed over chunks of up to 16 images, one a step of a loop: the batch
-      becomes the channel axis of a convolution, and what has to be moved for that fits into a cache;
+    - on a CPU the gradient of a larger one is summed over chunks of up to 16 images, one a step of a loop, where the
+      batch has more than 64: it becomes the channel axis of a convolution, and what that moves fits into a cache;
+    - there few channels get others that are zero, with which XLA takes its fast convolution: those that are no multiple
+      of four, and, where the program has several CPU devices, up to 16;
     - there both gradients are laid out as the fast convolution wants them. XLA does that by itself in the main program,
       but not in the body of a loop, such as an accumulation over microbatches, where it is some ten times slower.
 
-    All else is XLA's own: on a CPU kernels of fewer than 8 channels on one side or 32 on the other; groups, dilations,
-    another rank or order of axes, arrays on a mesh with explicit axes; other devices. Under ``vmap``
+    All else is XLA's own: on a CPU the gradient of kernels of fewer than 8 channels on one side or 32 on the other;
+    groups, dilations, another rank or order of axes, arrays on a mesh with explicit axes; other devices. Under ``vmap``
     with a kernel an example, such as several seeds at once, larger kernels become XLA's grouped convolution as ever.
 
     Args:
@@ -100,7 +105,7 @@ def conv(
     )
     if usual:
         check.shape("x", x, (None, None, None, kernel.shape[2]))
-    if not usual or (_is_narrow(kernel) and not _is_of_columns(kernel)):
+    if not usual:
         return lax.conv_general_dilated(
             x,
             kernel,
@@ -169,7 +174,10 @@ def _of_columns(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _conv(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    forms = _platforms(options, kernel, None)
+    return _on_platform(options, _platforms(options, kernel, None), x, kernel)
+
+
+def _on_platform(options: _Options, forms: dict[str, Callable], x: jax.Array, kernel: jax.Array) -> jax.Array:
     xla = partial(_by_xla, options)
     return lax.platform_dependent(x, kernel, default=xla, **forms) if forms else xla(x, kernel)
 
@@ -178,9 +186,36 @@ def _platforms(options: _Options, kernel: jax.Array, on_cpu: Callable | None) ->
     """What is faster than XLA's convolution, by platform: the default, which programs that read a network follow."""
     if _is_product(options, kernel):
         return dict.fromkeys(("cuda",) if _is_narrow(kernel) else ("cpu", "cuda"), partial(_product, options))
-    if _is_of_columns(kernel):
-        return {"cuda": partial(_of_columns, options)}
-    return {} if on_cpu is None else {"cpu": partial(on_cpu, options)}
+    forms = {"cuda": partial(_of_columns, options)} if _is_of_columns(kernel) else {}
+    if on_cpu is not None and not _is_narrow(kernel):
+        forms["cpu"] = partial(on_cpu, options)
+    elif on_cpu is not _for_kernel and _channels(kernel) != kernel.shape[2:]:
+        forms["cpu"] = partial(_padded, options)
+    return forms
+
+
+def _channels(kernel: jax.Array) -> tuple[int, int]:
+    """With how many channels a CPU computes the convolution fastest: with as many, or with more that are zero.
+
+    XLA's fast convolution wants more than 16 on one side and, where outputs are few, inputs by the four. It computes on
+    one core. The other one, of fewer channels, computes on all that a device has, and takes longer where that is one.
+    """
+    (rows, columns, inputs, outputs) = kernel.shape
+    if rows == columns == 1:
+        return inputs, outputs
+    wide = inputs if inputs == 1 or outputs >= FEW[1] else -(-inputs // 4) * 4
+    if max(wide, outputs) > FEW[0]:
+        return wide, outputs
+    cores = jax.default_backend() == "cpu" and jax.local_device_count() > 1
+    return (wide, FEW[0] + 4) if cores else (inputs, outputs)
+
+
+def _padded(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The convolution with more channels, which are zero."""
+    inputs, outputs = (wide - few for wide, few in zip(_channels(kernel), kernel.shape[2:], strict=True))
+    x = jnp.pad(x, ((0, 0), (0, 0), (0, 0), (0, inputs)))
+    wide = jnp.pad(kernel, ((0, 0), (0, 0), (0, inputs), (0, outputs)))
+    return _by_xla(options, x, wide)[..., : kernel.shape[3]]
 
 
 def _is_narrow(kernel):
@@ -200,14 +235,14 @@ def _tangent(options: _Options, primals, tangents):
     x, kernel = primals
     y = _conv(options, x, kernel)
     terms = [
-        lax.platform_dependent(*arrays, default=partial(_by_xla, options), **fast)
+        _on_platform(options, fast, *arrays)
         for tangent, arrays, fast in (
             (tangents[0], (tangents[0], kernel), _platforms(options, kernel, _for_input)),
             (tangents[1], (x, tangents[1]), _platforms(options, kernel, _for_kernel)),
         )
         if not isinstance(tangent, jax.custom_derivatives.SymbolicZero)
     ]
-    return y, sum(terms[1:], terms[0]) if terms else jnp.zeros_like(y)
+    return y, materialized_gradient(y, sum(terms[1:], terms[0])) if terms else jnp.zeros_like(y)
 
 
 _conv.defjvp(_tangent, symbolic_zeros=True)
@@ -253,6 +288,8 @@ def _for_kernel(options: _Options, x: jax.Array, kernel: jax.Array) -> jax.Array
 
 
 def chunk_size(batch: int) -> int:
-    """Images in a chunk: the largest divisor of the batch up to 16, or the batch where that is less than 4."""
-    size = max((n for n in range(1, min(batch, CHUNK) + 1) if batch % n == 0), default=batch)
+    """Images in a chunk: the batch up to 64; else its largest divisor up to 16, or the batch where that is below 4."""
+    if batch <= WHOLE:
+        return batch
+    size = max(n for n in range(1, CHUNK + 1) if batch % n == 0)
     return size if size >= 4 else batch

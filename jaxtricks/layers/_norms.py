@@ -1,12 +1,14 @@
 """Batch normalisation: over all replicas, one, or groups; frozen."""
 
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from jaxtricks import check
+from jaxtricks.layers._materialize import materialized
 from jaxtricks.layers._sharding import explicit
 
 
@@ -105,8 +107,11 @@ class BatchNorm(nnx.BatchNorm):
             raise ValueError(f"x has a batch of {x.shape[0]}; allowed: a multiple of groups, {groups}.")
         bias = self.bias[...]  # pyright: ignore[reportOptionalSubscript]
         scale = jnp.ones_like(bias) if self.scale is None else self.scale[...]
-        parts = x.astype(jnp.float32).reshape(groups, x.shape[0] // groups, *x.shape[1:])
-        y, mean, var = _normalised(self.axis_name, self.epsilon, relu, parts, scale, bias)
+        parts = x.astype(jnp.float32)
+        if groups > 1:
+            parts = parts.reshape(groups, x.shape[0] // groups, *x.shape[1:])
+        options = _Options(self.axis_name, self.epsilon, relu, groups > 1)
+        y, mean, var = _normalised(options, parts, scale, bias)
         if self.unbiased:
             many = x.size // (groups * x.shape[-1])
             many = many if self.axis_name is None else many * jax.lax.axis_size(self.axis_name)
@@ -114,22 +119,33 @@ class BatchNorm(nnx.BatchNorm):
                 raise ValueError(f"x has shape {x.shape}, a value a channel; allowed with unbiased: two or more.")
             var = var * (many / (many - 1))
         for running, batch in ((self.mean, mean), (self.var, var)):
-            mean_of_batch = batch.mean(tuple(range(x.ndim)))
+            mean_of_batch = batch.mean(tuple(range(batch.ndim - 1)))
             running.set_value(self.momentum * running[...] + (1 - self.momentum) * mean_of_batch)  # by [...] is slow
-        return y.reshape(x.shape).astype(x.dtype)
+        y = y.reshape(x.shape).astype(x.dtype)
+        return materialized(y) if relu else y
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
-def _normalised(axis_name: str | None, epsilon: float, relu: bool, x: jax.Array, scale: jax.Array, bias: jax.Array):
-    """``x[G, B, ..., D]``, each group by its own statistics, and these, ``[G, 1, ..., D]``."""
-    mean, var = _statistics(axis_name, x)
+class _Options(NamedTuple):
+    axis_name: str | None
+    epsilon: float
+    relu: bool
+    grouped: bool
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _normalised(options: _Options, x: jax.Array, scale: jax.Array, bias: jax.Array):
+    """``x[B, ..., D]``, or in groups ``x[G, B, ..., D]``, each by its own statistics; and these, ``[1, ..., D]``.
+
+    Without groups there is no axis for them: after a change of shape XLA on a CPU computes x anew for each reader.
+    """
+    mean, var = _statistics(options, x)
     scale, bias = _over(scale, x), _over(bias, x)
-    y = (x - mean) * (jax.lax.rsqrt(var + epsilon) * scale) + bias
-    return jax.nn.relu(y) if relu else y, mean, var
+    y = (x - mean) * (jax.lax.rsqrt(var + options.epsilon) * scale) + bias
+    return jax.nn.relu(y) if options.relu else y, mean, var
 
 
 @_normalised.defjvp
-def _normalised_jvp(axis_name, epsilon, relu, primals, tangents):
+def _normalised_jvp(options, primals, tangents):
     r"""The derivative in closed form; the sums of its transpose are those of the gradients of scale and bias.
 
     .. math:: \dot y = v + \hat x (\dot\gamma - \overline{\hat x v}) + \dot\beta - \bar v, \quad
@@ -137,44 +153,59 @@ def _normalised_jvp(axis_name, epsilon, relu, primals, tangents):
     """
     x, scale, bias = primals
     dx, dscale, dbias = tangents
-    y, mean, var = _normalised(axis_name, epsilon, relu, *primals)
-    root = jax.lax.rsqrt(var + epsilon)
+    y, mean, var = _normalised(options, *primals)
+    root = jax.lax.rsqrt(var + options.epsilon)
     unit = (x - mean) * root
     v = dx * (root * _over(scale, x))
-    along, level = unit * (_over(dscale, x) - _mean(axis_name, unit * v)), _over(dbias, x) - _mean(axis_name, v)
-    if relu:  # three forms of one condition: one that they shared, XLA on a GPU would write to memory
+    along, level = unit * (_over(dscale, x) - _mean(options, unit * v)), _over(dbias, x) - _mean(options, v)
+
+    def plain(v, along, level):
+        return v + along + level
+
+    def by_one_mask(v, along, level):
+        return jnp.where(y > 0, v + along + level, 0)
+
+    def by_three(v, along, level):  # one condition that they shared, XLA on a GPU would write to memory
         v = jnp.where((x - mean) * (root * _over(scale, x)) > -_over(bias, x), v, 0)
         along = jnp.where(unit * _over(scale, x) > -_over(bias, x), along, 0)
         level = jnp.where(unit * _over(scale, x) + _over(bias, x) > 0, level, 0)
-    return (y, mean, var), (v + along + level, _mean(axis_name, dx), 2 * _mean(axis_name, (x - mean) * dx))
+        return v + along + level
+
+    if not options.relu:
+        dy = plain(v, along, level)
+    elif explicit(x):
+        dy = by_three(v, along, level)
+    else:
+        dy = jax.lax.platform_dependent(v, along, level, cpu=by_one_mask, default=by_three)
+    return (y, mean, var), (dy, _mean(options, dx), 2 * _mean(options, (x - mean) * dx))
 
 
-def _statistics(axis_name: str | None, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _statistics(options: _Options, x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Mean and variance, in two passes over x; on a GPU in one, around a value of each channel.
 
     The nearer that value to the mean, the less cancels: it is the middle one of the first, the central and the last.
     """
 
     def twice(x):
-        mean = _mean(axis_name, x)
-        return mean, _mean(axis_name, (x - mean) ** 2)
+        mean = _mean(options, x)
+        return mean, _mean(options, (x - mean) ** 2)
 
     def once(x):
         first, central, last = (
-            x[(slice(None), *(slice(i, i + 1) for i in place))]
-            for place in zip(*((0, n // 2, n - 1) for n in x.shape[1:-1]), strict=True)
+            x[(*(slice(None),) * options.grouped, *(slice(i, i + 1) for i in place))]
+            for place in zip(*((0, n // 2, n - 1) for n in x.shape[options.grouped : -1]), strict=True)
         )
         near = jnp.maximum(jnp.minimum(first, central), jnp.minimum(jnp.maximum(first, central), last))
-        near = near if axis_name is None else jax.lax.pmean(near, axis_name)
-        above, square = _mean(axis_name, x - near), _mean(axis_name, (x - near) ** 2)
+        near = near if options.axis_name is None else jax.lax.pmean(near, options.axis_name)
+        above, square = _mean(options, x - near), _mean(options, (x - near) ** 2)
         return near + above, jnp.maximum(square - above**2, 0)
 
     return twice(x) if explicit(x) else jax.lax.platform_dependent(x, cuda=once, default=twice)
 
 
-def _mean(axis_name: str | None, x: jax.Array) -> jax.Array:
-    mean = x.mean(tuple(range(1, x.ndim - 1)), keepdims=True)
-    return mean if axis_name is None else jax.lax.pmean(mean, axis_name)
+def _mean(options: _Options, x: jax.Array) -> jax.Array:
+    mean = x.mean(tuple(range(options.grouped, x.ndim - 1)), keepdims=True)
+    return mean if options.axis_name is None else jax.lax.pmean(mean, options.axis_name)
 
 
 def _over(values: jax.Array, x: jax.Array) -> jax.Array:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxtricks import check
+from jaxtricks.layers._materialize import materialized
 from jaxtricks.models import _layers as nets
 from jaxtricks.models._functional import Model, functional
 from jaxtricks.models._layers import HE_NORMAL, ConvNorm
@@ -99,7 +100,7 @@ class _Block(nnx.Module):
 
     def __call__(self, x, train):
         y = self.last_conv(nets.through(x, self.inner, train))
-        return self.act(x + (y if self.last_bn is None else self.last_bn(y, train=train)))
+        return materialized(self.act(x + (y if self.last_bn is None else self.last_bn(y, train=train))))
 
 
 class _Stage(nnx.Module):

@@ -14,6 +14,7 @@ from jaxtricks.keys import named
 from jaxtricks.layers import _pool_gradient as pools
 from jaxtricks.layers._conv import check_map
 from jaxtricks.layers._conv_gradient import conv
+from jaxtricks.layers._materialize import materialized
 from jaxtricks.layers._norms import BatchNorm
 from jaxtricks.layers._stochastic import dropout, stochastic_depth
 from jaxtricks.models._functional import TooSmallError
@@ -118,7 +119,7 @@ class ConvNorm(nnx.Module):
             rngs=rngs,
         )
         self.bn = None if parts.norm is None else parts.norm(outputs, rngs=rngs)
-        self.act = (lambda x: x) if linear else parts.act
+        self.act = identity if linear else parts.act
         self.span = (dilation * (rows - 1) + 1 - 2 * above, dilation * (columns - 1) + 1 - 2 * left)
 
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
@@ -126,11 +127,17 @@ class ConvNorm(nnx.Module):
         return normed(self.bn, self.act, self.conv(x), train)
 
 
+def identity(x: jax.Array) -> jax.Array:
+    """No activation."""
+    return x
+
+
 def normed(bn: Callable | None, act: Callable, x: jax.Array, train: bool) -> jax.Array:
     """Normalisation, if there is one, and activation; of ``BatchNorm`` and ReLU as one function with one derivative."""
     if type(bn) is BatchNorm and act is jax.nn.relu:
         return bn(x, train=train, relu=True)
-    return act(x if bn is None else bn(x, train=train))
+    y = act(x if bn is None else bn(x, train=train))
+    return materialized(y) if train and act is not identity else y
 
 
 def fits(x: jax.Array, span: tuple[int, int]) -> None:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxtricks import check
+from jaxtricks.layers._materialize import materialized
 from jaxtricks.models import _layers as nets
 from jaxtricks.models._functional import Model, functional
 from jaxtricks.models._layers import HE_NORMAL, ConvNorm, Parts
@@ -153,7 +154,7 @@ class _Block(nnx.Module):
             y = y + self.conv1(x, train)
         if self.identity is not None:
             y = y + self.identity(x, train=train)
-        return self.act(y)
+        return materialized(self.act(y))
 
 
 class _RepVgg(nnx.Module):

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxtricks import check
+from jaxtricks.layers._materialize import materialized
 from jaxtricks.layers._pooling import blur_pool
 from jaxtricks.models import _layers as nets
 from jaxtricks.models._functional import Model, functional
@@ -226,7 +227,7 @@ class _Block(nnx.Module):
             x = nets.average_pool(x, self.pool, self.pool, ceil=True, count_padding=False)
         if self.shortcut is not None:
             x = self.shortcut(x, train)
-        return self.act(x + drop(y))
+        return materialized(self.act(x + drop(y)))
 
 
 class _ResNet(nnx.Module):

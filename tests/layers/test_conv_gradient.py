@@ -31,6 +31,7 @@ FORMS = {  # x, kernel, strides, padding
 @pytest.fixture(autouse=True)
 def no_kernel_is_narrow(monkeypatch):
     monkeypatch.setattr(_conv_gradient, "WIDE", (1, 1))
+    monkeypatch.setattr(_conv_gradient, "WHOLE", 16)
 
 
 def arrays(form):
@@ -169,8 +170,10 @@ def test_on_a_cpu_every_convolution_of_the_gradient_is_of_the_fast_order():
     assert orders == {"[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"}
 
 
-def test_chunks():
+def test_chunks(monkeypatch):
     assert [chunk_size(n) for n in (0, 1, 3, 16, 17, 24, 32, 34, 100)] == [0, 1, 3, 16, 17, 12, 16, 34, 10]
+    monkeypatch.undo()
+    assert [chunk_size(n) for n in (0, 3, 64, 65, 96, 106, 128)] == [0, 3, 64, 13, 16, 106, 16]
 
 
 def test_no_images_and_what_does_not_fit():
@@ -195,7 +198,7 @@ def test_flax_calls_it():
 @pytest.mark.parametrize(("channels", "fast"), [((7, 64), False), ((8, 31), False), ((8, 32), True), ((64, 8), True)])
 def test_narrow_kernels_are_left_to_xla(channels, fast, monkeypatch):
     monkeypatch.undo()
-    x, kernel = jnp.ones((32, 4, 4, channels[0])), jnp.ones((3, 3, *channels))
+    x, kernel = jnp.ones((96, 4, 4, channels[0])), jnp.ones((3, 3, *channels))
     gradient = jax.jit(jax.grad(lambda kernel: layers.conv(x, kernel, (1, 1), "SAME").sum()))
     assert ("while" in gradient.lower(kernel).as_text()) is fast
 
@@ -209,3 +212,41 @@ def test_a_narrow_1x1_kernel_is_xla_s_on_a_cpu(monkeypatch):
         p: "dot_general" in gradient.trace(kernel).lower(lowering_platforms=(p,)).as_text() for p in ("cpu", "cuda")
     }
     assert products == {"cpu": False, "cuda": True}
+
+
+FEW = {  # inputs, outputs: with how many a CPU computes, where each device is a core and where it is not
+    (1, 8): ((1, 20), (1, 8)),
+    (3, 16): ((4, 20), (3, 16)),
+    (6, 16): ((8, 20), (6, 16)),
+    (16, 8): ((16, 20), (16, 8)),
+    (3, 32): ((4, 32), (4, 32)),
+    (3, 48): ((3, 48), (3, 48)),
+    (9, 24): ((12, 24), (12, 24)),
+    (20, 3): ((20, 3), (20, 3)),
+}
+
+
+@pytest.mark.parametrize("cores", [True, False])
+@pytest.mark.parametrize("channels", FEW)
+def test_few_channels_get_company_on_a_cpu(channels, cores, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(jax, "local_device_count", lambda: 8 if cores else 1)
+    draw = lambda *shape: RANDOM.normal(size=shape).astype(np.float32)  # noqa: E731
+    x, kernel = draw(3, 6, 5, channels[0]), draw(3, 2, *channels)
+    options = {"strides": (2, 1), "padding": ASKEW}
+    text = jax.jit(partial(layers.conv, **options)).lower(x, kernel).as_text()
+    wide = FEW[channels][not cores]
+    assert f"tensor<3x2x{wide[0]}x{wide[1]}xf32>" in text
+    ours, theirs = (jax.jit(partial(derivatives, total(f, options)))(x, kernel) for f in (layers.conv, XLA))
+    assert_same(ours, theirs)
+    both = jax.vmap(lambda x, k: layers.conv(x, k, **options))(jnp.stack([x, -x]), jnp.stack([kernel, 2 * kernel]))
+    np.testing.assert_allclose(both[1], -2 * both[0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [(8, 16), (3, 32)])
+def test_a_1x1_kernel_of_few_channels_gets_none(channels, monkeypatch):
+    monkeypatch.undo()
+    x, kernel = jnp.ones((2, 4, 4, channels[0])), jnp.ones((1, 1, *channels))
+    assert (
+        "stablehlo.pad" not in jax.jit(partial(layers.conv, strides=(1, 1), padding="VALID")).lower(x, kernel).as_text()
+    )

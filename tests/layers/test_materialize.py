@@ -1,0 +1,85 @@
+"""An array that XLA's CPU compiler writes to memory once: the numbers stay, in every derivative, and less is moved."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from jaxtricks import layers
+from jaxtricks.layers._conv_gradient import NHWC
+from jaxtricks.layers._materialize import materialized, materialized_gradient
+
+RANDOM = np.random.default_rng(0)
+EDGES = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, -1.5]
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
+def test_the_numbers_stay(dtype):
+    x = jnp.asarray(EDGES, dtype)
+    y = jax.jit(materialized)(x)
+    assert y.dtype == x.dtype
+    np.testing.assert_array_equal(np.asarray(y, np.float32), np.asarray(x, np.float32))
+    np.testing.assert_array_equal(np.signbit(np.asarray(y, np.float32)), np.signbit(np.asarray(x, np.float32)))
+
+
+def test_the_derivative_is_the_identity_in_both_modes():
+    x, along = jnp.asarray(EDGES), jnp.arange(7.0)
+    np.testing.assert_array_equal(jax.jvp(materialized, (x,), (along,))[1], along)
+    np.testing.assert_array_equal(jax.vjp(materialized, x)[1](along)[0], along)
+    second = jax.grad(lambda a: jax.grad(lambda x: (materialized(x) ** 3).sum())(a).sum())(along)
+    np.testing.assert_array_equal(second, 6 * along)
+
+
+def test_a_gradient_is_0_where_the_array_is_no_number():
+    y, t = jnp.asarray(EDGES), jnp.arange(1.0, 8.0)
+    passed, back = jax.vjp(lambda t: materialized_gradient(y, t), t)
+    expected = np.where(np.isnan(EDGES), 0, t)
+    np.testing.assert_array_equal(passed, expected)
+    np.testing.assert_array_equal(back(t)[0], expected)
+
+
+def test_a_kernel_s_gradient_is_no_number_if_an_image_is_none():
+    """The gradient of the convolution's result is 0 there, but the image that it is multiplied with is not."""
+    x = jnp.ones((2, 4, 4, 3)).at[1, 2, 2, 1].set(jnp.nan)
+    for outputs in (2, 32):
+        gradient = jax.grad(lambda k: layers.conv(x, k, (1, 1), "SAME").sum())(jnp.ones((3, 3, 3, outputs)))
+        assert np.isnan(gradient[:, :, 1]).all()
+        assert np.isfinite(gradient[:, :, 0]).all()
+
+
+def test_for_each_seed_and_on_a_mesh_with_explicit_axes():
+    x = RANDOM.normal(size=(4, 3)).astype(np.float32)
+    np.testing.assert_array_equal(jax.vmap(jax.grad(lambda row: (materialized(row) ** 2).sum()))(x), 2 * x)
+    mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Explicit,))
+    y = jax.jit(materialized)(jax.device_put(x, NamedSharding(mesh, P("data"))))
+    np.testing.assert_array_equal(y, x)
+
+
+def moved(keep):
+    """Bytes that the compiled gradient of four sums with ReLU moves, each of which a convolution reads."""
+
+    def loss(kernel, x, others):
+        total = 0
+        for other in others:
+            x = keep(jax.nn.relu(x + other))
+            total += jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=NHWC)
+        return (total**2).sum()
+
+    x = jnp.ones((8, 16, 16, 8))
+    return jax.jit(jax.grad(loss)).lower(jnp.ones((3, 3, 8, 8)), x, [x] * 4).compile().cost_analysis()["bytes accessed"]
+
+
+def test_a_cpu_moves_less():
+    assert jax.default_backend() == "cpu"
+    assert moved(materialized) < 0.85 * moved(lambda x: x)
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_other_devices_see_nothing_of_it(platform):
+    def loss(y):
+        return (materialized_gradient(jnp.sin(y), materialized(y)) ** 2).sum()
+
+    text = jax.jit(jax.grad(loss)).trace(jnp.ones(3)).lower(lowering_platforms=(platform,)).as_text()
+    assert "select" not in text
