@@ -31,7 +31,7 @@ from benchmarks.kernels import PROGRAM
 from jaxtricks import ablation, data, models, tasks, train
 from jaxtricks.layers import BatchNorm
 from jaxtricks.layers import _pool_gradient as pools
-from jaxtricks.models import _layers
+from jaxtricks.models import _layers, _resnet
 from jaxtricks.train.program import Program
 from jaxtricks.tricks import bag
 
@@ -150,13 +150,21 @@ def kept(program: Program) -> Callable:
 
 def autodiff_side(options: Options):
     """``jax_side`` with the gradients that XLA and JAX derive by themselves."""
-    before = _layers.conv, BatchNorm.__call__, pools.max_pool, pools.average_pool
-    _layers.conv, BatchNorm.__call__ = jax.lax.conv_general_dilated, _plain_norm
-    pools.max_pool, pools.average_pool = _plain_max_pool, _plain_average_pool
+    plain = [
+        (_layers, "conv", jax.lax.conv_general_dilated),
+        (BatchNorm, "__call__", _plain_norm),
+        (pools, "max_pool", _plain_max_pool),
+        (pools, "average_pool", _plain_average_pool),
+        *((file, "materialized", lambda x: x) for file in (_layers, _resnet)),
+    ]
+    before = [(place, name, getattr(place, name)) for place, name, _ in plain]
     try:
+        for place, name, function in plain:
+            setattr(place, name, function)
         return jax_side(options)
     finally:
-        _layers.conv, BatchNorm.__call__, pools.max_pool, pools.average_pool = before
+        for place, name, function in before:
+            setattr(place, name, function)
 
 
 def _plain_norm(self, x, *, train, relu=False):

@@ -206,7 +206,7 @@ def _channels(kernel: jax.Array) -> tuple[int, int]:
     wide = inputs if inputs == 1 or outputs >= FEW[1] else -(-inputs // 4) * 4
     if max(wide, outputs) > FEW[0]:
         return wide, outputs
-    cores = jax.default_backend() == "cpu" and jax.local_device_count() > 1
+    cores = jax.default_backend() == "cpu" and jax.device_count() > 1
     return (wide, FEW[0] + 4) if cores else (inputs, outputs)
 
 

@@ -230,7 +230,7 @@ FEW = {  # inputs, outputs: with how many a CPU computes, where each device is a
 @pytest.mark.parametrize("channels", FEW)
 def test_few_channels_get_company_on_a_cpu(channels, cores, monkeypatch):
     monkeypatch.undo()
-    monkeypatch.setattr(jax, "local_device_count", lambda: 8 if cores else 1)
+    monkeypatch.setattr(jax, "device_count", lambda: 8 if cores else 1)
     draw = lambda *shape: RANDOM.normal(size=shape).astype(np.float32)  # noqa: E731
     x, kernel = draw(3, 6, 5, channels[0]), draw(3, 2, *channels)
     options = {"strides": (2, 1), "padding": ASKEW}
