@@ -3,8 +3,9 @@
 That compiler joins an operation that takes one large array, such as normalisation with ReLU, with every operation that
 reads its result. A copy in another order of axes, which the gradient of a kernel needs, then computes it place by place
 against the order in memory, and after a residual sum each block computes the blocks before it again. Of an operation
-that takes two large arrays the result is kept as soon as one reader, such as a convolution, cannot be joined. A
-selection is such an operation: of the array where it is equal to itself, which only a NaN is not.
+that takes two large arrays the result is kept as soon as one reader, such as a convolution, cannot be joined. Such are
+a selection, of an array where it is equal to itself, which only a NaN is not, and a product with what such a selection
+has made ones of.
 """
 
 import jax
@@ -34,11 +35,11 @@ def materialized_gradient(y: jax.Array, tangent: jax.Array) -> jax.Array:
       tangent: of y, the shape and dtype of y.
 
     Returns:
-      The tangent; 0 where y is NaN, on a CPU.
+      The tangent; NaN where y is NaN, on a CPU.
     """
     if explicit(y, tangent):
         return tangent
-    return lax.platform_dependent(y, tangent, cpu=_where_equal, default=lambda y, tangent: tangent)
+    return lax.platform_dependent(y, tangent, cpu=_times_one, default=lambda y, tangent: tangent)
 
 
 @jax.custom_jvp
@@ -55,5 +56,6 @@ def _as_it_is(x):
     return x
 
 
-def _where_equal(y, tangent):
-    return jnp.where(y == y, tangent, 0)
+def _times_one(y, tangent):
+    y = lax.stop_gradient(y)
+    return tangent * jnp.where(y == y, jnp.ones_like(y), y)
