@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxtricks import check
-from jaxtricks.layers._materialize import materialized
+from jaxtricks.layers._materialize import materialized, materialized_gradient
 from jaxtricks.layers._sharding import explicit
 
 
@@ -152,7 +152,7 @@ def _normalised_jvp(options, primals, tangents):
         v = \gamma \dot x / \sqrt{\sigma^2 + \epsilon}
     """
     x, scale, bias = primals
-    dx, dscale, dbias = tangents
+    dx, dscale, dbias = materialized_gradient(x, tangents[0]), *tangents[1:]
     y, mean, var = _normalised(options, *primals)
     root = jax.lax.rsqrt(var + options.epsilon)
     unit = (x - mean) * root
