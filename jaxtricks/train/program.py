@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec
 
 from jaxtricks import opt_states
 from jaxtricks._runtime.arrays import to_host
@@ -72,7 +73,7 @@ class Program:
         tabled = partial(optimizer_of_rates, recipe, self.schedule) if recipe.precision.param == "float32" else self.tx
         make = partial(make_step, recipe, tx=tabled, teacher=teacher_model)
         halves = make(self.model, axis_name=plan.axis_name)
-        self.prepare, self.update = (jax.jit(half, inline=True) for half in halves)  # traced once, dry run and step
+        self.prepare, self.update = (jax.jit(half, inline=True) for half in halves)  # see _as_in_step
 
         # what steps read, and a step on shapes alone
         constants = build_constants(recipe, dataset)
@@ -84,9 +85,11 @@ class Program:
         if plan.axis_name is not None:  # outside of its mesh an axis has no name
             halves = make(model := build_model(recipe, dataset))
         parts = 1 if plan.axis_name is None else plan.size
+        traceable = (_as_in_step(halves[0], plan), _as_in_step(halves[1], plan))
         others = {"parts": parts, "teacher": teacher_model, "initial": self.initial}
         rates = jax.eval_shape(jax.vmap(self.schedule), jax.ShapeDtypeStruct((steps,), jnp.int32))
-        dry_run(recipe, dataset, model, self.tx, halves, constants | {"rates": rates}, **others)
+        rates = jax.ShapeDtypeStruct(rates.shape, rates.dtype)  # as an array has it: not of a weak type
+        dry_run(recipe, dataset, model, self.tx, traceable, constants | {"rates": rates}, **others)
 
         key = jax.eval_shape(lambda: jax.random.key(0))
         if recipe.recalibrate is not None and not jax.tree.leaves(jax.eval_shape(model.init, key)[1]):
@@ -223,6 +226,24 @@ def check_states(programs: Sequence[Program]) -> None:
             raise RecipeError(
                 f"the state of stage {number} has the leaves of stage 0 in another tree; allowed: one tree."
             )
+
+
+def _as_in_step(function: Callable, plan: Plan) -> Callable:
+    """A jitted part of a step, for the dry run: where each device has a seed, called on a device, as the step does.
+
+    JAX keeps what it has traced by the mesh around it too, so that the dry run and the step would trace it twice.
+    """
+    if plan.seeds_on != "devices":
+        return function
+    (axis,) = plan.mesh.axis_names
+    a_seed = jax.shard_map(
+        lambda args: jax.tree.map(lambda x: x[None], function(*args)),
+        mesh=plan.mesh,
+        in_specs=PartitionSpec(),
+        out_specs=PartitionSpec(axis),
+        check_vma=False,
+    )
+    return lambda *args: jax.tree.map(lambda x: x[0], a_seed(args))
 
 
 def compiled_cost(step: Any) -> dict[str, float | None]:

@@ -172,11 +172,15 @@ def eval_params(state: State) -> tuple[Tree, Tree]:
 
 
 def all_finite(*trees) -> jax.Array:
-    """Whether every number is finite. Sums tell, where squares could overflow: one a shape, not one a leaf."""
+    """Whether every number is finite. Sums tell, where squares could overflow: one a shape, not one a leaf.
+
+    The answer is a reduction, which XLA computes once; a chain of scalar sums it would repeat with every leaf's update.
+    """
     of_shape = defaultdict(list)
     for leaf in jax.tree.leaves(trees):
         of_shape[leaf.shape].append(leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32)))
-    return jnp.isfinite(sum(jnp.sum(sum(leaves)) for leaves in of_shape.values()))
+    sums = [jnp.sum(sum(leaves)) for leaves in of_shape.values()]
+    return jnp.all(jnp.isfinite(jnp.stack(sums)))
 
 
 def where(taken, new: Tree, old: Tree) -> Tree:

@@ -73,3 +73,15 @@ def test_one_program_evaluates_all_splits():
     assert sizes == {64}
     rows = sum(int(batch["row_valid"].sum()) for batch in made._padded(source.test))
     assert rows == 200
+
+
+def test_seeds_on_devices_of_their_own_trace_the_step_once_for_the_dry_run_and_for_the_compiler():
+    traced = []
+
+    def loss(params, out, batch):
+        traced.append(True)
+        return RECIPE.loss(params, out, batch)
+
+    two = Plan(seeds_on="devices", devices=tuple(jax.devices()[:2]))
+    fit(replace(RECIPE, loss=loss), SOURCE, seeds=(0, 1), plan=two, test=False)
+    assert len(traced) == 1
