@@ -175,7 +175,7 @@ def test_statistics_over_all_replicas(gpu):
     np.testing.assert_allclose(var, x.var((0, 1, 2)), rtol=1e-5)
 
 
-WINDOWS = {  # size, stride, padding, x; the last two are XLA's
+WINDOWS = {  # size, stride, padding, x
     "3 by 2, padded": (3, 2, PADDED, (2, 8, 12, 3)),
     "2 by 2": (2, 2, NONE, (2, 6, 8, 3)),
     "3 by 3": (3, 3, NONE, (2, 9, 6, 3)),
@@ -183,22 +183,30 @@ WINDOWS = {  # size, stride, padding, x; the last two are XLA's
     "3 by 1": (3, 1, PADDED, (2, 4, 5, 3)),
     "odd": (3, 2, PADDED, (2, 7, 8, 3)),
     "2 by 2, a rest": (2, 2, NONE, (2, 7, 6, 3)),
+    "3 by 3, a rest": (3, 3, NONE, (2, 8, 7, 3)),
+    "3 by 2, fewer": (3, 2, NONE, (2, 8, 9, 3)),
+    "2 by 3, gaps": (2, 3, ((1, 0), (0, 1)), (2, 8, 7, 3)),
+    "5 by 1, fewer": (5, 1, NONE, (2, 6, 5, 3)),
 }
 
 
+@pytest.mark.parametrize("on", ["cpu", "gpu"])
 @pytest.mark.parametrize("name", WINDOWS)
-def test_max_pool(name, request):
+def test_max_pool(name, on, request):
     size, stride, around, shape = WINDOWS[name]
     x = np.round(2 * draw(*shape)) / 2  # equal numbers in nearly every window
     theirs = derivatives(partial(_pool_gradient._by_xla, size, stride, around), x)
-    if "odd" not in name and "rest" not in name:
+    if on == "gpu":
         request.getfixturevalue("gpu")
     ours = derivatives(lambda x: _pool_gradient.max_pool(x, size, stride, around), x)
     assert_same(ours, theirs)
 
 
+@pytest.mark.parametrize("on", ["cpu", "gpu"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_max_pool_keeps_what_is_not_a_number_and_infinities(dtype, gpu):
+def test_max_pool_keeps_what_is_not_a_number_and_infinities(dtype, on, request):
+    if on == "gpu":
+        request.getfixturevalue("gpu")
     x = np.zeros((1, 4, 4, 1), np.float32)
     x[0, 0, 1], x[0, 0, 2], x[0, 2, 0], x[0, 3, 1] = np.nan, -np.inf, np.inf, 5
     x[0, :2, 2:] = -np.inf
@@ -210,21 +218,34 @@ def test_max_pool_keeps_what_is_not_a_number_and_infinities(dtype, gpu):
     np.testing.assert_array_equal(gradient, [[0, 1, 1, 0], [0, 0, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]])
 
 
-@pytest.mark.parametrize("name", ["2 by 2", "3 by 3", "2 by 2, a rest"])
-def test_average_pool(name, request):
+@pytest.mark.parametrize("on", ["cpu", "gpu"])
+@pytest.mark.parametrize("name", ["2 by 2", "3 by 3", "2 by 2, a rest", "3 by 3, a rest"])
+def test_average_pool(name, on, request):
     size, stride, around, shape = WINDOWS[name]
     x = draw(*shape)
     theirs = derivatives(lambda x: nnx.avg_pool(x, (size, size), strides=(stride, stride)), x)
-    if "rest" not in name:
+    if on == "gpu":
         request.getfixturevalue("gpu")
     ours = derivatives(lambda x: _pool_gradient.average_pool(x, size, stride, around, count_padding=False), x)
     assert_same(ours, theirs)
 
 
-def test_average_pool_keeps_the_dtype():
+@pytest.mark.parametrize("size", [2, 4])
+def test_average_pool_in_a_narrow_type_is_rounded_once(size):
+    x = jnp.asarray(draw(2, 8, 8, 3), jnp.bfloat16)
+    exact = np.asarray(x, np.float64).reshape(2, 8 // size, size, 8 // size, size, 3).mean((2, 4))
     for count_padding in (True, False):
-        y = _pool_gradient.average_pool(jnp.ones((1, 4, 4, 2), jnp.bfloat16), 2, 2, NONE, count_padding=count_padding)
+        y = _pool_gradient.average_pool(x, size, size, NONE, count_padding=count_padding)
         assert y.dtype == jnp.bfloat16
+        np.testing.assert_array_equal(y, jnp.asarray(exact, jnp.bfloat16))
+
+
+def test_pools_of_nothing_are_xla_s():
+    for shape in ((0, 4, 4, 2), (2, 1, 4, 2)):
+        assert _pool_gradient.average_pool(jnp.ones(shape), 2, 2, NONE, count_padding=True).shape[1] == shape[1] // 2
+        y, back = jax.vjp(lambda x: _pool_gradient.max_pool(x, 2, 2, NONE), jnp.ones(shape))
+        assert y.shape == (shape[0], shape[1] // 2, 2, 2)
+        assert not back(jnp.ones_like(y))[0].any()
 
 
 @pytest.mark.parametrize("on", ["cpu", "gpu"])
@@ -265,10 +286,11 @@ def test_on_explicit_axes_all_forms_are_xla_s(name):
         assert_same(both(jax.device_put(x, NamedSharding(EXPLICIT, P("data")))), expected)
 
 
-def test_on_a_gpu_the_max_pool_s_gradient_is_no_scatter():
-    gradient = jax.jit(jax.grad(lambda x: (_pool_gradient.max_pool(x, 3, 2, PADDED) ** 2).sum()))
-    lowered = {
-        p: gradient.trace(jnp.ones((2, 8, 8, 3))).lower(lowering_platforms=(p,)).as_text() for p in ("cpu", "cuda")
-    }
-    assert "select_and_scatter" in lowered["cpu"]
-    assert "select_and_scatter" not in lowered["cuda"]
+def test_only_elsewhere_is_a_pool_s_gradient_a_scatter_or_over_windows():
+    for pool, slow in (
+        (lambda x: _pool_gradient.max_pool(x, 3, 2, PADDED), "select_and_scatter"),
+        (lambda x: _pool_gradient.average_pool(x, 2, 2, NONE, count_padding=True), "reduce_window"),
+    ):
+        gradient = jax.jit(jax.grad(lambda x, pool=pool: (pool(x) ** 2).sum())).trace(jnp.ones((2, 8, 8, 3)))
+        lowered = {p: gradient.lower(lowering_platforms=(p,)).as_text() for p in ("cpu", "cuda", "tpu")}
+        assert {p for p, text in lowered.items() if slow in text} == {"tpu"}
