@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -76,6 +77,47 @@ def anew(when: bool = True) -> Iterator[None]:
             _within -= 1
             if not _within:
                 _enable(_before)
+
+
+class Halves:
+    """A step of two compiled programs, one after the other, that takes what one program would take.
+
+    Args:
+      prepare: ``((key, step), batch, constants) -> batch``.
+      update: ``(state, batch, constants) -> (state, record)``; its constants are without the dataset.
+    """
+
+    def __init__(self, prepare: Any, update: Any):
+        self.prepare, self.update = prepare, update
+
+    def __call__(self, state, batch, constants):
+        batch = self.prepare((state.key, state.step), batch, constants)
+        return self.update(state, batch, without_data(constants))
+
+    def cost_analysis(self) -> dict[str, float]:
+        """The sums of both."""
+        total: dict[str, float] = {}
+        for half in (self.prepare, self.update):
+            for name, value in (half.cost_analysis() or {}).items():
+                total[name] = total.get(name, 0.0) + value
+        return total
+
+    def memory_analysis(self) -> Any:
+        """Bytes: of the arguments, where the batch between both counts once; of what is temporary in one of them."""
+        first, second = (half.memory_analysis() for half in (self.prepare, self.update))
+        if first is None or second is None:
+            return None
+        return SimpleNamespace(
+            argument_size_in_bytes=first.argument_size_in_bytes + second.argument_size_in_bytes,
+            output_size_in_bytes=second.output_size_in_bytes,
+            temp_size_in_bytes=max(first.temp_size_in_bytes, second.temp_size_in_bytes),
+            alias_size_in_bytes=second.alias_size_in_bytes,
+        )
+
+
+def without_data(constants: dict[str, Any]) -> dict[str, Any]:
+    """The constants that an update takes."""
+    return {name: value for name, value in constants.items() if name != "data"}
 
 
 def compile_traced(traced: Any, *, waits: bool) -> Any:

@@ -5,10 +5,11 @@ from jaxtricks._runtime.in_flight import NonFiniteError
 from jaxtricks._runtime.memory import keep_memory
 from jaxtricks._runtime.signals import Interrupted
 from jaxtricks.train.build import build_constants, build_model, build_schedule
+from jaxtricks.train.distributed import initialize_distributed
 from jaxtricks.train.logs import json_lines, tensorboard, wandb
 from jaxtricks.train.loop import fit
 from jaxtricks.train.metrics import EarlyStopping, Metric, collected, mean_of
-from jaxtricks.train.parallel import Plan, initialize_distributed
+from jaxtricks.train.parallel import Plan
 from jaxtricks.train.precision import BFLOAT16, FLOAT16, FLOAT32, LossScale, Precision
 from jaxtricks.train.recipe import Recipe, RecipeError, epoch_steps, total_steps
 from jaxtricks.train.state import Run, State, create_state, eval_params

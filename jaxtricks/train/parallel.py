@@ -1,7 +1,6 @@
 """Where a step runs: one mesh of devices, the batch spread over it, and several seeds at once where that pays."""
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxtricks._runtime.chunks import scanned
-from jaxtricks._runtime.compiled import anew, called_anew, compile_traced
+from jaxtricks._runtime.compiled import Halves, anew, called_anew, compile_traced, without_data
 
 AXIS = "data"
 KINDS = ("jit", "shard_map", "pmap")
@@ -173,8 +172,11 @@ class Plan:
             rows, every = PartitionSpec(AXIS), PartitionSpec()
             update = jax.shard_map(update, mesh=self.mesh, in_specs=(every, rows, every), out_specs=(every, every))
 
+        if self.seeds_on == "devices" and steps == 1 and jax.default_backend() == "cpu":
+            return self._halves(prepare, update, state, batch, constants)
+
         def step(state, batch, constants):
-            return update(state, prepare(state.key, state.step, batch, constants), constants)
+            return update(state, prepare(state.key, state.step, batch, constants), without_data(constants))
 
         if self.seeds_on == "vmap":
             step = jax.vmap(step, in_axes=(0, 0, None))
@@ -215,6 +217,18 @@ class Plan:
 
         return call
 
+    def _halves(self, prepare: Callable, update: Callable, state, batch, constants) -> Halves:
+        """Two programs: rows that change only what is done to a batch have one update, from the compilation cache.
+
+        On a CPU they save more in compiling than a second call costs; an accelerator is kept busy by one program.
+        """
+        prepare_of = lambda of, batch, constants: prepare(*of, batch, constants)  # noqa: E731
+        first = jax.jit(self._one_seed_a_device(prepare_of))
+        first = first.lower((state.key, state.step), batch, constants).compile()
+        prepared = first((state.key, state.step), batch, constants)
+        second = jax.jit(self._one_seed_a_device(update), donate_argnums=0, out_shardings=(self.state_sharding, None))
+        return Halves(first, second.lower(state, prepared, without_data(constants)).compile())
+
     def _one_seed_a_device(self, step: Callable) -> Callable:
         spec = PartitionSpec(AXIS)
 
@@ -223,13 +237,13 @@ class Plan:
             return jax.tree.map(lambda x: x[None], step(state, batch, constants))
 
         # devices exchange nothing; types without a mesh axis are those of the dry run, so that one trace serves both
-        specs = {"in_specs": (spec, spec, PartitionSpec()), "out_specs": (spec, spec), "check_vma": False}
+        specs = {"in_specs": (spec, spec, PartitionSpec()), "out_specs": spec, "check_vma": False}
         return jax.shard_map(per_device, mesh=self.mesh, **specs)
 
     def _pmap(self, prepare: Callable, update: Callable, constants) -> Callable:
         """The same step under pmap, on a state with a leading axis of devices."""
         spread = jax.pmap(update, axis_name=AXIS, devices=list(self.mesh.devices.flat), donate_argnums=0)
-        needed = self.replicate({name: value for name, value in constants.items() if name != "data"})
+        needed = self.replicate(without_data(constants))
         split = NamedSharding(self.mesh, PartitionSpec(AXIS))
 
         @partial(jax.jit, out_shardings=split)
@@ -265,36 +279,3 @@ class Plan:
         if self.kind != "pmap":
             return state
         return jax.jit(lambda tree: jax.tree.map(lambda x: x[0], tree), out_shardings=self.replicated)(state)
-
-
-def initialize_distributed(
-    *, coordinator: str | None = None, processes: int | None = None, index: int | None = None
-) -> None:
-    """Join the processes of one run; call it before anything else of JAX.
-
-    Without arguments it does nothing on a single machine, and lets JAX detect a cluster (SLURM, TPU pods, indexed
-    Kubernetes jobs, Open MPI, ``JAX_COORDINATOR_ADDRESS``) where the environment shows one.
-
-    Args:
-      coordinator: ``host:port`` of process 0, when nothing can be detected.
-      processes: their number.
-      index: of this one, from 0.
-
-    Raises:
-      ValueError: if only some of the three are given, or index is not below processes.
-    """
-    if coordinator is not None or processes is not None or index is not None:
-        if coordinator is None or processes is None or index is None:
-            raise ValueError("coordinator, processes and index go together; allowed: all three or none.")
-        if not 0 <= index < processes:
-            raise ValueError(f"index is {index}; allowed: 0 to {processes - 1}.")
-        jax.distributed.initialize(coordinator, processes, index)
-    elif _clustered(os.environ):
-        jax.distributed.initialize()
-
-
-def _clustered(env: Mapping[str, str]) -> bool:
-    """Whether the environment is that of one process of several, as JAX itself would find it."""
-    several = any(env.get(name, "1") != "1" for name in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"))
-    pod = "," in env.get("TPU_WORKER_HOSTNAMES", "") or {"KUBERNETES_SERVICE_HOST", "JOB_COMPLETION_INDEX"} <= set(env)
-    return several or pod or "JAX_COORDINATOR_ADDRESS" in env

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -184,8 +185,14 @@ def all_finite(*trees) -> jax.Array:
 
 
 def where(taken, new: Tree, old: Tree) -> Tree:
-    """One tree where a condition holds, else the other."""
-    return jax.tree.map(lambda new, old: jnp.where(taken, new, old), new, old)
+    """One tree where a condition holds, else the other.
+
+    On a CPU a branch, which copies; a selection for each leaf would read both trees, and is a program to compile. On
+    an accelerator a branch would make the host wait for the condition.
+    """
+    select = partial(jax.tree.map, partial(jnp.where, taken))
+    branch = partial(jax.lax.cond, taken, lambda new, old: new, lambda new, old: old)
+    return jax.lax.platform_dependent(new, old, cpu=branch, default=select)
 
 
 def next_average(decay: Any, step, average, fresh, finite):

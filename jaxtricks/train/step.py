@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxtricks import opt_states
+from jaxtricks._runtime.compiled import without_data
 from jaxtricks.data import Dataset, Feed
 from jaxtricks.keys import named
 from jaxtricks.train.precision import cast_output, next_scale, to_float
@@ -210,7 +211,7 @@ def dry_run(
     if rest:
         raise RecipeError(f"recipe.augment gives {rows * parts + rest} images; allowed: a multiple of {parts} devices.")
     batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((rows, *x.shape[1:]), x.dtype), batch)
-    after, _ = jax.eval_shape(update, state, batch, constants)
+    after, _ = jax.eval_shape(update, state, batch, without_data(constants))
     check_alike("a step gives the state", after, state)
 
     # one batch of an evaluation

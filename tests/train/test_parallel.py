@@ -8,7 +8,7 @@ from small import dataset, recipe
 
 from jaxtricks.layers import BatchNorm
 from jaxtricks.models import functional
-from jaxtricks.train import Plan, fit, initialize_distributed, parallel
+from jaxtricks.train import Plan, distributed, fit, initialize_distributed
 
 ONE = Plan(devices=(jax.devices()[0],))
 
@@ -120,4 +120,4 @@ def test_what_does_not_fit_is_said_before_compiling(change, words):
     ],
 )
 def test_a_cluster_is_seen(env, several):
-    assert parallel._clustered(env) is several
+    assert distributed._clustered(env) is several

@@ -5,11 +5,12 @@ from dataclasses import replace
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import pytest
 from small import bare, dataset, same
 
-from jaxtricks import data, models
-from jaxtricks.train import Plan, fit, program
+from jaxtricks import augment, data, models
+from jaxtricks.train import Plan, fit, program, state
 
 ONE = Plan(devices=(jax.devices()[0],))
 SOURCE = dataset().hold_out(0.125)
@@ -85,3 +86,34 @@ def test_seeds_on_devices_of_their_own_trace_the_step_once_for_the_dry_run_and_f
     two = Plan(seeds_on="devices", devices=tuple(jax.devices()[:2]))
     fit(replace(RECIPE, loss=loss), SOURCE, seeds=(0, 1), plan=two, test=False)
     assert len(traced) == 1
+
+
+def test_seeds_on_devices_have_one_update_for_all_that_is_done_to_a_batch_and_both_halves_are_counted():
+    two = Plan(seeds_on="devices", devices=tuple(jax.devices()[:2]))
+
+    def compiled_step(**changes):
+        made = program.Program(replace(RECIPE, **changes), SOURCE, two)
+        made.compile(made.create((0, 1)), data.Feed(SOURCE.train, (0, 1), RECIPE.batch, stacked=True))
+        return made
+
+    doubled = lambda *of: 2 * RECIPE.loss(*of)  # noqa: E731
+    changes = {}, {"mix": partial(augment.mixup, alpha=0.2)}, {"loss": doubled}
+    plain, mixed, other = (compiled_step(**change) for change in changes)  # from one line, which is in the text
+    assert plain.step.update.as_text() == mixed.step.update.as_text()
+    assert plain.step.prepare.as_text() != mixed.step.prepare.as_text()
+    assert plain.step.update.as_text() != other.step.update.as_text()
+
+    halves = (mixed.step.prepare, mixed.step.update)
+    assert mixed.cost["train_flops"] == sum(half.cost_analysis()["flops"] for half in halves)
+    held = sum(half.memory_analysis().argument_size_in_bytes for half in halves)
+    assert mixed.cost["peak_bytes"] >= held > sum(array.nbytes for array in mixed.constants["data"].values())
+
+
+def test_a_step_that_is_not_finite_is_a_branch_on_a_cpu_and_a_selection_elsewhere():
+    traced = jax.jit(state.where).trace(True, {"a": jnp.ones(3)}, {"a": jnp.zeros(3)})
+    texts = {p: traced.lower(lowering_platforms=(p,)).as_text() for p in ("cpu", "cuda", "tpu")}
+    assert {p for p, text in texts.items() if "stablehlo.select" in text} == {"cuda", "tpu"}
+    for taken, expected in ((True, 1), (False, 0)):
+        assert jax.jit(state.where)(taken, {"a": jnp.ones(3)}, {"a": jnp.zeros(3)})["a"].tolist() == [expected] * 3
+    several = jax.vmap(state.where, (0, None, None))(jnp.array([True, False]), jnp.ones(2), jnp.zeros(2))
+    assert several.tolist() == [[1, 1], [0, 0]]
