@@ -8,6 +8,9 @@ the ratio is to the faster of the two. ``--autodiff`` measures the same step wit
 normalisation that XLA and JAX derive by themselves, ``--scan 8`` the step under ``lax.scan``, ``--keep`` a step that
 does not donate its state. All sides are timed in turns, with a pause in which the threads of the side before go to
 sleep; a ratio is the median over the turns. Processor time tells more on a CPU that does other work too.
+
+On a CPU the batch is spread over one device a core. Where weights outweigh images one device with all cores is faster:
+put ``XLA_FLAGS=--xla_force_host_platform_device_count=1`` before the command.
 """
 
 import platform
@@ -264,6 +267,7 @@ def summary(times: dict[str, list[tuple[float, float]]], costs: dict, peer: str,
     return {
         "command": " ".join(["python -m benchmarks.train_step", *sys.argv[1:]]),
         "machine": ablation.machine() | {"system": platform.platform()},
+        "devices": jax.device_count(),
         "peer": peer,
         "images_per_second": rates,
         "processor_ms_per_step": processor,
