@@ -53,7 +53,7 @@ def average_pool(x: jax.Array, size: int, stride: int, around: Around, *, count_
     """
     batch, height, width, channels = x.shape
     rows, columns = height // size, width // size
-    wide = jnp.promote_types(x.dtype, jnp.float32)
+    wide = _wide(x)
 
     def windows(x: jax.Array) -> jax.Array:
         options = {"strides": (stride, stride), "padding": around, "count_include_pad": count_padding}
@@ -71,6 +71,11 @@ def average_pool(x: jax.Array, size: int, stride: int, around: Around, *, count_
     if explicit(x) or size != stride or any(map(any, around)) or not rows * columns * x.size:
         return windows(x)
     return lax.platform_dependent(x, cuda=tiles, cpu=slices if size == 2 else tiles, default=windows)
+
+
+def _wide(x: jax.Array):
+    """Single precision, or the type of x where that is wider."""
+    return x.dtype if x.dtype.itemsize >= 4 else jnp.dtype(jnp.float32)
 
 
 def _by_xla(size: int, stride: int, around: Around, x: jax.Array) -> jax.Array:
@@ -96,11 +101,11 @@ def _max_pool_jvp(size, stride, around, primals, tangents):
 
 def _numbered_wide(size, stride, around, x, dx):
     """The same in single precision, which a CPU compares and adds faster than a narrower type."""
-    wide = (a.astype(jnp.promote_types(a.dtype, jnp.float32)) for a in (x, dx))
-    largest, tangent = _numbered(size, stride, around, *wide)
+    largest, tangent = _numbered(size, stride, around, *(a.astype(_wide(a)) for a in (x, dx)))
     return largest.astype(x.dtype), tangent.astype(x.dtype)
 
 
+@partial(jax.jit, static_argnums=(0, 1, 2), inline=True)  # one call where nothing around it is compiled
 def _numbered(size: int, stride: int, around: Around, x: jax.Array, dx: jax.Array):
     """The maximum, its number in the window, and the tangent of that number."""
     offsets = [(i, j) for i in range(size) for j in range(size)]
@@ -119,14 +124,19 @@ def _numbered(size: int, stride: int, around: Around, x: jax.Array, dx: jax.Arra
         largest, chosen = jnp.where(larger, here, largest), jnp.where(larger, jnp.uint8(number), chosen)
     above, left = (-(-n // stride) for n in x.shape[1:3])
     rest = ((0, 0), *((0, n * stride - m) for n, m in zip((above, left), x.shape[1:3], strict=True)), (0, 0))
-    cells = jnp.pad(dx, rest).reshape(x.shape[0], above, stride, left, stride, x.shape[3])
-    tangent = jnp.zeros_like(largest)
-    for number, (i, j) in enumerate(offsets):
-        (down, in_row), (right, in_column) = (divmod(k - pad[0], stride) for k, pad in zip((i, j), around, strict=True))
-        cell = lax.pad(
-            cells[:, :, in_row, :, in_column],
-            jnp.zeros((), dx.dtype),
-            ((0, 0, 0), (-down, rows + down - above, 0), (-right, columns + right - left, 0), (0, 0, 0)),
-        )
-        tangent += jnp.where(chosen == number, cell, 0)
-    return largest, tangent
+
+    @partial(jax.checkpoint, prevent_cse=False)  # or what chose each element would be kept, not the numbers alone
+    def of_chosen(chosen: jax.Array, dx: jax.Array) -> jax.Array:
+        cells = jnp.pad(dx, rest).reshape(x.shape[0], above, stride, left, stride, x.shape[3])
+        tangent = jnp.zeros(chosen.shape, dx.dtype)
+        for number, at in enumerate(offsets):
+            (down, in_row), (right, in_column) = (divmod(k - pad[0], stride) for k, pad in zip(at, around, strict=True))
+            cell = lax.pad(
+                cells[:, :, in_row, :, in_column],
+                jnp.zeros((), dx.dtype),
+                ((0, 0, 0), (-down, rows + down - above, 0), (-right, columns + right - left, 0), (0, 0, 0)),
+            )
+            tangent += jnp.where(chosen == number, cell, 0)
+        return tangent
+
+    return largest, of_chosen(chosen, dx)

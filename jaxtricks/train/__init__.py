@@ -1,11 +1,11 @@
 """The one training loop, what it is given (a recipe, a task, a plan) and what it leaves (runs, checkpoints, logs)."""
 
+from jaxtricks._runtime.distributed import initialize_distributed
 from jaxtricks._runtime.guard import Guard
 from jaxtricks._runtime.in_flight import NonFiniteError
 from jaxtricks._runtime.memory import keep_memory
 from jaxtricks._runtime.signals import Interrupted
 from jaxtricks.train.build import build_constants, build_model, build_schedule
-from jaxtricks.train.distributed import initialize_distributed
 from jaxtricks.train.logs import json_lines, tensorboard, wandb
 from jaxtricks.train.loop import fit
 from jaxtricks.train.metrics import EarlyStopping, Metric, collected, mean_of

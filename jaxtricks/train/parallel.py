@@ -224,10 +224,11 @@ class Plan:
         """
         prepare_of = lambda of, batch, constants: prepare(*of, batch, constants)  # noqa: E731
         first = jax.jit(self._one_seed_a_device(prepare_of))
-        first = first.lower((state.key, state.step), batch, constants).compile()
-        prepared = first((state.key, state.step), batch, constants)
+        first = first.lower((state.key, state.step), batch, constants)
+        shape = partial(jax.ShapeDtypeStruct, sharding=self.state_sharding)
+        prepared = jax.tree.map(lambda x: shape(x.shape, x.dtype), first.out_info)
         second = jax.jit(self._one_seed_a_device(update), donate_argnums=0, out_shardings=(self.state_sharding, None))
-        return Halves(first, second.lower(state, prepared, without_data(constants)).compile())
+        return Halves(first.compile(), second.lower(state, prepared, without_data(constants)).compile())
 
     def _one_seed_a_device(self, step: Callable) -> Callable:
         spec = PartitionSpec(AXIS)

@@ -218,6 +218,16 @@ def test_max_pool_keeps_what_is_not_a_number_and_infinities(dtype, on, request):
     np.testing.assert_array_equal(gradient, [[0, 1, 1, 0], [0, 0, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]])
 
 
+def test_max_pool_keeps_one_number_a_window_for_its_gradient_and_promotes_no_type_by_itself():
+    x = jnp.asarray(draw(2, 8, 8, 3), jnp.bfloat16)
+    pool = partial(_pool_gradient.max_pool, size=3, stride=1, around=PADDED)
+    with jax.numpy_dtype_promotion("strict"):
+        y, back = jax.vjp(pool, x)
+        assert _pool_gradient.average_pool(x, 2, 2, NONE, count_padding=True).dtype == x.dtype
+    assert sum(leaf.nbytes for leaf in jax.tree.leaves(back)) <= y.size  # bytes
+    assert back(y)[0].dtype == x.dtype
+
+
 @pytest.mark.parametrize("on", ["cpu", "gpu"])
 @pytest.mark.parametrize("name", ["2 by 2", "3 by 3", "2 by 2, a rest", "3 by 3, a rest"])
 def test_average_pool(name, on, request):

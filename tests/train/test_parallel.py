@@ -6,9 +6,10 @@ import pytest
 from flax import nnx
 from small import dataset, recipe
 
+from jaxtricks._runtime import distributed
 from jaxtricks.layers import BatchNorm
 from jaxtricks.models import functional
-from jaxtricks.train import Plan, distributed, fit, initialize_distributed
+from jaxtricks.train import Plan, fit, initialize_distributed
 
 ONE = Plan(devices=(jax.devices()[0],))
 
