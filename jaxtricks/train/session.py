@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from jaxtricks import opt_states
-from jaxtricks._runtime.arrays import copies, to_host
+from jaxtricks._runtime.arrays import copies, row, to_host
 from jaxtricks._runtime.chunks import chunked, leaves_single
 from jaxtricks._runtime.guard import Active
 from jaxtricks._runtime.in_flight import InFlight
@@ -145,7 +145,7 @@ class Session:
         """What the seed at place i gave."""
         variables, state = (self._variables if self.best is None else self.best), self.state
         if self.plan.stacked:
-            variables, state = jax.tree.map(lambda x: x[i], (variables, state))
+            variables, state = row((variables, state), i)
         history = [record for record in self.history if record["seed"] == self.seeds[i]]
         return Run(
             self.seeds[i],

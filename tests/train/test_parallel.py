@@ -54,6 +54,14 @@ def test_seeds_together_are_seeds_alone(alone, seeds_on):
     for run in runs:
         assert run.test["accuracy"] == pytest.approx((run.decided == dataset().test["label"]).mean())
         assert not any("rows" in key for record in run.history for key in record)
+        assert jax.random.key_data(run.state.key).tolist() == jax.random.key_data(jax.random.key(run.seed)).tolist()
+        leaves = jax.tree.leaves((run.variables, run.state))  # arrays that may go into a step of any mesh
+        assert all(isinstance(leaf, jax.Array) and len(leaf.devices()) == 1 for leaf in leaves)
+    # a step that is given one of them, donated, leaves the others alone
+    before = flat(runs[1].state.params)
+    jax.jit(lambda tree: jax.tree.map(lambda x: 0 * x, tree), donate_argnums=0)(runs[0].state.params)
+    np.testing.assert_array_equal(flat(runs[1].state.params), before)
+    assert np.isfinite(flat(runs[0].variables[0])).all()
 
 
 class Ghost(nnx.Module):
