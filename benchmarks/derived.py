@@ -87,10 +87,10 @@ def chunks(x: jax.Array, dy: jax.Array, *, side: int, stride: int, size: int) ->
     def of_chunk(total, part):
         x, dy = part
         image, kernel = x.transpose(3, 1, 2, 0), dy.transpose(1, 2, 0, 3)
-        found = lax.conv_general_dilated(
+        of_part = lax.conv_general_dilated(
             image, kernel, (1, 1), padding, rhs_dilation=(stride,) * 2, dimension_numbers=NHWC
         )
-        return total + found.transpose(1, 2, 0, 3), None
+        return total + of_part.transpose(1, 2, 0, 3), None
 
     parts = jax.tree.map(lambda a: a.reshape(batch // size, size, *a.shape[1:]), (x, dy))
     return lax.scan(of_chunk, jnp.zeros((side, side, x.shape[-1], dy.shape[-1])), parts)[0]
