@@ -180,6 +180,29 @@ def test_rehearsal_at_toy_size(tmp_path, precision, only):
     assert "toy sizes" in (tmp_path / "out/report.md").read_text(encoding="utf-8")
 
 
+def test_the_command_itself_writes_after_each_row_and_goes_on_after_one_that_fails(tmp_path):
+    """A torch that cannot be imported stands before the real one, so that nms fails."""
+    (tmp_path / "modules").mkdir()
+    for name in ("torch", "torchvision"):
+        (tmp_path / f"modules/{name}.py").write_text("raise RuntimeError('a torch that is broken')")
+    command = [sys.executable, "-m", "benchmarks.accelerator", "--toy", "--minutes", "30", "--work", tmp_path / "work"]
+    command += ["--out", tmp_path / "out", "--only", "device", "nms", "kept"]
+    env = os.environ | {"PYTHONPATH": f"{tmp_path / 'modules'}:{ROOT}", "PYTHONUNBUFFERED": "1"}
+    known, file = [], tmp_path / "out/results.json"
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.startswith(("device", "e nms", "b ResNet")):
+                known.append([row["outcome"] for row in json.loads(file.read_text(encoding="utf-8"))["rows"]])
+    assert process.returncode == 1  # a row failed
+    assert known == [["measured"], ["measured", "failed, status 1"], ["measured", "failed, status 1", "measured"]]
+    results = json.loads(file.read_text(encoding="utf-8"))
+    assert "a torch that is broken" in results["rows"][1]["tail"]
+    assert (results["toy"], results["machine"]["platform"]) == (True, "cpu")
+    report = (tmp_path / "out/report.md").read_text(encoding="utf-8")
+    assert f"| {len(results['machine']['devices'])} x cpu: bfloat16" in report
+    assert all(row["figures"] is not None for row in (results["rows"][0], results["rows"][2]))
+
+
 @pytest.mark.slow
 def test_the_command_itself_at_toy_size(tmp_path):
     command = [sys.executable, "-m", "benchmarks.accelerator", "--toy", "--minutes", "30", "--out", str(tmp_path)]
