@@ -203,7 +203,7 @@ def write(results: list[Outcome], options: Options, *, seconds: float) -> None:
     """What is known so far, never half of a file."""
     device = next((r.figures["machine"] for r in results if r.figures and "machine" in r.figures), {})
     about = {"command": shlex.join(["python", "-m", "benchmarks.accelerator", *sys.argv[1:]]), "machine": device}
-    about |= {"date": time.strftime("%Y-%m-%d"), "toy": options.toy, "seconds": round(seconds, 1)}
+    about |= {"date": time.strftime("%Y-%m-%d", time.gmtime()), "toy": options.toy, "seconds": round(seconds, 1)}
     lines = [
         f"# On {len(device.get('devices', ()))} x {(device.get('devices') or ['an unknown device'])[0]}",
         "",
