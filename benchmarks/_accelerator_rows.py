@@ -142,6 +142,7 @@ BF16 = "--tweaks bcd --precision bfloat16"
 SEEDS = "--model resnet_small --data {DATA} --batch 128 --seeds 8 --epochs 0.25 --turns 2 --chunk 16"
 LATENCY = "--xla_gpu_enable_latency_hiding_scheduler=true"
 COMMANDS = "--xla_gpu_enable_command_buffer="
+PLAIN = {"conv": "convolutions", "norm": "normalisation", "pool": "pools", "written": "residual sums"}
 ROWS = (
     Row(
         "device",
@@ -232,6 +233,16 @@ ROWS = (
         f"{BF16} --batch 256 --autodiff",
         seconds=80,
         toy="--steps 2 --autodiff",
+    ),
+    *(
+        step(
+            "b",
+            f"ResNet-50-D, XLA's own gradients of {names}",
+            f"{BF16} --batch 256 --plain {typed}",
+            seconds=75,
+            toy=f"--steps 2 --plain {typed}",
+        )
+        for typed, names in PLAIN.items()
     ),
     step(
         "b", "ResNet-50-D, scan of 8", f"{BF16} --batch 256 --scan 8 --steps 16", seconds=60, toy="--steps 2 --scan 2"

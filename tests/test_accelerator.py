@@ -167,7 +167,7 @@ def precision():
     jax.config.update("jax_default_matmul_precision", None)
 
 
-SOME = ("device", "scan", "gradients")
+SOME = ("device", "scan", "ResNet-50-D, XLA's own gradients")
 
 
 @pytest.mark.parametrize("only", [SOME, pytest.param((), marks=pytest.mark.slow)], ids=["some rows", "all rows"])
