@@ -6,8 +6,9 @@
 One quantity grows while the others stay. A column says how many times as much each step of it costs as the same growth
 in proportion would: 1.00 is linear, less is cheaper than linear. A line under each quantity, and ``proportional_up_to``
 in the file, say up to which value each costs at most a quarter more in proportion than the cheapest before it. Each
-device has 16 images; a step is that of all of them, memory is that of one. Rows are the first ones of the Bag-of-Tricks ladder: ``compile_s`` is checking all of them and
-compiling a step of each, ``check_s`` the checking alone. Processor time, not the clock, on a CPU.
+device has 16 images; a step is that of all of them, memory is that of one. Rows are the first ones of the
+Bag-of-Tricks ladder: ``compile_s`` is checking all of them and compiling a step of each, ``check_s`` the checking
+alone. Processor time, not the clock, on a CPU.
 """
 
 import sys

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from benchmarks import _figures, scaling, train_step
+from benchmarks import _figures, input, scaling, train_step
 from benchmarks._plain import plain_gradients
 from jaxtricks.layers import BatchNorm
 from jaxtricks.layers import _pool_gradient as pools
@@ -85,3 +85,10 @@ def test_a_step_without_our_normalisation_is_a_side_of_its_own(tmp_path, monkeyp
 def test_plain_is_refused_beside_autodiff_which_is_all_of_it():
     with pytest.raises(SystemExit, match=r"--plain is conv; allowed with --autodiff, which is all of them: none\."):
         train_step.main(train_step.Options(autodiff=True, plain=("conv",)))
+
+
+def test_memory_grows_by_the_slope_of_a_line_without_the_first_epoch():
+    """300 to 306 in three epochs; what goes down and up again is none."""
+    assert input.slope([100.0, 290.0, 300.0, 302.0, 304.0, 306.0]) == pytest.approx(2.0)
+    assert input.slope([100.0, 290.0, 301.0, 299.0, 299.0, 301.0]) == pytest.approx(0.0)
+    assert input.slope([100.0, 290.0, 300.0]) is None
