@@ -153,7 +153,7 @@ def environment(row: Row, programs: Path) -> dict[str, str]:
 def chosen(rows: Sequence[Row], only: tuple[str, ...]) -> list[Row]:
     """The rows whose part or name, or a word of whose name, was asked for."""
     words = {row.name: {row.part, row.name, *row.name.replace(",", "").split()} for row in rows}
-    if unknown := [name for name in only if not any(name in known for known in words.values())]:
+    if unknown := [name for name in only if all(name not in some for some in words.values())]:
         letters = ", ".join(sorted({row.part for row in rows}))
         raise UsageError(f"--only is {' '.join(unknown)}; allowed: parts ({letters}), rows' names or words of them.")
     return [row for row in rows if not only or words[row.name] & set(only)]

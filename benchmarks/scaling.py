@@ -107,13 +107,13 @@ def first_rows(dataset: data.Dataset, counts: tuple[int, ...]) -> Iterator[tuple
 
 
 def proportional_up_to(costs: Mapping[int, float], *, tolerance: float = TOLERANCE) -> int:
-    """The last value before the first whose cost, divided by the value, exceeds the least so far by the tolerance."""
-    reached, least = min(costs), float("inf")
+    """The last value before the first whose cost, divided by the value, exceeds the lowest so far by the tolerance."""
+    reached, lowest = min(costs), float("inf")
     for value in sorted(costs):
         share = costs[value] / value
-        if share > (1 + tolerance) * least:
+        if share > (1 + tolerance) * lowest:
             break
-        reached, least = value, min(least, share)
+        reached, lowest = value, min(lowest, share)
     return reached
 
 
@@ -164,8 +164,8 @@ def main(options: Options) -> dict:
                 words.append(f"{f'{now:.1f} {unit}{share}':>18s}" if now else f"{'':18s}")
             print(f"{value:8d} {' '.join(words)}", flush=True)
             rows[value], before = costs, (value, costs)
-        figures["quantities"][name], figures["proportional_up_to"][name] = rows, (found := ends(rows))
-        said = ", ".join(f"{column.split('_')[0]} {value}" for column, value in found.items())
+        figures["quantities"][name], figures["proportional_up_to"][name] = rows, ends(rows)
+        said = ", ".join(f"{column.split('_')[0]} {value}" for column, value in ends(rows).items())
         print(f"{'':8s} proportional within {100 * TOLERANCE:.0f} %, of up to {max(rows)}, up to: {said}", flush=True)
         write(figures, options.out)
     return figures

@@ -16,7 +16,7 @@ on two cores of an AMD EPYC (jax 0.10.2) that other jobs shared, 1,868 s; verdic
     + six views         +              55.70  +0.56 [-0.15, +1.27]  not resolved
     + alternating flip  +              55.77  +0.07 [-1.06, +1.19]  not resolved
 
-Published are the epochs after which the mean of many runs is above 94 %, with the whole network and all images
+Published are the epochs after which the mean of many runs is above 94 %, with the full network and all images
 (https://github.com/KellerJordan/cifar10-zoo, airbench_ablations/README.md). That is not the same quantity as accuracy
 after 9.9 epochs, so that only the sign of a rung can be compared, here where ours is resolved:
 

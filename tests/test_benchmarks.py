@@ -55,12 +55,12 @@ PLACES = {
 
 @pytest.mark.parametrize("names", [*((name,) for name in PLACES), tuple(PLACES)], ids=" ".join)
 def test_gradients_of_ours_are_put_aside_one_by_one_and_come_back(names):
-    found = lambda: [getattr(*place) for places in PLACES.values() for place in places]  # noqa: E731
-    before = found()
+    operations = lambda: [getattr(*place) for places in PLACES.values() for place in places]  # noqa: E731
+    before = operations()
     with plain_gradients(*names):
         other = [name for name, places in PLACES.items() if any(getattr(*p) not in before for p in places)]
     assert other == list(names)
-    assert found() == before
+    assert operations() == before
 
 
 def test_a_step_without_our_normalisation_is_a_side_of_its_own(tmp_path, monkeypatch):
