@@ -48,12 +48,19 @@ def split(text: str) -> tuple[str, ...]:
 
 
 def step(
-    name: str, options: str, *, seconds: float, toy: str = "--steps 2", peer: bool = False, flags: str = ""
+    part: str,
+    name: str,
+    options: str,
+    *,
+    seconds: float,
+    toy: str = "--steps 2",
+    peer: bool = False,
+    flags: str = "",
 ) -> Row:
     """A training step of ResNet-50 or -50-D, beside PyTorch or alone."""
     alone = "" if peer else " --no-peer"
     return Row(
-        part="a" if peer else "b",
+        part=part,
         name=name,
         module="benchmarks.train_step",
         options=split(f"--model resnet50 --size 224 --out {{OUT}} {options}{alone}"),
@@ -79,9 +86,10 @@ def step_words(figures: dict) -> str:
 
 
 def device_words(figures: dict) -> str:
-    """The two ceilings."""
+    """The device, and its two ceilings."""
+    names = figures["machine"]["devices"]
     flops = ", ".join(f"{name} {value / 1e12:.2f}" for name, value in figures["flops"].items())
-    return f"{flops} TFLOP/s; copy {figures['copy_bytes_per_second'] / 1e9:,.0f} GB/s"
+    return f"{len(names)} x {names[0]}: {flops} TFLOP/s; copy {figures['copy_bytes_per_second'] / 1e9:,.0f} GB/s"
 
 
 def seeds_words(figures: dict) -> str:
@@ -134,6 +142,7 @@ BF16 = "--tweaks bcd --precision bfloat16"
 SEEDS = "--model resnet_small --data {DATA} --batch 128 --seeds 8 --epochs 0.25 --turns 2 --chunk 16"
 LATENCY = "--xla_gpu_enable_latency_hiding_scheduler=true"
 COMMANDS = "--xla_gpu_enable_command_buffer="
+PLAIN = {"conv": "convolutions", "norm": "normalisation", "pool": "pools", "written": "residual sums"}
 ROWS = (
     Row(
         "device",
@@ -141,10 +150,60 @@ ROWS = (
         "benchmarks.device",
         split("--out {OUT}"),
         split("--size 64 --megabytes 1 --turns 1 --out {OUT}"),
-        40,
+        25,
         device_words,
     ),
-    step("ResNet-50-D, bf16, batch 256", f"{BF16} --batch 256", seconds=220, peer=True),
+    Row(
+        "d",
+        "seeds",
+        "benchmarks.seeds",
+        split(f"{SEEDS} --precision bfloat16 --out {{OUT}}"),
+        split("--model resnet_digits --data fake --batch 8 --seeds 2 --epochs 0.2 --turns 1 --chunk 2 --out {OUT}"),
+        200,
+        seeds_words,
+        needs=("cifar10",),
+    ),
+    Row(
+        "e",
+        "augmentation chain",
+        "benchmarks.chain",
+        split("--out {OUT}"),
+        split(
+            "--model resnet_digits --tweaks d --size 16 --batch 4 --steps 1 --turns 1 --precision float32 --out {OUT}"
+        ),
+        70,
+        chain_words,
+    ),
+    Row(
+        "e",
+        "nms",
+        "benchmarks.detection",
+        split("--images 0 --out {OUT}"),
+        split("--images 0 --turns 1 --out {OUT}"),
+        45,
+        nms_words,
+        needs=("torch", "torchvision"),
+    ),
+    Row(
+        "c",
+        "ladder",
+        "experiments.bag_of_tricks",
+        split(
+            "--preset full --data {DATA} --model resnet20 --batch 128 --epochs 10 --minutes {MINUTES} --seeds 10"
+            " --out {WORK}"
+        ),
+        split("--data fake --model resnet_digits --epochs 1 --batch 8 --seeds 1 --only cosine --out {WORK}"),
+        460,
+        ladder_words,
+        needs=("cifar10",),
+        after=reports,
+    ),
+    step("a", "ResNet-50-D, bf16, batch 256", f"{BF16} --batch 256", seconds=195, peer=True),
+    step("a", "ResNet-50, bf16, batch 128", "--precision bfloat16 --batch 128", seconds=155, peer=True),
+    step(
+        "a", "ResNet-50, tf32, batch 128", "--precision tf32 --batch 128", seconds=55, toy="--steps 2 --precision tf32"
+    ),
+    step("a", "ResNet-50, fp32, batch 128", "--precision float32 --batch 128", seconds=60),
     Row(
         "f",
         "airbench to 94 %",
@@ -159,66 +218,38 @@ ROWS = (
         needs=("cifar10",),
     ),
     Row(
-        "d",
-        "seeds",
-        "benchmarks.seeds",
-        split(f"{SEEDS} --precision bfloat16 --out {{OUT}}"),
-        split("--model resnet_digits --data fake --batch 8 --seeds 2 --epochs 0.2 --turns 1 --chunk 2 --out {OUT}"),
-        110,
-        seeds_words,
-        needs=("cifar10",),
-    ),
-    Row(
-        "e",
-        "augmentation chain",
-        "benchmarks.chain",
-        split("--out {OUT}"),
-        split(
-            "--model resnet_digits --tweaks d --size 16 --batch 4 --steps 1 --turns 1 --precision float32 --out {OUT}"
-        ),
-        60,
-        chain_words,
-    ),
-    Row(
-        "e",
-        "nms",
-        "benchmarks.detection",
-        split("--images 0 --out {OUT}"),
-        split("--images 0 --turns 1 --out {OUT}"),
-        45,
-        nms_words,
-        needs=("torch", "torchvision"),
-    ),
-    Row(
         "f",
         "airbench, tf32",
         "benchmarks.airbench",
         split("--data {DATA} --seeds 15 --minutes {MINUTES} --precision float32 --out {OUT}"),
         split("--data fashion_mini --model airbench_tenth --seeds 2 --epochs 1 --precision float32 --out {OUT}"),
-        80,
+        70,
         airbench_words,
         needs=("cifar10",),
     ),
-    step("ResNet-50-D, XLA's own gradients", f"{BF16} --batch 256 --autodiff", seconds=80, toy="--steps 2 --autodiff"),
-    step("ResNet-50-D, scan of 8", f"{BF16} --batch 256 --scan 8 --steps 16", seconds=60, toy="--steps 2 --scan 2"),
-    step("ResNet-50-D, state kept", f"{BF16} --batch 256 --keep", seconds=60, toy="--steps 2 --keep"),
-    step("ResNet-50-D, latency hiding", f"{BF16} --batch 256", seconds=60, flags=LATENCY),
-    step("ResNet-50-D, no command buffers", f"{BF16} --batch 256", seconds=60, flags=COMMANDS),
-    step("ResNet-50, bf16, batch 128", "--precision bfloat16 --batch 128", seconds=160, peer=True),
-    step("ResNet-50, tf32, batch 128", "--precision tf32 --batch 128", seconds=60, toy="--steps 2 --precision tf32"),
-    step("ResNet-50, fp32, batch 128", "--precision float32 --batch 128", seconds=70),
-    Row(
-        "c",
-        "ladder",
-        "experiments.bag_of_tricks",
-        split(
-            "--preset full --data {DATA} --model resnet20 --batch 128 --epochs 10 --minutes {MINUTES} --seeds 10"
-            " --out {WORK}"
-        ),
-        split("--data fake --model resnet_digits --epochs 1 --batch 8 --seeds 1 --only cosine --out {WORK}"),
-        570,
-        ladder_words,
-        needs=("cifar10",),
-        after=reports,
+    step(
+        "b",
+        "ResNet-50-D, XLA's own gradients",
+        f"{BF16} --batch 256 --autodiff",
+        seconds=80,
+        toy="--steps 2 --autodiff",
     ),
+    *(
+        step(
+            "b",
+            f"ResNet-50-D, XLA's own gradients of {names}",
+            f"{BF16} --batch 256 --plain {typed}",
+            seconds=75,
+            toy=f"--steps 2 --plain {typed}",
+        )
+        for typed, names in PLAIN.items()
+    ),
+    step(
+        "b", "ResNet-50-D, scan of 8", f"{BF16} --batch 256 --scan 8 --steps 16", seconds=60, toy="--steps 2 --scan 2"
+    ),
+    step("b", "ResNet-50-D, state kept", f"{BF16} --batch 256 --keep", seconds=60, toy="--steps 2 --keep"),
+    step("b", "ResNet-50-D, latency hiding", f"{BF16} --batch 256", seconds=60, flags=LATENCY),
+    step("b", "ResNet-50-D, no command buffers", f"{BF16} --batch 256", seconds=60, flags=COMMANDS),
+    step("a", "ResNet-50-D, bf16, batch 128", f"{BF16} --batch 128", seconds=140, peer=True),
+    step("a", "ResNet-50, bf16, batch 256", "--precision bfloat16 --batch 256", seconds=140, peer=True),
 )

@@ -70,7 +70,8 @@ def chosen(names: Iterable[str], only: tuple[str, ...]) -> list[str]:
 
 
 def write(figures: dict, out: Path | None) -> None:
-    """The figures as JSON, if a file is given."""
+    """The figures as JSON, with the day (UTC) they were measured, if a file is given."""
     if out is not None:
+        dated = figures | {"date": time.strftime("%Y-%m-%d", time.gmtime())}
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        out.write_text(json.dumps(dated, indent=1) + "\n", encoding="utf-8")

@@ -1,14 +1,23 @@
 """Everything that is measured on an accelerator, by one command, in the order of worth, within minutes.
 
     python -m benchmarks.accelerator --minutes 8 --out DIR
-    python -m benchmarks.accelerator --minutes 8 --out DIR --only ladder --data cifar10.npz
     python -m benchmarks.accelerator --toy --out DIR     # the same at toy size, on a CPU too
 
 A row is a command of its own, another benchmark, in a process of its own with a limit of its own, so that one failure
 costs one row. After each, results.json, report.md and log.txt in DIR are what is known so far; a row that is stopped
 leaves what it had written. A row that does not fit into the time left gets what is left, or is left out where that is
-less than half its limit. Programs that were compiled are kept for the other rows. Without a network or CIFAR-10 at
-hand, ``bash benchmarks/carry.sh`` makes a folder to bring along, and ``--data`` names the file in it.
+less than half its limit. Compiled programs are kept in the temporary folder for other rows and later calls. Without a
+network or CIFAR-10 at hand, ``bash benchmarks/carry.sh`` makes a folder to bring along, and ``--data`` names the file
+in it. Where an accelerator is had for 15 minutes at a time, all rows take three times two calls, in the order of worth:
+
+    python -m benchmarks.accelerator --minutes 6 --out 1 --data cifar10.npz --only device d e
+    python -m benchmarks.accelerator --minutes 8 --out 2 --data cifar10.npz --only c
+
+    python -m benchmarks.accelerator --minutes 8 --out 3 --only a
+    python -m benchmarks.accelerator --minutes 6 --out 4 --data cifar10.npz --only f 'ResNet-50-D, bf16, batch 128'
+
+    python -m benchmarks.accelerator --minutes 8 --out 5 --only gradients scan
+    python -m benchmarks.accelerator --minutes 6 --out 6 --only kept hiding buffers 'ResNet-50, bf16, batch 256'
 """
 
 import json
@@ -27,8 +36,11 @@ from pathlib import Path
 import tyro
 
 from benchmarks._accelerator_rows import NEEDED, ROWS, Row
+from jaxtricks._command import UsageError
 
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+PROGRAMS = Path(tempfile.gettempdir()) / f"jaxtricks-accelerator-{os.getuid()}"  # compiled, for later calls too
+LOOK = "import jax; d = jax.devices(); print(f'{len(d)} x {d[0].device_kind}' * (d[0].platform != 'cpu'))"
 
 
 @dataclass(frozen=True)
@@ -40,13 +52,13 @@ class Options:
     minutes: float = 8.0
     """For all rows together."""
     only: tuple[str, ...] = ()
-    """Parts by letter or name, such as a or seeds; all of them if none."""
+    """Parts by letter, rows by name or a word of it, such as a or seeds; all of them if none."""
     data: str = "cifar10"
     """CIFAR-10: a set of TFDS, or an .npz file; rows that need it are left out if it is not there."""
     toy: bool = False
     """Every row at a size that takes a second, to see that it starts."""
     work: Path | None = None
-    """A folder for what nobody reads: programs, cells; a temporary one if it is left out."""
+    """A folder for what nobody reads: programs, cells; if it is left out, a temporary one, and programs are kept."""
 
 
 @dataclass
@@ -70,6 +82,19 @@ class Outcome:
     figures: dict | None = None
     words: str = ""
     tail: str = field(default="", repr=False)
+
+
+def accelerator_here() -> str:
+    """Number and kind of the devices, seen by a process of its own, since this one is not to hold their memory.
+
+    Raises:
+      UsageError: if JAX finds a CPU alone.
+    """
+    done = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True)
+    if done.returncode or not done.stdout.strip():
+        said = (done.stderr.strip().splitlines() or ["JAX finds a CPU alone"])[-1]
+        raise UsageError(f"no accelerator is here ({said}); allowed: one that JAX finds, or --toy for sizes of a CPU.")
+    return done.stdout.strip()
 
 
 def start(command: Sequence[str], env: dict[str, str], log: Path, limit: float) -> str:
@@ -111,11 +136,11 @@ def reason(row: Row, options: Options) -> str:
     return ""
 
 
-def environment(row: Row, work: Path) -> dict[str, str]:
+def environment(row: Row, programs: Path) -> dict[str, str]:
     """Of a row's process: programs are kept, memory is shared with a peer in the same process, XLA has its flags."""
     env = os.environ | {"PYTHONUNBUFFERED": "1"}
     env |= {
-        "JAX_COMPILATION_CACHE_DIR": str(work / "programs"),
+        "JAX_COMPILATION_CACHE_DIR": str(programs),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "1",
     }
     if "torch" in row.needs:
@@ -126,12 +151,12 @@ def environment(row: Row, work: Path) -> dict[str, str]:
 
 
 def chosen(rows: Sequence[Row], only: tuple[str, ...]) -> list[Row]:
-    """The rows whose part, or a word of whose name, was asked for."""
-    parts = {row.part for row in rows} | {word for row in rows for word in row.name.replace(",", "").split()}
-    if unknown := [name for name in only if name not in parts]:
+    """The rows whose part or name, or a word of whose name, was asked for."""
+    words = {row.name: {row.part, row.name, *row.name.replace(",", "").split()} for row in rows}
+    if unknown := [name for name in only if all(name not in some for some in words.values())]:
         letters = ", ".join(sorted({row.part for row in rows}))
-        raise SystemExit(f"--only is {' '.join(unknown)}; allowed: parts ({letters}), or words of the rows' names.")
-    return [row for row in rows if not only or {row.part, *row.name.replace(",", "").split()} & set(only)]
+        raise UsageError(f"--only is {' '.join(unknown)}; allowed: parts ({letters}), rows' names or words of them.")
+    return [row for row in rows if not only or words[row.name] & set(only)]
 
 
 def run(row: Row, options: Options, work: Path, left: float, starter: Callable[..., str]) -> Outcome:
@@ -153,7 +178,8 @@ def run(row: Row, options: Options, work: Path, left: float, starter: Callable[.
     with log.open("a", encoding="utf-8") as file:
         file.write(f"\n== {row.part}, {row.name}: {result.command} {row.flags}\n")
     first = log.stat().st_size
-    result.outcome = starter(command, environment(row, work), log, limit)
+    programs = PROGRAMS if options.work is None else work / "programs"
+    result.outcome = starter(command, environment(row, programs), log, limit)
     result.seconds, ended = time.monotonic() - began, time.time()
     if row.after is not None:
         row.after(work / row.part, folder, out)
@@ -167,7 +193,7 @@ def run(row: Row, options: Options, work: Path, left: float, starter: Callable[.
         with log.open("rb") as file:
             file.seek(first)
             result.tail = file.read().decode("utf-8", "replace")[-2000:]
-        for path in (work / "programs").glob("**/*"):  # one may have been cut off while it was written
+        for path in programs.glob("**/*"):  # one may have been cut off while it was written
             if path.is_file() and ended - path.stat().st_mtime < 2 * GRACE:
                 path.unlink()
     return result
@@ -177,7 +203,7 @@ def write(results: list[Outcome], options: Options, *, seconds: float) -> None:
     """What is known so far, never half of a file."""
     device = next((r.figures["machine"] for r in results if r.figures and "machine" in r.figures), {})
     about = {"command": shlex.join(["python", "-m", "benchmarks.accelerator", *sys.argv[1:]]), "machine": device}
-    about |= {"date": time.strftime("%Y-%m-%d"), "toy": options.toy, "seconds": round(seconds, 1)}
+    about |= {"date": time.strftime("%Y-%m-%d", time.gmtime()), "toy": options.toy, "seconds": round(seconds, 1)}
     lines = [
         f"# On {len(device.get('devices', ()))} x {(device.get('devices') or ['an unknown device'])[0]}",
         "",
@@ -200,10 +226,17 @@ def write(results: list[Outcome], options: Options, *, seconds: float) -> None:
         part.replace(options.out / name)
 
 
-def main(options: Options, *, rows: Sequence[Row] = ROWS, starter: Callable[..., str] = start) -> list[Outcome]:
+def main(
+    options: Options,
+    *,
+    rows: Sequence[Row] = ROWS,
+    starter: Callable[..., str] = start,
+    look: Callable[[], str] = accelerator_here,
+) -> list[Outcome]:
     """Run the rows, and write after each what is known."""
     began, results = time.monotonic(), []
     todo = chosen(rows, options.only)
+    print("toy sizes" if options.toy else look(), flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="jaxtricks-accelerator-") as temporary:
         work = Path(temporary) if options.work is None else options.work
@@ -220,4 +253,9 @@ def main(options: Options, *, rows: Sequence[Row] = ROWS, starter: Callable[...,
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the row that runs is ended too
-    sys.exit(any(r.outcome.startswith("failed") for r in main(tyro.cli(Options, description=__doc__))))
+    try:
+        outcomes = main(tyro.cli(Options, description=__doc__))
+    except UsageError as error:
+        print(f"benchmarks.accelerator: {error}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(any(r.outcome.startswith("failed") for r in outcomes))

@@ -40,13 +40,13 @@ while test $# -gt 0; do
   shift 2
 done
 mkdir -p "$folder/wheels"
+folder=$(realpath "$folder") there=${there:+$(realpath "$there")} cifar10=${cifar10:+$(realpath "$cifar10")}
 cp "$0" "$folder/carry.sh"
 
-(cd "$root" && PYTHONPATH=$root python3 -m benchmarks._wheels "$(realpath "$folder")/wheels" "$python" "${there:+$(realpath "$there")}")
+(cd "$root" && PYTHONPATH=$root python3 -m benchmarks._wheels "$folder/wheels" "$python" "$there")
 
 git -C "$root" archive HEAD jaxtricks experiments benchmarks tests/cases pyproject.toml | gzip >"$folder/code.tar.gz"
 if test -n "$cifar10"; then
-  cifar10=$(realpath "$cifar10") folder=$(realpath "$folder")
   (cd "$root" && PYTHONPATH=$root python3 -m benchmarks._packed pack "$cifar10" "$folder/cifar10")
 fi
 du -sh "$folder" "$folder"/*

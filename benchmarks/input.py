@@ -6,8 +6,9 @@ The images are tiles of photographs at ImageNet's sizes, from a folder, and from
 the feed of the training loop: threads, random resized crop; mirroring is the device's, and is done here on the batch.
 Theirs is ImageFolder with RandomResizedCrop and RandomHorizontalFlip in a DataLoader with as many worker processes,
 batches of uint8. Both are timed in turns; processor time, of all threads and processes, tells more than the clock
-where a machine does other work too. Then: memory after each of ten epochs, damaged files counted, and whether batches
-after a restart in the middle are those of a run without one.
+where a machine does other work too. Then, over ten epochs of ours with steps of ``--step-ms``: the share of the time in
+which the loop waits for a batch, memory after each epoch, and the slope of a line through it from the second on. At
+last damaged files are counted, and batches after a restart in the middle compared to those of a run without one.
 """
 
 import os
@@ -27,7 +28,7 @@ from benchmarks import photographs
 from benchmarks._figures import module, write
 from jaxtricks import ablation, data
 
-Loader = Callable[[int], int]  # epoch -> images
+Loader = Callable[..., int]  # epoch -> images
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Options:
     """After which memory is compared."""
     cut: int = 5
     """Files that are cut off."""
+    step_ms: float = 0.0
+    """Milliseconds that the loop sleeps after each batch while waiting is measured, as an accelerator's step takes."""
     records: bool = False
     """Whether ours reads ArrayRecord."""
     peer: bool = True
@@ -60,13 +63,14 @@ def ours(dataset: data.Dataset, options: Options) -> tuple[Loader, data.Feed]:
     """The feed, an epoch at a time."""
     feed = data.Feed(dataset.train, (0,), options.batch, workers=options.workers)
 
-    def epoch(number: int) -> int:
+    def epoch(number: int, *, step: float = 0.0) -> int:
         flips, seen = np.random.default_rng(number), 0
         first = number * feed.steps_per_epoch
         for batch in feed.steps(first, first + feed.steps_per_epoch):
             image = batch["image"]
             mirrored = flips.random(len(image)) < 0.5
             image[mirrored] = image[mirrored, :, ::-1]
+            time.sleep(step)
             seen += len(image)
         return seen
 
@@ -117,6 +121,12 @@ def resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def slope(memory: list[float]) -> float | None:
+    """Megabytes an epoch, of the line of least squares; the first epoch, in which caches fill, is left out."""
+    rest = memory[2:]  # before the first epoch and after it
+    return float(np.polyfit(np.arange(len(rest)), rest, 1)[0]) if len(rest) > 1 else None
+
+
 def goes_on(dataset: data.Dataset, options: Options) -> bool:
     """Whether a batch in the middle of an epoch is the same after a restart, with other workers."""
     step = data.Feed(dataset.train, (0,), options.batch).steps_per_epoch // 2
@@ -141,10 +151,11 @@ def main(options: Options) -> dict:
         for turn in range(options.turns):
             for name, loader in sides.items():
                 measured[name].append(timed(loader, turn))
-        memory = [resident()]
+        memory, waited, began = [resident()], feed.waited, time.perf_counter()
         for number in range(options.epochs):
-            epoch(number)
+            epoch(number, step=options.step_ms / 1000)
             memory.append(resident())
+        waiting = (feed.waited - waited) / (time.perf_counter() - began)
         figures = {
             "command": " ".join(["python -m benchmarks.input", *sys.argv[1:]]),
             "machine": ablation.machine(),
@@ -152,7 +163,9 @@ def main(options: Options) -> dict:
                 name: {key: statistics.median(turn[key] for turn in turns) for key in turns[0]}
                 for name, turns in measured.items()
             },
+            "waiting_share": waiting,
             "memory_mb": memory,
+            "memory_mb_per_epoch": slope(memory),
             "damaged": len(feed.corrupt),
             "the same after a restart": goes_on(dataset, options),
         }
@@ -165,7 +178,9 @@ def main(options: Options) -> dict:
             for a, b in zip(measured["jaxtricks"], measured["torch"], strict=True)
         )
         print(f"  x {figures['ratio']:.2f} by processor time")
-    print(f"  memory {memory[1]:.0f} MB after an epoch, {memory[-1]:.0f} MB after {options.epochs}")
+    print(f"  {100 * waiting:.0f} % of the time waiting for a batch, with steps of {options.step_ms:g} ms")
+    print(f"  memory {memory[1]:.0f} MB after an epoch, {memory[-1]:.0f} MB after {options.epochs}", end="")
+    print("" if (growth := figures["memory_mb_per_epoch"]) is None else f", {growth:+.2f} MB an epoch")
     print(f"  {figures['damaged']} damaged files; after a restart {_same(figures['the same after a restart'])}")
     write(figures, options.out)
     return figures

@@ -4,10 +4,12 @@
 
 Forward, backward, SGD with Nesterov momentum and weight decay, label smoothing, on uint8 images that lie on the device.
 PyTorch: channels last, autocast for bfloat16, eager and with ``torch.compile`` where that works (it is said where not);
-the ratio is to the faster of the two. ``--autodiff`` measures the same step with the gradients of convolution and
-normalisation that XLA and JAX derive by themselves, ``--scan 8`` the step under ``lax.scan``, ``--keep`` a step that
-does not donate its state. All sides are timed in turns, with a pause in which the threads of the side before go to
-sleep; a ratio is the median over the turns. Processor time tells more on a CPU that does other work too.
+the ratio is to the faster of the two. ``--plain conv`` measures the same step with the gradients of convolutions that
+XLA and JAX derive by themselves; ``norm`` is normalisation with its ReLU, ``pool`` the pools, ``written`` leaves it to
+XLA what is written to memory after a residual sum, and ``--autodiff`` is all four. ``--scan 8`` is the step under
+``lax.scan``, ``--keep`` one that does not donate its state. All sides are timed in turns, with a pause in which the
+threads of the side before go to sleep; a ratio is the median over the turns. Processor time tells more on a CPU that
+does other work too.
 
 On a CPU the batch is spread over one device a core. Where weights outweigh images one device with all cores is faster:
 put ``XLA_FLAGS=--xla_force_host_platform_device_count=1`` before the command.
@@ -21,20 +23,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import jax
 import numpy as np
 import tyro
-from flax import nnx
 
 from benchmarks._figures import PAUSE, keep_memory, module, write
+from benchmarks._plain import Plain, plain_gradients
 from benchmarks.device import products
 from benchmarks.kernels import PROGRAM
 from jaxtricks import ablation, data, models, tasks, train
-from jaxtricks.layers import BatchNorm
-from jaxtricks.layers import _pool_gradient as pools
-from jaxtricks.models import _layers, _resnet
 from jaxtricks.train.program import Program
 from jaxtricks.tricks import bag
 
@@ -66,7 +65,9 @@ class Options:
     peer: bool = True
     """Whether PyTorch is measured."""
     autodiff: bool = False
-    """Whether the step is measured with XLA's own gradients too."""
+    """Whether the step is measured with XLA's own gradients too, and with none of ours."""
+    plain: tuple[Plain, ...] = ()
+    """Operations of which it is measured with XLA's own gradients too."""
     scan: int = 1
     """Steps in one call, under lax.scan; they count as steps."""
     keep: bool = False
@@ -149,39 +150,6 @@ def kept(program: Program) -> Callable:
         return program.update(state, program.prepare(state.key, state.step, batch, constants), constants)
 
     return step
-
-
-def autodiff_side(options: Options):
-    """``jax_side`` with the gradients that XLA and JAX derive by themselves."""
-    plain = [
-        (_layers, "conv", jax.lax.conv_general_dilated),
-        (BatchNorm, "__call__", _plain_norm),
-        (pools, "max_pool", _plain_max_pool),
-        (pools, "average_pool", _plain_average_pool),
-        *((file, "materialized", lambda x: x) for file in (_layers, _resnet)),
-    ]
-    before = [(place, name, getattr(place, name)) for place, name, _ in plain]
-    try:
-        for place, name, function in plain:
-            setattr(place, name, function)
-        return jax_side(options)
-    finally:
-        for place, name, function in before:
-            setattr(place, name, function)
-
-
-def _plain_norm(self, x, *, train, relu=False):
-    y = nnx.BatchNorm.__call__(self, x, use_running_average=not train).astype(x.dtype)
-    return jax.nn.relu(y) if relu else y
-
-
-def _plain_max_pool(x, size, stride, around):
-    return nnx.max_pool(x, (size, size), strides=(stride, stride), padding=around)
-
-
-def _plain_average_pool(x, size, stride, around, *, count_padding):
-    options = {"strides": (stride, stride), "padding": around, "count_include_pad": count_padding}
-    return nnx.avg_pool(x, (size, size), **options).astype(x.dtype)
 
 
 def torch_sides(options: Options) -> tuple[dict[str, Callable[[int], float]], str]:
@@ -285,11 +253,17 @@ def main(options: Options) -> dict:
     """Measure, print, and give back the figures."""
     if options.scan < 1 or (options.keep and options.scan > 1) or options.steps % options.scan:
         raise SystemExit(f"--scan is {options.scan}; allowed: a divisor of --steps, 1 with --keep.")
+    if options.autodiff and options.plain:
+        raise SystemExit(f"--plain is {' '.join(options.plain)}; allowed with --autodiff, which is all of them: none.")
     run, costs = jax_side(options)
-    sides = {"jaxtricks": run}
-    if options.autodiff:
-        sides["autodiff"], plain = autodiff_side(options)
-        costs["start_processor_seconds_autodiff"] = plain["start_processor_seconds"]
+    sides, plainly = {"jaxtricks": run}, ""
+    if options.autodiff or options.plain:
+        names = get_args(Plain) if options.autodiff else options.plain
+        other = "autodiff" if options.autodiff else f"plain {' '.join(names)}"
+        with plain_gradients(*names):
+            sides[other], plain = jax_side(options)
+        costs[f"start_processor_seconds_{other}"] = plain["start_processor_seconds"]
+        plainly = f", {plain['start_processor_seconds']:.0f} with {other}"
     gpu = jax.default_backend() == "gpu"
     costs["measured_peak_flops"] = products(8192, 10, dtype="bfloat16", precision=None) if gpu else None
     peer = "not measured"
@@ -317,7 +291,6 @@ def main(options: Options) -> dict:
             f"{ratios[name]['median']:6.2f} {spread:18s}  {work[name]['median']:6.2f}"
         )
     start = f"{costs['start_seconds']:.0f} s, {costs['start_processor_seconds']:.0f} s of processors"
-    plainly = f", {plain['start_processor_seconds']:.0f} with autodiff" if options.autodiff else ""
     print(f"  start and compilation {start}{plainly}")
     if peak and mfu:
         print(f"  MFU {100 * mfu:.1f} % of {peak / 1e12:.0f} TFLOP/s measured in a bfloat16 matrix product")

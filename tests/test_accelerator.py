@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from packaging.requirements import Requirement
 
 from benchmarks import _packed, _wheels, accelerator, kernels, passes
 from benchmarks._accelerator_rows import ROWS, Row, split
+from jaxtricks._command import UsageError
 
 ROOT = Path(__file__).parents[1]
 FILL = {"OUT": "x.json", "DATA": "cifar10", "WORK": "runs/x", "MINUTES": "1.5"}
@@ -54,11 +56,50 @@ def test_what_a_row_types_is_understood(row, monkeypatch):
     assert row.seconds > 10
 
 
-def test_rows_are_in_the_order_of_their_worth_and_fit_into_eight_minutes():
-    assert [row.name for row in ROWS][:3] == ["device", "ResNet-50-D, bf16, batch 256", "airbench to 94 %"]
-    assert ROWS[-1].name == "ladder"  # it takes what is left
-    assert sum(row.seconds for row in ROWS[:4]) < 480  # the limits of those that matter most, all of them used up
+def test_what_was_never_measured_comes_first():
+    names = [row.name for row in ROWS]
+    assert names[:5] == ["device", "seeds", "augmentation chain", "nms", "ladder"]
     assert {row.part for row in ROWS} == {"device", "a", "b", "c", "d", "e", "f"}
+    assert {row.part for row in ROWS if "tf32, batch" in row.name or "fp32" in row.name} == {"a"}
+    assert len(set(names)) == len(names)
+
+
+def test_the_calls_of_the_docstring_reach_every_row_within_their_minutes():
+    """A call has the limits of its rows, two times the seconds in which one is ended, and five to see the device."""
+    calls = [line.split("accelerator", 1)[1] for line in accelerator.__doc__.splitlines() if "--only" in line]
+    typed = [tyro.cli(accelerator.Options, args=shlex.split(call)) for call in calls]
+    assert [options.minutes for options in typed] == [6, 8, 8, 6, 8, 6]  # two of them in a quarter of an hour
+    reached = set()
+    for options in typed:
+        left = 60 * options.minutes - 2 * accelerator.GRACE - 5
+        for row in accelerator.chosen(ROWS, options.only):
+            left -= row.seconds
+            if left >= 0:
+                reached.add(row.name)
+    assert reached == {row.name for row in ROWS}
+
+
+def test_without_an_accelerator_it_is_refused_in_a_sentence(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.accelerator", "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "JAX_PLATFORMS": "cpu"}, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "no accelerator is here (JAX finds a CPU alone); allowed: one that JAX finds, or --toy" in done.stderr
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(UsageError, match="no accelerator is here"):
+        accelerator.main(accelerator.Options(tmp_path / "out"))
+
+
+def test_programs_are_kept_for_later_calls_unless_a_folder_is_named(tmp_path):
+    places = []
+
+    def starter(command, env, log, limit):
+        places.append(Path(env["JAX_COMPILATION_CACHE_DIR"]))
+        return "measured"
+
+    for work in (None, None, tmp_path / "work"):
+        options = accelerator.Options(tmp_path / "out", work=work)
+        accelerator.main(options, rows=[row("x", "x")], starter=starter, look=str)
+    assert places == [accelerator.PROGRAMS, accelerator.PROGRAMS, tmp_path / "work/programs"]
 
 
 def test_a_row_that_fails_or_stands_still_costs_itself_alone(tmp_path, modules):
@@ -80,7 +121,7 @@ def test_a_row_that_fails_or_stands_still_costs_itself_alone(tmp_path, modules):
         (programs / name).write_text(name)
         os.utime(programs / name, (time.time() - age,) * 2)
     began = time.monotonic()
-    accelerator.main(options, rows=rows)
+    accelerator.main(options, rows=rows, look=str)
     assert [path.name for path in programs.iterdir()] == ["complete"]  # what a stopped row may have half written goes
     assert time.monotonic() - began < 60
     results = json.loads((tmp_path / "out/results.json").read_text(encoding="utf-8"))["rows"]
@@ -107,7 +148,8 @@ def test_only_picks_parts_by_letter_or_word():
     names = lambda *only: [row.name for row in accelerator.chosen(ROWS, only)]  # noqa: E731
     assert names("d", "nms") == ["seeds", "nms"]
     assert names("ladder") == ["ladder"]
-    with pytest.raises(SystemExit, match="--only is ladders; allowed: parts"):
+    assert names("ResNet-50, bf16, batch 256") == ["ResNet-50, bf16, batch 256"]
+    with pytest.raises(UsageError, match="--only is ladders; allowed: parts"):
         names("ladders")
 
 
@@ -125,7 +167,7 @@ def precision():
     jax.config.update("jax_default_matmul_precision", None)
 
 
-SOME = ("device", "scan", "gradients")
+SOME = ("device", "scan", "ResNet-50-D, XLA's own gradients")
 
 
 @pytest.mark.parametrize("only", [SOME, pytest.param((), marks=pytest.mark.slow)], ids=["some rows", "all rows"])
@@ -136,6 +178,29 @@ def test_rehearsal_at_toy_size(tmp_path, precision, only):
     assert {result.outcome for result in results} == {"measured"}
     assert all(result.words for result in results)
     assert "toy sizes" in (tmp_path / "out/report.md").read_text(encoding="utf-8")
+
+
+def test_the_command_itself_writes_after_each_row_and_goes_on_after_one_that_fails(tmp_path):
+    """A torch that cannot be imported stands before the real one, so that nms fails."""
+    (tmp_path / "modules").mkdir()
+    for name in ("torch", "torchvision"):
+        (tmp_path / f"modules/{name}.py").write_text("raise RuntimeError('a torch that is broken')")
+    command = [sys.executable, "-m", "benchmarks.accelerator", "--toy", "--minutes", "30", "--work", tmp_path / "work"]
+    command += ["--out", tmp_path / "out", "--only", "device", "nms", "kept"]
+    env = os.environ | {"PYTHONPATH": f"{tmp_path / 'modules'}:{ROOT}", "PYTHONUNBUFFERED": "1"}
+    known, file = [], tmp_path / "out/results.json"
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.startswith(("device", "e nms", "b ResNet")):
+                known.append([row["outcome"] for row in json.loads(file.read_text(encoding="utf-8"))["rows"]])
+    assert process.returncode == 1  # a row failed
+    assert known == [["measured"], ["measured", "failed, status 1"], ["measured", "failed, status 1", "measured"]]
+    results = json.loads(file.read_text(encoding="utf-8"))
+    assert "a torch that is broken" in results["rows"][1]["tail"]
+    assert (results["toy"], results["machine"]["platform"]) == (True, "cpu")
+    report = (tmp_path / "out/report.md").read_text(encoding="utf-8")
+    assert f"| {len(results['machine']['devices'])} x cpu: bfloat16" in report
+    assert all(row["figures"] is not None for row in (results["rows"][0], results["rows"][2]))
 
 
 @pytest.mark.slow
@@ -158,7 +223,7 @@ def test_a_signal_ends_the_row_that_runs_too(tmp_path, modules):
         "from benchmarks._accelerator_rows import Row\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
         f"row = Row('x', 'sleeper', {name!r}, ('{{OUT}}',), (), 50.0, str)\n"
         f"options = accelerator.Options(Path({str(out)!r}), work=Path({str(work)!r}))\n"
-        "accelerator.main(options, rows=[row])\n"
+        "accelerator.main(options, rows=[row], look=str)\n"
     )
     environment = {**accelerator.os.environ, "PYTHONPATH": f"{tmp_path / 'modules'}:{ROOT}"}
     command = subprocess.Popen([sys.executable, "-c", code], env=environment)

@@ -71,7 +71,8 @@ def on_accelerators(
     if jax.default_backend() == "cpu" or jax.process_count() > 1 or row.recipe.teacher is not None:
         return plan
     first = row.recipe, cells.of(row).dataset
-    plan, said = fastest(*first, plan, seeds=seeds, choose_seeds=choose and plan.size == 1, programs=programs)
+    choose = choose and plan.size == 1
+    plan, said = fastest(*first, plan, seeds=seeds, choose_seeds=choose, programs=programs, measure=step_ms)
     say(said)
     return plan
 
@@ -84,7 +85,7 @@ def fastest(
     seeds: int,
     choose_seeds: bool,
     programs: dict,
-    measure: Callable[..., float] = step_ms,
+    measure: Callable[..., float],
 ) -> tuple[Plan, str]:
     """The plan with the fastest step and seed, out of few: chunks of steps, and seeds in one step.
 

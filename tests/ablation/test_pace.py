@@ -6,9 +6,10 @@ import jax
 import pytest
 from runs import recipe
 
-from jaxtricks import data, train
-from jaxtricks.ablation import pace
+from jaxtricks import ablation, data, train
+from jaxtricks.ablation import Trick, cli, pace
 from jaxtricks.train import Plan
+from jaxtricks.tricks import bag, set_fields
 
 SOURCE = data.fake(train=64, test=8, shape=(8, 8, 3))
 
@@ -48,6 +49,62 @@ def test_a_way_that_was_typed_stays():
     plan, _ = pace.fastest(recipe(), SOURCE, Plan(seeds_on="devices"), **parts)
     assert (plan.seeds_on, plan.chunk) == ("devices", 16)
     assert asked == [("devices", 1, jax.device_count()), ("devices", 16, jax.device_count())]
+
+
+class Begun(Exception):
+    """The first cells would be trained now."""
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """``command(backend, devices, times, **typed)``: the plan that an experiment trains with, and what it has said."""
+
+    def run(backend, devices, times, **typed):
+        asked, here = [], jax.devices()[:devices]
+
+        def begin(rows, cells, *, plan, **_):
+            raise Begun(plan)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ablation, "run_cells", begin)
+            patch.setattr(jax, "devices", lambda: here)
+            patch.setattr(jax, "default_backend", lambda: backend)
+            patch.setattr(pace, "step_ms", partial(measured, times, asked))
+            presets = {"quick": cli.Preset("fake", "logistic", seeds=4, epochs=1, batch=8, lr=0.05)}
+            ladder = {"fast": Trick(lambda recipe: set_fields(recipe, lr=2 * recipe.lr))}
+            with pytest.raises(Begun) as begun:
+                cli.run("x", cli.Options(out=tmp_path, **typed), bag.standard, ladder, presets, title="Test")
+        said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Milliseconds")]
+        return begun.value.args[0], said, asked
+
+    return run
+
+
+TIMES = {("map", False): 4.0, ("map", True): 2.0, ("vmap", True): 1.0}
+
+
+def test_the_command_measures_on_an_accelerator_says_it_and_trains_so(command):
+    plan, said, asked = command("gpu", 1, TIMES)
+    assert (plan.seeds_on, plan.chunk, plan.size) == ("vmap", 16, 1)
+    assert asked == [("map", 1, 1), ("map", 16, 1), ("vmap", 16, 4)]
+    assert said == [
+        "Milliseconds a step and seed, measured now: one after another 4.00; one after another, 16 steps in a scan 2.00"
+        "; 4 in one step, 16 steps in a scan 1.00. So 4 in one step, 16 steps in a scan."
+    ]
+
+
+def test_the_command_keeps_the_way_of_seeds_that_was_typed_and_that_of_several_devices(command):
+    plan, said, asked = command("gpu", 1, TIMES, seeds_on="map")
+    assert (plan.seeds_on, plan.chunk) == ("map", 16)
+    assert said[0].endswith("So one after another, 16 steps in a scan.")
+    plan, _, _ = command("gpu", 2, TIMES)
+    assert (plan.seeds_on, plan.chunk, plan.size) == ("map", 16, 2)
+    assert {way for way, *_ in asked} == {"map"}
+
+
+def test_the_command_measures_nothing_on_a_cpu(command):
+    plan, said, asked = command("cpu", 1, {})
+    assert (plan.seeds_on, plan.chunk, said, asked) == ("map", 1, [], [])
 
 
 @pytest.mark.slow

@@ -1,0 +1,94 @@
+"""The benchmarks that run on a CPU: what they write, and what they make of what they measured."""
+
+import json
+import time
+
+import pytest
+
+from benchmarks import _figures, input, scaling, train_step
+from benchmarks._plain import plain_gradients
+from jaxtricks.layers import BatchNorm
+from jaxtricks.layers import _pool_gradient as pools
+from jaxtricks.models import _layers, _resnet
+
+
+def test_figures_are_written_with_the_day_of_their_measurement(tmp_path):
+    """In place of that of figures which are there already, as where some rows are measured anew."""
+    _figures.write({"date": "2020-01-01", "value": 1}, tmp_path / "a/figures.json")
+    written = json.loads((tmp_path / "a/figures.json").read_text(encoding="utf-8"))
+    assert written.keys() == {"date", "value"}
+    assert abs(time.time() - time.mktime(time.strptime(written["date"], "%Y-%m-%d"))) < 3 * 86400
+    _figures.write({}, None)
+
+
+@pytest.mark.parametrize(
+    ("costs", "end"),
+    [
+        ({1: 2.0, 2: 4.0, 4: 8.0}, 4),
+        ({1: 2.0, 2: 4.0, 4: 10.1}, 2),  # 2.53 a unit, more than 2.5
+        ({1: 2.0, 2: 4.8, 4: 11.0, 8: 22.0}, 2),  # each step is below 1.25, both together are not
+        ({1: 9.0, 2: 10.0, 4: 12.0, 8: 40.0}, 4),  # a part that does not grow, and then 5 in place of 3 a unit
+        ({16: 3.0, 8: 1.0}, 8),
+        ({5: 1.0}, 5),
+    ],
+)
+def test_where_a_cost_stops_being_proportional(costs, end):
+    assert scaling.proportional_up_to(costs) == end
+
+
+def test_a_column_that_is_not_measured_has_no_end():
+    rows = {
+        1: {"compile_s": 1.0, "step_ms": 0.0, "peak_mb": 2.0},
+        2: {"compile_s": 3.0, "step_ms": 0.0, "peak_mb": 4.0},
+    }
+    assert scaling.ends(rows) == {"compile_s": 1, "peak_mb": 2}
+
+
+STARTS = ("start_seconds", "start_processor_seconds")
+PLACES = {
+    "conv": [(_layers, "conv")],
+    "norm": [(BatchNorm, "__call__")],
+    "pool": [(pools, "max_pool"), (pools, "average_pool")],
+    "written": [(_layers, "materialized"), (_resnet, "materialized")],
+}
+
+
+@pytest.mark.parametrize("names", [*((name,) for name in PLACES), tuple(PLACES)], ids=" ".join)
+def test_gradients_of_ours_are_put_aside_one_by_one_and_come_back(names):
+    operations = lambda: [getattr(*place) for places in PLACES.values() for place in places]  # noqa: E731
+    before = operations()
+    with plain_gradients(*names):
+        other = [name for name, places in PLACES.items() if any(getattr(*p) not in before for p in places)]
+    assert other == list(names)
+    assert operations() == before
+
+
+def test_a_step_without_our_normalisation_is_a_side_of_its_own(tmp_path, monkeypatch):
+    """Sides differ by what is there while they are traced; a step takes 0.1 s with ours and 0.2 s without."""
+    traced = []
+
+    def jax_side(options):
+        traced.append((BatchNorm.__call__.__module__, _layers.conv.__module__))
+        seconds = 0.1 * len(traced)
+        return lambda steps: seconds * steps, {"macs": 1, "bytes_per_image": None} | dict.fromkeys(STARTS, 3.0)
+
+    monkeypatch.setattr(train_step, "jax_side", jax_side)
+    ours = BatchNorm.__call__.__module__, _layers.conv.__module__
+    figures = train_step.main(train_step.Options(batch=4, peer=False, plain=("norm",), out=tmp_path / "step.json"))
+    assert traced == [ours, ("benchmarks._plain", ours[1])]
+    assert figures["images_per_second"] == pytest.approx({"jaxtricks": 40.0, "plain norm": 20.0})
+    assert figures["ratios"]["plain norm"]["median"] == pytest.approx(2.0)
+    assert figures["start_processor_seconds_plain norm"] == 3.0
+    assert json.loads((tmp_path / "step.json").read_text(encoding="utf-8"))["ratios"] == figures["ratios"]
+
+
+def test_plain_is_refused_beside_autodiff_which_is_all_of_it():
+    with pytest.raises(SystemExit, match=r"--plain is conv; allowed with --autodiff, which is all of them: none\."):
+        train_step.main(train_step.Options(autodiff=True, plain=("conv",)))
+
+
+def test_memory_grows_by_the_slope_of_a_line_without_the_first_epoch():
+    """300 to 306 in three epochs; what goes down and up again is none."""
+    assert input.slope([100.0, 290.0, 300.0, 302.0, 304.0, 306.0]) == pytest.approx(2.0)
+    assert input.slope([100.0, 290.0, 301.0, 299.0, 299.0, 301.0]) == pytest.approx(0.0)
+    assert input.slope([100.0, 290.0, 300.0]) is None
