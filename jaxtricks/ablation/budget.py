@@ -39,7 +39,8 @@ class Budget:
 
     The minutes are those of all commands for the same cells together, so that the same command once more adds nothing,
     and one with more minutes adds blocks. A block is one more seed of every row, or several where they are trained side
-    by side. Seeds without minutes are trained block by block too: what changes on the machine meanwhile, all rows share.
+    by side. Seeds without minutes are trained block by block too: what changes on the machine meanwhile, all rows
+    share.
 
     Args:
       file: where what was spent is kept; another recipe, dataset or code is another file.

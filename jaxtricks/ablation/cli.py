@@ -226,6 +226,7 @@ def run(
     results = partial(_results, rows, cells, **parts, **words)
     planned = plural(len(of_table), "seed")
     planned = planned if preset.minutes is None else f"{preset.minutes:g} min, {planned} at least"
+    planned += ", then the recommendation" if options.recommend or options.save else ""
     kept = sum(len(of_table) - len(cells.of(row).missing(row.recipe, of_table)) for row in rows)
     say(planned + (f"; {kept} cells are there already, in {cells.folder}." if kept else "."))
     expected = spread(of_table)
@@ -266,7 +267,7 @@ def run(
         for line in output.next_steps(report.summarise(out), options, one_setting=bool(ready.chosen)):
             say(line)
     if options.recommend or options.save:
-        training |= {"log": logs, "say": say, "save": options.save}
+        training |= {"log": logs, "say": say, "console": console, "save": options.save}
         choice = build_recommendation(recipe, ready.chosen, cells, out, **training)
         out["recommendation"] = sentence(choice, ready.headline)
         if jax.process_index() == 0:
