@@ -51,7 +51,7 @@ class Budget:
       work: of these seeds of all rows that is missing, in any unit.
       one: work of one new seed of every row.
       clock: of this command.
-      whole: whether all seeds that are left are one block where there are no minutes, as several processes need it,
+      at_once: whether all seeds that are left are one block where there are no minutes, as several processes need it,
         which would wait for each other at the end of every block; of the first process if there are several.
     """
 
@@ -66,10 +66,10 @@ class Budget:
         work: Callable[[Sequence[int]], float],
         one: float,
         clock: Clock,
-        whole: Callable[[], bool] = lambda: False,
+        at_once: Callable[[], bool] = lambda: False,
     ):
         self.file, self.minutes, self.block, self.clock = file, minutes, block, clock
-        self.work, self.one, self.whole = work, one, whole
+        self.work, self.one, self.at_once = work, one, at_once
         self.start, self.most = start, MOST - start if most is None else most
         self.earlier = self._read()
         self._reached = of_first(lambda: max(FLOOR, self.earlier.seeds))
@@ -132,7 +132,7 @@ class Budget:
         """The seeds of a block; without a clock the work behind it is known, and it may be all that is left."""
         if self.minutes is not None:
             return self._seeds(low, high)
-        seeds = self._seeds(low, self.most if of_first(self.whole) else high)
+        seeds = self._seeds(low, self.most if of_first(self.at_once) else high)
         self._later = self.work(self._seeds(low + len(seeds), self.most))
         return seeds
 

@@ -215,7 +215,7 @@ def run(
         block=block_size(plan.seeds_on, plan.size),
         work=lambda seeds: sum(job.teacher + job.work * job.seeds for job in jobs(cells.todo(rows, seeds), costs)),
         one=sum(costs.values()),
-        whole=lambda: plan.seeds_on == "vmap" or cluster.is_worker() or bool(cells.claims.elsewhere()),
+        at_once=lambda: plan.seeds_on == "vmap" or cluster.is_worker() or bool(cells.claims.elsewhere()),
     )
     seeds, of_table = budget.first(), budget.planned
     assumed = {"assumed": preset.sd, "source": preset.sd_from, "images": len(source.test)}

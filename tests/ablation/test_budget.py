@@ -161,9 +161,9 @@ def test_blocks_that_come_without_minutes_are_foreseen_too(tmp_path):
 
 def test_several_processes_do_not_wait_for_each_other_at_every_block(tmp_path):
     others = iter([False, True, False])
-    command = Command(tmp_path, set(), most=6, whole=lambda: next(others))
+    command = Command(tmp_path, set(), most=6, at_once=lambda: next(others))
     assert command.run() == [[0, 1], [2, 3, 4, 5]]  # another process came
-    assert Command(tmp_path / "a", set(), minutes=1.0, whole=lambda: True).budget.first() == range(2)
+    assert Command(tmp_path / "a", set(), minutes=1.0, at_once=lambda: True).budget.first() == range(2)
 
 
 def test_a_file_that_is_cut_off_is_no_budget(tmp_path):
