@@ -47,7 +47,7 @@ What still differs: low precision is bfloat16, which needs no loss scale, for fl
 have as many epochs, and on small images the crop, flip, colours, batch and epochs are those of small images.
 
 On another network, as in table 6 (--model mobilenet_v1_mini, inception_v3_mini), the switches of a ResNet and zero
-gamma are left out, which is said, and a ResNet-D teaches.
+gamma are left out, which is said, and a ResNet-D teaches, which is expected to lower the accuracy, as it does there.
 """
 
 from functools import partial

@@ -51,7 +51,6 @@ from jaxtricks.ablation.cli import Preset, main
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import paper as p
 
-COLUMNS = {"resnet": "ResNet-50-D", "inception_v3": "Inception-V3", "mobilenet": "MobileNet"}
 SMALL = partial(Preset, "fashion_mini", "resnet_micro", batch=16, lr=0.1, seeds_on="devices")
 TEACHER = partial(models.resnet, models.LAYOUTS["resnet_small"])  # of networks that are no ResNets
 
@@ -68,13 +67,13 @@ RUNGS = {  # change, row of the table
     "mixup in its place": (mixed, "mixup"),
     "distillation with mixup": (partial(p.taught_by_resnet, build=TEACHER), "distillation, mixup"),
 }
-PRINTED = {name: [p.Cell(6, row, column) for column in COLUMNS.values()] for name, (_, row) in RUNGS.items()}
+PRINTED = {name: [p.Cell(6, row, column) for column in p.COLUMNS.values()] for name, (_, row) in RUNGS.items()}
 LADDER = {name: p.rung(change, *PRINTED[name]) for name, (change, _) in RUNGS.items()}
 
 
 def cells(recipe):
     """The printed column of this network; that of ResNet-50-D for a network that the paper has not."""
-    column = COLUMNS.get(p.family(recipe), "ResNet-50-D")
+    column = p.COLUMNS.get(p.family(recipe), "ResNet-50-D")
     rows = {"baseline": "efficient"} | {f"+ {name}": row for name, (_, row) in RUNGS.items()}
     return {name: p.Cell(6, row, column) for name, row in rows.items()}
 

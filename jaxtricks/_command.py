@@ -75,7 +75,8 @@ class Options:
     model: str | None = None
     """A network by name, such as plain_mini, resnet_mini, resnet20, resnet50."""
     minutes: float | None = None
-    """Train every row with one more seed until the next would not fit; two seeds at least. Over all tries together."""
+    """Train every row with one more seed until the next would not fit; two seeds at least, however long they take. Over
+    all tries together; what --recommend and --save train after the table comes on top."""
     seeds: int | None = None
     """Number of paired seeds, 1 or more, however long they take; with --minutes, the most that are trained."""
     first_seed: int = 0

@@ -21,7 +21,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "preset": "values to start from: quick, full, ...",
     },
     "How long": {
-        "minutes": "as many seeds as fit into them, two at least",
+        "minutes": "of the table: as many seeds as fit, two at least",
         "seeds": "this many paired seeds",
         "first-seed": "number of the first one, where earlier ones were looked at",
         "epochs": "passes over the training set",
@@ -41,7 +41,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     "What comes out": {
         "out": "folder of cells and report",
         "margin": "the largest difference that counts as no effect (0.5 points)",
-        "recommend": "also choose, confirm and train a recipe",
+        "recommend": "also choose, confirm, train a recipe, after the minutes",
         "save": "as --recommend, and keep the network in this folder",
         "tensorboard": "also write TensorBoard events",
     },

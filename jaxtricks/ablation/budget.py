@@ -1,4 +1,4 @@
-"""A budget of minutes: block after block, every row with more seeds, until the next one would not fit."""
+"""A budget of minutes or seeds: block after block, every row with more seeds, until the next would not fit."""
 
 import json
 import os
@@ -39,7 +39,8 @@ class Budget:
 
     The minutes are those of all commands for the same cells together, so that the same command once more adds nothing,
     and one with more minutes adds blocks. A block is one more seed of every row, or several where they are trained side
-    by side.
+    by side. Seeds without minutes are trained block by block too: what changes on the machine meanwhile, all rows
+    share.
 
     Args:
       file: where what was spent is kept; another recipe, dataset or code is another file.
@@ -50,6 +51,8 @@ class Budget:
       work: of these seeds of all rows that is missing, in any unit.
       one: work of one new seed of every row.
       clock: of this command.
+      at_once: whether all seeds that are left are one block where there are no minutes, as several processes need it,
+        which would wait for each other at the end of every block; of the first process if there are several.
     """
 
     def __init__(
@@ -63,13 +66,15 @@ class Budget:
         work: Callable[[Sequence[int]], float],
         one: float,
         clock: Clock,
+        at_once: Callable[[], bool] = lambda: False,
     ):
         self.file, self.minutes, self.block, self.clock = file, minutes, block, clock
-        self.work, self.one = work, one
+        self.work, self.one, self.at_once = work, one, at_once
         self.start, self.most = start, MOST - start if most is None else most
         self.earlier = self._read()
         self._reached = of_first(lambda: max(FLOOR, self.earlier.seeds))
         self.seeds, self.pace, self.stopped = 0, 0.0, ""
+        self._later = 0.0  # work of the seeds behind the block in hand, without a clock
 
     @property
     def limit(self) -> float | None:
@@ -81,16 +86,19 @@ class Budget:
         """The seeds of the blocks that ended."""
         return self._seeds(0, self.seeds)
 
+    @property
+    def planned(self) -> range:
+        """The seeds that there will be in any case: all of them without a clock, else those of the first block."""
+        return self._seeds(0, self.most) if self.minutes is None else self.first()
+
     def first(self) -> range:
-        """The seeds that there are in any case: what was reached before, two at least; all of them without a clock."""
-        if self.minutes is None:
-            return self._seeds(0, self.most)
+        """The seeds of the first block: as many as were reached before, two at least."""
         blocks = -(-self._reached // self.block)
-        return self._seeds(0, blocks * self.block)
+        return self._until(0, blocks * self.block)
 
     def next(self) -> range:
         """The seeds of the next block; none at the end, and ``stopped`` says why."""
-        seeds = self._seeds(self.seeds, self.seeds + self.block)
+        seeds = self._until(self.seeds, self.seeds + self.block)
         if not self.stopped and not seeds:
             self.stopped = "as many as were asked for" if self.minutes is None else f"{self.most} seeds are the most"
         if not self.stopped and not of_first(lambda: int(self._fits(seeds))):
@@ -110,15 +118,23 @@ class Budget:
             self.stopped = "every row failed"
 
     def seconds_of_more(self, left: float, pace: float) -> float:
-        """How long the blocks take that will fit once what is begun has ended, in so many seconds."""
+        """How long the blocks take that come, or will fit, once what is begun has ended, in so many seconds."""
         if self.limit is None or self.stopped:
-            return 0.0
+            return pace * self._later
         seconds = pace * self.one * self.block
         return seconds * max(0, int((self.limit - self.clock.elapsed - left) / seconds)) if seconds > 0 else 0.0
 
     def _seeds(self, low: int, high: int) -> range:
         """By their number in the table, from 0: as many of them as there may be."""
         return range(self.start + low, self.start + min(high, self.most))
+
+    def _until(self, low: int, high: int) -> range:
+        """The seeds of a block; without a clock the work behind it is known, and it may be all that is left."""
+        if self.minutes is not None:
+            return self._seeds(low, high)
+        seeds = self._seeds(low, self.most if of_first(self.at_once) else high)
+        self._later = self.work(self._seeds(low + len(seeds), self.most))
+        return seeds
 
     def _fits(self, seeds: Sequence[int]) -> bool:
         if self.minutes is None or self.limit is None:

@@ -182,17 +182,11 @@ def run(
     costs = {row.name: work(row.recipe, row.dataset(source), cost=ready.forward[row.name]) for row in rows}
 
     # The folder, and what is going to be done in it.
-    try:
-        if options.save is not None:
+    if options.save is not None:
+        with output.written("--save", options.save):
             options.save.mkdir(parents=True, exist_ok=True)  # not after an hour of training
-    except OSError as error:
-        raise UsageError(
-            f"--save is {options.save}; allowed: a folder that can be made and written to. {error}"
-        ) from error
-    try:
+    with output.written("--out", out):
         cells = Cells(out, source)
-    except OSError as error:
-        raise UsageError(f"--out is {out}; allowed: a folder that can be made and written to. {error}") from error
     if cells.todo(rows, range(options.first_seed, options.first_seed + 2)):
         sources.check_images(source, say=say)
     if also is not None and jax.process_index() == 0:
@@ -221,23 +215,26 @@ def run(
         block=block_size(plan.seeds_on, plan.size),
         work=lambda seeds: sum(job.teacher + job.work * job.seeds for job in jobs(cells.todo(rows, seeds), costs)),
         one=sum(costs.values()),
+        at_once=lambda: plan.seeds_on == "vmap" or cluster.is_worker() or bool(cells.claims.elsewhere()),
     )
-    seeds = budget.first()
+    seeds, of_table = budget.first(), budget.planned
     assumed = {"assumed": preset.sd, "source": preset.sd_from, "images": len(source.test)}
-    spread = spread_so_far(rows, cells, seeds, **assumed)
+    spread = partial(spread_so_far, rows, cells, **assumed)
     words = {"title": title, "command": shlex.join([*started(), *sys.argv[1:]]), "mode": ready.mode}
     words |= {"margin": options.margin, "tables": tables}
     parts = {"spread": spread, "model": preset.model, "budget": budget, "clock": clock, "costs": ready.forward}
     results = partial(_results, rows, cells, **parts, **words)
-    planned = plural(len(seeds), "seed")
+    planned = plural(len(of_table), "seed")
     planned = planned if preset.minutes is None else f"{preset.minutes:g} min, {planned} at least"
-    kept = sum(len(seeds) - len(cells.of(row).missing(row.recipe, seeds)) for row in rows)
+    planned += ", then the recommendation" if options.recommend or options.save else ""
+    kept = sum(len(of_table) - len(cells.of(row).missing(row.recipe, of_table)) for row in rows)
     say(planned + (f"; {kept} cells are there already, in {cells.folder}." if kept else "."))
-    effect = planning.resolution(rows, len(seeds), spread["value"], ready.headline)
-    for line in planning.said(effect, len(seeds), spread, ready.headline):
+    expected = spread(of_table)
+    effect = planning.resolution(rows, len(of_table), expected["value"], ready.headline)
+    for line in planning.said(effect, len(of_table), expected, ready.headline):
         say(line)
     shown = {"clock": clock, "headline": ready.headline, "console": console, "budget": budget}
-    with Display([], len(rows), lines=lines_of(rows, cells, seeds, ready.headline), **shown) as display:
+    with Display([], len(rows), lines=lines_of(rows, cells, of_table, ready.headline), **shown) as display:
         try:
             while seeds:
                 display.add(jobs(cells.todo(rows, seeds), costs))
@@ -270,7 +267,7 @@ def run(
         for line in output.next_steps(report.summarise(out), options, one_setting=bool(ready.chosen)):
             say(line)
     if options.recommend or options.save:
-        training |= {"log": logs, "say": say, "save": options.save}
+        training |= {"log": logs, "say": say, "console": console, "save": options.save}
         choice = build_recommendation(recipe, ready.chosen, cells, out, **training)
         out["recommendation"] = sentence(choice, ready.headline)
         if jax.process_index() == 0:
@@ -288,13 +285,14 @@ def _write(out: dict, rows, cells: Cells, *, recommended=None) -> None:
 
 
 def _results(rows, cells, seeds, *, spread, budget, clock, **words) -> dict:
-    """What was trained, of these seeds."""
+    """What was trained, of these seeds, and how far it spreads."""
+    measured = spread(seeds)
     return ablation.gather(
         rows,
         cells,
         seeds=tuple(seeds),
-        sd_assumed=spread,
-        resolvable=planning.resolution(rows, len(seeds), spread["value"], headline_of_task(rows[0].recipe.task)),
+        sd_assumed=measured,
+        resolvable=planning.resolution(rows, len(seeds), measured["value"], headline_of_task(rows[0].recipe.task)),
         budget={**budget.plain(), "seconds": clock.spent()},
         **words,
     )

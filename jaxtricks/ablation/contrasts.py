@@ -47,7 +47,8 @@ class Contrast(NamedTuple):
 def contrasts_of(rows: Sequence[Mapping[str, Any]], mode: str) -> list[Contrast]:
     """The contrasts of a table, the complete stack first, then one for each row in order.
 
-    A stack of two rungs or more adds its last rung against its baseline. Pairwise, the row of a pair becomes the 2 x 2
+    A stack of two rungs or more adds its last rung against its baseline, and leave-one-out all tricks against the
+    baseline, if results have that row; older ones do not. Pairwise, the row of a pair becomes the 2 x 2
     contrast: what both tricks give together beyond the sum of what they give alone, of which no paper leads to expect a
     sign.
 
@@ -66,7 +67,7 @@ def contrasts_of(rows: Sequence[Mapping[str, Any]], mode: str) -> list[Contrast]
         if row["reference"] is not None and row["reference"] not in names - {row["name"]}:
             others = ", ".join(repr(name) for name in names if name != row["name"])
             raise ValueError(f"reference of {row['name']!r} is {row['reference']!r}; allowed: {others}.")
-    complete = _complete_stacks(rows) if mode == "stack" else []
+    complete = {"stack": _complete_stacks, "leave-one-out": _all_tricks}.get(mode, lambda rows: [])(rows)
     return complete + [_interaction(row, rows) if mode == "pairwise" else _difference(row) for row in rows]
 
 
@@ -86,11 +87,20 @@ def _complete_stacks(rows: Sequence[Mapping[str, Any]]) -> list[Contrast]:
             root, height = up, height + 1
         if below is not None:
             last[root], rungs[root] = name, max(height, rungs.get(root, 0))
-    return [
-        Contrast(_prefixed(COMPLETE, root), top, "complete stack", root, {top: 1.0, root: -1.0}, None)
-        for root, top in last.items()
-        if rungs[root] > 1
-    ]
+    return [_complete(top, root) for root, top in last.items() if rungs[root] > 1]
+
+
+def _all_tricks(rows: Sequence[Mapping[str, Any]]) -> list[Contrast]:
+    """The row with all tricks against the baseline of its setting, where that was trained."""
+    alone = [row for row in rows if row["reference"] is None]
+    full = {_prefixed("baseline", row["name"]): row["name"] for row in alone if row["tricks"]}
+    roots = [row["name"] for row in alone if row["name"] in full]
+    return [_complete(full[root], root) for root in roots]
+
+
+def _complete(top: str, root: str) -> Contrast:
+    """All tricks against none, with the setting of the baseline in front of its name."""
+    return Contrast(_prefixed(COMPLETE, root), top, "complete stack", root, {top: 1.0, root: -1.0}, None)
 
 
 def _prefixed(name: str, root: str) -> str:

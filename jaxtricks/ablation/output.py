@@ -4,7 +4,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from jaxtricks._command import Options, UsageError
@@ -59,6 +60,21 @@ def claim(folder: Path, experiment: str, spec: str) -> None:
     about = {"experiment": experiment, "data": sources.identity(spec)}
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / ABOUT, json.dumps(about, indent=1) + "\n")
+
+
+@contextmanager
+def written(option: str, folder: Path) -> Iterator[None]:
+    """UsageError, before anything is trained, for a folder that cannot be made or written to.
+
+    Args:
+      option: that named the folder.
+      folder: of that option.
+    """
+    try:
+        yield
+    except OSError as error:
+        allowed = "allowed: a folder that can be made and written to"
+        raise UsageError(f"{option} is {folder}; {allowed}. {error}") from error
 
 
 def next_steps(rows: Sequence[Row], options: Options, *, one_setting: bool) -> list[str]:

@@ -74,7 +74,7 @@ class Display:
 
     The time left is that of steps and evaluations, in proportion to their work in images times multiply-accumulates,
     and that of compiling, in proportion to the rows that have yet to be compiled, each at the speed so far. With a
-    budget the blocks that will still fit are part of it. What failed counts as done.
+    budget the blocks that come, or will still fit, are part of it. What failed counts as done.
 
     Args:
       todo: what is missing, from ``jobs``.
@@ -82,7 +82,7 @@ class Display:
       clock: of the command; one that starts now if None.
       headline: what is shown of the held-out images at the end of a run; nothing if None.
       console: where to; standard error if None.
-      budget: of minutes, or None.
+      budget: of minutes or seeds, or None.
       lines: of the table that fills in a terminal, with what is there already; without any there is a bar alone.
     """
 
@@ -164,12 +164,15 @@ class Display:
         return float(steps + max(0.0, compiling))
 
     def _left(self, done: float) -> str:
+        left = self._of_all(done)
+        return "?" if left is None else minutes(left)
+
+    def _of_all(self, done: float) -> float | None:
+        """``seconds_left``, and those of the blocks of the budget that come after."""
         left = self.seconds_left(done)
-        if left is None:
-            return "?"
-        if self.budget is not None:
-            left += self.budget.seconds_of_more(left, self._seconds("train", "evaluate") / done)
-        return minutes(left)
+        if left is None or self.budget is None:
+            return left
+        return left + self.budget.seconds_of_more(left, self._seconds("train", "evaluate") / done)
 
     def log(self, record: dict[str, Any]) -> None:
         """Take a record of ``run_cells``."""
@@ -231,7 +234,7 @@ class Display:
 
     def _share(self, done: float) -> float:
         """Of the time, so that compiling moves the bar too."""
-        left = self.seconds_left(done)
+        left = self._of_all(done)
         spent = self._seconds("compile", "train", "evaluate")
         return 0.0 if left is None or spent <= 0 else spent / (spent + left)
 

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from rich.console import Console
+
+from jaxtricks.ablation.board import lines_of
 from jaxtricks.ablation.cells import Cells
 from jaxtricks.ablation.contrasts import contrasts_of
-from jaxtricks.ablation.headline import Headline, headline_of, headline_of_task
+from jaxtricks.ablation.headline import Headline, headline_of, headline_of_task, plural
 from jaxtricks.ablation.moderated import Moderated, moderated
+from jaxtricks.ablation.progress import Display, jobs, work
 from jaxtricks.ablation.running import run_cells
 from jaxtricks.ablation.variants import Variant
 from jaxtricks.train import Guard, Plan, Recipe
@@ -101,6 +105,7 @@ def recommend(
     log: Iterable[Callable[[dict], None]] = (),
     guard: Guard | None = None,
     say: Callable[[str], None] = lambda text: None,
+    console: Console | None = None,
 ) -> Recommendation:
     """Choose tricks by greedy forward selection on held-out images, and confirm them with fresh seeds.
 
@@ -118,6 +123,7 @@ def recommend(
       fresh: seeds of the confirmation, two or more, none of them in ``seeds``.
       log, guard: as in ``run_cells``.
       say: takes a line of text for the user.
+      console: where progress and time left of each step are shown, or None.
 
     Returns:
       A Recommendation.
@@ -132,7 +138,8 @@ def recommend(
     if set(seeds) & set(fresh) or len(set(fresh)) < 2:
         raise ValueError(f"fresh is {tuple(fresh)}; allowed: two or more, none of {tuple(seeds)}.")
     headline = headline_of_task(baseline.task)
-    run = partial(_run, cells=cells, headline=headline, plan=plan, log=tuple(log), guard=guard)
+    shown = {"say": say, "console": Console(quiet=True) if console is None else console}
+    run = partial(_run, cells=cells, headline=headline, plan=plan, log=tuple(log), guard=guard, **shown)
 
     # Greedy forward selection.
     chosen: tuple[str, ...] = ()
@@ -144,7 +151,7 @@ def recommend(
                 recipes[name] = apply(baseline, _ordered((*chosen, name), ladder), ladder)
             except ValueError as error:  # a trick may need another that is not there
                 say(f"{name} does not fit onto {', '.join(chosen) or 'the baseline'}: {error}")
-        gains = _gains(run(recipes, seeds), rest)
+        gains = _gains(run(recipes, seeds, about=f"Selection, step {len(steps) + 1}"), rest)
         step = Step(chosen, gains, _best(gains, headline))
         steps.append(step)
         say(_reported(step, headline))
@@ -158,7 +165,7 @@ def recommend(
         return Recommendation((), baseline, tuple(steps), (), None, None)
     recipe = apply(baseline, chosen, ladder)
     recipes = {"current": baseline, "selected": recipe}
-    confirmation = _gains(run(recipes, fresh, test=True), ["selected"])["selected"]
+    confirmation = _gains(run(recipes, fresh, test=True, about="Confirmation"), ["selected"])["selected"]
     test = _gains(run(recipes, fresh, test=True, split="test"), ["selected"])["selected"]
     confirmed = _best({"selected": confirmation}, headline) is not None
     return Recommendation(
@@ -175,12 +182,21 @@ def _run(
     plan,
     log,
     guard,
+    say,
+    console,
+    about="",
     test=False,
     split="validation",
 ) -> dict[str, dict[int, float]]:
     """Train what is missing, and the headline of each recipe by seed; a run that failed is left out."""
-    rows = [Variant(name, (), recipe, None, None, None) for name, recipe in recipes.items()]
-    run_cells(rows, cells, seeds=seeds, plan=plan, test=test, log=log, guard=guard)
+    references = {name: None if name == "current" else "current" for name in recipes}
+    rows = [Variant(name, (), recipe, references[name], None, None) for name, recipe in recipes.items()]
+    if todo := cells.todo(rows, seeds, test=test):
+        say(f"{about}: {plural(len(rows), 'recipe')}, {plural(len(seeds), 'seed')} each.")
+        costs = {row.variant.name: work(row.variant.recipe, cells.dataset) for row in todo}
+        shown = {"headline": headline, "console": console, "lines": lines_of(rows, cells, seeds, headline)}
+        with Display(jobs(todo, costs), len(rows), **shown) as display:
+            run_cells(rows, cells, seeds=seeds, plan=plan, test=test, log=(display.log, *log), guard=guard)
     runs = {name: {seed: cells.get(recipe, seed) for seed in seeds} for name, recipe in recipes.items()}
     return {
         name: {seed: cell[split][headline.name] for seed, cell in by_seed.items() if cell and "error" not in cell}

@@ -60,7 +60,7 @@ def gather(
       cells: where their cells lie.
       title, command, mode, model: as text, for the reader.
       seeds: those that were asked for; a cell that is missing stays missing.
-      sd_assumed: ``value`` and ``from`` of the spread of paired differences that was assumed before the run.
+      sd_assumed: ``value`` and ``from`` of the spread of paired differences: measured, or assumed where cells are few.
       resolvable: the smallest effect that follows from it, in the unit of the headline.
       budget: minutes that were asked for, why there are no more seeds, and seconds of each part, for the reader.
       costs: ``forward_cost`` of each row by name, where it is known already.

@@ -1,7 +1,7 @@
 """The recommended recipe, trained and saved, and what it says of images."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,16 +9,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from rich.console import Console
 
 from jaxtricks import portable
-from jaxtricks.ablation.cells import Cells
+from jaxtricks.ablation.cells import Cells, cell_of
 from jaxtricks.ablation.headline import headline_of_task
+from jaxtricks.ablation.progress import Display, Job, work
 from jaxtricks.ablation.recommend import FRESH, Recommendation, candidates_of, recommend, sentence
 from jaxtricks.data import Dataset, Split, padded
 from jaxtricks.train import Guard, Plan, Recipe, build_model, fit
 from jaxtricks.tricks.trick import Ladder
 
 BATCH = 256  # images that are predicted at once
+NAME = "the recipe to keep"  # in the progress
 
 
 def train_and_save(
@@ -30,39 +33,50 @@ def train_and_save(
     seed: int = FRESH[0],
     log: Iterable[Callable[[dict], None]] = (),
     guard: Guard | None = None,
+    console: Console | None = None,
 ) -> Path:
     """Train the recommended recipe, and leave its weights, its description and its predictions for the test images.
 
-    The test set is read when the network is trained, whether or not a trick was chosen; nothing depends on it.
+    The test set is not measured a second time: the figures are those of the confirmed run of this recipe and seed. Only
+    where there is none, for no trick was chosen, it is read when the network is trained; nothing depends on it.
 
     Args:
       choice: from ``recommend``.
       cells: as there; its dataset is trained on, and a teacher is kept there.
       folder: made if missing; the files of ``portable.save``, and ``predictions.npz``, of ``predictions``, are written,
-        by the first process. ``test`` of model.json has the ``figures`` of this network, in the units of reports, and
-        the ``gain`` of ``choice.test``, None where nothing was chosen.
-      plan: where the steps run, one seed at a time.
+        by the first process. ``test`` of model.json has the ``figures`` of this recipe and seed, in the units of
+        reports, and the ``gain`` of ``choice.test``, None where nothing was chosen.
+      plan: where the steps run, that of the confirmed run, which is repeated bit by bit; but for ``seeds_on="vmap"``,
+        where this is one seed alone, equal to rounding.
       seed: of the run.
       log, guard: as in ``run_cells``.
+      console: as in ``recommend``.
 
     Returns:
       The folder.
     """
     recipe, log, folder = choice.recipe, tuple(log), Path(folder)
-    plan = Plan(kind=plan.kind)
+    plan = replace(plan, seeds_on="map") if plan.seeds_on == "vmap" else plan
     teacher = None
     if recipe.teacher is not None:
         teacher = cells.teacher(recipe.teacher, plan, _to_all(log), test=False, guard=guard)
-    (run,) = fit(recipe, cells.dataset, seeds=(seed,), plan=plan, teacher=teacher, log=log, guard=guard)
+    confirmed = not cells.missing(recipe, (seed,))
+    headline, console = headline_of_task(recipe.task), Console(quiet=True) if console is None else console
+    with Display([Job(NAME, work(recipe, cells.dataset), 1)], 1, headline=headline, console=console) as display:
+        show = lambda record: display.log({**record, "variant": NAME, "rung": 1})  # noqa: E731
+        show({"kind": "rung", "seeds": [seed]})
+        options = {"teacher": teacher, "test": not confirmed, "log": (show, *log), "guard": guard}
+        (run,) = fit(recipe, cells.dataset, seeds=(seed,), plan=plan, **options)
     if jax.process_index() == 0:
+        figures = (cells.get(recipe, seed) or {})["test"] if confirmed else cell_of(run, recipe.task)["test"]
         facts = {
             "tricks": list(choice.tricks),
             "selected": list(choice.selected),
-            "sentence": sentence(choice, headline_of_task(recipe.task)),
+            "sentence": sentence(choice, headline),
             "steps": [asdict(step) for step in choice.steps],
             "confirmation": choice.confirmation and asdict(choice.confirmation),
             "test": {
-                "figures": {name: metric.scale * run.test[name] for name, metric in recipe.task.metrics.items()},
+                "figures": figures,
                 "gain": choice.test and asdict(choice.test),
             },
             "seed": seed,
@@ -110,6 +124,7 @@ def build_recommendation(
     log: Iterable[Callable[[dict], None]],
     guard: Guard | None,
     say: Callable[[str], None],
+    console: Console,
     save: Path | None = None,
 ) -> Recommendation:
     """What ``--recommend`` does behind a finished table: choose, confirm, train and save, beside the report.
@@ -117,7 +132,7 @@ def build_recommendation(
     Args:
       baseline, ladder, cells: as in ``recommend``.
       results: of the table, from ``gather``.
-      plan, log, guard, say: as in ``recommend``.
+      plan, log, guard, say, console: as in ``recommend``.
       save: folder of the trained network; recommended, beside the report, if None.
 
     Returns:
@@ -125,7 +140,7 @@ def build_recommendation(
     """
     candidates, log = [name for name in candidates_of(results) if name in ladder], tuple(log)
     say(f"Told from zero on held-out images: {', '.join(candidates) or 'no trick'}.")
-    running = {"plan": plan, "log": log, "guard": guard}
+    running = {"plan": plan, "log": log, "guard": guard, "console": console}
     choice = recommend(baseline, ladder, cells, candidates=candidates, seeds=results["seeds"], say=say, **running)
     say(sentence(choice, headline_of_task(baseline.task)))
     folder = train_and_save(choice, cells, cells.folder.parent / "recommended" if save is None else save, **running)

@@ -104,7 +104,7 @@ def summarise(results: Mapping[str, Any]) -> list[Row]:
       results: from ``gather``.
 
     Returns:
-      A Row for each row, in the same order, after the complete stack against its baseline, where tricks are stacked.
+      A Row for each row, in the same order, after the complete stack against its baseline, where one was trained.
 
     Raises:
       ValueError: if the mode is unknown, a row's name or a seed within a row occurs twice, a reference is no other

@@ -50,7 +50,8 @@ def variants(baseline: Recipe, ladder: Ladder, *, mode: str = "stack") -> list[V
       ladder: the tricks by name, in the order in which they stack.
       mode: ``"stack"``, each rung adds a trick to those before it and is compared with the rung below;
         ``"add-one"``, each trick alone, against the baseline; ``"leave-one-out"``, all tricks but one, against all of
-        them; ``"pairwise"``, each trick alone against the baseline, and each pair against its first trick alone.
+        them, and the baseline, which all of them are compared with (``contrasts_of``); ``"pairwise"``, each trick alone
+        against the baseline, and each pair against its first trick alone.
 
     Returns:
       The rows; a row's reference stands before it.
@@ -88,7 +89,7 @@ def variants(baseline: Recipe, ladder: Ladder, *, mode: str = "stack") -> list[V
         return [base, *alone, *pairs]
     full = row("all tricks", names, None)
     rest = [row(f"without {n}", tuple(m for m in names if m != n), "all tricks", n, sign=-1) for n in names]
-    return [full, *rest]
+    return [base, full, *rest]
 
 
 def settings_grid(baseline: Recipe, settings: Mapping[str, Setting], *, mode: str = "add-one") -> list[Variant]:

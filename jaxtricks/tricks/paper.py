@@ -19,6 +19,7 @@ from jaxtricks.tricks._colors import scaled_colors
 from jaxtricks.tricks.trick import Ladder, Trick
 
 __all__ = [
+    "COLUMNS",
     "NONE",
     "SOURCE",
     "TABLES",
@@ -43,6 +44,7 @@ NONE = 0.1  # points: a printed step of less is read as no step, for no run here
 
 _R50, _INCEPTION, _MOBILENET = "ResNet-50", "Inception-V3", "MobileNet"
 _R50D, _SMALL, _LARGE = "ResNet-50-D", "batch 256", "batch 1,024"
+COLUMNS = {"resnet": _R50D, "inception_v3": _INCEPTION, "mobilenet": _MOBILENET}  # of table 6, by family
 TABLES: Mapping[int, Mapping[str, Mapping[str, tuple[float, ...]]]] = {
     3: {  # top-1, top-5, minutes of an epoch
         "baseline": {
@@ -228,7 +230,8 @@ def adapted(
       teacher: network of the teacher, which takes ``b``, ``c`` and ``d``.
 
     Returns:
-      The tricks that can act, with another distillation, and a sentence on what was left out or changed.
+      The tricks that can act, with another distillation, and a sentence on what was left out or changed. Distillation
+      is expected to do what table 6 prints for this network; for one that it has not, nothing is expected.
     """
     name = family(recipe)
     if name == "resnet":
@@ -240,8 +243,9 @@ def adapted(
     kept = {rung: trick for rung, trick in ladder.items() if rung not in left}
     said = [f"{rung} {why}: left out for {name}." for rung, why in left.items()]
     if "distillation" in kept:
-        change = partial(taught_by_resnet, build=teacher)
-        kept["distillation"] = replace(kept["distillation"], change=change)
+        columns = [COLUMNS[name]] if name in COLUMNS else COLUMNS.values()
+        printed = [Cell(6, "distillation, mixup", column) for column in columns]
+        kept["distillation"] = rung(partial(taught_by_resnet, build=teacher), *printed)
         said.append(f"distillation: a ResNet-D teaches {name}, as in table 6.")
     return kept, said
 

@@ -19,11 +19,11 @@ class Hours:
 class Command:
     """One command: it starts for 10 s, compiles for 20, and takes 10 s for each seed of all rows."""
 
-    def __init__(self, folder, there, *, minutes=None, most=None, block=1, seconds=10.0, good=1, start=0):
+    def __init__(self, folder, there, *, minutes=None, most=None, block=1, seconds=10.0, good=1, start=0, **more):
         self.time, self.there, self.seconds, self.good = Hours(), there, seconds, good
         self.clock = Clock(now=self.time)
         work = lambda seeds: float(len(set(seeds) - there))  # noqa: E731
-        parts = {"minutes": minutes, "most": most, "start": start, "block": block}
+        parts = {"minutes": minutes, "most": most, "start": start, "block": block, **more}
         self.budget = Budget(folder / "a.budget", work=work, one=1.0, clock=self.clock, **parts)
 
     def run(self, *, stop_after=None):
@@ -77,7 +77,8 @@ def test_the_first_seed_may_be_one_that_no_table_has_had(tmp_path):
     assert command.run() == [[24, 25], [26]]
     assert command.budget.plain()["seeds"] == 3
     assert command.budget.trained == range(24, 27)
-    assert Command(tmp_path / "no", {24}, most=3, start=24).budget.first() == range(24, 27)
+    without_minutes = Command(tmp_path / "no", {24}, most=3, start=24).budget
+    assert (without_minutes.first(), without_minutes.planned) == (range(24, 26), range(24, 27))
     assert Command(tmp_path, set(range(24, 98)), minutes=1e6, block=2, start=24).run() == [[98, 99]]
 
 
@@ -120,7 +121,8 @@ def test_a_command_that_was_interrupted_leaves_the_rest_of_its_minutes(tmp_path)
 @pytest.mark.parametrize(
     ("most", "limit", "block", "blocks", "stopped"),
     [
-        (5, None, 1, [[0, 1, 2, 3, 4]], "as many as were asked for"),
+        (5, None, 1, [[0, 1], [2], [3], [4]], "as many as were asked for"),
+        (5, None, 4, [[0, 1, 2, 3], [4]], "as many as were asked for"),
         (1, None, 1, [[0]], "as many as were asked for"),
         (3, 9.0, 1, [[0, 1], [2]], "3 seeds are the most"),
         (1, 9.0, 1, [[0]], "1 seeds are the most"),
@@ -146,7 +148,22 @@ def test_more_blocks_are_foreseen_as_long_as_they_fit(tmp_path):
     assert budget.seconds_of_more(50.0, pace=10.0) == 70.0  # of 120 s: seven seeds of 10 s
     assert budget.seconds_of_more(50.0, pace=40.0) == 40.0
     assert budget.seconds_of_more(130.0, pace=10.0) == 0.0
-    assert Command(tmp_path, set(), most=9).budget.seconds_of_more(50.0, pace=10.0) == 0.0
+
+
+def test_blocks_that_come_without_minutes_are_foreseen_too(tmp_path):
+    budget = Command(tmp_path, {8}, most=9).budget
+    assert budget.first() == range(2)
+    assert budget.seconds_of_more(20.0, pace=10.0) == 60.0  # seeds 2 to 7
+    budget.finished(range(2), pace=10.0, good=2)
+    assert budget.next() == range(2, 3)
+    assert budget.seconds_of_more(20.0, pace=10.0) == 50.0
+
+
+def test_several_processes_do_not_wait_for_each_other_at_every_block(tmp_path):
+    others = iter([False, True, False])
+    command = Command(tmp_path, set(), most=6, at_once=lambda: next(others))
+    assert command.run() == [[0, 1], [2, 3, 4, 5]]  # another process came
+    assert Command(tmp_path / "a", set(), minutes=1.0, at_once=lambda: True).budget.first() == range(2)
 
 
 def test_a_file_that_is_cut_off_is_no_budget(tmp_path):

@@ -22,14 +22,15 @@ class Bench:
     def __init__(self, tmp_path, monkeypatch, make_cell):
         self.out, self.make_cell, self.now, self.trained = tmp_path, make_cell, 0.0, []
         self.stop_at = self.fails = None
+        self.value = lambda name, seed: 80.0 + seed
         monkeypatch.setattr(ablation, "run_cells", self.run_cells)
         monkeypatch.setattr(cli.report, "write", lambda results, folder: None)
 
-    def run(self, **typed):
+    def run(self, *, ladder=LADDER, **typed):
         self.trained, self.now = [], 0.0
         options = cli.Options(**({"out": self.out} | typed))
         clock = Clock(now=lambda: self.now)
-        return cli.run("x", options, bag.standard, LADDER, PRESETS, title="Test", clock=clock)
+        return cli.run("x", options, bag.standard, ladder, PRESETS, title="Test", clock=clock)
 
     def run_cells(self, rows, cells, *, seeds, log, programs, **_):
         for number, row in enumerate(rows, 1):
@@ -54,7 +55,7 @@ class Bench:
                 say("epoch", seed=seed, **about)
                 say("end", seeds=[seed], **about)
                 cost = {"train_flops": None, "peak_bytes": None}
-                cells.put(row.recipe, seed, {**self.make_cell(seed, 80.0 + seed), "cost": cost})
+                cells.put(row.recipe, seed, {**self.make_cell(seed, self.value(row.name, seed)), "cost": cost})
 
 
 @pytest.fixture
@@ -92,6 +93,37 @@ def test_the_preset_has_minutes_and_seeds_take_their_place(bench):
     results = bench.run(seeds=4)
     assert (results["seeds"], results["budget"]["minutes"]) == ([0, 1, 2, 3], None)
     assert results["budget"]["stopped"] == "as many as were asked for"
+
+
+def test_seeds_are_trained_block_by_block_too(bench, capsys):
+    """What changes on the machine meanwhile is shared by all rows, as with minutes."""
+    results = bench.run(seeds=4)
+    assert bench.trained == block(0, 1) + block(2) + block(3)
+    assert results["seeds"] == [0, 1, 2, 3]
+    said = capsys.readouterr().err
+    assert "\n4 seeds.\n" in said
+    assert "Smallest effect that 4 seeds resolve" in said
+    assert "+ fast  seed 1  1 epoch  train loss 1.000  9 img/s  left 0:40" in said  # two rows, two seeds more
+    bench.run(seeds=6)
+    assert bench.trained == block(4) + block(5)
+
+
+def test_seeds_that_step_together_or_are_shared_with_others_are_one_block(bench, monkeypatch):
+    bench.run(seeds=5, seeds_on="vmap")
+    assert bench.trained == block(0, 1, 2, 3, 4)
+    monkeypatch.setattr(cli.cluster, "is_worker", lambda: True)
+    bench.run(seeds=9)
+    assert bench.trained == block(5, 6, 7, 8)
+
+
+def test_the_report_has_the_spread_that_was_measured(bench, capsys):
+    noise = {"baseline": (0.0, 0.4, 0.1), "+ fast": (1.0, 0.2, 0.9), "+ slow": (0.3, 0.2, 0.0), "+ so": (0.0, 0.1, 0.6)}
+    bench.value = lambda name, seed: 80.0 + noise[name][seed]
+    results = bench.run(seeds=3, ladder=LADDER | {"slow": LADDER["fast"], "so": LADDER["fast"]})
+    assert "points (the median over" in capsys.readouterr().err
+    assert results["sd_assumed"]["from"] == "measured on 9 pairs of 3 rows"
+    assert results["sd_assumed"]["value"] == pytest.approx(0.55, abs=0.15)
+    assert results["resolvable"] < 3
 
 
 def test_seeds_on_devices_are_trained_in_blocks_of_all_devices(bench):

@@ -1,6 +1,8 @@
 """A recommendation: greedy selection on held-out values, confirmation with fresh seeds, a network that is saved."""
 
+import io
 import json
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -8,12 +10,14 @@ import numpy as np
 import pytest
 import small
 from jax.random import key
+from rich.console import Console
 
 from jaxtricks import data, models, portable
-from jaxtricks.ablation import Cells, Trick, apply, headline_of_task
-from jaxtricks.ablation.recommend import FRESH, candidates_of, recommend, sentence
+from jaxtricks.ablation import Cells, Trick, Variant, apply, headline_of_task, saved
+from jaxtricks.ablation.recommend import FRESH, Recommendation, candidates_of, recommend, sentence
+from jaxtricks.ablation.running import run_cells
 from jaxtricks.ablation.saved import predict, predictions, train_and_save
-from jaxtricks.train import Plan, build_model
+from jaxtricks.train import Plan, build_model, fit
 from jaxtricks.tricks import SilentTrickError
 
 recipe = partial(small.recipe, model=partial(models.perceptron, (), size=16), augment=None, mix=None, ema=None)
@@ -157,9 +161,48 @@ def test_the_recipe_is_trained_saved_and_predicts(tmp_path):
         np.testing.assert_allclose(again, saved["output"], rtol=1e-5)
 
 
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_the_test_set_is_not_measured_again_by_the_network_that_is_kept(tmp_path, monkeypatch, confirmed):
+    """Its recipe and seed were confirmed: the figures are those of that run, also of a baseline that is kept."""
+    cells = filled(tmp_path, fresh_worth=WORTH if confirmed else dict.fromkeys(WORTH, 0.0))
+    found, asked, console = chosen(cells), [], Console(file=io.StringIO(), width=200)
+    train = lambda *parts, **options: asked.append(options["test"]) or fit(*parts, **options)  # noqa: E731
+    monkeypatch.setattr(saved, "fit", train)
+    folder = train_and_save(found, cells, tmp_path / "kept", plan=Plan(seeds_on="devices"), console=console)
+    assert asked == [False]
+    facts = json.loads((folder / "model.json").read_text())
+    assert facts["test"]["figures"] == cells.get(found.recipe, FRESH[0])["test"]
+    assert (facts["tricks"] == ["good", "better"]) == confirmed
+    assert re.search(r"the recipe to keep  seed 200 .* left 0:00", console.file.getvalue())
+
+
+def test_the_network_that_is_kept_repeats_the_confirmed_run(tmp_path):
+    cells, plan = Cells(tmp_path, SOURCE), Plan(seeds_on="devices")
+    run_cells([Variant("selected", (), recipe(), None, None, None)], cells, seeds=FRESH[:2], plan=plan)
+    choice = Recommendation((), recipe(), (), ("good",), None, None)
+    folder = train_and_save(choice, cells, tmp_path / "kept", plan=plan)
+    figures = json.loads((folder / "model.json").read_text())["test"]["figures"]
+    with np.load(folder / "predictions.npz") as said:
+        logits, label = said["output"], said["label"]
+    assert figures["accuracy"] == pytest.approx(100 * np.mean(logits.argmax(-1) == label))
+    loss = np.log(np.exp(logits).sum(-1)) - logits[np.arange(len(label)), label]
+    assert figures["loss"] == pytest.approx(loss.mean(), rel=1e-5)
+
+
+def test_each_step_shows_its_progress_and_the_time_left(tmp_path):
+    cells, told, console = filled(tmp_path), [], Console(file=io.StringIO(), width=200)
+    for path in [cells.path(apply(recipe(), ("good",), LADDER), 1), cells.path(recipe(), FRESH[1])]:
+        path.unlink()
+    chosen(cells, ("good",), say=told.append, console=console)
+    assert told[0] == "Selection, step 1: 2 recipes, 3 seeds each."
+    shown = console.file.getvalue()
+    assert "[2/2] good  compiling" in shown
+    assert re.search(r"\[2/2\] good  seed 1  2.5 epochs .* left 0:00", shown)
+
+
 def test_the_test_set_is_read_where_nothing_was_chosen_too(tmp_path):
     found = chosen(filled(tmp_path), ())
-    folder = train_and_save(found, cells := filled(tmp_path), tmp_path / "recommended", plan=Plan())
+    folder = train_and_save(found, cells := Cells(tmp_path / "new", SOURCE), tmp_path / "recommended", plan=Plan())
     facts = json.loads((folder / "model.json").read_text())
     assert (facts["tricks"], facts["confirmation"], facts["test"]["gain"]) == ([], None, None)
     with np.load(folder / "predictions.npz") as saved:

@@ -78,6 +78,24 @@ def test_a_stack_of_each_setting_has_its_complete_row(results, make_row, arms):
     assert [row.name for row in summarise(results)[:3]] == [COMPLETE, f"few: {COMPLETE}", "baseline"]
 
 
+@pytest.mark.parametrize("setting", ["", "few: "])
+def test_of_tricks_that_are_left_out_the_whole_stack_is_the_first_row_too(make_row, make_results, arms, setting):
+    full = f"{setting}all tricks"
+    rows = [
+        make_row(f"{setting}baseline", arms.down),
+        make_row(full, arms.up) | {"tricks": ["a", "b"]},
+        make_row(f"{setting}without a", arms.base, reference=full) | {"tricks": ["b"]},
+        make_row(f"{setting}without b", arms.level, reference=full) | {"tricks": ["a"]},
+    ]
+    complete, *others = summarise(make_results(*rows, mode="leave-one-out"))
+    assert (complete.name, complete.arm, complete.reference) == (setting + COMPLETE, full, f"{setting}baseline")
+    np.testing.assert_allclose(complete.differences, np.subtract(arms.up, arms.down))
+    assert complete.verdict == "helps"
+    assert [row.about for row in others] == ["baseline", "baseline", "difference", "difference"]
+    older = summarise(make_results(*rows[1:], mode="leave-one-out"))  # before the baseline was trained
+    assert [row.about for row in older] == ["baseline", "difference", "difference"]
+
+
 def test_a_pair_is_a_contrast_of_four_arms(make_row, make_results):
     base, a, b, both = (
         (70.0, 71.0, 70.5, 70.2),

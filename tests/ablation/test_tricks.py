@@ -45,6 +45,7 @@ LADDER = {
         (
             "leave-one-out",
             [
+                ("baseline", None, 0),
                 ("all tricks", None, 0),
                 ("without fast", "all tricks", 1),
                 ("without smooth", "all tricks", -1),

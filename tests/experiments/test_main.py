@@ -245,7 +245,7 @@ def test_other_modes(tmp_path, monkeypatch, mode):
         names
         == {
             "add-one": ["baseline", "cosine", "smoothing"],
-            "leave-one-out": ["all tricks", "without cosine", "without smoothing"],
+            "leave-one-out": ["baseline", "all tricks", "without cosine", "without smoothing"],
             "pairwise": ["baseline", "cosine", "smoothing", "cosine & smoothing"],
         }[mode]
     )

@@ -148,6 +148,22 @@ def test_hue_saturation_and_brightness_are_scaled_by_a_coefficient_each():
     assert ratio.min() < 0.75 < 1.25 < ratio.max()
 
 
+@pytest.mark.parametrize(
+    ("name", "expected", "printed"),
+    [
+        ("resnet_micro", 1, "79.15 to 79.29 %"),
+        ("mobilenet_v1_mini", -1, "73.28 to 72.51 % (MobileNet, table 6)"),
+        ("inception_v3_mini", -1, "78.77 to 78.34 % (Inception-V3, table 6)"),
+        ("plain_mini", None, "79.15 to 79.29 % (ResNet-50-D, table 6); 78.77 to 78.34 % (Inception-V3, table 6)"),
+    ],
+)
+def test_what_is_expected_of_distillation_is_the_step_of_this_network(name, expected, printed):
+    recipe = bag.standard(model=models.NETWORKS[name], **GIVEN)
+    tricks, _ = bag_of_tricks.ADAPTED(recipe, bag_of_tricks.LADDER, data.fake())
+    assert tricks["distillation"].expected == expected
+    assert tricks["distillation"].paper.startswith(printed)
+
+
 @pytest.mark.parametrize("name", ["mobilenet_v1_mini", "inception_v3_mini"])
 def test_the_ladder_carries_over_to_networks_that_are_no_resnets(name):
     """The paper's second claim: table 6 has neither zero gamma nor B, C, D there, and a ResNet-D teaches."""
