@@ -64,6 +64,22 @@ def test_without_a_spread_nothing_is_known(treated, control, mean, sd):
     assert (result.low, result.high) == (result.bootstrap_low, result.bootstrap_high) == (-np.inf, np.inf)
 
 
+def test_intervals_do_not_leave_the_limits():
+    """As of a metric from 0 to 100; where nothing is known they say so, and an open side ends at the limit."""
+    result = paired([90.0, 1.0, 80.0, 5.0], [0.0, 0.0, 0.0, 0.0], limits=(-50.0, 60.0))
+    assert (result.low, result.high) == (pytest.approx(-31.657, abs=1e-3), 60.0)
+    assert (result.bootstrap_low, result.bootstrap_high) == (-50.0, 60.0)
+    free = paired([90.0, 1.0, 80.0, 5.0], [0.0, 0.0, 0.0, 0.0])
+    assert free.high > 60
+    assert (free.low, free.p) == (result.low, result.p)
+    tied = paired([1.0, 1.0, 1.0, 0.0], np.zeros(4))
+    assert (tied.bootstrap_low, tied.bootstrap_high) == (-np.inf, pytest.approx(1.25))
+    cut = paired([1.0, 1.0, 1.0, 0.0], np.zeros(4), limits=(-1.0, 1.0))
+    assert (cut.bootstrap_low, cut.bootstrap_high) == (-1.0, 1.0)
+    lone = paired([1.0], [0.0], limits=(-1.0, 1.0))
+    assert (lone.low, lone.high) == (lone.bootstrap_low, lone.bootstrap_high) == (-np.inf, np.inf)
+
+
 def _all_resamples(values, confidence):
     """The bootstrap-t bounds from every one of the n^n resamples, in plain loops."""
     n, mean = len(values), np.mean(values)
@@ -204,6 +220,7 @@ def test_resolvable_in_its_limits():
         (lambda: paired([1.0, 2.0], [1.0, np.inf]), "control"),
         (lambda: paired([1.0, 2.0], [1.0, 1.0], confidence=95), "confidence"),
         (lambda: paired([1.0, 2.0], [1.0, 1.0], resamples=0), "resamples"),
+        (lambda: paired([1.0, 2.0], [1.0, 1.0], limits=(1.0, -1.0)), "limits"),
         (lambda: interval([1.0, 2.0], confidence=1.0), "confidence"),
         (lambda: interval(3.0), "values"),
         (lambda: bootstrap_interval(np.zeros((2, 0))), "values"),
