@@ -96,8 +96,8 @@ def paired(
 
 def _within(limits: tuple[float, float], low, high) -> tuple[np.ndarray, np.ndarray]:
     """An interval cut at the limits; where both of its ends are unknown it stays so."""
-    known = np.isfinite(low) | np.isfinite(high)
-    return np.where(known, np.clip(low, *limits), low), np.where(known, np.clip(high, *limits), high)
+    bounded = np.isfinite(low) | np.isfinite(high)
+    return np.where(bounded, np.clip(low, *limits), low), np.where(bounded, np.clip(high, *limits), high)
 
 
 def interval(values, *, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:

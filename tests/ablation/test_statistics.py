@@ -1,11 +1,14 @@
 """Statistics of paired runs: by hand, against SciPy, and by simulated coverage and power."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import integrate, stats
 
+from jaxtricks.ablation.headline import Headline
+from jaxtricks.ablation.planning import DIFFER, assumed_spread
 from jaxtricks.ablation.statistics import bootstrap_interval, holm, interval, paired, resolvable
 
 CASES = [
@@ -238,3 +241,16 @@ def test_resolvable_in_its_limits():
 def test_bad_input_is_named(call, name):
     with pytest.raises(ValueError, match=name):
         call()
+
+
+def test_the_page_on_statistics_has_the_shares_of_the_formula():
+    """Of the assumed deviation, by the number of test images."""
+    page = (Path(__file__).parents[2] / "docs" / "site" / "pages" / "statistics.md").read_text(encoding="utf-8")
+    table = page[page.index("| test images |") :].split("\n\n")[0].splitlines()[2:]
+    assert len(table) == 5
+    for line in table:
+        images = int(line.split("|")[1].replace(",", ""))
+        sd = assumed_spread(0.9, "", images=images, headline=Headline("accuracy", "%"))["value"]
+        alone = 100 * (DIFFER / images) ** 0.5
+        share = round(100 * (alone / sd) ** 2)
+        assert line == f"| {images:,} | {alone:.2f} | {sd:.2f} | {share} % | {100 - share} % |"
