@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxtricks import ablation, ensembles
+from jaxtricks.ablation.verdicts import MARGIN
 from jaxtricks.ablation.ways import Predictions
 
 coverage_of = jax.jit(ensembles.coverage)
@@ -55,38 +56,44 @@ def add(row: Row, how: Callable, held: Predictions, test: Predictions) -> None:
 
 
 def compared(rows: Mapping[str, Row]) -> dict[str, tuple[ablation.Moderated, str]]:
-    """The difference of each row to the first, by moderated tests, and its verdict after Holm's correction.
+    """The difference of each row to the first, by moderated tests, and its verdict in words after Holm's correction.
 
     A row that leaves some images without an answer is accurate on others than the first, and is not compared.
     """
     reference, *others = rows
     others = [name for name in others if np.mean(rows[name].coverage) == 100]
     differences = [np.subtract(rows[name].accuracy, rows[reference].accuracy) for name in others]
-    tests = ablation.moderated(differences, contrasts=[{name: 1.0, reference: -1.0} for name in others])
+    contrasts = [{name: 1.0, reference: -1.0} for name in others]
+    tests = ablation.moderated(differences, contrasts=contrasts, limits=(-100.0, 100.0))
     adjusted = ablation.holm([test.p for test in tests]) if tests else []
-    absent = ablation.holm([ablation.equivalence(test, margin=0.5) for test in tests]) if tests else []
-    return {
-        name: (test, ablation.verdict(test, adjusted_p=float(p), equivalence_p=float(none)))
-        for name, test, p, none in zip(others, tests, adjusted, absent, strict=True)
-    }
+    absent = ablation.holm([ablation.equivalence(test, margin=MARGIN) for test in tests]) if tests else []
+    said = [
+        ablation.verdict(test, adjusted_p=float(p), equivalence_p=float(none))
+        for test, p, none in zip(tests, adjusted, absent, strict=True)
+    ]
+    said = [f"{one} beyond \u00b1{MARGIN:g} points" if one == "no effect" else one for one in said]
+    return dict(zip(others, zip(tests, said, strict=True), strict=True))
 
 
 def table(rows: Mapping[str, Row]) -> str:
     """The rows as text; differences are to the first one."""
     width, tests = max(map(len, rows)), compared(rows)
+    room = max([12, *(len(verdict) for _, verdict in tests.values())])
     head = f"{'':{width}}  test %  difference, 95 %"
-    lines = [f"{head:{width + 31}}  {'verdict':12}  trained  passes  disagree  Q  errors alike  answered"]
+    lines = [f"{head:{width + 31}}  {'verdict':{room}}  trained  passes  disagree  Q  errors alike  answered"]
     for name, row in rows.items():
         said = ""
         if name in tests:
             c, verdict = tests[name]
             ends = f" [{c.low:+.2f}, {c.high:+.2f}]" if np.isfinite(c.low) else ""  # of one seed there are none
-            said = f"{f'{c.mean:+.2f}{ends}':21}  {verdict:12}"
+            said = f"{f'{c.mean:+.2f}{ends}':21}  {verdict:{room}}"
         mean = [np.mean(values) for values in (row.disagreement, row.q, row.correlation)]
         alike = "" if np.isnan(mean[0]) else "  ".join(f"{value:.2f}" for value in mean)
         covered = f"{np.mean(row.coverage):.1f} %" if np.mean(row.coverage) < 100 else ""
         cost = f"x{row.trainings:g}  x{row.passes:.3g}"
-        lines.append(f"{name:{width}}  {np.mean(row.accuracy):6.2f}  {said:35}  {cost:12}  {alike}  {covered}".rstrip())
+        lines.append(
+            f"{name:{width}}  {np.mean(row.accuracy):6.2f}  {said:{room + 23}}  {cost:12}  {alike}  {covered}".rstrip()
+        )
     return "\n".join(lines)
 
 

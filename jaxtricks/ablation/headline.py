@@ -32,6 +32,12 @@ class Headline:
         return 1 if self.better == "higher" else -1
 
     @property
+    def span(self) -> float:
+        """The largest difference of two values; infinite where a bound is missing."""
+        low, high = self.bounds
+        return math.inf if low is None or high is None else high - low
+
+    @property
     def words(self) -> str:
         """The name as a reader takes it."""
         return self.name.replace("_", " ")

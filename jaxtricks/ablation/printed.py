@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from jaxtricks import data
-from jaxtricks.ablation.headline import headline_of
+from jaxtricks.ablation.headline import Headline, headline_of
 from jaxtricks.ablation.statistics import paired
 from jaxtricks.ablation.summary import Row, summarise
 from jaxtricks.ablation.variants import Variant
@@ -42,13 +42,13 @@ def show(
     printed = cells if isinstance(cells, Mapping) else cells(variants[0].recipe)
     lines = [HEAD, ("---",) * len(HEAD)]
     lines += [_line(row, printed, recipes) for name, row in rows.items() if name in printed and name in recipes]
-    unit = headline_of(results).words
+    headline = headline_of(results)
     parts = [
         "# Beside the printed tables",
         "\n".join(f"| {' | '.join(line)} |" for line in lines),
         f"Printed: top-1 on ImageNet, single runs; a step of less than {NONE} points is read as none. Here: "
-        f"{unit} on these data, differences of the same seeds. Minutes and seconds are those of an epoch.",
-        *(_ends(rows, printed, recipes, last, first) for last, first in ends),
+        f"{headline.words} on these data, differences of the same seeds. Minutes and seconds are those of an epoch.",
+        *(_ends(rows, printed, recipes, headline, last, first) for last, first in ends),
     ]
     text = "\n\n".join(part for part in parts if part) + "\n"
     (folder / "printed.md").write_text(text, encoding="utf-8")
@@ -94,7 +94,7 @@ def _seconds(row: Row, recipe: Recipe) -> str:
     return DASH if row.seconds is None else f"{row.seconds / recipe.epochs:.2f}"
 
 
-def _ends(rows, printed, recipes, last: str, first: str) -> str:
+def _ends(rows, printed, recipes, headline: Headline, last: str, first: str) -> str:
     """Accuracy and speed of one row against another, over all that is between them."""
     if last not in rows or first not in rows or not (rows[last].values and rows[first].values):
         return ""
@@ -105,7 +105,8 @@ def _ends(rows, printed, recipes, last: str, first: str) -> str:
     if DASH not in minutes:
         text += f" and {float(minutes[0]) / float(minutes[1]):.1f} times as fast"
     if len(seeds) > 1:
-        ours = paired([a[seed] for seed in seeds], [b[seed] for seed in seeds])
+        limits = -headline.span, headline.span
+        ours = paired([a[seed] for seed in seeds], [b[seed] for seed in seeds], limits=limits)
         text += f"; here {ours.mean:+.2f} [{ours.low:+.2f}, {ours.high:+.2f}]"
     times = [rows[name].seconds / recipes[name].epochs for name in (first, last) if rows[name].seconds]
     return f"{text}, {times[0] / times[1]:.1f} times as fast here." if len(times) == 2 else f"{text}."

@@ -37,7 +37,15 @@ class Comparison:
     confidence: float
 
 
-def paired(treated, control, *, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0) -> Comparison:
+def paired(
+    treated,
+    control,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+    limits: tuple[float, float] = (-np.inf, np.inf),
+) -> Comparison:
     r"""Compare two arms that share their seeds.
 
     .. math:: d_i = treated_i - control_i, \quad t = \frac{\bar d}{s_d / \sqrt n}, \quad p = 2 P(T_{n-1} > |t|)
@@ -52,6 +60,7 @@ def paired(treated, control, *, confidence: float = 0.95, resamples: int = 10_00
       confidence: of the intervals, between 0 and 1.
       resamples: of the bootstrap, 1 or more.
       seed: of the bootstrap; the same seed gives the same interval.
+      limits: values that no mean difference can leave; intervals are cut there, but for those that are (-inf, inf).
 
     Returns:
       A Comparison, without a NaN.
@@ -62,12 +71,14 @@ def paired(treated, control, *, confidence: float = 0.95, resamples: int = 10_00
     treated, control = values_of("treated", treated), values_of("control", control)
     check.rank("treated", treated, 1)
     check.same_shape("control", control, "treated", treated)
+    if not limits[0] < limits[1]:
+        raise ValueError(f"limits is {limits!r}; allowed: the lower one before the higher one.")
     differences = treated - control
     n = differences.size
     mean, sd, error = moments(differences)
-    low, high = interval(differences, confidence=confidence)
-    bootstrap_low, bootstrap_high = bootstrap_interval(
-        differences, confidence=confidence, resamples=resamples, seed=seed
+    low, high = _within(limits, *interval(differences, confidence=confidence))
+    bootstrap_low, bootstrap_high = _within(
+        limits, *bootstrap_interval(differences, confidence=confidence, resamples=resamples, seed=seed)
     )
     p = 2 * special.stdtr(max(n - 1, 1), -abs(mean) / error)  # 1 where the error is unknown, that is infinite
     return Comparison(
@@ -81,6 +92,12 @@ def paired(treated, control, *, confidence: float = 0.95, resamples: int = 10_00
         bootstrap_high=float(bootstrap_high),
         confidence=confidence,
     )
+
+
+def _within(limits: tuple[float, float], low, high) -> tuple[np.ndarray, np.ndarray]:
+    """An interval cut at the limits; where both of its ends are unknown it stays so."""
+    bounded = np.isfinite(low) | np.isfinite(high)
+    return np.where(bounded, np.clip(low, *limits), low), np.where(bounded, np.clip(high, *limits), high)
 
 
 def interval(values, *, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:

@@ -162,16 +162,15 @@ def test_all(
     family = [contrast for contrast in contrasts if contrast.weights]
     differences = {contrast.name: contrast.differences(values) for contrast in family}
     some = [contrast for contrast in family if differences[contrast.name]]
-    low, high = headline.bounds
-    span = math.inf if low is None or high is None else high - low
-    reach = max((sum(map(abs, contrast.weights.values())) / 2 for contrast in some), default=1.0) * span
+    reach = headline.span * max((sum(map(abs, contrast.weights.values())) / 2 for contrast in some), default=1.0)
+    limits = -reach, reach
     tested = moderated(
         [differences[contrast.name] for contrast in some],
         contrasts=[contrast.weights for contrast in some],
-        limits=(-reach, reach),
+        limits=limits,
     )
     tested_rows = dict(zip([contrast.name for contrast in some], tested, strict=True))
-    plain = {name: paired(differences[name], np.zeros(len(differences[name]))) for name in tested_rows}
+    plain = {name: paired(differences[name], np.zeros(len(differences[name])), limits=limits) for name in tested_rows}
 
     def corrected(p_values: Mapping[str, float]) -> dict[str, float]:
         names = [contrast.name for contrast in family]

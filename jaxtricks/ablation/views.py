@@ -110,7 +110,7 @@ def table(scores: Mapping[str, Sequence[float]], headline: Headline) -> str:
         f"{reference:{width}}  {np.mean(scores[reference]):6.2f}",
     ]
     for name in others:
-        c = statistics.paired(scores[name], scores[reference])
+        c = statistics.paired(scores[name], scores[reference], limits=(-headline.span, headline.span))
         lines.append(f"{name:{width}}  {np.mean(scores[name]):6.2f}  {c.mean:+.2f} [{c.low:+.2f}, {c.high:+.2f}]")
     return "\n".join(lines)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxtricks.ablation.advice import advise, lesson
+from jaxtricks.ablation.advice import advise, lesson, note
 from jaxtricks.ablation.summary import summarise
 
 
@@ -10,12 +10,76 @@ def _advised(results):
     return {one.trick: one.action for one in advise(results, summarise(results))}
 
 
+def _lesson(results):
+    rows = summarise(results)
+    return lesson(results, rows, advise(results, rows))
+
+
 def test_a_stack_is_advised_rung_by_rung(results):
     assert _advised(results) == {"cosine": "adopt", "smoothing": "drop", "mixup": "drop"}
     assert _advised(results | {"margin": 0.05})["smoothing"] == "undecided"
-    said = lesson(results, summarise(results))
-    assert said.startswith("On fake with resnet8, 3 epochs: adopt cosine; leave out smoothing and mixup.")
-    assert said.endswith("All tricks together hurt: accuracy from 84.1 % to 83.1 %.")
+    said = _lesson(results)
+    where = "On fake with resnet8, 3 epochs, chosen on held-out images, each trick on top of those before it"
+    assert said.startswith(f"{where}: adopt cosine; leave out smoothing and mixup.")
+    assert said.endswith("All tricks together hurt: test accuracy from 84.1 % to 83.1 %.")
+
+
+def _lower(row, by):
+    """The held-out values of a row, so many points lower."""
+    for cell in row["cells"]:
+        cell["validation"]["accuracy"] -= by
+
+
+def test_held_out_images_choose_and_test_images_measure(results):
+    """A rung that gains a point of the test images and loses one of the others is left out."""
+    for row in results["rows"][1:]:
+        _lower(row, 2.0)
+    first, second, _ = advise(results, summarise(results))
+    assert (first.trick, first.action, second.action) == ("cosine", "drop", "drop")
+    assert first.row.verdict == "helps"  # the table keeps its verdict
+    assert first.gain[0] == pytest.approx(1.08)
+    assert first.held_out_gain[0] == pytest.approx(-0.92)
+    assert "leave out cosine, smoothing and mixup" in _lesson(results)
+    assert "the advice follows from the held-out images" in note(results, [first]).lower()
+
+
+@pytest.mark.parametrize("lacks", [{}, {"loss": 0.5}, {"accuracy": None}, None])
+def test_without_held_out_values_the_test_images_choose_and_that_is_said(results, lacks):
+    """Of one cell is enough: all rows are judged alike."""
+    for row in results["rows"][1:]:
+        _lower(row, 2.0)
+    results["rows"][0]["cells"][2]["validation"] = lacks
+    advice = advise(results, summarise(results))
+    assert [one.action for one in advice] == ["adopt", "drop", "drop"]
+    assert {one.held_out_gain for one in advice} == {None}
+    assert "chosen on the test images" in _lesson(results)
+    assert "lack values of held-out images" in note(results, advice)
+
+
+def test_what_a_trick_was_tested_on_top_of_is_said_where_it_is_to_be_left_out(make_row, make_results, arms):
+    """In a stack the rungs below; where one is left out, all others."""
+    rows = [make_row("baseline", arms.up)]
+    rows += [make_row(name, values, reference=rows[0]["name"]) for name, values in (("large batch", arms.down),)]
+    rows += [make_row("cosine", arms.base, reference="large batch"), make_row("mixup", arms.up, reference="cosine")]
+    for place, row in enumerate(rows):
+        row["tricks"] = [below["name"] for below in rows[1 : place + 1]]
+    stack = make_results(*rows)
+    batch, cosine, mixup = advise(stack, summarise(stack))
+    assert (batch.action, batch.why) == ("drop", "it hurts")
+    assert (cosine.action, cosine.why) == ("adopt", "it helps, on top of large batch, which is to be left out")
+    assert mixup.why == "it helps, on top of large batch, which is to be left out"
+
+    rows = [
+        make_row("all tricks", arms.base) | {"tricks": ["a", "b"]},
+        make_row("without a", arms.up, reference="all tricks") | {"tricks": ["b"]},
+        make_row("without b", arms.down, reference="all tricks") | {"tricks": ["a"]},
+    ]
+    one_out = make_results(*rows, mode="leave-one-out")
+    assert [one.why for one in advise(one_out, summarise(one_out))] == [
+        "it hurts",
+        "it helps, on top of a, which is to be left out",
+    ]
+    assert "each trick on top of all others: adopt b; leave out a" in _lesson(one_out)
 
 
 def test_what_is_left_out_is_advised_the_other_way_round(make_row, make_results, arms):
@@ -55,7 +119,7 @@ def test_what_is_not_resolved_is_undecided_with_the_seeds_that_would_do(make_row
     assert (some.trick, some.action) == ("few: a", "undecided")
     assert some.why.endswith("seeds would do")
     assert (none.action, none.why, none.gain, none.time) == ("undecided", "no pair of runs", None, None)
-    assert "of few: a and few: b these runs cannot tell whether they help" in lesson(results, summarise(results))
+    assert "of few: a and few: b these runs cannot tell whether they help" in _lesson(results)
 
 
 def test_pairs_are_not_advised(make_row, make_results, arms):
@@ -70,6 +134,6 @@ def test_many_names_are_cut(make_row, make_results, arms):
     rows = [make_row("baseline", arms.base)]
     rows += [make_row(f"trick {i}", arms.up, reference="baseline") for i in range(9)]
     results = make_results(*rows, mode="add-one")
-    assert "trick 5 and 3 more" in lesson(results, summarise(results))
+    assert "trick 5 and 3 more" in _lesson(results)
     alone = make_results(rows[0], mode="add-one")
-    assert lesson(alone, summarise(alone)).endswith("nothing was compared.")
+    assert _lesson(alone) == "On fake with resnet8, 3 epochs: nothing was compared."

@@ -78,6 +78,22 @@ def test_the_table_has_differences_costs_and_coverage():
     assert figure.axes[1].lines[0].get_xdata()[0] == pytest.approx(9.5 / 4.5)
 
 
+def test_no_effect_is_one_beyond_a_margin_and_no_interval_leaves_100_points():
+    alone = {name: [np.nan] * 4 for name in ("disagreement", "q", "correlation")}
+    full = [100.0] * 4
+    rows = {
+        "one": Row(1, 1, [50.0, 52.0, 51.0, 50.0], full, **alone),
+        "same": Row(1, 2, [50.1, 52.0, 50.9, 50.0], full, **alone),
+    }
+    head, _, same = gains.table(rows).splitlines()
+    assert "no effect beyond \u00b10.5 points  x1" in same
+    assert head.index("trained") == same.index("x1")
+    assert len(gains.table({"one": rows["one"]}).splitlines()) == 2
+    wild = {"one": Row(1, 1, [1.0, 0.0], full), "two": Row(1, 1, [100.0, 0.0], full)}
+    test, _ = gains.compared(wild)["two"]
+    assert (test.low, test.high) == (-100.0, 100.0)
+
+
 @pytest.mark.parametrize("module", [ensembles, balance])
 def test_rows_name_groups_that_are_there_and_every_group_has_a_row(module):
     assert {way.group for way in module.WAYS.values()} == set(module.GROUPS)

@@ -40,6 +40,15 @@ def test_the_page_has_the_printed_cell_beside_ours(make_row, make_results, arms,
     assert sentence in capsys.readouterr().out
 
 
+def test_no_interval_of_the_ends_leaves_100_points(make_row, make_results, tmp_path):
+    rows = make_row("baseline", [0.0, 1.0]), make_row("+ warm-up", [90.0, 10.0], reference="baseline")
+    variants = [SimpleNamespace(name=row["name"], recipe=SimpleNamespace(epochs=2.0)) for row in rows]
+    cells = {"baseline": Cell(3, "baseline", "ResNet-50"), "+ warm-up": Cell(3, "efficient", "ResNet-50")}
+    ends = [("+ warm-up", "baseline")]
+    printed.show(make_results(*rows, seeds=2), variants, None, tmp_path, cells=cells, ends=ends)
+    assert "; here +49.50 [-100.00, +100.00], " in (tmp_path / "printed.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("module", [efficient, tweaks, refinements])
 def test_every_cell_of_an_experiment_is_printed_and_belongs_to_a_row(module):
     recipe = SimpleNamespace(model=SimpleNamespace(__name__="inception_v3"))

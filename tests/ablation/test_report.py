@@ -107,8 +107,24 @@ def test_markdown_tables_keep_their_columns(results, tmp_path):
     text = (tmp_path / "report.md").read_text()
     page = _Page(MarkdownIt().enable("table").render(text))
     assert page.tags.count("table") == 5  # results, advice, papers, cost, recipes
-    assert page.tags.count("td") == 7 * 5 + 5 * 3 + 2 * 1 + 9 * 4 + 4 * 3
+    assert page.tags.count("td") == 7 * 5 + 6 * 3 + 2 * 1 + 9 * 4 + 4 * 3
     assert "+1.08 [+0.94, +1.22]" in page.text
+    assert "no effect beyond \u00b10.5 points" in page.text
+
+
+def test_a_ratio_of_times_has_its_interval_but_in_the_terminal(results):
+    for cell in results["rows"][2]["cells"]:
+        cell["seconds"] *= 1 + 0.01 * (-1) ** cell["seed"]
+    rows = summarise(results)
+    low, high = rows[3].time_low, rows[3].time_high
+    said = f"\u00d71.20 [{low:.2f}, {high:.2f}]"
+    assert low < 1.19 < 1.21 < high
+    assert f"| no effect beyond \u00b10.5 points | {said} |" in markdown(results, rows).replace("\\", "")
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(table(results))
+    text = console.export_text()
+    assert "\u00d71.20" in text
+    assert f"{high:.2f}]" not in text
 
 
 def test_json_is_strict_and_can_be_written_again(results, tmp_path):
@@ -143,10 +159,21 @@ def test_a_report_is_written_again_from_its_results(results, tmp_path, monkeypat
 def test_advice_and_what_was_learnt_are_in_page_and_markdown(results, tmp_path):
     page = _Page(write(results, tmp_path).read_text())
     for text in (" ".join(page.text.split()), (tmp_path / "report.md").read_text()):
-        assert "adopt cosine; leave out smoothing and mixup. All tricks together hurt" in text
+        assert "chosen on held-out images, each trick on top of those before it: adopt cosine; leave out" in text
+        assert "leave out smoothing and mixup. All tricks together hurt" in text
+        assert "The advice follows from the held-out images" in text
         assert "Advice, for this data" in text
         assert "it changes nothing to speak of" in text
         assert "assumes that the rows of a setting vary alike from seed to seed" in text
+
+
+def test_a_recommendation_is_in_page_and_markdown(results):
+    said = results | {"recommendation": "Recommended: *cosine*. With fresh seeds, +1.00."}
+    text = markdown(said, summarise(said))
+    assert "**Recommended: \\*cosine\\*. With fresh seeds, +1.00.**" in text
+    assert "Started with --recommend, the command builds the recipe itself" in text
+    assert "Recommended: *cosine*. With fresh seeds, +1.00." in html.render(said, summarise(said))
+    assert "Recommended" not in markdown(results, summarise(results))
 
 
 def test_missing_cells_are_marked_everywhere(results, tmp_path, make_row):
@@ -183,7 +210,8 @@ def test_terminal_table_fits_and_takes_names_as_they_are(results, width):
     console.print(table(results))
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= width
-    for said in ("[bold]mixup[/bold]", "no effect", "+ ✗", "+1.08 [+0.94, +1.22]"):  # no word is broken
+    names = ("[bold]mixup[/bold]", "no effect", "beyond \u00b10.5 ", "\u00d71.20", "+ ✗", "+1.08 [+0.94, +1.22]")
+    for said in names:  # no word is broken
         assert said in text
 
 

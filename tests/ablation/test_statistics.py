@@ -1,11 +1,14 @@
 """Statistics of paired runs: by hand, against SciPy, and by simulated coverage and power."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import integrate, stats
 
+from jaxtricks.ablation.headline import Headline
+from jaxtricks.ablation.planning import DIFFER, assumed_spread
 from jaxtricks.ablation.statistics import bootstrap_interval, holm, interval, paired, resolvable
 
 CASES = [
@@ -62,6 +65,22 @@ def test_without_a_spread_nothing_is_known(treated, control, mean, sd):
     assert result.mean == pytest.approx(mean)
     assert (result.sd, result.p) == (sd, 1.0)
     assert (result.low, result.high) == (result.bootstrap_low, result.bootstrap_high) == (-np.inf, np.inf)
+
+
+def test_intervals_do_not_leave_the_limits():
+    """As of a metric from 0 to 100; where nothing is known they say so, and an open side ends at the limit."""
+    result = paired([90.0, 1.0, 80.0, 5.0], [0.0, 0.0, 0.0, 0.0], limits=(-50.0, 60.0))
+    assert (result.low, result.high) == (pytest.approx(-31.657, abs=1e-3), 60.0)
+    assert (result.bootstrap_low, result.bootstrap_high) == (-50.0, 60.0)
+    free = paired([90.0, 1.0, 80.0, 5.0], [0.0, 0.0, 0.0, 0.0])
+    assert free.high > 60
+    assert (free.low, free.p) == (result.low, result.p)
+    tied = paired([1.0, 1.0, 1.0, 0.0], np.zeros(4))
+    assert (tied.bootstrap_low, tied.bootstrap_high) == (-np.inf, pytest.approx(1.25))
+    cut = paired([1.0, 1.0, 1.0, 0.0], np.zeros(4), limits=(-1.0, 1.0))
+    assert (cut.bootstrap_low, cut.bootstrap_high) == (-1.0, 1.0)
+    lone = paired([1.0], [0.0], limits=(-1.0, 1.0))
+    assert (lone.low, lone.high) == (lone.bootstrap_low, lone.bootstrap_high) == (-np.inf, np.inf)
 
 
 def _all_resamples(values, confidence):
@@ -204,6 +223,7 @@ def test_resolvable_in_its_limits():
         (lambda: paired([1.0, 2.0], [1.0, np.inf]), "control"),
         (lambda: paired([1.0, 2.0], [1.0, 1.0], confidence=95), "confidence"),
         (lambda: paired([1.0, 2.0], [1.0, 1.0], resamples=0), "resamples"),
+        (lambda: paired([1.0, 2.0], [1.0, 1.0], limits=(1.0, -1.0)), "limits"),
         (lambda: interval([1.0, 2.0], confidence=1.0), "confidence"),
         (lambda: interval(3.0), "values"),
         (lambda: bootstrap_interval(np.zeros((2, 0))), "values"),
@@ -221,3 +241,16 @@ def test_resolvable_in_its_limits():
 def test_bad_input_is_named(call, name):
     with pytest.raises(ValueError, match=name):
         call()
+
+
+def test_the_page_on_statistics_has_the_shares_of_the_formula():
+    """Of the assumed deviation, by the number of test images."""
+    page = (Path(__file__).parents[2] / "docs" / "site" / "pages" / "statistics.md").read_text(encoding="utf-8")
+    table = page[page.index("| test images |") :].split("\n\n")[0].splitlines()[2:]
+    assert len(table) == 5
+    for line in table:
+        images = int(line.split("|")[1].replace(",", ""))
+        sd = assumed_spread(0.9, "", images=images, headline=Headline("accuracy", "%"))["value"]
+        alone = 100 * (DIFFER / images) ** 0.5
+        share = round(100 * (alone / sd) ** 2)
+        assert line == f"| {images:,} | {alone:.2f} | {sd:.2f} | {share} % | {100 - share} % |"

@@ -120,6 +120,7 @@ def test_no_interval_leaves_what_an_accuracy_can_be(make_row, make_results):
     assert rows[2].low == 0
     assert rows[2].high == 100
     assert all(-100 <= row.tested.low and row.tested.high <= 100 for row in rows[1:])
+    assert (rows[2].comparison.low, rows[2].comparison.high) == (-100, 100)  # the plain one too
 
 
 def test_the_margin_is_that_of_the_results(results):

@@ -1,16 +1,17 @@
 """What the report says: findings, changes of a recipe, numbers."""
 
+import json
 import math
 import re
+from pathlib import Path
 
 import pytest
 
+from jaxtricks.ablation.report.recipe_changes import LONGEST, changes, compact
 from jaxtricks.ablation.report.wording import (
     about,
     amount,
     bounds,
-    changes,
-    compact,
     findings,
     p_value,
     signed,
@@ -62,6 +63,44 @@ def test_a_teacher_is_told_by_where_it_differs(results):
         ("teacher / loss", "this row: soft", "hard"),
         ("teacher / model / resnet / blocks / 1", "this row: 1", "2"),
     ]
+
+
+def test_a_teacher_that_goes_is_told_by_where_it_differed(results):
+    """The other way round, and never as all of its text."""
+    own = {"lr": "0.1", "loss": "soft", "model": '{"resnet": {"blocks": ["1", "1"]}}', "teacher": "None"}
+    teacher = '{"lr": "0.1", "loss": "hard", "model": {"resnet": {"blocks": ["1", "2"]}}, "teacher": "None"}'
+    results["recipe"]["baseline"] = own | {"teacher": teacher, "mix": "mixup"}
+    results["recipe"]["cosine"] = own | {"mix": "None"}
+    assert changes(results, summarise(results)[2]) == [
+        ("teacher", "a recipe; below, where it differs from the reference's", "None"),
+        ("teacher / loss", "hard", "reference: soft"),
+        ("teacher / model / resnet / blocks / 1", "2", "reference: 1"),
+        ("mix", "mixup", "None"),
+    ]
+
+
+def test_long_values_are_cut_around_where_they_differ(results):
+    """Deep ones too; what is left out is counted, and two that differ never look alike."""
+    start = "a" * 300
+    recipes = results["recipe"]
+    recipes["baseline"] = {"one": "0", "two": f"{start}b", "short": "x" * LONGEST}
+    recipes["cosine"] = {"one": f'{{"f": {{"0": "{start}"}}}}', "two": f"{start}{start}", "short": "y"}
+    one, two, short = changes(results, summarise(results)[2])
+    assert one == ("one", "0", f"f(0={'a' * (LONGEST - 4)}… ({305 - LONGEST} characters more in results.json)")
+    assert two[1] == f"…{'a' * (LONGEST // 2)}b"
+    assert two[2] == f"…{'a' * LONGEST}… ({600 - LONGEST} characters more in results.json)"
+    assert short == ("short", "x" * LONGEST, "y")
+
+
+@pytest.mark.parametrize("name", ["refinements", "refinements-mobilenet", "activations"])
+def test_no_cell_of_a_committed_report_is_a_page_long(name):
+    folder = Path(__file__).parents[2] / "experiments" / "results" / name
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    rows = [row for row in summarise(results) if row.reference is not None and row.arm == row.name]
+    cells = [cell for row in rows for change in changes(results, row) for cell in change]
+    assert max(map(len, cells)) <= 200
+    if name != "activations":
+        assert "a recipe; below, where it differs from the reference's" in cells
 
 
 @pytest.mark.parametrize(

@@ -13,17 +13,16 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from jaxtricks.ablation.advice import Advice, advise, lesson
+from jaxtricks.ablation.advice import Advice, advise, lesson, note
 from jaxtricks.ablation.headline import Headline, headline_of
 from jaxtricks.ablation.output import write_text
 from jaxtricks.ablation.report import classes
 from jaxtricks.ablation.report.html import CSS, render
+from jaxtricks.ablation.report.recipe_changes import changes
 from jaxtricks.ablation.report.wording import (
     DASH,
     MINUS,
-    TIMES,
     about,
-    changes,
     costs,
     difference,
     findings,
@@ -33,6 +32,7 @@ from jaxtricks.ablation.report.wording import (
     number,
     p_value,
     time_of,
+    verdict_of,
 )
 from jaxtricks.ablation.summary import Row, summarise
 
@@ -41,9 +41,10 @@ __all__ = ["CSS", "Row", "findings", "markdown", "render", "summarise", "table",
 STYLE = {"helps": "bold blue", "hurts": "bold red", "no effect": "bold", "not resolved": "dim", None: ""}
 SIGNS = {1: "+", 0: "0", -1: MINUS, None: DASH}
 COSTS = ("variant", "run s", "step ms", "MACs", "step FLOPs", "peak MiB", "parameters", "waiting %", "skipped steps")
+ADVICE = ("trick", "advice", "gain, held-out [95 %]", "gain, test [95 %]", "time [95 %]", "why")
 
 
-P, VERDICT = 4, 5  # of the columns
+P, VERDICT, TIME = 4, 5, 6  # of the columns
 
 
 def head(headline: Headline) -> tuple[str, ...]:
@@ -61,7 +62,7 @@ def table(results: Mapping[str, Any]) -> Table:
       A rich Table: print it by ``rich.print``.
     """
     rows = summarise(results)
-    body = [list(_cells(row, len(results["seeds"]))) for row in rows]
+    body = [list(_cells(row, results)) for row in rows]
     longest = max((len(word) for cells in body for word in cells[0].split()), default=1)
     title = Text(results["title"])
     lines = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -72,11 +73,13 @@ def table(results: Mapping[str, Any]) -> Table:
             column.replace(", ", "\n") if i == 2 else column,
             justify="left" if i in (0, 1, VERDICT) else "right",
             overflow="fold",
-            no_wrap=i > 0,
+            no_wrap=i not in (0, VERDICT),
+            max_width=len("not resolved") if i == VERDICT else None,
             min_width=longest if i == 0 else None,
         )
     for row, cells in zip(rows, body, strict=True):
         cells[1] = cells[1].replace("disagrees", "✗").replace("agrees", "✓")
+        cells[TIME] = cells[TIME].partition(" ")[0]
         lines.add_row(*[Text(cells[i], style=STYLE[row.verdict] if i == VERDICT else "") for i in shown])
     return lines
 
@@ -114,23 +117,24 @@ def markdown(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
     Returns:
       Text.
     """
-    planned, headline = len(results["seeds"]), headline_of(results)
+    headline, advice = headline_of(results), advise(results, rows)
     facts = about(results) | made_with(results)
     variants = [row for row in rows if row.arm == row.name]
     changed = [(row.name, *change) for row in variants if row.reference is not None for change in changes(results, row)]
     failed = [(row.name, str(seed), error) for row in rows for seed, error in row.failed]
     papers = [(row.name, row.paper) for row in rows if row.paper]
-    advice = [_advised(one) for one in advise(results, rows)]
     parts = [
         f"# {_escape(results['title'])}",
-        f"**{_escape(lesson(results, rows))}**",
+        f"**{_escape(lesson(results, rows, advice))}**",
+        f"**{_escape(results['recommendation'])}**" if results.get("recommendation") else "",
         _escape(findings(results, rows)),
-        _grid(head(headline), [_cells(row, planned) for row in rows]),
+        _grid(head(headline), [_cells(row, results) for row in rows]),
         f"Difference{' in ' + headline.step if headline.step else ''}; paper: the sign that it leads to expect"
         f"{', a lower ' + headline.words + ' is better' if headline.better == 'lower' else ''}, and whether what was "
-        "resolved agrees. Time: of training, ratio to the reference. " + _escape(method(results, rows)),
+        "resolved agrees. Time: of training, ratio to the reference [95 %]. " + _escape(method(results, rows)),
         "## Advice, for this data" if advice else "",
-        _grid(("trick", "advice", "gain [95 %]", "time [95 %]", "why"), advice) if advice else "",
+        _grid(ADVICE, [_advised(one) for one in advice]) if advice else "",
+        _escape(note(results, advice)) if advice else "",
         *_by_class(results),
         "## Papers" if papers else "",
         _grid(("variant", "paper"), papers) if papers else "",
@@ -148,17 +152,17 @@ def markdown(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _cells(row: Row, planned: int) -> tuple[str, ...]:
+def _cells(row: Row, results: Mapping[str, Any]) -> tuple[str, ...]:
     """A row of the short table, in the order of ``head``."""
-    compared = row.reference is not None
+    compared, planned = row.reference is not None, len(results["seeds"])
     return (
         row.name + (f" ({len(row.seeds)} of {planned} seeds)" if row.missing else ""),
         SIGNS[row.sign] + (f" {row.agreement}" if row.agreement else "") if compared else DASH,
         number(row.mean),
         difference(row),
         p_value(row.adjusted_p if row.tested else None),
-        row.verdict or DASH,
-        number(row.ratio["time"], TIMES + "{:.2f}"),
+        verdict_of(row, results),
+        time_of(row.ratio["time"], row.time_low, row.time_high),
     )
 
 
@@ -179,7 +183,8 @@ def _by_class(results: Mapping[str, Any]) -> list[str]:
 
 def _advised(advice: Advice) -> tuple[str, ...]:
     """A row of the table of advice."""
-    return (advice.trick, advice.action, gain_of(advice), time_of(advice), advice.why)
+    gains = gain_of(advice.held_out_gain), gain_of(advice.gain)
+    return (advice.trick, advice.action, *gains, time_of(*advice.time or (None,) * 3), advice.why)
 
 
 def _grid(heads: Sequence[str], body: Sequence[Sequence[str]]) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from jaxtricks.ablation.advice import advise, lesson
+from jaxtricks.ablation.advice import advise, lesson, note
 from jaxtricks.ablation.headline import Headline, headline_of
 from jaxtricks.ablation.report import classes, plots, wording
+from jaxtricks.ablation.report.recipe_changes import changes
 from jaxtricks.ablation.summary import Row
 
 FOLDER = Path(__file__).parent
@@ -29,7 +30,7 @@ TEMPLATES.filters |= {
     "number": wording.number,
     "p_value": wording.p_value,
     "gain": wording.gain_of,
-    "time": wording.time_of,
+    "time": lambda ratio: wording.time_of(*ratio or (None,) * 3),
     "time_interval": lambda ends: wording.time_bounds(*ends),
     "interval": lambda ends: wording.bounds(*ends),
     "interval_of_values": lambda ends: wording.bounds(ends[0], ends[1], "{:.2f}".format),
@@ -54,7 +55,7 @@ def render(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
     Returns:
       HTML.
     """
-    headline = headline_of(results)
+    headline, advice = headline_of(results), advise(results, rows)
     compared = [row for row in rows if row.reference is not None]
     variants = [row for row in rows if row.arm == row.name]  # the complete stack has no recipe or runs of its own
     return TEMPLATES.get_template("page.html.j2").render(
@@ -67,18 +68,19 @@ def render(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
         verdicts=VERDICTS,
         signs=SIGNS,
         about=[text for key, text in wording.about(results).items() if key != "notes"],
-        lesson=lesson(results, rows),
+        lesson=lesson(results, rows, advice),
         findings=wording.findings(results, rows),
         method=wording.method(results, rows),
         against={row.name: wording.against(row) for row in compared},
         verdict_words={row.name: wording.verdict_of(row, results) for row in rows},
         margin=wording.margin(results),
         tables=results.get("tables") if any(row.paper for row in rows) else None,
-        advice=advise(results, rows),
+        advice=advice,
+        advice_note=note(results, advice) if advice else None,
         actions=ACTIONS,
         facts=wording.made_with(results),
         costs={row.name: wording.costs(row) for row in variants},
-        changes={row.name: wording.changes(results, row) for row in variants if row.reference is not None},
+        changes={row.name: changes(results, row) for row in variants if row.reference is not None},
         failures=[failure for row in variants for failure in _failures(row)],
         figures=_figures(results, rows, variants, headline),
         images=classes.shown(results),

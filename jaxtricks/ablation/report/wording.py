@@ -1,12 +1,9 @@
 """Rows and results in words: the findings, the facts, and numbers as text."""
 
-import contextlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxtricks.ablation.advice import Advice
 from jaxtricks.ablation.headline import headline_of, plural
 from jaxtricks.ablation.summary import Row
 from jaxtricks.ablation.verdicts import MOST_SEEDS, margin_of
@@ -165,67 +162,6 @@ def made_with(results: Mapping[str, Any]) -> dict[str, str]:
     return {key: ", ".join(map(str, fact)) if isinstance(fact, list) else str(fact) for key, fact in facts.items()}
 
 
-def changes(results: Mapping[str, Any], row: Row) -> list[tuple[str, str, str]]:
-    """``(field, before, after)`` for each part of a row's recipe that differs from its reference's.
-
-    A field that holds the same kind of JSON on both sides is followed down to the parts that differ. A recipe within a
-    recipe, that of a teacher, is shown by where it differs from the row's own. Changes alike are one line.
-    """
-    recipes = results["recipe"]
-    before, after = recipes.get(row.reference, {}), recipes.get(row.name, {})
-    differing = []
-    for field in dict.fromkeys([*before, *after]):
-        old, new = _parsed(before.get(field, DASH)), _parsed(after.get(field, DASH))
-        if isinstance(new, dict) and not isinstance(old, dict) and {"model", "loss"} <= new.keys() & after.keys():
-            differing.append((field, compact(old), "a recipe; below, where it differs from this row's"))
-            parts = [_differing(f"{field} / {part}", after, new, part) for part in new if part != field]
-            differing += [(path, f"this row: {mine}", theirs) for some in parts for path, mine, theirs in some]
-        else:
-            differing += _differing(field, before, after, field)
-    alike: dict[tuple[str, str, str], list[str]] = {}
-    for path, *values in differing:
-        alike.setdefault((path.rpartition(" / ")[2], *values), []).append(path)
-    return [(_shortest(paths), old, new) for (_, old, new), paths in alike.items()]
-
-
-def _shortest(paths: Sequence[str]) -> str:
-    """The path with the fewest parts, and how many there are besides."""
-    path, more = min(paths, key=lambda path: (path.count(" / "), len(path))), len(paths) - 1
-    return f"{path} (and {plural(more, 'place')} more)" if more else path
-
-
-def _differing(path: str, before: Any, after: Any, key: Any) -> list[tuple[str, str, str]]:
-    old, new = _parsed(before.get(key, DASH)), _parsed(after.get(key, DASH))
-    if old == new:
-        return []
-    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        old, new = dict(enumerate(old)), dict(enumerate(new))
-    if isinstance(old, dict) and isinstance(new, dict) and old.keys() & new.keys():
-        return [
-            change for part in dict.fromkeys([*old, *new]) for change in _differing(f"{path} / {part}", old, new, part)
-        ]
-    return [(path, compact(old), compact(new))]
-
-
-def compact(value: Any) -> str:
-    """A described value as one would write it: ``{"mixup": {"alpha": "0.2"}}`` is ``mixup(alpha=0.2)``."""
-    if isinstance(value, dict) and len(value) == 1 and isinstance(next(iter(value.values())), dict):
-        ((name, arguments),) = value.items()
-        return f"{name}({', '.join(f'{key}={compact(entry)}' for key, entry in arguments.items())})"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {compact(entry)}" for key, entry in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(compact, value)) + "]"
-    return str(value)
-
-
-def _parsed(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(("{", "[")):
-        with contextlib.suppress(json.JSONDecodeError):
-            return json.loads(value)
-    return value
-
-
 def signed(value: float) -> str:
     """A difference with its sign: +0.70, -0.35, 0.00; the minus is the long one."""
     text = f"{value:+.2f}"
@@ -246,17 +182,14 @@ def difference(row: Row) -> str:
     return f"{signed(row.tested.mean)} {bounds(row.tested.low, row.tested.high)}"
 
 
-def gain_of(advice: Advice) -> str:
+def gain_of(gain: tuple[float, float, float] | None) -> str:
     """What a trick adds to the headline, and its interval, as text; a dash where there is none."""
-    return DASH if advice.gain is None else f"{signed(advice.gain[0])} {bounds(*advice.gain[1:])}"
+    return DASH if gain is None else f"{signed(gain[0])} {bounds(*gain[1:])}"
 
 
-def time_of(advice: Advice) -> str:
-    """Training time with a trick over that without it, and its interval, as text; a dash where there is none."""
-    if advice.time is None:
-        return DASH
-    ratio, low, high = advice.time
-    return f"{TIMES}{ratio:.2f} {time_bounds(low, high)}".rstrip()
+def time_of(ratio: float | None, low: float | None, high: float | None) -> str:
+    """A ratio of training times with its interval, as text; a dash where there is none."""
+    return DASH if ratio is None else f"{TIMES}{ratio:.2f} {time_bounds(low, high)}".rstrip()
 
 
 def time_bounds(low: float | None, high: float | None) -> str:
