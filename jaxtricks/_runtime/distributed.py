@@ -5,14 +5,20 @@ from collections.abc import Mapping
 
 import jax
 
+COORDINATOR, PROCESSES = "JAX_COORDINATOR_ADDRESS", "JAXTRICKS_PROCESSES"
+INDEX = ("JAXTRICKS_INDEX", "JOB_COMPLETION_INDEX")  # the latter of an indexed Kubernetes job
+DETECT = "auto"
+
 
 def initialize_distributed(
     *, coordinator: str | None = None, processes: int | None = None, index: int | None = None
 ) -> None:
     """Join the processes of one run; call it before anything else of JAX.
 
-    Without arguments it does nothing on a single machine, and lets JAX detect a cluster (SLURM, TPU pods, indexed
-    Kubernetes jobs, Open MPI, ``JAX_COORDINATOR_ADDRESS``) where the environment shows one.
+    Without arguments it takes them from the environment, ``JAX_COORDINATOR_ADDRESS``, ``JAXTRICKS_PROCESSES`` and
+    ``JAXTRICKS_INDEX`` or, in an indexed Kubernetes job, ``JOB_COMPLETION_INDEX``. Else it lets JAX detect a cluster
+    (SLURM, Open MPI, TPU pods, Kubernetes by ``jax[k8s]``) where the environment shows one or
+    ``JAXTRICKS_PROCESSES=auto`` says so, and does nothing on a single machine.
 
     Args:
       coordinator: ``host:port`` of process 0, when nothing can be detected.
@@ -22,6 +28,8 @@ def initialize_distributed(
     Raises:
       ValueError: if only some of the three are given, or index is not below processes.
     """
+    if coordinator is processes is index is None:
+        coordinator, processes, index = _named(os.environ)
     if coordinator is not None or processes is not None or index is not None:
         if coordinator is None or processes is None or index is None:
             raise ValueError("coordinator, processes and index go together; allowed: all three or none.")
@@ -32,8 +40,33 @@ def initialize_distributed(
         jax.distributed.initialize()
 
 
+def is_one_of_several() -> bool:
+    """Whether the environment says, before anything of JAX is called, that this is one process of several."""
+    try:
+        return _named(os.environ)[1] is not None or _clustered(os.environ)
+    except ValueError:  # initialize_distributed says it
+        return False
+
+
+def _named(env: Mapping[str, str]) -> tuple[str, int, int] | tuple[None, None, None]:
+    """Coordinator, number and index as the environment names them; None where it does not say how many there are."""
+    if env.get(PROCESSES, DETECT) == DETECT:
+        return None, None, None
+    index = next((env[name] for name in INDEX if name in env), None)
+    if COORDINATOR not in env or index is None:
+        lacking = COORDINATOR if COORDINATOR not in env else " or ".join(INDEX)
+        raise ValueError(f"{PROCESSES} is {env[PROCESSES]} without {lacking}; allowed: all three, or none of them.")
+    if not (env[PROCESSES].isdecimal() and index.isdecimal()):
+        raise ValueError(f"{PROCESSES} is {env[PROCESSES]!r}, with index {index!r}; allowed: integers, or {DETECT!r}.")
+    return env[COORDINATOR], int(env[PROCESSES]), int(index)
+
+
 def _clustered(env: Mapping[str, str]) -> bool:
-    """Whether the environment is that of one process of several, as JAX itself would find it."""
+    """Whether the environment is that of one process of several, as JAX itself would find it or is told to look for."""
     several = any(env.get(name, "1") != "1" for name in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"))
     pod = "," in env.get("TPU_WORKER_HOSTNAMES", "") or {"KUBERNETES_SERVICE_HOST", "JOB_COMPLETION_INDEX"} <= set(env)
-    return several or pod or "JAX_COORDINATOR_ADDRESS" in env
+    if several or pod or env.get(PROCESSES) == DETECT:
+        return True
+    if COORDINATOR in env:  # JAX reads neither number nor index from the environment
+        raise ValueError(f"{COORDINATOR} is {env[COORDINATOR]} without {PROCESSES}; allowed: both, or none of them.")
+    return False

@@ -1,10 +1,15 @@
-"""Threads for devices that are cores and wait for each other."""
+"""Threads: for devices that are cores and wait for each other, and as many as there are cores."""
 
 import os
 
 from jaxtricks._runtime.memory import only_cpu
 
 A_DEVICE = 4
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def enough_threads() -> None:
@@ -15,6 +20,5 @@ def enough_threads() -> None:
     seconds (seen with jax 0.10.2, a step of ``resnet20`` at batch 128 on two cores). Seeds on devices of their own have
     no collectives, and are faster with a thread each.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if only_cpu():
-        os.environ.setdefault("NPROC", str(A_DEVICE * cores))
+        os.environ.setdefault("NPROC", str(A_DEVICE * cores()))

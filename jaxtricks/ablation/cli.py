@@ -57,7 +57,7 @@ from jaxtricks.ablation.options import (  # noqa: F401 - a script finds all name
 from jaxtricks.ablation.output import started
 from jaxtricks.ablation.pictures import contact_sheet
 from jaxtricks.ablation.planning import spread_so_far
-from jaxtricks.ablation.preparing import chosen, prepare
+from jaxtricks.ablation.preparing import chosen, join_processes, prepare
 from jaxtricks.ablation.progress import jobs, work
 from jaxtricks.ablation.recommend import sentence
 from jaxtricks.ablation.saved import build_recommendation
@@ -170,7 +170,7 @@ def run(
     clock = Clock() if clock is None else clock
     asked = chosen(options, ladder, presets, mode=mode, factors=factors)
     out = output.folder_for(name, asked.preset.data, options.out)
-    train.initialize_distributed()
+    join_processes()
     jax.config.update("jax_compilation_cache_dir", str(CACHE))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     console = Console(stderr=True, quiet=jax.process_index() > 0)

@@ -6,8 +6,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import jax
+
 from jaxtricks import ablation, data, portable, tasks, train
 from jaxtricks._command import Options, Preset, UsageError, fit_to_images
+from jaxtricks._runtime.distributed import is_one_of_several
 from jaxtricks._runtime.threads import enough_threads
 from jaxtricks.ablation import sources
 from jaxtricks.ablation.budget import MOST
@@ -108,7 +111,7 @@ def chosen(
       UsageError: if something of it does not exist, or does not go together.
     """
     preset = settle(options, presets)
-    if preset.seeds_on != "devices":
+    if preset.seeds_on != "devices" or is_one_of_several():
         enough_threads()
     first, most = options.first_seed, MOST if factors else FRESH[0]
     if preset.seeds is not None and first + preset.seeds > most and (factors or options.recommend or options.save):
@@ -124,6 +127,18 @@ def chosen(
         raise UsageError(f"--under is {' '.join(options.under)}; this experiment has one setting only.")
     tricks = ablation.merge(ladder, preset.merge)  # pyright: ignore[reportArgumentType]
     return Choice(preset, mode, {}, choose(tricks, options.only))
+
+
+def join_processes() -> None:
+    """``train.initialize_distributed``, before the first array.
+
+    Raises:
+      UsageError: if the environment names some of what it takes.
+    """
+    try:
+        train.initialize_distributed()
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def prepare(
@@ -152,6 +167,9 @@ def prepare(
       UsageError, DataError: one sentence on what does not fit, and what does.
     """
     preset = choice.preset
+    if (several := jax.process_count()) > 1 and preset.seeds_on == "devices" and options.seeds_on is None:
+        preset = replace(preset, seeds_on="map")
+        say(f"{several} processes train each network together: one seed after another (--seeds-on map).")
     try:
         plan = train.Plan(kind=options.parallel, seeds_on=preset.seeds_on)
     except ValueError as error:

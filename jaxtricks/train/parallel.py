@@ -51,8 +51,10 @@ class Plan:
             raise ValueError(f"chunk is {self.chunk!r}; allowed: an integer of 1 or more.")
         if self.chunk > 1 and self.kind == "pmap":
             raise ValueError(f"chunk is {self.chunk} with parallel 'pmap'; allowed: 1.")
-        if jax.process_count() > 1 and (self.kind == "pmap" or self.seeds_on == "devices"):
-            raise ValueError("parallel 'pmap' and seeds_on 'devices' need one process; allowed: 'jit' or 'shard_map'.")
+        if (several := jax.process_count()) > 1 and self.kind == "pmap":
+            raise ValueError(f"parallel is 'pmap' with {several} processes; allowed: 'jit' or 'shard_map'.")
+        if several > 1 and self.seeds_on == "devices":
+            raise ValueError(f"seeds_on is 'devices' with {several} processes; allowed: 'map' or 'vmap'.")
 
     @cached_property
     def mesh(self) -> Mesh:

@@ -16,6 +16,7 @@ from jaxtricks._runtime.chunks import chunked, leaves_single
 from jaxtricks._runtime.guard import Active
 from jaxtricks._runtime.in_flight import InFlight
 from jaxtricks._runtime.signals import Interrupted
+from jaxtricks._runtime.threads import cores
 from jaxtricks._runtime.watchdog import LIMIT_FACTOR
 from jaxtricks.checkpoint import Checkpoints, CheckpointSaveError, CheckpointWarning
 from jaxtricks.data import Feed, identity
@@ -28,6 +29,7 @@ from jaxtricks.train.recipe import Recipe, last_steps, sampler_of
 from jaxtricks.train.state import Run, State, eval_params
 
 SIGNAL_EVERY = 8  # steps after which processes tell each other whether one of them has received a signal
+READERS = 4  # threads that decode records, at least; else as many as there are cores
 PROGRESS = 0.5  # seconds between two progress records
 
 
@@ -62,6 +64,7 @@ class Session:
         self.seeds, self.save_every, self.max_nonfinite_steps = seeds, save_every, max_nonfinite_steps
         self.saving, self.log, self.active = {"asynchronous": asynchronous, "on_error": on_error}, log, active
         share = {"stacked": self.plan.stacked, "part": (jax.process_index(), jax.process_count())}
+        share["workers"] = max(READERS, cores())
         self.feed = Feed(self.dataset.train, seeds, self.recipe.batch, sampler=sampler_of(stages), **share)
         self.chunks = {"size": self.plan.chunk, "boundary": save_every}
         self.common = {"seeds": list(seeds), "epochs": self.recipe.epochs, "steps": self.ends[-1]}

@@ -125,8 +125,39 @@ def test_what_does_not_fit_is_said_before_compiling(change, words):
         ({"TPU_WORKER_HOSTNAMES": "a,b"}, True),
         ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, False),
         ({"KUBERNETES_SERVICE_HOST": "10.0.0.1", "JOB_COMPLETION_INDEX": "0"}, True),
-        ({"JAX_COORDINATOR_ADDRESS": "h:1"}, True),
+        ({"JAXTRICKS_PROCESSES": "auto"}, True),  # a TPU pod tells by its metadata server
     ],
 )
 def test_a_cluster_is_seen(env, several):
     assert distributed._clustered(env) is several
+    assert distributed._named(env) == (None, None, None)
+
+
+NAMED = {"JAX_COORDINATOR_ADDRESS": "bag-0.bag:1234", "JAXTRICKS_PROCESSES": "4"}
+
+
+@pytest.mark.parametrize("index", ["JAXTRICKS_INDEX", "JOB_COMPLETION_INDEX"])
+def test_processes_are_joined_as_the_environment_names_them(monkeypatch, index):
+    joined = []
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *of: joined.append(of))
+    for name, value in (NAMED | {index: "3", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}).items():
+        monkeypatch.setenv(name, value)
+    initialize_distributed()
+    assert joined == [("bag-0.bag:1234", 4, 3)]
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        (NAMED, "JAXTRICKS_PROCESSES is 4 without JAXTRICKS_INDEX or JOB_COMPLETION_INDEX"),
+        ({"JAXTRICKS_PROCESSES": "4", "JAXTRICKS_INDEX": "0"}, "without JAX_COORDINATOR_ADDRESS"),
+        ({"JAX_COORDINATOR_ADDRESS": "h:1"}, "JAX_COORDINATOR_ADDRESS is h:1 without JAXTRICKS_PROCESSES"),
+        (NAMED | {"JAXTRICKS_INDEX": "first"}, "with index 'first'; allowed: integers, or 'auto'"),
+        (NAMED | {"JAXTRICKS_INDEX": "4"}, "index is 4; allowed: 0 to 3"),
+    ],
+)
+def test_what_the_environment_lacks_is_named(monkeypatch, env, words):
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=words):
+        initialize_distributed()

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from small import dataset, recipe
 
-from jaxtricks.data import DataError, Split
-from jaxtricks.train import Plan, fit
+from jaxtricks.data import DataError, Feed, Split
+from jaxtricks.train import Plan, fit, session
 
 
 class Lazy:
@@ -56,3 +56,18 @@ def test_too_many_unreadable_records_end_the_run_by_name():
     words = "3 of 256 records cannot be read; allowed: 2.* 7: record 7 cannot be read; 8: record 8 cannot be read"
     with pytest.raises(DataError, match=words):
         fit(recipe(), streamed(dataset(), broken=(7, 8, 9)), seeds=(3,))
+
+
+@pytest.mark.parametrize(("cores", "readers"), [(2, 4), (16, 16)])
+def test_as_many_threads_read_as_there_are_cores(monkeypatch, cores, readers):
+    asked = []
+
+    class Fed(Feed):
+        def __init__(self, *of, workers, **others):
+            asked.append(workers)
+            super().__init__(*of, workers=workers, **others)
+
+    monkeypatch.setattr(session, "Feed", Fed)
+    monkeypatch.setattr(session, "cores", lambda: cores)
+    fit(recipe(epochs=1), dataset(), test=False)
+    assert asked == [readers]
