@@ -62,7 +62,7 @@ def _named(env: Mapping[str, str]) -> tuple[str, int, int] | tuple[None, None, N
 
 
 def _clustered(env: Mapping[str, str]) -> bool:
-    """Whether the environment is that of one process of several, as JAX itself would find it or is told to look for."""
+    """Whether the environment is that of one process of several, as JAX would find it or is asked to look for it."""
     several = any(env.get(name, "1") != "1" for name in ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"))
     pod = "," in env.get("TPU_WORKER_HOSTNAMES", "") or {"KUBERNETES_SERVICE_HOST", "JOB_COMPLETION_INDEX"} <= set(env)
     if several or pod or env.get(PROCESSES) == DETECT:

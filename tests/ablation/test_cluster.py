@@ -1,4 +1,4 @@
-"""The same command as jobs: what is submitted, what is said of a job that failed; and, slowly, jobs of this machine."""
+"""The same command as jobs: what is submitted, what is said of a job that failed; jobs of this machine."""
 
 import json
 import os
@@ -112,7 +112,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow
 def test_three_cells_on_two_jobs_of_which_one_is_killed(tmp_path):
     """By submitit's executor for this machine; a second call finds the folder complete, or makes it so."""
     pytest.importorskip("submitit")
