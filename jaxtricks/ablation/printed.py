@@ -30,12 +30,15 @@ def show(
 ) -> None:
     """Print and leave as ``printed.md``: the printed cell of each row, ours, and agrees, disagrees or not resolved.
 
+    A row that is compared with another than the rung below it, for ``--only`` left that out, has no printed step.
+
     Args:
       results: from ``gather``.
       variants: its rows.
       dataset: of the experiment; not used.
       folder: of the report.
-      cells: the printed cell of each row by name, or a function that gives them for the baseline's recipe.
+      cells: the printed cell of each row by name, in the order of the rungs, or a function that gives them for the
+        baseline's recipe.
       ends: pairs of rows, the first of which is compared with the second, as in the paper's table 3.
     """
     rows, recipes = {row.name: row for row in summarise(results)}, {v.name: v.recipe for v in variants}
@@ -56,9 +59,10 @@ def show(
 
 
 def _line(row: Row, printed: Mapping[str, Cell], recipes: Mapping[str, Recipe]) -> tuple[str, ...]:
-    """A row of the table."""
-    cell, below = printed[row.name], printed.get(row.reference or "")
-    points = None if below is None else step(cell, below=below)
+    """A row of the table; there is a step where the row is compared with what is printed right below its cell."""
+    names = ["", *printed]
+    cell, before = printed[row.name], names[names.index(row.name) - 1]
+    points = step(cell, below=printed[before]) if before and row.reference == before else None
     return (
         row.name,
         f"{top1(cell):.2f} (table {cell.table})",

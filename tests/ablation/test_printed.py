@@ -40,6 +40,22 @@ def test_the_page_has_the_printed_cell_beside_ours(make_row, make_results, arms,
     assert sentence in capsys.readouterr().out
 
 
+def test_a_rung_without_the_one_below_it_has_no_printed_step(make_row, make_results, arms, tmp_path):
+    """As with --only: +1.08 points here over the baseline are no step of the paper, which has warm-up in between."""
+    rows = make_row("baseline", arms.base), make_row("+ FP16", arms.up, reference="baseline")
+    variants = [SimpleNamespace(name=row["name"], recipe=SimpleNamespace(epochs=2.0)) for row in rows]
+    cells = {
+        "baseline": Cell(3, "baseline", "ResNet-50"),
+        "+ warm-up": Cell(3, "efficient", "ResNet-50"),
+        "+ FP16": Cell(4, "FP16", "batch 1,024"),
+    }
+    printed.show(make_results(*rows), variants, None, tmp_path, cells=cells)
+    line = next(line for line in (tmp_path / "printed.md").read_text(encoding="utf-8").splitlines() if "FP16" in line)
+    assert line.split(" | ")[1:3] == ["76.21 (table 4)", "\N{EN DASH}"]
+    assert " | +1.08 [" in line
+    assert "] | \N{EN DASH} | " in line
+
+
 def test_no_interval_of_the_ends_leaves_100_points(make_row, make_results, tmp_path):
     rows = make_row("baseline", [0.0, 1.0]), make_row("+ warm-up", [90.0, 10.0], reference="baseline")
     variants = [SimpleNamespace(name=row["name"], recipe=SimpleNamespace(epochs=2.0)) for row in rows]
