@@ -26,18 +26,25 @@ def initialize_distributed(
       index: of this one, from 0.
 
     Raises:
-      ValueError: if only some of the three are given, or index is not below processes.
+      ValueError: if only some of the three are given, index is not below processes, or no cluster is found where
+        there should be one.
     """
     if coordinator is processes is index is None:
         coordinator, processes, index = _named(os.environ)
     if coordinator is not None or processes is not None or index is not None:
         if coordinator is None or processes is None or index is None:
             raise ValueError("coordinator, processes and index go together; allowed: all three or none.")
+        if processes < 1:
+            raise ValueError(f"processes is {processes}; allowed: 1 or more.")
         if not 0 <= index < processes:
             raise ValueError(f"index is {index}; allowed: 0 to {processes - 1}.")
         jax.distributed.initialize(coordinator, processes, index)
     elif _clustered(os.environ):
-        jax.distributed.initialize()
+        try:
+            jax.distributed.initialize()
+        except ValueError as error:  # what JAX lacks has the names of its arguments, which nobody typed
+            names = f"{COORDINATOR}, {PROCESSES} and {INDEX[0]}"
+            raise ValueError(f"JAX does not find the other processes ({error}); allowed: {names} all set.") from error
 
 
 def is_one_of_several() -> bool:
@@ -51,6 +58,8 @@ def is_one_of_several() -> bool:
 def _named(env: Mapping[str, str]) -> tuple[str, int, int] | tuple[None, None, None]:
     """Coordinator, number and index as the environment names them; None where it does not say how many there are."""
     if env.get(PROCESSES, DETECT) == DETECT:
+        if INDEX[0] in env:
+            raise ValueError(f"{INDEX[0]} is {env[INDEX[0]]} without {PROCESSES}; allowed: both, or neither.")
         return None, None, None
     index = next((env[name] for name in INDEX if name in env), None)
     if COORDINATOR not in env or index is None:

@@ -167,7 +167,10 @@ def prepare(
       UsageError, DataError: one sentence on what does not fit, and what does.
     """
     preset = choice.preset
-    if (several := jax.process_count()) > 1 and preset.seeds_on == "devices" and options.seeds_on is None:
+    if (several := jax.process_count()) > 1 and preset.seeds_on == "devices":
+        if options.seeds_on is not None:
+            allowed = "allowed: --seeds-on map, or vmap"
+            raise UsageError(f"--seeds-on is devices with {several} processes; {allowed}.")
         preset = replace(preset, seeds_on="map")
         say(f"{several} processes train each network together: one seed after another (--seeds-on map).")
     try:

@@ -22,10 +22,11 @@ def test_a_ladder_with_a_seed_on_each_device_is_trained_by_two_processes_togethe
     assert "processes train" not in said[1]  # only the first process talks
     results = json.loads((tmp_path / "out/results.json").read_text(encoding="utf-8"))
     assert [len(row["cells"]) for row in results["rows"]] == [2, 2]
+    assert (tmp_path / "out/report.html").exists()
     assert len(results["machine"]["devices"]) == 4
 
 
 def test_a_seed_on_each_device_that_was_typed_is_refused(tmp_path):
     statuses, said = started(tmp_path, "--seeds-on", "devices")
     assert statuses == [2, 2], said
-    assert "seeds_on is 'devices' with 2 processes; allowed: 'map' or 'vmap'" in said[0]
+    assert "two: --seeds-on is devices with 2 processes; allowed: --seeds-on map, or vmap." in said[0]

@@ -154,10 +154,23 @@ def test_processes_are_joined_as_the_environment_names_them(monkeypatch, index):
         ({"JAX_COORDINATOR_ADDRESS": "h:1"}, "JAX_COORDINATOR_ADDRESS is h:1 without JAXTRICKS_PROCESSES"),
         (NAMED | {"JAXTRICKS_INDEX": "first"}, "with index 'first'; allowed: integers, or 'auto'"),
         (NAMED | {"JAXTRICKS_INDEX": "4"}, "index is 4; allowed: 0 to 3"),
+        (NAMED | {"JAXTRICKS_PROCESSES": "0", "JAXTRICKS_INDEX": "0"}, "processes is 0; allowed: 1 or more"),
+        ({"JAXTRICKS_INDEX": "1"}, "JAXTRICKS_INDEX is 1 without JAXTRICKS_PROCESSES"),
     ],
 )
 def test_what_the_environment_lacks_is_named(monkeypatch, env, words):
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ValueError, match=words):
+        initialize_distributed()
+
+
+def test_where_jax_finds_no_cluster_the_variables_are_named(monkeypatch):
+    def lost():
+        raise ValueError("Number of processes must be defined.")
+
+    monkeypatch.setattr(jax.distributed, "initialize", lost)
+    for name, value in {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "JOB_COMPLETION_INDEX": "0"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=r"must be defined.*JAX_COORDINATOR_ADDRESS, JAXTRICKS_PROCESSES and"):
         initialize_distributed()
