@@ -4,7 +4,7 @@ import functools
 import importlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ from jaxtricks.tricks import Setting, Trick
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "experiments" / "results"
 SEARCHES = ("suggest",)  # whose rows are draws of a random search, and no tricks
+WITHOUT = "on top of all others"  # the setting of a trick that was taken away from all
 BESIDE = (  # runs on other images, networks or lengths than the experiment's own table, or of rows that it lacks
     "activations-more",
     "augment-more",
     "augment-overfit",
+    "cifar10-leave-one-out",
     "detect-deepforest",
     "imbalance-cifar10",
     "init-more",
@@ -98,10 +100,23 @@ def of_experiment(name: str, results: dict[str, Any]) -> list[Measured]:
         if not isinstance(place := table.get(setting), Setting):  # the name of a trick may have a colon
             setting, trick, place = "", row.name, None
         trick = trick.removeprefix("+ ")
+        if results["mode"] == "leave-one-out":
+            setting, trick, row = WITHOUT, trick.removeprefix("without "), turned(row)
         entry = (table if place is None else place.ladder).get(trick)
-        cost = _ratio(_operations(costs[row.arm]), _operations(costs[row.reference]))
+        over, under = (row.reference, row.arm) if setting == WITHOUT else (row.arm, row.reference)
+        cost = _ratio(_operations(costs[over]), _operations(costs[under]))
         measured.append(Measured(name, setting, trick, row, headline, facts, entry, cost))
     return measured
+
+
+def turned(row: Row) -> Row:
+    """What a trick gives to all others, of the row that is without it."""
+    tested = replace(row.tested, mean=-row.tested.mean, low=-row.tested.high, high=-row.tested.low)
+    verdict = {"helps": "hurts", "hurts": "helps"}.get(row.verdict, row.verdict)
+    ratio = {name: 1 / value if value else None for name, value in row.ratio.items()}
+    low, high = (1 / end if end else None for end in (row.time_high, row.time_low))
+    signs = {name: value and -value for name, value in (("expected", row.expected), ("sign", row.sign))}
+    return replace(row, tested=tested, verdict=verdict, ratio=ratio, time_low=low, time_high=high, **signs)
 
 
 def _operations(cost: dict[str, Any]) -> float | None:
