@@ -8,29 +8,29 @@ same setting, verdicts after Holm's correction over all rows. The complete repor
 
                                expected  test %  difference, 95 %
     BN: baseline                          79.52
-    BN: sigmoid                   -       71.85  -7.67 [-9.08, -6.25]  agrees
-    BN: tanh                              76.71  -2.81 [-3.62, -1.99]  lower
-    BN: leaky ReLU                        79.71  +0.19 [-0.49, +0.87]  not resolved
-    BN: PReLU                             78.92  -0.60 [-1.74, +0.54]  not resolved
-    BN: randomised leaky                  77.36  -2.16 [-3.66, -0.66]  not resolved
-    BN: ELU                               78.92  -0.59 [-1.74, +0.55]  not resolved
-    BN: SELU                              77.58  -1.93 [-2.15, -1.72]  lower
-    BN: SiLU                              79.49  -0.03 [-0.72, +0.67]  not resolved
-    BN: learned Swish                     79.59  +0.07 [-1.15, +1.30]  not resolved
-    BN: GELU                              79.76  +0.24 [-0.87, +1.35]  not resolved
-    BN: Mish                              79.93  +0.41 [-0.67, +1.49]  not resolved
+    BN: sigmoid                - agrees   71.85  -7.67 [-8.87, -6.46]     hurts
+    BN: tanh                              76.71  -2.81 [-3.56, -2.06]     hurts
+    BN: leaky ReLU                        79.71  +0.19 [-0.51, +0.89]     not resolved
+    BN: PReLU                             78.92  -0.60 [-1.53, +0.33]     not resolved
+    BN: randomised leaky                  77.36  -2.16 [-3.45, -0.87]     not resolved
+    BN: ELU                               78.92  -0.59 [-1.52, +0.34]     not resolved
+    BN: SELU                              77.58  -1.93 [-2.51, -1.35]     hurts
+    BN: SiLU                              79.49  -0.03 [-0.73, +0.68]     not resolved
+    BN: learned Swish                     79.59  +0.07 [-0.93, +1.08]     not resolved
+    BN: GELU                              79.76  +0.24 [-0.65, +1.13]     not resolved
+    BN: Mish                              79.93  +0.41 [-0.46, +1.28]     not resolved
     no norm: baseline                     78.47
-    no norm: sigmoid              -       32.12  -46.36 [-59.65, -33.07]  agrees
-    no norm: tanh                         75.93  -2.54 [-3.34, -1.75]  lower
-    no norm: leaky ReLU                   78.26  -0.22 [-0.69, +0.26]  not resolved
-    no norm: PReLU                        78.43  -0.04 [-0.93, +0.85]  not resolved
-    no norm: randomised leaky             76.67  -1.81 [-2.78, -0.84]  not resolved
-    no norm: ELU                          79.50  +1.02 [+0.40, +1.65]  not resolved
-    no norm: SELU                         79.90  +1.43 [+1.04, +1.81]  higher
-    no norm: SiLU                         78.42  -0.06 [-0.96, +0.85]  not resolved
-    no norm: learned Swish                78.54  +0.07 [-0.59, +0.72]  not resolved
-    no norm: GELU                         78.79  +0.32 [-0.07, +0.71]  not resolved
-    no norm: Mish                         79.30  +0.83 [-0.68, +2.33]  not resolved
+    no norm: sigmoid           - agrees   32.12  -46.36 [-59.63, -33.08]  hurts
+    no norm: tanh                         75.93  -2.54 [-3.31, -1.77]     hurts
+    no norm: leaky ReLU                   78.26  -0.22 [-0.81, +0.37]     not resolved
+    no norm: PReLU                        78.43  -0.04 [-0.88, +0.79]     not resolved
+    no norm: randomised leaky             76.67  -1.81 [-2.69, -0.93]     not resolved
+    no norm: ELU                          79.50  +1.02 [+0.36, +1.69]     not resolved
+    no norm: SELU                         79.90  +1.43 [+0.88, +1.97]     helps
+    no norm: SiLU                         78.42  -0.06 [-0.90, +0.78]     not resolved
+    no norm: learned Swish                78.54  +0.07 [-0.62, +0.76]     not resolved
+    no norm: GELU                         78.79  +0.32 [-0.23, +0.87]     not resolved
+    no norm: Mish                         79.30  +0.83 [-0.57, +2.22]     not resolved
 
 Leaky ReLU has a slope of 0.01 there; GELU is JAX's default, the form by tanh. Rows since, 6 seeds, without norm, none
 resolved (results/activations-more): slopes of 0.1 +0.37 [-0.19, +0.93] and 0.3 -0.06 [-0.70, +0.58]; the exact GELU,

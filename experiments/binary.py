@@ -13,12 +13,12 @@ EPYC (jax 0.10.2) that other jobs shared; differences to the baseline, verdicts 
 
                                expected  test %  difference, 95 %
     baseline                              72.57
-    BinaryConnect              - agrees   62.78  -9.79 [-10.70, -8.88]  hurts
+    BinaryConnect              - agrees   62.78  -9.79 [-10.70, -8.88]    hurts
     BinaryConnect, drawn       - agrees   40.76  -31.81 [-35.01, -28.62]  hurts
-    BWN                        - agrees   63.03  -9.54 [-10.41, -8.67]  hurts
-    ternary                    - agrees   70.52  -2.06 [-2.52, -1.59]  hurts
-    int8                       0 agrees   72.63  +0.06 [-0.16, +0.28]  no effect
-    signs of activations       - agrees   65.58  -6.99 [-7.97, -6.02]  hurts
+    BWN                        - agrees   63.03  -9.54 [-10.41, -8.67]    hurts
+    ternary                    - agrees   70.52  -2.06 [-2.52, -1.59]     hurts
+    int8                       0 agrees   72.63  +0.06 [-0.16, +0.28]     no effect beyond ±0.5 points
+    signs of activations       - agrees   65.58  -6.99 [-7.97, -6.02]     hurts
     BWN, signs of activations  - agrees   53.78  -18.79 [-19.67, -17.91]  hurts
     BNN                        - agrees   53.17  -19.40 [-20.34, -18.47]  hurts
     XNOR                       - agrees   56.91  -15.66 [-17.51, -13.81]  hurts

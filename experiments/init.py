@@ -23,27 +23,27 @@ Measured with the command below, 4 paired seeds, 3,500 images of fashion_mini, 4
 
                               expected  test %  difference, 95 %
     no norm: baseline                    76.35
-    no norm: all zero            -       10.00  -66.35 [-67.15, -65.55]  agrees
-    no norm: all 0.01            -       30.84  -45.51 [-46.69, -44.32]  agrees
-    no norm: N(0, 0.01)          -       10.00  -66.35 [-67.15, -65.55]  agrees
-    no norm: Xavier uniform      0       76.45  +0.10 [-1.03, +1.23]  not resolved
-    no norm: He, fan in          +       76.51  +0.16 [-1.11, +1.42]  not resolved
-    no norm: He, fan out         +       77.00  +0.65 [-0.18, +1.48]  not resolved
-    no norm: He uniform          +       76.35   0.00 [-1.02, +1.02]  not resolved
-    no norm: orthogonal                  76.90  +0.55 [-1.91, +3.01]  not resolved
-    no norm: Dirac                       76.67  +0.32 [-0.32, +0.96]  not resolved
-    no norm: classifier zero             73.63  -2.72 [-5.70, +0.27]  not resolved
+    no norm: all zero         - agrees   10.00  -66.35 [-67.22, -65.48]  hurts
+    no norm: all 0.01         - agrees   30.84  -45.51 [-46.52, -44.50]  hurts
+    no norm: N(0, 0.01)       - agrees   10.00  -66.35 [-67.22, -65.48]  hurts
+    no norm: Xavier uniform   0          76.45  +0.10 [-0.89, +1.09]     not resolved
+    no norm: He, fan in       +          76.51  +0.16 [-0.88, +1.20]     not resolved
+    no norm: He, fan out      +          77.00  +0.65 [-0.23, +1.53]     not resolved
+    no norm: He uniform       +          76.35  0.00 [-0.94, +0.94]      not resolved
+    no norm: orthogonal                  76.90  +0.55 [-1.64, +2.74]     not resolved
+    no norm: Dirac                       76.67  +0.32 [-0.51, +1.14]     not resolved
+    no norm: classifier zero             73.63  -2.72 [-5.46, +0.02]     not resolved
     BN: baseline                         77.75
-    BN: all zero                 -       10.00  -67.75 [-68.11, -67.39]  agrees
-    BN: all 0.01                 -       30.52  -47.22 [-50.11, -44.34]  agrees
-    BN: N(0, 0.01)                       75.97  -1.78 [-2.04, -1.51]  lower
-    BN: Xavier uniform           0       78.02  +0.27 [-0.75, +1.30]  not resolved
-    BN: He, fan in                       77.51  -0.24 [-0.76, +0.28]  not resolved
-    BN: He, fan out                      78.51  +0.76 [+0.13, +1.39]  not resolved
-    BN: He uniform                       77.54  -0.21 [-1.05, +0.63]  not resolved
-    BN: orthogonal                       77.28  -0.47 [-2.12, +1.18]  not resolved
-    BN: Dirac                            77.76  +0.01 [-0.51, +0.53]  not resolved
-    BN: classifier zero                  75.82  -1.93 [-2.84, -1.03]  not resolved
+    BN: all zero              - agrees   10.00  -67.75 [-68.25, -67.25]  hurts
+    BN: all 0.01              - agrees   30.52  -47.22 [-50.04, -44.41]  hurts
+    BN: N(0, 0.01)                       75.97  -1.78 [-2.24, -1.31]     hurts
+    BN: Xavier uniform        0          78.02  +0.27 [-0.62, +1.17]     not resolved
+    BN: He, fan in                       77.51  -0.24 [-0.80, +0.32]     not resolved
+    BN: He, fan out                      78.51  +0.76 [+0.14, +1.37]     not resolved
+    BN: He uniform                       77.54  -0.21 [-0.94, +0.52]     not resolved
+    BN: orthogonal                       77.28  -0.47 [-2.01, +1.08]     not resolved
+    BN: Dirac                            77.76  +0.01 [-0.55, +0.57]     not resolved
+    BN: classifier zero                  75.82  -1.93 [-2.70, -1.17]     hurts
 
 Rows since, 6 seeds (results/init-more): without norm LeCun normal +0.82 [-0.52, +2.17], LSUV +0.19 [-0.74, +1.12],
 N(0, 0.01) cut at two deviations -66.51 [-67.06, -65.96]; with BN -0.56 [-1.00, -0.11] and, the last, -1.84 [-2.76,

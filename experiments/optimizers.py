@@ -15,23 +15,23 @@ values at 0.1, gradients of norm 1, spikes skipped: no effect; AMSGrad (arXiv 19
 
                          expected  test %  difference, 95 %
     baseline                        84.74
-    plain SGD               -       84.80  +0.06 [-0.44, +0.56]  not resolved
-    heavy ball                      84.97  +0.22 [-0.51, +0.96]  not resolved
-    momentum 0.5 to 0.9             84.77  +0.03 [-0.52, +0.57]  not resolved
-    centralised             +       84.52  -0.22 [-0.96, +0.51]  not resolved
-    adaptive clipping               84.04  -0.70 [-1.57, +0.17]  not resolved
-    lookahead               +       84.89  +0.15 [-0.52, +0.82]  not resolved
-    SAM                     +       85.20  +0.46 [-0.21, +1.12]  not resolved
-    Adagrad                         85.11  +0.37 [-0.23, +0.97]  not resolved
-    Adadelta                        84.66  -0.08 [-0.46, +0.29]  not resolved
-    RMSProp                         85.08  +0.34 [-0.27, +0.95]  not resolved
-    Adam                            84.93  +0.19 [-0.17, +0.55]  not resolved
-    AdamW                           85.07  +0.32 [-0.16, +0.81]  not resolved
-    LARS                            84.88  +0.14 [-0.37, +0.65]  not resolved
-    LAMB                            85.37  +0.62 [0.00, +1.25]  not resolved
-    Muon                            85.24  +0.50 [+0.12, +0.88]  not resolved
-    schedule-free                   84.62  -0.12 [-0.54, +0.29]  not resolved
-    Adam, then SGD                  84.45  -0.29 [-0.83, +0.25]  not resolved
+    plain SGD            -          84.80  +0.06 [-0.38, +0.50]  not resolved
+    heavy ball                      84.97  +0.22 [-0.33, +0.78]  not resolved
+    momentum 0.5 to 0.9             84.77  +0.03 [-0.43, +0.48]  not resolved
+    centralised          +          84.52  -0.22 [-0.79, +0.34]  not resolved
+    adaptive clipping               84.04  -0.70 [-1.39, -0.01]  not resolved
+    lookahead            +          84.89  +0.15 [-0.35, +0.65]  not resolved
+    SAM                  +          85.20  +0.46 [-0.03, +0.95]  not resolved
+    Adagrad                         85.11  +0.37 [-0.10, +0.84]  not resolved
+    Adadelta                        84.66  -0.08 [-0.50, +0.33]  not resolved
+    RMSProp                         85.08  +0.34 [-0.13, +0.82]  not resolved
+    Adam                            84.93  +0.19 [-0.22, +0.60]  not resolved
+    AdamW                           85.07  +0.32 [-0.11, +0.76]  not resolved
+    LARS                            84.88  +0.14 [-0.30, +0.59]  not resolved
+    LAMB                            85.37  +0.62 [+0.15, +1.10]  not resolved
+    Muon                            85.24  +0.50 [+0.09, +0.91]  not resolved
+    schedule-free                   84.62  -0.12 [-0.55, +0.30]  not resolved
+    Adam, then SGD                  84.45  -0.29 [-0.75, +0.16]  not resolved
 """
 
 from functools import partial

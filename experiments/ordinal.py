@@ -11,15 +11,15 @@ verdicts after Holm's correction over all rows. The complete report: results/ord
 
     python -m experiments.ordinal
 
-                                 expected    test MAE, °  difference, ° [95 %]
-    baseline                                 7.29
-    label distribution, sigma 1     -        8.10  +0.81 [+0.45, +1.16]  disagrees
-    label distribution, sigma 2     -       11.14  +3.85 [+3.51, +4.19]  disagrees
-    smoothing                                9.78  +2.49 [+1.82, +3.16]  higher
-    L2 of the expected angle                14.36  +7.07 [+2.62, +11.51]  higher
-    L1                                       8.73  +1.44 [+0.08, +2.80]  not resolved
-    smooth L1                                8.26  +0.97 [-0.16, +2.10]  not resolved
-    Tukey biweight                           9.01  +1.72 [+0.99, +2.45]  higher
+                                 expected  test MAE, °  difference, ° [95 %]
+    baseline                                    7.29
+    label distribution, sigma 1  -              8.10  +0.81 [+0.28, +1.33]   not resolved
+    label distribution, sigma 2  - disagrees   11.14  +3.85 [+3.33, +4.37]   hurts
+    smoothing                                   9.78  +2.49 [+1.81, +3.17]   hurts
+    L2 of the expected angle                   14.36  +7.07 [+2.67, +11.47]  not resolved
+    L1                                          8.73  +1.44 [+0.19, +2.69]   not resolved
+    smooth L1                                   8.26  +0.97 [-0.04, +1.98]   not resolved
+    Tukey biweight                              9.01  +1.72 [+1.00, +2.44]   hurts
 """
 
 from functools import partial

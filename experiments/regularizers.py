@@ -8,26 +8,26 @@ Measured with the command below, 4 paired seeds, 3,500 images of fashion_mini, 8
 
     python -m experiments.regularizers
 
-                                 expected  test %  difference, 95 %
-    plain: baseline                         82.93
-    plain: dropout                  +       80.54  -2.39 [-2.92, -1.86]  disagrees
-    plain: DropBlock                +       80.38  -2.55 [-3.97, -1.13]  not resolved
-    plain: classifier noise                 82.73  -0.20 [-1.70, +1.30]  not resolved
-    plain: DisturbLabel             +       81.63  -1.30 [-2.37, -0.23]  not resolved
-    plain: no decay                 -       83.27  +0.33 [-1.01, +1.67]  not resolved
-    plain: decay 1e-3                       82.58  -0.36 [-2.16, +1.44]  not resolved
-    plain: decay 1e-3, by turns             82.93   0.00 [-1.30, +1.30]  not resolved
-    plain: decoupled decay                  83.13  +0.20 [-0.80, +1.20]  not resolved
-    plain: L1 penalty                       83.22  +0.29 [-1.11, +1.70]  not resolved
-    plain: max norm 1               +       81.44  -1.49 [-2.68, -0.31]  not resolved
-    plain: gradient noise           +       79.00  -3.93 [-4.38, -3.49]  disagrees
-    plain: EMA                              82.92  -0.02 [-0.30, +0.26]  not resolved
-    plain: constant rate            -       79.60  -3.33 [-6.32, -0.34]  not resolved
-    plain: constant rate, EMA               83.62  +0.69 [+0.02, +1.36]  not resolved
-    plain: constant rate, SWA               83.46  +0.52 [+0.03, +1.02]  not resolved
-    residual: baseline                      84.86
-    residual: stochastic depth      +       83.78  -1.07 [-1.77, -0.38]  not resolved
-    residual: dropout               +       84.85  -0.01 [-0.21, +0.20]  not resolved
+                                 expected     test %  difference, 95 %
+    plain: baseline                            82.93
+    plain: dropout               + disagrees   80.54  -2.39 [-3.07, -1.71]  hurts
+    plain: DropBlock             +             80.38  -2.55 [-3.77, -1.33]  not resolved
+    plain: classifier noise                    82.73  -0.20 [-1.50, +1.10]  not resolved
+    plain: DisturbLabel          +             81.63  -1.30 [-2.21, -0.39]  not resolved
+    plain: no decay              -             83.27  +0.33 [-0.80, +1.47]  not resolved
+    plain: decay 1e-3                          82.58  -0.36 [-1.97, +1.26]  not resolved
+    plain: decay 1e-3, by turns                82.93  0.00 [-1.09, +1.09]   not resolved
+    plain: decoupled decay                     83.13  +0.20 [-0.68, +1.08]  not resolved
+    plain: L1 penalty                          83.22  +0.29 [-0.91, +1.49]  not resolved
+    plain: max norm 1            +             81.44  -1.49 [-2.47, -0.52]  not resolved
+    plain: gradient noise        + disagrees   79.00  -3.93 [-4.59, -3.28]  hurts
+    plain: EMA                                 82.92  -0.02 [-0.63, +0.60]  not resolved
+    plain: constant rate         -             79.60  -3.33 [-6.19, -0.48]  not resolved
+    plain: constant rate, EMA                  83.62  +0.69 [-0.04, +1.42]  not resolved
+    plain: constant rate, SWA                  83.46  +0.52 [-0.14, +1.19]  not resolved
+    residual: baseline                         84.86
+    residual: stochastic depth   +             83.78  -1.07 [-1.77, -0.38]  not resolved
+    residual: dropout            + disagrees   84.85  -0.01 [-0.21, +0.20]  no effect beyond ±0.5 points
 
 Where the baseline overfits (880 images, 60 epochs, 4 seeds; results/regularizers-overfit) dropout is +0.40 [-0.51,
 +1.31], DropBlock +0.31 [-0.52, +1.14], DisturbLabel +0.84 [-0.31, +1.99]; dropout 0.5 -1.53 hurts. Six seeds at 8

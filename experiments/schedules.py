@@ -10,31 +10,31 @@ setting, verdicts after Holm's correction over all rows. The complete report: re
 
     python -m experiments.schedules
 
-                                       expected  test %  difference, 95 %
-    no warm-up: baseline                          78.08
-    no warm-up: three steps               +       76.00  -2.08 [-3.99, -0.18]  not resolved
-    no warm-up: two steps, late           +       78.76  +0.67 [-0.68, +2.03]  not resolved
-    no warm-up: exponential               +       77.19  -0.89 [-2.60, +0.82]  not resolved
-    no warm-up: exponential by epochs     +       77.42  -0.66 [-1.95, +0.63]  not resolved
-    no warm-up: one over time             +       69.69  -8.39 [-9.98, -6.80]  disagrees
-    no warm-up: linear                    +       79.92  +1.84 [+0.99, +2.70]  not resolved
-    no warm-up: quadratic                 +       78.60  +0.52 [-0.15, +1.18]  not resolved
-    no warm-up: cosine                    +       79.42  +1.33 [+0.08, +2.58]  not resolved
-    no warm-up: restarts                  +       79.40  +1.32 [+0.45, +2.18]  not resolved
-    no warm-up: stable, then linear       +       80.33  +2.24 [+1.08, +3.40]  not resolved
-    no warm-up: one cycle                 +       79.50  +1.42 [+0.48, +2.35]  not resolved
-    no warm-up: triangular                +       79.51  +1.42 [+0.44, +2.41]  not resolved
-    warm-up: baseline                             76.24
-    warm-up: three steps                  +       75.98  -0.26 [-4.22, +3.71]  not resolved
-    warm-up: two steps, late              +       78.92  +2.68 [-0.80, +6.15]  not resolved
-    warm-up: exponential                  +       77.58  +1.34 [-1.62, +4.30]  not resolved
-    warm-up: exponential by epochs        +       78.20  +1.96 [-1.28, +5.20]  not resolved
-    warm-up: one over time                +       71.75  -4.49 [-8.87, -0.11]  not resolved
-    warm-up: linear                       +       79.43  +3.19 [-0.03, +6.41]  not resolved
-    warm-up: quadratic                    +       78.53  +2.29 [-0.95, +5.54]  not resolved
-    warm-up: cosine                       +       79.52  +3.27 [-0.30, +6.85]  not resolved
-    warm-up: restarts                     +       79.05  +2.81 [-0.87, +6.49]  not resolved
-    warm-up: stable, then linear          +       80.18  +3.93 [-0.02, +7.88]  not resolved
+                                       expected     test %  difference, 95 %
+    no warm-up: baseline                             78.08
+    no warm-up: three steps            +             76.00  -2.08 [-3.61, -0.56]  not resolved
+    no warm-up: two steps, late        +             78.76  +0.67 [-0.35, +1.70]  not resolved
+    no warm-up: exponential            +             77.19  -0.89 [-2.23, +0.44]  not resolved
+    no warm-up: exponential by epochs  +             77.42  -0.66 [-1.66, +0.34]  not resolved
+    no warm-up: one over time          + disagrees   69.69  -8.39 [-9.61, -7.17]  hurts
+    no warm-up: linear                 + agrees      79.92  +1.84 [+0.95, +2.73]  helps
+    no warm-up: quadratic              +             78.60  +0.52 [-0.33, +1.37]  not resolved
+    no warm-up: cosine                 +             79.42  +1.33 [+0.34, +2.32]  not resolved
+    no warm-up: restarts               +             79.40  +1.32 [+0.43, +2.21]  not resolved
+    no warm-up: stable, then linear    + agrees      80.33  +2.24 [+1.28, +3.21]  helps
+    no warm-up: one cycle              +             79.50  +1.42 [+0.51, +2.32]  not resolved
+    no warm-up: triangular             +             79.51  +1.42 [+0.51, +2.34]  not resolved
+    warm-up: baseline                                76.24
+    warm-up: three steps               +             75.98  -0.26 [-3.34, +2.82]  not resolved
+    warm-up: two steps, late           +             78.92  +2.68 [-0.26, +5.61]  not resolved
+    warm-up: exponential               +             77.58  +1.34 [-1.45, +4.14]  not resolved
+    warm-up: exponential by epochs     +             78.20  +1.96 [-0.91, +4.83]  not resolved
+    warm-up: one over time             +             71.75  -4.49 [-7.77, -1.22]  not resolved
+    warm-up: linear                    +             79.43  +3.19 [+0.33, +6.06]  not resolved
+    warm-up: quadratic                 +             78.53  +2.29 [-0.58, +5.16]  not resolved
+    warm-up: cosine                    +             79.52  +3.27 [+0.31, +6.24]  not resolved
+    warm-up: restarts                  +             79.05  +2.81 [-0.18, +5.80]  not resolved
+    warm-up: stable, then linear       +             80.18  +3.93 [+0.86, +7.01]  not resolved
 
 Rows since, 6 seeds, none resolved (results/schedules-more), without and with a warm-up: half every epoch +0.81 [-1.13,
 +2.74], +0.57 [-1.23, +2.37]; one over the root of time (Noam) -0.06 [-1.56, +1.44], -0.31 [-2.08, +1.47]; plateaus
