@@ -21,7 +21,7 @@ from docs.index_rows import ROWS, Row
 
 FOLLOWED = ("experiments", "jaxtricks.tricks", "jaxtricks.recipes", "jaxtricks.ablation", "jaxtricks.tasks")
 RESULTS = {
-    "bag_of_tricks": ("cifar10-10000", "cifar10-5000"),
+    "bag_of_tricks": ("cifar10-10000", "cifar10-leave-one-out"),
     "detect": ("detect", "detect-deepforest"),
     "prune": ("prune", "prune-patterns"),
     "compress": ("compress", "compress-10000", "compress-2000", "compress-lenet5"),

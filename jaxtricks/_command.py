@@ -53,8 +53,8 @@ class Preset:
     keep: tuple[str, ...] = ()
     updates: int = LEAST_UPDATES
     held_out: float = 0.125
-    sd: float = 0.9
-    sd_from: str = "the median over the rungs of experiments/results/cifar10-5000, rounded"
+    sd: float = 1.1
+    sd_from: str = "the median over the rungs of experiments/results/cifar10-leave-one-out, rounded"
 
     def __post_init__(self):
         if self.seeds is None and self.minutes is None:

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
 
 from jaxtricks import data
 from jaxtricks.ablation.headline import Headline, headline_of
-from jaxtricks.ablation.statistics import paired
+from jaxtricks.ablation.moderated import Moderated
+from jaxtricks.ablation.report.wording import signed
+from jaxtricks.ablation.statistics import Comparison, paired
 from jaxtricks.ablation.summary import Row, summarise
 from jaxtricks.ablation.variants import Variant
 from jaxtricks.ablation.verdicts import agreement
@@ -16,6 +19,7 @@ from jaxtricks.train import Recipe
 from jaxtricks.tricks.paper import NONE, TABLES, Cell, step, top1
 
 DASH = "\N{EN DASH}"
+NOTHING: Mapping = MappingProxyType({})
 HEAD = ("row", "printed, %", "printed step", "here", "difference [95 %]", "beside the paper", "printed min", "here s")
 
 
@@ -27,10 +31,13 @@ def show(
     *,
     cells: Mapping[str, Cell] | Callable[[Recipe], Mapping[str, Cell]],
     ends: Sequence[tuple[str, str]] = (),
+    merged: Mapping[str, Sequence[str]] = NOTHING,
+    aloud: bool = True,
 ) -> None:
-    """Print and leave as ``printed.md``: the printed cell of each row, ours, and agrees, disagrees or not resolved.
+    """Leave as ``printed.md``, and print: the printed cell of each row, ours, and agrees, disagrees or not resolved.
 
-    A row that is compared with another than the rung below it, for ``--only`` left that out, has no printed step.
+    A row that is compared with another than the rung below it, for ``--only`` left that out, has no printed step. Of
+    other comparisons than a stack nothing is printed in the paper, and nothing is left.
 
     Args:
       results: from ``gather``.
@@ -40,9 +47,13 @@ def show(
       cells: the printed cell of each row by name, in the order of the rungs, or a function that gives them for the
         baseline's recipe.
       ends: pairs of rows, the first of which is compared with the second, as in the paper's table 3.
+      merged: rungs that are made of several others, with these; such a row has the cell of the last.
+      aloud: whether it is printed too; else only the file's name is.
     """
+    if results["mode"] != "stack":
+        return
     rows, recipes = {row.name: row for row in summarise(results)}, {v.name: v.recipe for v in variants}
-    printed = cells if isinstance(cells, Mapping) else cells(variants[0].recipe)
+    printed = _in_place(cells if isinstance(cells, Mapping) else cells(variants[0].recipe), rows, merged)
     lines = [HEAD, ("---",) * len(HEAD)]
     lines += [_line(row, printed, recipes) for name, row in rows.items() if name in printed and name in recipes]
     headline = headline_of(results)
@@ -50,12 +61,27 @@ def show(
         "# Beside the printed tables",
         "\n".join(f"| {' | '.join(line)} |" for line in lines),
         f"Printed: top-1 on ImageNet, single runs; a step of less than {NONE} points is read as none. Here: "
-        f"{headline.words} on these data, differences of the same seeds. Minutes and seconds are those of an epoch.",
+        f"{headline.words} on these data, differences of the same seeds. Beside the paper: with the sign that the "
+        "report expects, which is that of the step or what the paper's text says. Minutes and seconds: of an epoch.",
         *(_ends(rows, printed, recipes, headline, last, first) for last, first in ends),
     ]
     text = "\n\n".join(part for part in parts if part) + "\n"
-    (folder / "printed.md").write_text(text, encoding="utf-8")
-    Console().print(text, markup=False, highlight=False, soft_wrap=True)
+    file = folder / "printed.md"
+    file.write_text(text, encoding="utf-8")
+    shown = text if aloud else f"Each row beside the cell that its paper prints: {file}"
+    Console().print(shown, markup=False, highlight=False, soft_wrap=True)
+
+
+def _in_place(cells: Mapping[str, Cell], rows: Mapping[str, Row], merged) -> dict[str, Cell]:
+    """The cells, with a row of several rungs in the place of these."""
+    out = {}
+    for name, cell in cells.items():
+        holds = [rung for rung, parts in merged.items() if name[2:] in parts and f"+ {rung}" in rows]
+        if not holds:
+            out[name] = cell
+        elif name[2:] == merged[holds[0]][-1]:
+            out[f"+ {holds[0]}"] = cell
+    return out
 
 
 def _line(row: Row, printed: Mapping[str, Cell], recipes: Mapping[str, Recipe]) -> tuple[str, ...]:
@@ -66,26 +92,32 @@ def _line(row: Row, printed: Mapping[str, Cell], recipes: Mapping[str, Recipe]) 
     return (
         row.name,
         f"{top1(cell):.2f} (table {cell.table})",
-        DASH if points is None else f"{points:+.2f}",
+        DASH if points is None else signed(points),
         DASH if row.mean is None else f"{row.mean:.2f}",
-        DASH if row.tested is None else f"{row.tested.mean:+.2f} [{row.tested.low:+.2f}, {row.tested.high:+.2f}]",
-        DASH if points is None else said(row.verdict, points),
+        DASH if row.tested is None else _difference(row.tested),
+        DASH if points is None else said(row.verdict, points, expected=row.expected),
         _minutes(cell),
         _seconds(row, recipes[row.name]),
     )
 
 
-def said(verdict: str | None, points: float) -> str:
+def _difference(one: Moderated | Comparison) -> str:
+    return f"{signed(one.mean)} [{signed(one.low)}, {signed(one.high)}]"
+
+
+def said(verdict: str | None, points: float, *, expected: int | None = None) -> str:
     """A verdict beside a printed step.
 
     Args:
       verdict: of a row, or None where there is none.
       points: the printed step.
+      expected: sign that the report expects, such as that of the paper's text; None for that of the step.
 
     Returns:
       "agrees", "disagrees", or "not resolved".
     """
-    expected = 0 if abs(points) < NONE else (1 if points > 0 else -1)
+    if expected is None:
+        expected = 0 if abs(points) < NONE else (1 if points > 0 else -1)
     return (None if verdict is None else agreement(verdict, expected)) or "not resolved"
 
 
@@ -104,13 +136,13 @@ def _ends(rows, printed, recipes, headline: Headline, last: str, first: str) -> 
         return ""
     a, b = (dict(zip(rows[name].seeds, rows[name].values, strict=True)) for name in (last, first))
     seeds = sorted(a.keys() & b.keys())
-    text = f"{last} against {first}: printed {step(printed[last], below=printed[first]):+.2f} points"
+    text = f"{last} against {first}: printed {signed(step(printed[last], below=printed[first]))} points"
     minutes = [_minutes(printed[name]) for name in (first, last)]
     if DASH not in minutes:
         text += f" and {float(minutes[0]) / float(minutes[1]):.1f} times as fast"
     if len(seeds) > 1:
         limits = -headline.span, headline.span
         ours = paired([a[seed] for seed in seeds], [b[seed] for seed in seeds], limits=limits)
-        text += f"; here {ours.mean:+.2f} [{ours.low:+.2f}, {ours.high:+.2f}]"
+        text += f"; here {_difference(ours)}"
     times = [rows[name].seconds / recipes[name].epochs for name in (first, last) if rows[name].seconds]
     return f"{text}, {times[0] / times[1]:.1f} times as fast here." if len(times) == 2 else f"{text}."

@@ -29,6 +29,7 @@ __all__ = [
     "efficient_d",
     "family",
     "half_precision",
+    "ladder_cells",
     "rung",
     "scaled_colors",
     "step",
@@ -139,6 +140,28 @@ def rung(change: Callable[[Recipe], Recipe], *cells: Cell, below: Cell | None = 
         for cell, points in zip(cells, steps, strict=True)
     ]
     return Trick(change, expected, "; ".join(texts))
+
+
+def ladder_cells(recipe: Recipe) -> dict[str, Cell]:
+    """The cells that the paper prints for the rungs of ``experiments.bag_of_tricks``, for a recipe's network.
+
+    Args:
+      recipe: the baseline.
+
+    Returns:
+      By the row's name, in the order of the rungs: of MobileNet and Inception-V3 the column of theirs in tables 3 and
+      6, of any other network those of ResNet-50 in tables 4 (at batch 1,024), 5 and 6.
+    """
+    column = COLUMNS.get(family(recipe), _R50D)
+    refined = {"cosine": "cosine", "smoothing": "smoothing", "mixup": "mixup", "distillation": "distillation, mixup"}
+    above = {f"+ {name}": Cell(6, row, column) for name, row in refined.items()}
+    if column != _R50D:
+        return {"baseline": Cell(3, "baseline", column), "+ low precision": Cell(3, "efficient", column)} | above
+    faster = {"large batch": "linear scaling", "low precision": "FP16"}
+    names = ("large batch", "warm-up", "zero gamma", "no bias decay", "low precision")
+    cells = {"baseline": Cell(4, "linear scaling", _SMALL)}
+    cells |= {f"+ {name}": Cell(4, faster.get(name, name), _LARGE) for name in names}
+    return cells | {f"+ ResNet-{letter}": Cell(5, f"ResNet-{letter}", _R50) for letter in "BCD"} | above
 
 
 def half_precision(recipe: Recipe) -> Recipe:
