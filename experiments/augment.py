@@ -77,7 +77,7 @@ LADDER = {
     ),
 }
 PRESETS = {
-    "quick": Preset("fashion_mini", "plain_mini", seeds=2, epochs=8, batch=16, lr=0.05, seeds_on="devices"),
+    "quick": Preset("fashion_mini", "plain_mini", minutes=4, epochs=8, batch=16, lr=0.05, seeds_on="devices"),
     "full": Preset("cifar10", "plain_mini", seeds=4, epochs=24, batch=32, lr=0.1, seeds_on="devices"),
 }
 

@@ -73,7 +73,7 @@ SETTINGS = {
 }
 values = {"batch": 32, "lr": 0.05, "seeds_on": "devices", "keep": ("batch", "epochs")}  # which the rows are named by
 PRESETS = {
-    "quick": Preset("digits", "perceptron", seeds=4, epochs=16, **values),
+    "quick": Preset("digits", "perceptron", minutes=4, epochs=16, **values),
     "full": Preset("fashion_mini", "perceptron", seeds=10, epochs=32, **values),
 }
 

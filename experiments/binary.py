@@ -46,7 +46,7 @@ LADDER = {
     "XNOR": Trick(partial(parts.network, build=models.xnor), -1, "arXiv 1603.05279"),
 }
 PRESETS = {
-    "quick": Preset("fashion_mini", "plain_mini", seeds=6, epochs=6, batch=16, lr=0.05, seeds_on="devices"),
+    "quick": Preset("fashion_mini", "plain_mini", minutes=4, epochs=6, batch=16, lr=0.05, seeds_on="devices"),
     "full": Preset("cifar10", "plain_wide", seeds=10, epochs=60, batch=64, lr=0.1, seeds_on="devices"),
 }
 

@@ -66,7 +66,7 @@ SETTINGS = {
     "one more": Setting(blocks.with_one_more, DEFORMED),
 }
 PRESETS = {
-    "quick": Preset("fashion_mini", "plain_mini", seeds=6, epochs=6, batch=16, lr=0.05, seeds_on="devices"),
+    "quick": Preset("fashion_mini", "plain_mini", minutes=4, epochs=6, batch=16, lr=0.05, seeds_on="devices"),
     "full": Preset("cifar10", "plain_wide", seeds=10, epochs=30, batch=64, lr=0.1, seeds_on="devices"),
 }
 

@@ -55,7 +55,7 @@ from jaxtricks.tricks import detector_rows
 LADDER = detector_rows.EVERYTHING
 SHAPES = partial(d.shapes, instances=True)
 PRESETS = {
-    "quick": Preset("fashion_mini", "resnet_mini", seeds=4, epochs=12, batch=32, lr=0.003, seeds_on="devices"),
+    "quick": Preset("fashion_mini", "resnet_mini", minutes=4, epochs=12, batch=32, lr=0.003, seeds_on="devices"),
 }
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ CELLS = {
 ENDS = (("large batch: + FP16", "small batch: baseline"), ("large batch: baseline", "small batch: baseline"))
 SMALL = partial(Preset, "fashion_mini", "resnet_micro", batch=16, lr=0.1, seeds_on="devices")
 PRESETS = {
-    "quick": SMALL(seeds=4, epochs=4),
+    "quick": SMALL(minutes=4, epochs=4),
     "full": SMALL(seeds=20, epochs=8),
     "paper": Preset("imagenet2012", "resnet50", seeds=3, epochs=120, batch=256, lr=0.1),
 }

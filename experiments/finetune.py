@@ -82,7 +82,7 @@ SETTINGS = {
     "much, different": f.setting(ladder, "different", 1500),
 }
 PRESETS = {
-    "quick": Preset("fashion_mini", "resnet_mini", seeds=4, epochs=4, batch=16, lr=0.05, seeds_on="devices"),
+    "quick": Preset("fashion_mini", "resnet_mini", minutes=4, epochs=4, batch=16, lr=0.05, seeds_on="devices"),
     "full": Preset("cifar10", "resnet_small", seeds=10, epochs=30, batch=16, lr=0.05, seeds_on="devices"),
 }
 

@@ -79,7 +79,7 @@ SETTINGS = {
     "factor 10": i.setting(10, long_tails.few(10)),
 }
 PRESETS = {
-    "quick": Preset("fashion_mini", "perceptron", seeds=5, epochs=20, batch=16, lr=0.05, seeds_on="vmap"),
+    "quick": Preset("fashion_mini", "perceptron", minutes=4, epochs=20, batch=16, lr=0.05, seeds_on="vmap"),
     "full": Preset("cifar10", "resnet32", seeds=5, epochs=200, batch=128, lr=0.1, seeds_on="devices"),
 }
 

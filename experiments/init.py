@@ -67,7 +67,7 @@ SETTINGS = {
     "residual, no norm": Setting(partial(s.residual, layout="resnet_mini"), u.FIXUP),
 }
 PRESETS = {
-    "quick": Preset("fashion_mini", "plain_mini", seeds=4, epochs=4, batch=16, lr=0.05, seeds_on="devices"),
+    "quick": Preset("fashion_mini", "plain_mini", minutes=4, epochs=4, batch=16, lr=0.05, seeds_on="devices"),
     "full": Preset("cifar10", "plain_wide", seeds=10, epochs=30, batch=64, lr=0.1, seeds_on="devices"),
 }
 

@@ -82,7 +82,7 @@ LADDER = {
     "40 % wrong": Setting(partial(t.wrong_labels, share=0.4), {"smoothing": Trick(t.smoothing, None), **o.robust(1)}),
 }
 PRESETS = {
-    "quick": Preset("fashion_mini", "perceptron", seeds=4, epochs=20, batch=32, lr=0.05, seeds_on="devices"),
+    "quick": Preset("fashion_mini", "perceptron", minutes=4, epochs=20, batch=32, lr=0.05, seeds_on="devices"),
     "full": Preset("cifar10", "resnet_small", seeds=10, epochs=30, batch=64, lr=0.1, seeds_on="devices"),
 }
 

@@ -82,7 +82,7 @@ ROWS = {2: ladder(True), 4: ladder(True), 8: ladder(False), 32: ladder(False, gr
 LADDER = {f"batch {n}": Setting(None if n == 32 else partial(t.batch_of, batch=n), rows) for n, rows in ROWS.items()}
 sized = partial(Preset, batch=32, lr=0.1, seeds_on="devices", keep=("batch",))  # which the settings are named by
 PRESETS = {
-    "quick": sized("fashion_mini", "plain_mini", seeds=4, epochs=4),
+    "quick": sized("fashion_mini", "plain_mini", minutes=4, epochs=4),
     "full": sized("cifar10", "plain_wide", seeds=10, epochs=30),
 }
 

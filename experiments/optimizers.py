@@ -82,7 +82,7 @@ LADDER = {
     "Adam, then SGD": counted(872)["Adam, then SGD"],
 }
 PRESETS = {
-    "quick": Preset("fashion_mini", "perceptron", seeds=4, epochs=8, batch=32, lr=0.05, seeds_on="devices"),
+    "quick": Preset("fashion_mini", "perceptron", minutes=4, epochs=8, batch=32, lr=0.05, seeds_on="devices"),
     "full": Preset("cifar10", "plain_wide", seeds=10, epochs=30, batch=64, lr=0.1, seeds_on="devices"),
 }
 

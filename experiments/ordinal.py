@@ -47,7 +47,7 @@ LADDER = {
     "Tukey biweight": regression(o.biweight, None, "arXiv 1505.06606"),
 }
 PRESETS = {
-    "quick": Preset("fashion_mini", "plain_mini", seeds=4, epochs=8, batch=16, lr=0.05, seeds_on="devices"),
+    "quick": Preset("fashion_mini", "plain_mini", minutes=4, epochs=8, batch=16, lr=0.05, seeds_on="devices"),
     "full": Preset("cifar10", "plain_wide", seeds=10, epochs=30, batch=64, lr=0.1, seeds_on="devices"),
 }
 

@@ -49,7 +49,7 @@ LADDER = {
     "peak and offset": Trick(p.peaked, None, "arXiv 1904.07850"),
 }
 PRESETS = {
-    "quick": Preset("fashion_mini", "resnet_mini", seeds=4, epochs=12, batch=32, lr=0.003, seeds_on="devices"),
+    "quick": Preset("fashion_mini", "resnet_mini", minutes=4, epochs=12, batch=32, lr=0.003, seeds_on="devices"),
 }
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ LADDER = {
     "float16, no scale": trick(train.FLOAT16._replace(scale=None), None, "arXiv 1710.03740: small gradients are lost"),
 }
 PRESETS = {
-    "quick": Preset("fashion_mini", "plain_mini", seeds=4, epochs=6, batch=16, lr=0.05, seeds_on="devices"),
+    "quick": Preset("fashion_mini", "plain_mini", minutes=4, epochs=6, batch=16, lr=0.05, seeds_on="devices"),
     "full": Preset("cifar10", "plain_wide", seeds=10, epochs=30, batch=64, lr=0.1, seeds_on="devices"),
 }
 

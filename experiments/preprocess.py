@@ -53,7 +53,7 @@ LADDER = {
 }
 SETTINGS = {"BN": Setting(None, LADDER), "no norm": Setting(partial(t.part, norm=None), LADDER)}
 PRESETS = {
-    "quick": Preset("fashion_mini", "plain_mini", seeds=4, epochs=6, batch=16, lr=0.05, seeds_on="devices"),
+    "quick": Preset("fashion_mini", "plain_mini", minutes=4, epochs=6, batch=16, lr=0.05, seeds_on="devices"),
     "full": Preset("cifar10", "plain_wide", seeds=10, epochs=30, batch=64, lr=0.1, seeds_on="devices"),
 }
 

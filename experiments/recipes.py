@@ -30,7 +30,7 @@ from jaxtricks.tricks import bag as t
 LADDER = {name: Trick(card.change, None, card.source) for name, card in r.CARDS.items()}
 PRESETS = {
     "quick": Preset(
-        "fashion_mini", "resnet_mini", seeds=2, epochs=2, batch=16, lr=0.05, seeds_on="devices", updates=512
+        "fashion_mini", "resnet_mini", minutes=4, epochs=2, batch=16, lr=0.05, seeds_on="devices", updates=512
     ),
     "paper": Preset("imagenet2012", "resnet50", seeds=1, epochs=120, batch=256, lr=0.1),
     "airbench": Preset("cifar10", "resnet_small", seeds=1, epochs=120, batch=256, lr=0.1),

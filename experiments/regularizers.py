@@ -82,7 +82,7 @@ RESIDUAL = {
 }
 LADDER = {"plain": Setting(None, PLAIN), "residual": Setting(partial(r.residual, layout="resnet_mini"), RESIDUAL)}
 PRESETS = {
-    "quick": Preset("fashion_mini", "plain_mini", seeds=4, epochs=8, batch=32, lr=0.1, seeds_on="devices"),
+    "quick": Preset("fashion_mini", "plain_mini", minutes=4, epochs=8, batch=32, lr=0.1, seeds_on="devices"),
     "full": Preset("cifar10", "plain_wide", seeds=10, epochs=30, batch=64, lr=0.1, seeds_on="devices"),
 }
 

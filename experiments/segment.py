@@ -74,7 +74,7 @@ LADDER = {
     "random crop": Trick(s.crop, 1),
 }
 PRESETS = {
-    "quick": Preset("fashion_mini", "resnet_mini", seeds=4, epochs=12, batch=32, lr=0.3, seeds_on="devices"),
+    "quick": Preset("fashion_mini", "resnet_mini", minutes=4, epochs=12, batch=32, lr=0.3, seeds_on="devices"),
 }
 
 if __name__ == "__main__":

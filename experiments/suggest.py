@@ -58,7 +58,7 @@ from jaxtricks.tricks import bag as t
 NAMES = ("digits", "digits in colour", "fashion", "fashion, long tail", "fashion, 400 images")
 SETTINGS = {name: suggesting.setting(name) for name in NAMES}
 PRESETS = {
-    "quick": Preset("fashion_mini", "resnet_mini", seeds=3, epochs=12, batch=16, lr=0.05, seeds_on="devices"),
+    "quick": Preset("fashion_mini", "resnet_mini", minutes=4, epochs=12, batch=16, lr=0.05, seeds_on="devices"),
     "full": Preset("fashion_mini", "resnet_mini", seeds=10, epochs=40, batch=16, lr=0.05, seeds_on="devices"),
 }
 

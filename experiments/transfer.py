@@ -35,7 +35,7 @@ LADDER = transferring.ladder(
     }
 )
 PRESETS = {
-    "quick": Preset("fashion_mini", "resnet_mini", seeds=4, epochs=4, batch=32, lr=0.1, seeds_on="devices"),
+    "quick": Preset("fashion_mini", "resnet_mini", minutes=4, epochs=4, batch=32, lr=0.1, seeds_on="devices"),
 }
 
 if __name__ == "__main__":

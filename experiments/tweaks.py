@@ -48,7 +48,7 @@ CELLS = {"baseline": p.Cell(5, "ResNet-50", "ResNet-50")}
 CELLS |= {f"+ {name}": p.Cell(5, name, "ResNet-50") for name in LADDER}
 SMALL = partial(Preset, "fashion_mini", "resnet_micro", batch=16, lr=0.1, seeds_on="devices")
 PRESETS = {
-    "quick": SMALL(seeds=8, epochs=4),
+    "quick": SMALL(minutes=4, epochs=4),
     "full": SMALL(seeds=20, epochs=8),
     "paper": Preset("imagenet2012", "resnet50", seeds=3, epochs=120, batch=256, lr=0.1),
 }

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from jaxtricks.ablation.statistics import paired
+from jaxtricks.ablation.statistics import Comparison, paired
 
 
 def table(cells: Mapping[str, Sequence[Any]], *, plain: int, papers: Mapping[str, str] | None = None) -> str:
@@ -32,7 +32,7 @@ def table(cells: Mapping[str, Sequence[Any]], *, plain: int, papers: Mapping[str
             lines.append(f"{name:{width}}  not possible: {errors[0]}")
             continue
         mean = {key: float(np.mean([getattr(cell, key) for cell in row])) for key in vars(row[0])}
-        c = paired([cell.after for cell in row], [cell.after for cell in cells[reference]])
+        c = _difference(row, cells[reference])
         last = "" if name == reference else f"  {c.mean:+.2f} [{c.low:+.2f}, {c.high:+.2f}]"
         lines.append(
             f"{name:{width}} {mean['bytes']:9,.0f} {plain / mean['bytes']:7.1f}x {100 * mean['density']:6.1f} % "
@@ -62,7 +62,7 @@ def curves(cells: Mapping[str, Sequence[Any]], path: Path, *, title: str) -> Non
             for number, (name, rows) in enumerate(families.items()):
                 ordered = sorted(rows, key=lambda row: np.mean([getattr(cell, key) for cell in row]))
                 x = [np.mean([getattr(cell, key) for cell in row]) for row in ordered]
-                differences = [paired([c.after for c in row], [c.after for c in cells[reference]]) for row in ordered]
+                differences = [_difference(row, cells[reference]) for row in ordered]
                 y, low, high = np.array([(c.mean, c.mean - c.low, c.high - c.mean) for c in differences]).T
                 style = {"color": f"C{number % 10}", "marker": "osD^v"[number // 10 % 5], "markersize": 4}
                 bars = np.where(np.isfinite([low, high]), [low, high], 0.0)  # one seed has no interval
@@ -84,3 +84,8 @@ def curves(cells: Mapping[str, Sequence[Any]], path: Path, *, title: str) -> Non
 
 
 WAYS = {"bytes": "bytes of the file", "time": "time of a batch, in that of the trained network"}
+
+
+def _difference(row: Sequence[Any], reference: Sequence[Any]) -> Comparison:
+    """Of accuracies in percent after the scheme."""
+    return paired([cell.after for cell in row], [cell.after for cell in reference], limits=(-100.0, 100.0))

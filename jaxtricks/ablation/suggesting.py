@@ -173,5 +173,5 @@ def _difference(ours: Sequence[float], other: Sequence[float]) -> str:
     """The mean difference with its interval, where there are two seeds."""
     if len(ours) < 2:
         return f"{np.mean(ours) - np.mean(other):+.2f}"
-    said = paired(np.asarray(ours), np.asarray(other))
+    said = paired(np.asarray(ours), np.asarray(other), limits=(-100.0, 100.0))
     return f"{said.mean:+.2f} [{said.low:+.2f}, {said.high:+.2f}]"

@@ -90,6 +90,9 @@ def test_the_table_by_hand():
     assert paper == "Published, b: 2x"
     # differences -1.5 and -2: 0.25 is the error of their mean, 12.706 the quantile of t with one degree of freedom
     assert second.split() == "b 20 4.0x 50.0 % 100 2.00x 70.00 88.75 -1.75 [-4.93, +1.43]".split()
+    cells["b"] = [cell(seed=s, bytes=20, before=70.0, after=80.0 * s) for s in (0, 1)]
+    *_, wide = compression_table.table(cells, plain=80).splitlines()
+    assert wide.endswith("-50.50 [-100.00, +100.00]")  # and not what the quantile of t says, 500 points more
 
 
 @pytest.mark.parametrize(
