@@ -134,9 +134,9 @@ class Cells:
         return self.folder / f"{fingerprint(names)}.budget"
 
     def put(self, recipe: Recipe, seed: int, cell: dict) -> None:
-        """Write a cell, in the first process only; a reader never sees half of it."""
-        if jax.process_index() == 0:
-            path = self.path(recipe, seed)
+        """Write a cell, in the first process only, unless another run took it over; a reader never sees half of it."""
+        path = self.path(recipe, seed)
+        if jax.process_index() == 0 and not self.claims.taken_over(path.stem):
             part = path.with_suffix(f".{os.getpid()}.part")
             part.write_text(json.dumps(cell, indent=1), encoding="utf-8")
             part.replace(path)

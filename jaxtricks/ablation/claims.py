@@ -2,7 +2,8 @@
 
 A claim is a file beside the cell, ``NAME-seed0.claim-0``, that a process makes if nobody has made it, and touches as
 long as it lives. A stale one is not removed: the next generation, ``.claim-1``, is made in the same way, so that of
-several processes that see it stale one gets the cell. Only the newest generation counts.
+several processes that see it stale one gets the cell. Only the newest generation counts, so that a process whose
+machine was asleep meanwhile knows that its cell is another's.
 """
 
 import json
@@ -63,6 +64,20 @@ class Claims:
             for older in sorted(self._of(name), key=_generation):
                 if _generation(older) <= _generation(path):
                     older.unlink(missing_ok=True)
+
+    def taken_over(self, name: str) -> bool:
+        """Whether a cell of this process is another one's now, or was, for it was left untouched for too long.
+
+        As of a machine that was asleep. What the other one was about to leave and did not, this process may write.
+        """
+        with self._lock:
+            path = self._held.get(name)
+        if path is None:
+            return False
+        generation, newest = self._newest(name)
+        if newest is None or generation < _generation(path):  # who takes a cell over removes the claims before its own
+            return True
+        return generation > _generation(path) and self._alive(newest)
 
     def wait(self, name: str, done: Callable[[], bool]) -> bool:
         """Wait until the cell is this process's, which is True, or is done, which is False."""

@@ -147,6 +147,20 @@ def test_a_cell_that_cannot_be_written_leaves_none(tmp_path):
     assert held.missing(recipe(), (0,)) == (0,)
 
 
+def test_a_cell_that_another_machine_took_over_stays_as_that_wrote_it(tmp_path):
+    """A laptop that slept for an hour, and then came to the end of its run."""
+    held, one = Cells(tmp_path, SOURCE), recipe()
+    assert held.claim(one, (0,), most=1, test=True) == (0,)
+    (claim,) = held.folder.glob("*.claim-*")
+    claim.unlink()  # by who took it over, and released it
+    held.path(one, 0).write_text('{"seed": 0, "by": "another"}')
+    held.put(one, 0, {"seed": 0})
+    assert held.get(one, 0) == {"seed": 0, "by": "another"}
+    held.unclaim(one, (0,))
+    held.put(one, 0, {"seed": 0})
+    assert held.get(one, 0) == {"seed": 0}
+
+
 def test_settings_that_differ_by_their_data_only_share_no_cell(tmp_path):
     def other_labels(dataset):
         labels = (dataset.train["label"] + 1) % dataset.classes
