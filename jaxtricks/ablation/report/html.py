@@ -95,7 +95,8 @@ def _figures(results, rows: Sequence[Row], variants: Sequence[Row], headline: He
     drawn = [row for row in results["rows"] if row["cells"]]
     limits = plots.curve_limits(drawn, headline)
     compared = any(row.reference is not None for row in rows)
-    differences = plots.differences(rows, headline, resolvable=results["resolvable"]) if compared else None
+    shown = {"resolvable": results["resolvable"], "margin": wording.margin(results)}
+    differences = plots.differences(rows, headline, **shown) if compared else None
     return {
         "differences": differences and Markup(differences),
         "values": Markup(plots.values(variants, headline, connect=results["mode"] == "stack")),

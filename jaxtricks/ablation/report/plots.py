@@ -29,13 +29,14 @@ BESIDE = 1.06  # where the names beside a plot begin, in widths of its axes
 
 
 @matplotlib.rc_context(STYLE)
-def differences(rows: Sequence[Row], headline: Headline, *, resolvable: float | None) -> str:
+def differences(rows: Sequence[Row], headline: Headline, *, resolvable: float | None, margin: str) -> str:
     """Mean difference and 95 % interval of every row, from top to bottom, over the pairs themselves.
 
     Args:
       rows: in the order of the ladder.
       headline: what the rows are compared by.
       resolvable: the smallest difference that was planned to be resolved: a band around zero; None for no band.
+      margin: that of no effect, in words.
     """
     figure, axes = ladder([_label(row) for row in rows])
     limits = limits_of([(row.differences, *_ends(row)) for row in rows], min_span=0.2, through=0.0)
@@ -46,7 +47,8 @@ def differences(rows: Sequence[Row], headline: Headline, *, resolvable: float | 
         if row.tested is None:
             _note(axes, y, "no pairs" if row.reference is not None else "reference")
         else:
-            words = f"{row.name}: {wording.signed(row.tested.mean)} {wording.bounds(*_ends(row))}, {row.verdict}"
+            verdict = f"{row.verdict} beyond {margin}" if row.verdict == "no effect" else row.verdict
+            words = f"{row.name}: {wording.signed(row.tested.mean)} {wording.bounds(*_ends(row))}, {verdict}"
             interval_line(axes, y, row.differences, row.tested.mean, *_ends(row), row.verdict, limits, words)
     axes.set_xlim(*limits)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: sign(x)))
@@ -124,10 +126,8 @@ def gain_per_cost(rows: Sequence[Row], headline: Headline) -> str:
         ends = [min(max(end, bottom), top) for end in _ends(row)]
         axes.plot([time, time], ends, **bar)
         if row.time_low is not None and row.time_low > 0 and math.isfinite(row.time_high):
-            left, right = axes.get_xlim()
-            axes.plot(
-                [min(max(100 * (end - 1), left), right) for end in (row.time_low, row.time_high)], [gain] * 2, **bar
-            )
+            ends = 100 * (np.array([row.time_low, row.time_high]) - 1)
+            axes.plot(np.clip(ends, *axes.get_xlim()), [gain] * 2, **bar)
         place = {"xytext": (BESIDE, height), "textcoords": "axes fraction", "va": "center", "fontsize": 8}
         axes.annotate(_short(row.name), (time, gain), arrowprops=line, **place)
     return svg_of(figure, f"Difference in test {headline.words} against extra training time")
