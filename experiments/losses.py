@@ -51,10 +51,9 @@ import optax
 
 from jaxtricks import losses
 from jaxtricks.ablation.cli import Preset, main
-from jaxtricks.tricks import Setting, Trick
+from jaxtricks.tricks import Setting, Trick, further
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import objectives as o
-from jaxtricks.tricks import unmeasured as u
 
 ALTERNATIVES = {
     "binary": o.trick(o.on_classes, optax.sigmoid_binary_cross_entropy),
@@ -77,7 +76,7 @@ ALTERNATIVES = {
     ),
 }
 LADDER = {
-    "clean": Setting(None, {**ALTERNATIVES, **o.robust(None), **u.LOSSES}),
+    "clean": Setting(None, {**ALTERNATIVES, **o.robust(None), **further.LOSSES}),
     "20 % wrong": Setting(partial(t.wrong_labels, share=0.2), {"smoothing": Trick(t.smoothing, None), **o.robust(1)}),
     "40 % wrong": Setting(partial(t.wrong_labels, share=0.4), {"smoothing": Trick(t.smoothing, None), **o.robust(1)}),
 }

@@ -56,9 +56,8 @@ from flax import nnx
 
 from jaxtricks import layers, models
 from jaxtricks.ablation.cli import Preset, main
-from jaxtricks.tricks import Setting
+from jaxtricks.tricks import Setting, further
 from jaxtricks.tricks import bag as t
-from jaxtricks.tricks import unmeasured as u
 
 stateless = partial(partial, models.stateless_norm)
 GROUP = stateless(module=nnx.GroupNorm, num_groups=4)
@@ -74,7 +73,7 @@ def ladder(small, groups=None):
         "group": t.swap(better, "arXiv 1803.08494", norm=GROUP),
         "group, standardised kernels": t.swap(better, "arXiv 1903.10520", norm=GROUP, kernel=layers.standardize_weight),
         "local response": t.swap(norm=t.response_norm),
-        **(u.UNBIASED if small else ghost if groups else {}),
+        **(further.UNBIASED if small else ghost if groups else {}),
     }
 
 

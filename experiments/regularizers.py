@@ -39,10 +39,9 @@ from functools import partial
 
 from jaxtricks import augment, layers, optim
 from jaxtricks.ablation.cli import Preset, main
-from jaxtricks.tricks import Setting, Trick, composing, set_fields
+from jaxtricks.tricks import Setting, Trick, composing, further, set_fields
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import regularizers as r
-from jaxtricks.tricks import unmeasured as u
 
 
 def trick(change, expected=None, paper=None, **options):
@@ -55,7 +54,7 @@ def counted(steps):
     return {
         "decay 1e-3, by turns": trick(composing.weight_decay, weight=1e-3, turns=max(1, steps // 8)),
         "constant rate, SWA": trick(set_fields, None, "arXiv 1803.05407", ema=average, schedule=optim.constant),
-        **u.averages(steps),
+        **further.averages(steps),
     }
 
 
@@ -73,7 +72,7 @@ PLAIN = {
     "EMA": trick(set_fields, ema=0.99),
     "constant rate": trick(set_fields, -1, schedule=optim.constant),
     "constant rate, EMA": trick(set_fields, ema=0.99, schedule=optim.constant),
-    **u.REGULARIZERS,
+    **further.REGULARIZERS,
     **counted(872),
 }
 RESIDUAL = {

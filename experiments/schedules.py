@@ -46,10 +46,9 @@ from dataclasses import replace
 from jaxtricks import optim
 from jaxtricks.ablation.cli import Preset, main
 from jaxtricks.train import Recipe
-from jaxtricks.tricks import Setting
+from jaxtricks.tricks import Setting, further
 from jaxtricks.tricks import bag as t
 from jaxtricks.tricks import schedules as s
-from jaxtricks.tricks import unmeasured as u
 
 
 def constant(**arguments) -> Recipe:
@@ -63,8 +62,8 @@ FALLING = {
     "exponential": s.trick(optim.exponential, by_epochs=s.exponent),
     "exponential by epochs": s.trick(optim.natural_exponential, by_epochs=s.logarithm, staircase=True),
     "one over time": s.trick(optim.inverse_time, by_epochs=s.hyperbola),
-    **u.DECAYS,
-    **u.plateaus(1308),
+    **further.DECAYS,
+    **further.plateaus(1308),
     "linear": s.trick(optim.polynomial),
     "quadratic": s.trick(optim.polynomial, power=2.0),
     "cosine": s.trick(optim.cosine, 1, "arXiv 1608.03983"),
@@ -85,4 +84,4 @@ PRESETS = {
 }
 
 if __name__ == "__main__":
-    main("schedules", constant, LADDER, PRESETS, title="Schedules", mode="add-one", counted=u.plateaus)
+    main("schedules", constant, LADDER, PRESETS, title="Schedules", mode="add-one", counted=further.plateaus)

@@ -25,8 +25,6 @@ BESIDE = (  # runs on other images, networks or lengths than the experiment's ow
     "cifar10-leave-one-out",
     "detect-deepforest",
     "imbalance-cifar10",
-    "init-more",
-    "optimizers-more",
     "refinements-inception",
     "refinements-mobilenet",
     "regularizers-more",

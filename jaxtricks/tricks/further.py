@@ -1,4 +1,4 @@
-"""Rows that tables got after their own run: measured apart (results/NAME-more), or with the table since."""
+"""Further rows of the tables of losses, initialisers, normalisation, optimisers, schedules and regularisers."""
 
 from functools import partial
 
@@ -16,7 +16,18 @@ from jaxtricks.tricks import schedules as s
 from jaxtricks.tricks import starts as i
 from jaxtricks.tricks.trick import Trick
 
-__all__ = ["DECAYS", "FIXUP", "GRADIENTS", "LOSSES", "REGULARIZERS", "UNBIASED", "averages", "plateaus", "starts"]
+__all__ = [
+    "DECAYS",
+    "FIXUP",
+    "GRADIENTS",
+    "LOSSES",
+    "REGULARIZERS",
+    "UNBIASED",
+    "averages",
+    "handovers",
+    "plateaus",
+    "starts",
+]
 
 initializers = jax.nn.initializers
 FOCAL = "arXiv 1708.02002, whose alpha is 0.25"
@@ -82,6 +93,24 @@ def averages(steps: int) -> dict[str, Trick]:
     return {
         "constant rate, SWA, recalibrated": _trick(a.recalibrated, 1, "arXiv 1803.05407", **uniform),
         "LAWA": _trick(a.latest_weights, None, "arXiv 2209.14981", every=max(1, steps // 16), last=4),
+    }
+
+
+def handovers(steps: int) -> dict[str, Trick]:
+    """Optimisers that change half-way: a momentum that rises until then, and Adam that hands over to SGD.
+
+    Args:
+      steps: of the run.
+
+    Returns:
+      The tricks by name.
+    """
+    half = steps // 2
+    rising = partial(o.rising_momentum, first=0.5, last=0.9, steps=half)
+    over = partial(o.adam_then_sgd, at=half, share=0.04)
+    return {
+        "momentum 0.5 to 0.9": _trick(composing.exchange, None, "Sutskever et al. 2013", core=rising),
+        "Adam, then SGD": _trick(composing.exchange, None, "arXiv 1712.07628", core=over),
     }
 
 
