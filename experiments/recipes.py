@@ -32,7 +32,7 @@ PRESETS = {
     "quick": Preset(
         "fashion_mini", "resnet_mini", minutes=4, epochs=2, batch=16, lr=0.05, seeds_on="devices", updates=512
     ),
-    "paper": Preset("imagenet2012", "resnet50", seeds=1, epochs=120, batch=256, lr=0.1),
+    "paper": Preset("imagenet2012", "resnet50", seeds=1, epochs=120, batch=256, lr=0.1, hours=True),
     "airbench": Preset("cifar10", "resnet_small", seeds=1, epochs=120, batch=256, lr=0.1),
 }
 

@@ -39,6 +39,7 @@ class Preset:
       sd: standard deviation of the paired differences that the smallest resolvable effect assumes, in the unit of the
         headline (for percent: points, on 10,000 test images; fewer add what chance there is in them).
       sd_from: where that number comes from.
+      hours: whether a run takes hours, so that it keeps its state in OUT/checkpoints where no place is typed.
     """
 
     data: str
@@ -55,6 +56,7 @@ class Preset:
     held_out: float = 0.125
     sd: float = 1.1
     sd_from: str = "the median over the rungs of experiments/results/cifar10-leave-one-out, rounded"
+    hours: bool = False
 
     def __post_init__(self):
         if self.seeds is None and self.minutes is None:
@@ -103,6 +105,9 @@ class Options:
     """As --recommend, and the trained network is kept in this folder: python -m jaxtricks predict FOLDER IMAGES..."""
     out: Path | None = None
     """Folder of cells and report; runs/NAME/DATA if it is left out. What is there already is not trained again."""
+    checkpoints: str | None = None
+    """A folder, or a bucket (gs://...), in which a run keeps its state after every epoch until it is complete: the same
+    command goes on in the middle of it. Of preset paper OUT/checkpoints if it is left out, of the others none."""
     parallel: Literal["jit", "pmap", "shard_map"] = "jit"
     """How a step is spread over the devices."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -144,11 +149,7 @@ def read(arguments: Sequence[str], *, started: str, description: str | None) -> 
 
 
 def check(options: Options) -> None:
-    """UsageError if a number is out of range, or a file is missing.
-
-    Args:
-      options: as they were typed.
-    """
+    """UsageError if a number is out of range, or a file is missing."""
     for name in ("minutes", "seeds", "epochs", "batch", "lr", "images", "size", "margin", "workers"):
         value = getattr(options, name)
         if value is not None and not 0 < value < float("inf"):
@@ -162,11 +163,7 @@ def check(options: Options) -> None:
 
 
 def check_path(spec: str) -> None:
-    """UsageError if these words for a set of images are a path, and there is nothing.
-
-    Args:
-      spec: what was typed; ``name``, ``name/config`` and ``name:version`` may be a set of TFDS.
-    """
+    """UsageError if words for a set of images are a path, and nothing is there; ``a/b`` may be a set of TFDS."""
     path = Path(spec).expanduser()
     if path.is_dir() or (path.exists() and (path.suffix in FILES or path.name.startswith(PACKAGES))):
         return

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from etils import epath
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxtricks._runtime.arrays import to_host
@@ -19,6 +21,7 @@ from jaxtricks.ablation.claims import Claims
 from jaxtricks.ablation.provenance import machine
 from jaxtricks.ablation.variants import Variant
 from jaxtricks.archive import read_npz
+from jaxtricks.checkpoint.remote import folder_of
 from jaxtricks.data import Dataset, identity
 from jaxtricks.data._identity import readers
 from jaxtricks.fingerprint import describe, fingerprint, source_digest
@@ -53,9 +56,14 @@ class Cells:
     Args:
       folder: made if missing.
       dataset: what every cell trains on; its identity, which covers every column, is part of a cell's name.
+      checkpoints: a folder or URL in which a run keeps its state after every epoch until its cell is written, to go on
+        from there after it was stopped; None: it begins anew.
     """
 
-    def __init__(self, folder: str | Path, dataset: Dataset):
+    def __init__(self, folder: str | Path, dataset: Dataset, *, checkpoints: str | Path | None = None):
+        if checkpoints is not None:
+            folder_of(str(checkpoints))  # its errors come before hours of training
+        self.checkpoints = checkpoints
         self.folder = Path(folder).expanduser().absolute() / "cells"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.dataset = dataset
@@ -70,7 +78,9 @@ class Cells:
         if variant.data is None:
             return self
         if variant.data not in self._others:
-            self._others[variant.data] = Cells(self.folder.parent, variant.dataset(self.dataset))
+            self._others[variant.data] = Cells(
+                self.folder.parent, variant.dataset(self.dataset), checkpoints=self.checkpoints
+            )
             self._others[variant.data].claims = self.claims
         return self._others[variant.data]
 
@@ -90,12 +100,11 @@ class Cells:
 
     def missing(self, recipe: Recipe, seeds: Iterable[int], *, test: bool = True) -> tuple[int, ...]:
         """The seeds whose cell is missing or failed, or lacks the test set's figures where they are asked for."""
+        return tuple(seed for seed in seeds if of_first(lambda seed=seed: self._lacks(recipe, seed, test=test)))
 
-        def lacks(seed):
-            cell = self.get(recipe, seed)
-            return cell is None or "error" in cell or (test and not cell.get("tested", True))
-
-        return tuple(seed for seed in seeds if of_first(lambda seed=seed: lacks(seed)))
+    def _lacks(self, recipe: Recipe, seed: int, *, test: bool) -> bool:
+        cell = self.get(recipe, seed)
+        return cell is None or "error" in cell or (test and not cell.get("tested", True))
 
     def todo(self, variants: Sequence[Variant], seeds: Sequence[int], *, test: bool = True) -> list[Todo]:
         """The rows of which cells are missing; what two rows share, or their teachers, is in the first only."""
@@ -127,6 +136,25 @@ class Cells:
         """Give claims back."""
         for seed in seeds if jax.process_index() == 0 else ():
             self.claims.release(self.path(recipe, seed).stem)
+
+    def saving(self, recipe: Recipe) -> dict[str, Any]:
+        """The options of ``fit`` that keep the state of a run until its cell is written; a full disk ends none."""
+        if self.checkpoints is None:
+            return {}
+        name = self.path(recipe, 0).stem.removesuffix("-seed0")
+        return {"folder": str(folder_of(str(self.checkpoints)) / name), "on_error": "warn"}
+
+    def forget(self, recipe: Recipe, seeds: Iterable[int]) -> None:
+        """Remove the states of runs that are complete or, of these seeds, at an end in any way."""
+        if self.checkpoints is None or jax.process_index() > 0:
+            return
+        place, ended = epath.Path(self.saving(recipe)["folder"]), set(seeds)
+        for run in list(place.iterdir()) if place.exists() else ():
+            trained = {int(seed) for seed in re.findall(r"\d+", run.name)}
+            if all(seed in ended or not self._lacks(recipe, seed, test=True) for seed in trained):
+                run.rmtree(missing_ok=True)
+        if place.exists() and not list(place.iterdir()):
+            place.rmtree(missing_ok=True)
 
     def budget(self, variants: Sequence[Variant], first_seed: int = 0) -> Path:
         """The file of what these rows have cost so far; other recipes, data, seeds or code are another file."""
@@ -175,6 +203,7 @@ class Cells:
     def _taught(self, recipe: Recipe, plan: Plan, log, **options) -> Any:
         """Train a teacher and keep it."""
         path = self._weights(recipe)
+        options |= self.saving(recipe)
         (run,) = fit(recipe, self.dataset, seeds=(TEACHER_SEED,), plan=plan, log=(log,), **options)
         variables = to_host(run.variables)
         flat: dict[str, Any] = dict(flatten_dict(dict(zip(("params", "stats"), variables, strict=True)), sep="/"))
@@ -183,6 +212,7 @@ class Cells:
         part.replace(path)
         self.put(recipe, TEACHER_SEED, cell_of(run, recipe.task))
         self._teachers[path] = variables
+        self.forget(recipe, (TEACHER_SEED,))
         return variables
 
     def _weights(self, teacher: Recipe) -> Path:

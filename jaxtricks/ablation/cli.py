@@ -186,7 +186,7 @@ def run(
         with output.written("--save", options.save):
             options.save.mkdir(parents=True, exist_ok=True)  # not after an hour of training
     with output.written("--out", out):
-        cells = Cells(out, source)
+        cells = Cells(out, source, checkpoints=output.checkpoints(options, preset, out))
     if cells.todo(rows, range(options.first_seed, options.first_seed + 2)):
         sources.check_images(source, say=say)
     if also is not None and jax.process_index() == 0:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from jaxtricks._command import Options, UsageError
+from jaxtricks._command import Options, Preset, UsageError
 from jaxtricks.ablation import sources
 from jaxtricks.ablation.summary import Row
+from jaxtricks.checkpoint.remote import folder_of
 
 ABOUT = "about.json"
 STOPPED = (
@@ -75,6 +76,27 @@ def written(option: str, folder: Path) -> Iterator[None]:
     except OSError as error:
         allowed = "allowed: a folder that can be made and written to"
         raise UsageError(f"{option} is {folder}; {allowed}. {error}") from error
+
+
+def checkpoints(options: Options, preset: Preset, out: Path) -> str | None:
+    """Where runs keep their states: as typed, in the folder of a preset whose runs take hours, or nowhere.
+
+    Args:
+      options: of the command.
+      preset: as settled.
+      out: folder of the report.
+
+    Returns:
+      A folder or URL, which exists or can; UsageError for any other.
+    """
+    place = options.checkpoints or (str(out / "checkpoints") if preset.hours else None)
+    if place is not None:
+        try:
+            folder_of(place).mkdir(parents=True, exist_ok=True)
+        except (OSError, ValueError, ImportError) as error:
+            allowed = "allowed: a folder that can be made and written to, or a URL that etils.epath knows and reaches"
+            raise UsageError(f"--checkpoints is {place}; {allowed}. {error}") from error
+    return place
 
 
 def next_steps(rows: Sequence[Row], options: Options, *, one_setting: bool) -> list[str]:

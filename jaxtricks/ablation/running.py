@@ -122,6 +122,7 @@ def _run_row(row: Todo, plan: Plan, test: bool, log: tuple, process: dict, ours:
         say({"kind": "failed", "seeds": list(failed), "error": message})
         for seed in failed:
             cells.put(recipe, seed, {"seed": seed, "error": message})
+        cells.forget(recipe, failed)
 
     # as many at a time as step together
     while missing:
@@ -139,7 +140,8 @@ def _run_row(row: Todo, plan: Plan, test: bool, log: tuple, process: dict, ours:
                     teach = lambda record: say({**record, "part": "teacher"})  # noqa: E731
                     teacher = cells.teacher(recipe.teacher, plan, teach, test=test, guard=process["guard"])
             options = {"teacher": teacher, "test": test, "log": (say,), "done": keep, **process}
-            fit(recipe, cells.dataset, seeds=mine, plan=plan, **options)
+            fit(recipe, cells.dataset, seeds=mine, plan=plan, **options, **cells.saving(recipe))
+            cells.forget(recipe, mine)
         except DataError:  # the other rows have the same images
             raise
         except FAILURES as error:

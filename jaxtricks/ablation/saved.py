@@ -66,7 +66,8 @@ def train_and_save(
         show = lambda record: display.log({**record, "variant": NAME, "rung": 1})  # noqa: E731
         show({"kind": "rung", "seeds": [seed]})
         options = {"teacher": teacher, "test": not confirmed, "log": (show, *log), "guard": guard}
-        (run,) = fit(recipe, cells.dataset, seeds=(seed,), plan=plan, **options)
+        (run,) = fit(recipe, cells.dataset, seeds=(seed,), plan=plan, **options, **cells.saving(recipe))
+        cells.forget(recipe, (seed,))
     if jax.process_index() == 0:
         figures = (cells.get(recipe, seed) or {})["test"] if confirmed else cell_of(run, recipe.task)["test"]
         facts = {
