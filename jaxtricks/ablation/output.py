@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import jax
+
 from jaxtricks._command import Options, Preset, UsageError
 from jaxtricks.ablation import sources
 from jaxtricks.ablation.summary import Row
@@ -89,7 +91,8 @@ def checkpoints(options: Options, preset: Preset, out: Path) -> str | None:
     Returns:
       A folder or URL, which exists or can; UsageError for any other.
     """
-    place = options.checkpoints or (str(out / "checkpoints") if preset.hours else None)
+    alone = jax.process_count() == 1  # several need a folder that all of them see, and that of OUT may not be one
+    place = options.checkpoints or (str(out / "checkpoints") if preset.hours and alone else None)
     if place is not None:
         try:
             folder_of(place).mkdir(parents=True, exist_ok=True)

@@ -88,7 +88,7 @@ def test_a_run_that_failed_leaves_no_state_from_which_it_would_fail_again(tmp_pa
     assert not list((tmp_path / "kept").iterdir())
 
 
-def test_a_place_that_is_none_is_refused_before_anything_is_trained(tmp_path):
+def test_a_place_that_is_none_is_refused_before_anything_is_trained(tmp_path, monkeypatch):
     preset = cli.Preset("fake", "logistic", seeds=2, epochs=1, batch=8, lr=0.1, hours=True)
     assert output.checkpoints(cli.Options(), preset, tmp_path) == str(tmp_path / "checkpoints")
     assert output.checkpoints(cli.Options(), replace(preset, hours=False), tmp_path) is None
@@ -97,3 +97,6 @@ def test_a_place_that_is_none_is_refused_before_anything_is_trained(tmp_path):
     for place in (str(tmp_path / "file" / "below"), "no-such-scheme://bucket"):
         with pytest.raises(UsageError, match=f"--checkpoints is {place}; allowed"):
             output.checkpoints(cli.Options(checkpoints=place), preset, tmp_path)
+    monkeypatch.setattr(jax, "process_count", lambda: 2)  # hosts that may not see each other's disks
+    assert output.checkpoints(cli.Options(), preset, tmp_path) is None
+    assert output.checkpoints(cli.Options(checkpoints=str(tmp_path / "all")), preset, tmp_path) == str(tmp_path / "all")
