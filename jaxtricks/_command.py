@@ -107,7 +107,7 @@ class Options:
     """Folder of cells and report; runs/NAME/DATA if it is left out. What is there already is not trained again."""
     checkpoints: str | None = None
     """A folder, or a bucket (gs://...), in which a run keeps its state after every epoch until it is complete: the same
-    command goes on in the middle of it. If it is left out, OUT/checkpoints of preset paper in one process, else none."""
+    command goes on in the middle of it. If it is left out: none, but of preset paper in one process OUT/checkpoints."""
     parallel: Literal["jit", "pmap", "shard_map"] = "jit"
     """How a step is spread over the devices."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
