@@ -36,7 +36,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from benchmarks import _augment_peers as peers
 from benchmarks import _cases, train_step
 from benchmarks._figures import chosen, in_turns, keep_memory, module, write
-from jaxtricks import ablation, augment, preprocess, train
+from jaxtricks import ablation, augment, preprocess
 
 torch = module("torch")
 Call = Callable[[], object]
@@ -247,7 +247,6 @@ def step_seconds(size: int) -> tuple[float, str]:
 
 def main(options: Options) -> dict:
     """Measure, print, and give back the figures."""
-    train.initialize_distributed()
     machine = ablation.machine()
     cores = machine["cores"]
     torch.set_num_threads(cores)

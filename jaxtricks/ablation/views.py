@@ -17,6 +17,7 @@ from jaxtricks import ablation, augment, preprocess, train
 from jaxtricks._runtime.threads import enough_threads
 from jaxtricks.ablation import cli, output, sources, statistics
 from jaxtricks.ablation.headline import Headline, headline_of_task
+from jaxtricks.ablation.preparing import join_processes
 from jaxtricks.data import Dataset
 from jaxtricks.train import Recipe, Run
 
@@ -134,7 +135,7 @@ def run(name: str, rows: Callable[[Dataset], Rows], options: Options) -> str:
     for option, value in {"seeds": options.seeds, "images": options.images or 1}.items():
         if value < 1:
             raise cli.UsageError(f"--{option} is {value}; allowed: 1 or more.")
-    train.initialize_distributed()
+    join_processes()
     folder = output.folder_for(name, options.data, options.out)
     dataset, networks = prepare(rows, options)
     first, *_ = (recipe for recipe, _, _ in networks.values())
