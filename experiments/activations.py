@@ -38,7 +38,7 @@ same setting, verdicts after Holm's correction over all rows. The complete repor
     no norm: exact GELU                   79.18  +0.74 [+0.03, +1.45]     not resolved
     no norm: Mish                         79.08  +0.63 [-0.08, +1.34]     not resolved
 
-Leaky ReLU has a slope of 0.01 where no other is named; GELU is JAX's default, the form by tanh, the exact one is torch's.
+Leaky ReLU has a slope of 0.01 where no other is named; GELU is JAX's default, by tanh, and the exact one torch's.
 """
 
 from functools import partial
