@@ -50,7 +50,9 @@ def show(
       merged: rungs that are made of several others, with these; such a row has the cell of the last.
       aloud: whether it is printed too; else only the file's name is.
     """
+    file = folder / "printed.md"
     if results["mode"] != "stack":
+        file.unlink(missing_ok=True)  # of an earlier report
         return
     rows, recipes = {row.name: row for row in summarise(results)}, {v.name: v.recipe for v in variants}
     printed = _in_place(cells if isinstance(cells, Mapping) else cells(variants[0].recipe), rows, merged)
@@ -66,7 +68,6 @@ def show(
         *(_ends(rows, printed, recipes, headline, last, first) for last, first in ends),
     ]
     text = "\n\n".join(part for part in parts if part) + "\n"
-    file = folder / "printed.md"
     file.write_text(text, encoding="utf-8")
     shown = text if aloud else f"Each row beside the cell that its paper prints: {file}"
     Console().print(shown, markup=False, highlight=False, soft_wrap=True)

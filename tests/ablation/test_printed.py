@@ -117,6 +117,8 @@ def test_what_is_no_stack_is_not_put_beside_the_stack_of_the_paper(make_row, mak
     assert not list(tmp_path.iterdir())
     printed.show({**make_results(*rows), "mode": "stack"}, variants, None, tmp_path, cells=cells)
     assert _lines(tmp_path)["+ large batch"][1:3] == ["75.17 (table 4)", "\N{MINUS SIGN}0.70"]
+    printed.show({**make_results(*rows), "mode": "add-one"}, variants, None, tmp_path, cells=cells)
+    assert not list(tmp_path.iterdir())  # that of a stack in the same folder is not left beside another report
 
 
 @pytest.mark.parametrize("model", [models.resnet, models.mobilenet, models.inception_v3, models.plain])
