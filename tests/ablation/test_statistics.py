@@ -250,7 +250,7 @@ def test_the_page_on_statistics_has_the_shares_of_the_formula():
     assert len(table) == 5
     for line in table:
         images = int(line.split("|")[1].replace(",", ""))
-        sd = assumed_spread(0.9, "", images=images, headline=Headline("accuracy", "%"))["value"]
+        sd = assumed_spread(Preset.sd, "", images=images, headline=Headline("accuracy", "%"))["value"]
         alone = 100 * (DIFFER / images) ** 0.5
         share = round(100 * (alone / sd) ** 2)
         assert line == f"| {images:,} | {alone:.2f} | {sd:.2f} | {share} % | {100 - share} % |"
