@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
+from jaxtricks._command import Preset
 from jaxtricks.ablation.headline import Headline
 from jaxtricks.ablation.planning import DIFFER, assumed_spread
 from jaxtricks.ablation.statistics import bootstrap_interval, holm, interval, paired, resolvable
