@@ -28,7 +28,6 @@ BESIDE = (  # runs on other images, networks or lengths than the experiment's ow
     "refinements-mobilenet",
     "regularizers-more",
     "regularizers-overfit",
-    "schedules-more",
 )
 
 
