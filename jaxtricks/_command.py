@@ -187,7 +187,10 @@ def read_early(folder: Path, arguments: Sequence[str]) -> None:
     where = arguments.index("-m") + 1
     name = arguments[where].rpartition(".")[2]
     source = folder / f"{name}.py"
-    if not source.is_file() or TABLE not in (text := source.read_text(encoding="utf-8")):
+    if not source.is_file():
+        return
+    if TABLE not in (text := source.read_text(encoding="utf-8")):
+        print(f"{name}: starting", file=sys.stderr, flush=True)
         return
     try:
         description = ast.get_docstring(ast.parse(text))

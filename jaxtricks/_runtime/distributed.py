@@ -64,7 +64,8 @@ def _named(env: Mapping[str, str]) -> tuple[str, int, int] | tuple[None, None, N
     index = next((env[name] for name in INDEX if name in env), None)
     if COORDINATOR not in env or index is None:
         lacking = COORDINATOR if COORDINATOR not in env else " or ".join(INDEX)
-        raise ValueError(f"{PROCESSES} is {env[PROCESSES]} without {lacking}; allowed: all three, or none of them.")
+        allowed = f"{COORDINATOR}, {PROCESSES} and an index, or none of them"
+        raise ValueError(f"{PROCESSES} is {env[PROCESSES]} without {lacking}; allowed: {allowed}.")
     if not (env[PROCESSES].isdecimal() and index.isdecimal()):
         raise ValueError(f"{PROCESSES} is {env[PROCESSES]!r}, with index {index!r}; allowed: integers, or {DETECT!r}.")
     return env[COORDINATOR], int(env[PROCESSES]), int(index)

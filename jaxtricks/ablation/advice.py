@@ -153,14 +153,14 @@ def lesson(results: Mapping[str, Any], rows: Sequence[Row], advice: Sequence[Adv
     """
     headline = headline_of(results)
     where = f"On {results['data']['name']} with {results['model']}, {plural(results['epochs'], 'epoch')}"
-    if advice:
-        where += f", chosen on {_images(advice)}"
-        where += f", each trick {ON[results['mode']]}" if results["mode"] in ON else ""
-    adopted, dropped, open_ = ([a.trick for a in advice if a.action == action] for action in ACTIONS)
-    parts = [f"adopt {_names(adopted)}"] if adopted else []
-    parts += [f"leave out {_names(dropped)}"] if dropped else []
-    if open_:
-        named = _names(open_) if len(open_) <= 2 else f"{'the other ' if parts else 'the '}{len(open_)}"
+    adopted, dropped, open_ = ([a for a in advice if a.action == action] for action in ACTIONS)
+    parts = [f"{verb} {_judged(some)}" for verb, some in (("adopt", adopted), ("leave out", dropped)) if some]
+    where += f", chosen on {_images(advice)}" if parts else ""
+    where += f", each trick {ON[results['mode']]}" if advice and results["mode"] in ON else ""
+    if open_ and not parts and len(open_) > 2:
+        parts = [f"these runs cannot tell of any of the {len(open_)} tricks whether it helps"]
+    elif open_:
+        named = _names([a.trick for a in open_]) if len(open_) <= 2 else f"the other {len(open_)}"
         parts.append(f"of {named} these runs cannot tell whether {'they help' if len(open_) > 1 else 'it helps'}")
     sentences = [f"{where}: {'; '.join(parts)}." if parts else f"{where}: nothing was compared."]
     values = {row.name: row.mean for row in rows}
@@ -173,6 +173,14 @@ def lesson(results: Mapping[str, Any], rows: Sequence[Row], advice: Sequence[Adv
             under = f" under {setting}" if setting else ""
             sentences.append(f"All tricks together{under} {said}: test {headline.words} from {before} to {after}.")
     return " ".join(sentences)
+
+
+def _judged(some: Sequence[Advice]) -> str:
+    """Their names, and which of them the test images, by themselves, would not have led to."""
+    names = [a.trick for a in some]
+    alone = [a.trick for a in some if _action(a._replace(held_out=None))[0] != a.action]
+    which = "it" if len(names) == 1 else "any of them" if len(alone) == len(names) else _names(alone)
+    return _names(names) + (f" (the test images do not confirm {which})" if alone else "")
 
 
 def note(results: Mapping[str, Any], advice: Sequence[Advice]) -> str:

@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -12,11 +11,11 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from etils import epath
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxtricks._runtime.arrays import to_host
 from jaxtricks._runtime.processes import everywhere, of_first
+from jaxtricks.ablation import states
 from jaxtricks.ablation.claims import Claims
 from jaxtricks.ablation.provenance import machine
 from jaxtricks.ablation.variants import Variant
@@ -100,11 +99,12 @@ class Cells:
 
     def missing(self, recipe: Recipe, seeds: Iterable[int], *, test: bool = True) -> tuple[int, ...]:
         """The seeds whose cell is missing or failed, or lacks the test set's figures where they are asked for."""
-        return tuple(seed for seed in seeds if of_first(lambda seed=seed: self._lacks(recipe, seed, test=test)))
+        return tuple(seed for seed in seeds if of_first(lambda seed=seed: not self.has(recipe, seed, test=test)))
 
-    def _lacks(self, recipe: Recipe, seed: int, *, test: bool) -> bool:
+    def has(self, recipe: Recipe, seed: int, *, test: bool = True) -> bool:
+        """Whether this process sees the cell, complete, with the test set's figures where they are asked for."""
         cell = self.get(recipe, seed)
-        return cell is None or "error" in cell or (test and not cell.get("tested", True))
+        return cell is not None and "error" not in cell and (not test or cell.get("tested", True))
 
     def todo(self, variants: Sequence[Variant], seeds: Sequence[int], *, test: bool = True) -> list[Todo]:
         """The rows of which cells are missing; what two rows share, or their teachers, is in the first only."""
@@ -137,24 +137,9 @@ class Cells:
         for seed in seeds if jax.process_index() == 0 else ():
             self.claims.release(self.path(recipe, seed).stem)
 
-    def saving(self, recipe: Recipe) -> dict[str, Any]:
-        """The options of ``fit`` that keep the state of a run until its cell is written; a full disk ends none."""
-        if self.checkpoints is None:
-            return {}
-        name = self.path(recipe, 0).stem.removesuffix("-seed0")
-        return {"folder": str(folder_of(str(self.checkpoints)) / name), "on_error": "warn"}
-
-    def forget(self, recipe: Recipe, seeds: Iterable[int]) -> None:
-        """Remove the states of runs that are complete or, of these seeds, at an end in any way."""
-        if self.checkpoints is None or jax.process_index() > 0:
-            return
-        place, ended = epath.Path(self.saving(recipe)["folder"]), set(seeds)
-        for run in list(place.iterdir()) if place.exists() else ():
-            trained = {int(seed) for seed in re.findall(r"\d+", run.name)}
-            if all(seed in ended or not self._lacks(recipe, seed, test=True) for seed in trained):
-                run.rmtree(missing_ok=True)
-        if place.exists() and not list(place.iterdir()):
-            place.rmtree(missing_ok=True)
+    def is_elsewhere(self, recipe: Recipe, seed: int) -> bool:
+        """Whether another process took over a cell of this one."""
+        return self.claims.taken_over(self.path(recipe, seed).stem, lambda: self.has(recipe, seed, test=False))
 
     def budget(self, variants: Sequence[Variant], first_seed: int = 0) -> Path:
         """The file of what these rows have cost so far; other recipes, data, seeds or code are another file."""
@@ -164,7 +149,7 @@ class Cells:
     def put(self, recipe: Recipe, seed: int, cell: dict) -> None:
         """Write a cell, in the first process only, unless another run took it over; a reader never sees half of it."""
         path = self.path(recipe, seed)
-        if jax.process_index() == 0 and not self.claims.taken_over(path.stem):
+        if jax.process_index() == 0 and not self.is_elsewhere(recipe, seed):
             part = path.with_suffix(f".{os.getpid()}.part")
             part.write_text(json.dumps(cell, indent=1), encoding="utf-8")
             part.replace(path)
@@ -203,8 +188,7 @@ class Cells:
     def _taught(self, recipe: Recipe, plan: Plan, log, **options) -> Any:
         """Train a teacher and keep it."""
         path = self._weights(recipe)
-        options |= self.saving(recipe)
-        (run,) = fit(recipe, self.dataset, seeds=(TEACHER_SEED,), plan=plan, log=(log,), **options)
+        (run,) = states.train(fit, self, recipe, (TEACHER_SEED,), plan=plan, log=(log,), **options)
         variables = to_host(run.variables)
         flat: dict[str, Any] = dict(flatten_dict(dict(zip(("params", "stats"), variables, strict=True)), sep="/"))
         part = path.with_suffix(f".{jax.process_index()}-{os.getpid()}.part.npz")
@@ -212,7 +196,7 @@ class Cells:
         part.replace(path)
         self.put(recipe, TEACHER_SEED, cell_of(run, recipe.task))
         self._teachers[path] = variables
-        self.forget(recipe, (TEACHER_SEED,))
+        states.forget(self, recipe, (TEACHER_SEED,))
         return variables
 
     def _weights(self, teacher: Recipe) -> Path:

@@ -65,8 +65,8 @@ class Claims:
                 if _generation(older) <= _generation(path):
                     older.unlink(missing_ok=True)
 
-    def taken_over(self, name: str) -> bool:
-        """Whether a cell of this process is another one's now, or was, for it was left untouched for too long.
+    def taken_over(self, name: str, done: Callable[[], bool]) -> bool:
+        """Whether a cell of this process is another one's, for it was left untouched for too long; or is done by it.
 
         As of a machine that was asleep. What the other one was about to leave and did not, this process may write.
         """
@@ -75,9 +75,9 @@ class Claims:
         if path is None:
             return False
         generation, newest = self._newest(name)
-        if newest is None or generation < _generation(path):  # who takes a cell over removes the claims before its own
-            return True
-        return generation > _generation(path) and self._alive(newest)
+        if newest is not None and generation == _generation(path):
+            return False
+        return (newest is not None and generation > _generation(path) and self._alive(newest)) or done()
 
     def wait(self, name: str, done: Callable[[], bool]) -> bool:
         """Wait until the cell is this process's, which is True, or is done, which is False."""

@@ -253,6 +253,7 @@ def run(
 
     # The report.
     clock.turn("report")
+    say("Writing the report.")
     out = results(budget.trained)
     if jax.process_index() == 0:
         out["contact"] = contact_sheet(source, recipe.task.truth)

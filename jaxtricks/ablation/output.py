@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import jax
+from etils import epath
 
 from jaxtricks._command import Options, Preset, UsageError
 from jaxtricks.ablation import sources
@@ -17,8 +18,9 @@ from jaxtricks.checkpoint.remote import folder_of
 
 ABOUT = "about.json"
 STOPPED = (
-    "Stopped. The same command goes on with the cells that are missing, and writes the report at its end. With --only "
-    "and the tricks that are finished it writes a report of what is there."
+    "Stopped. The same command goes on with the cells that are missing, within what is left of its minutes if it has "
+    "any, and writes the report at its end. With --only and the tricks that are finished it writes a report of what is "
+    "there."
 )
 
 
@@ -95,7 +97,10 @@ def checkpoints(options: Options, preset: Preset, out: Path) -> str | None:
     place = options.checkpoints or (str(out / "checkpoints") if preset.hours and alone else None)
     if place is not None:
         try:
-            folder_of(place).mkdir(parents=True, exist_ok=True)
+            (folder := folder_of(place)).mkdir(parents=True, exist_ok=True)
+            probe = epath.Path(folder) / f".probe-{os.getpid()}"
+            probe.write_text("")
+            probe.unlink()
         except (OSError, ValueError, ImportError) as error:
             allowed = "allowed: a folder that can be made and written to, or a URL that etils.epath knows and reaches"
             raise UsageError(f"--checkpoints is {place}; {allowed}. {error}") from error

@@ -178,6 +178,9 @@ def prepare(
     except ValueError as error:
         raise UsageError(str(error)) from error
     loaded = sources.load(preset.data, size=options.size, images=options.images, say=say, masks=masks)
+    if options.size != Options.size and options.size not in loaded.shape[:2]:
+        has = f"its images have {loaded.shape[0]} x {loaded.shape[1]} pixels"
+        raise UsageError(f"--size is {options.size}, which does nothing to {preset.data}: {has}; allowed: without it.")
     if dataset is None and task is None:
         task_of(loaded)  # images of another kind are refused first
     source = (loaded if dataset is None else dataset(loaded)).hold_out(preset.held_out)

@@ -10,7 +10,8 @@ from rich.console import Console
 from jaxtricks import data
 from jaxtricks.ablation.headline import Headline, headline_of
 from jaxtricks.ablation.moderated import Moderated
-from jaxtricks.ablation.report.wording import signed
+from jaxtricks.ablation.output import write_text
+from jaxtricks.ablation.report.wording import bounds, signed
 from jaxtricks.ablation.statistics import Comparison, paired
 from jaxtricks.ablation.summary import Row, summarise
 from jaxtricks.ablation.variants import Variant
@@ -68,7 +69,7 @@ def show(
         *(_ends(rows, printed, recipes, headline, last, first) for last, first in ends),
     ]
     text = "\n\n".join(part for part in parts if part) + "\n"
-    file.write_text(text, encoding="utf-8")
+    write_text(file, text)
     shown = text if aloud else f"Each row beside the cell that its paper prints: {file}"
     Console().print(shown, markup=False, highlight=False, soft_wrap=True)
 
@@ -103,7 +104,7 @@ def _line(row: Row, printed: Mapping[str, Cell], recipes: Mapping[str, Recipe]) 
 
 
 def _difference(one: Moderated | Comparison) -> str:
-    return f"{signed(one.mean)} [{signed(one.low)}, {signed(one.high)}]"
+    return f"{signed(one.mean)} {bounds(one.low, one.high)}"
 
 
 def said(verdict: str | None, points: float, *, expected: int | None = None) -> str:

@@ -201,6 +201,8 @@ class Display:
                 self.compiled.add(name_of_part)
                 self._compiles.append(now - self._compiling)
             self._compiling = now
+            if record["step"]:
+                self._print(f"{head}  goes on after step {record['step']:,}, from --checkpoints")
         elif kind == "progress":
             done = self.done + cost * len(record["seeds"]) * record["step"] / record["steps"]
             self._warn(done)
@@ -223,11 +225,11 @@ class Display:
                 self.teachers.pop(name, None)
             self._warn(self.done)
             for seed in record["seeds"] if self.board is None else ():
-                last = self.last[seed]
-                self._print(
-                    f"{head}  seed {seed}  {plural(record['epochs'], 'epoch')}  train loss {last['train_loss']:.3f}"
-                    f"{self._held_out(last)}  {last['images_per_second']:,.0f} img/s  left {self._left(self.done)}"
-                )
+                said = f"{head}  seed {seed}  {plural(record['epochs'], 'epoch')}"
+                if (last := self.last.pop(seed, None)) is not None:  # else all its epochs were an earlier process's
+                    said += f"  train loss {last['train_loss']:.3f}{self._held_out(last)}"
+                    said += f"  {last['images_per_second']:,.0f} img/s"
+                self._print(f"{said}  left {self._left(self.done)}")
 
     def _row(self, record: Mapping[str, Any]) -> str:
         return f"row {record['rung']}/{self.rungs}"

@@ -10,13 +10,13 @@ from typing import Any
 import jax
 
 from jaxtricks._runtime.processes import of_first
+from jaxtricks.ablation import states
 from jaxtricks.ablation.cells import Cells, Todo, cell_of
 from jaxtricks.ablation.claims import AGAIN
+from jaxtricks.ablation.states import FAILURES
 from jaxtricks.ablation.variants import Variant, conflicts_of
 from jaxtricks.data import DataError
 from jaxtricks.train import Guard, Plan, fit
-
-FAILURES = (FloatingPointError, RuntimeError, ValueError)  # of a cell, after which the others go on
 
 
 def run_cells(
@@ -51,6 +51,10 @@ def run_cells(
       guard, programs: as in fit; with programs that are kept a later call, of more seeds, compiles nothing.
     """
     log, tried, ours = tuple(log), _Tried(), set()
+    for variant in variants if cells.checkpoints is not None else ():  # what a process left that ended at its end
+        states.forget(cells.of(variant), variant.recipe)
+        if variant.recipe.teacher is not None:
+            states.forget(cells.of(variant), variant.recipe.teacher)
     process = {"guard": guard, "programs": programs}
     while todo := tried.left(cells.todo(variants, seeds, test=test)):
         # rows that nobody else is at come first, so that few processes compile the same one
@@ -122,7 +126,6 @@ def _run_row(row: Todo, plan: Plan, test: bool, log: tuple, process: dict, ours:
         say({"kind": "failed", "seeds": list(failed), "error": message})
         for seed in failed:
             cells.put(recipe, seed, {"seed": seed, "error": message})
-        cells.forget(recipe, failed)
 
     # as many at a time as step together
     while missing:
@@ -140,8 +143,8 @@ def _run_row(row: Todo, plan: Plan, test: bool, log: tuple, process: dict, ours:
                     teach = lambda record: say({**record, "part": "teacher"})  # noqa: E731
                     teacher = cells.teacher(recipe.teacher, plan, teach, test=test, guard=process["guard"])
             options = {"teacher": teacher, "test": test, "log": (say,), "done": keep, **process}
-            fit(recipe, cells.dataset, seeds=mine, plan=plan, **options, **cells.saving(recipe))
-            cells.forget(recipe, mine)
+            states.train(fit, cells, recipe, mine, plan=plan, **options)
+            states.forget(cells, recipe, mine)
         except DataError:  # the other rows have the same images
             raise
         except FAILURES as error:

@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from jaxtricks import portable
+from jaxtricks.ablation import states
 from jaxtricks.ablation.cells import Cells, cell_of
 from jaxtricks.ablation.headline import headline_of_task
 from jaxtricks.ablation.progress import Display, Job, work
@@ -66,8 +67,8 @@ def train_and_save(
         show = lambda record: display.log({**record, "variant": NAME, "rung": 1})  # noqa: E731
         show({"kind": "rung", "seeds": [seed]})
         options = {"teacher": teacher, "test": not confirmed, "log": (show, *log), "guard": guard}
-        (run,) = fit(recipe, cells.dataset, seeds=(seed,), plan=plan, **options, **cells.saving(recipe))
-        cells.forget(recipe, (seed,))
+        (run,) = states.train(fit, cells, recipe, (seed,), plan=plan, **options)
+        states.forget(cells, recipe, (seed,))
     if jax.process_index() == 0:
         figures = (cells.get(recipe, seed) or {})["test"] if confirmed else cell_of(run, recipe.task)["test"]
         facts = {

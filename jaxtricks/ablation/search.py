@@ -50,7 +50,10 @@ def search_rates(
     todo = jobs(
         cells.todo(trials, SEEDS, test=False), {trial.name: one for trial, one in zip(trials, work, strict=True)}
     )
-    say(f"First {len(factors)} learning rates for each row, with seeds {SEEDS[0]} and {SEEDS[1]}, on held-out images.")
+    say(
+        f"First {len(factors)} learning rates for each row, with seeds {SEEDS[0]} and {SEEDS[1]}, on held-out images, "
+        "however long that takes."
+    )
     with Display(todo, len(trials), headline=headline, console=console) as display:
         run_cells(trials, cells, seeds=SEEDS, plan=plan, test=False, log=(display.log, *log), **training)
     rows, searches = best_rates(rows, cells, factors=factors, seeds=SEEDS)

@@ -108,7 +108,7 @@ def check_corrupt(corrupt: Mapping[int, str], share: float, size: int) -> None:
         more = f"; and {len(corrupt) - NAMED} more" if len(corrupt) > NAMED else ""
         raise DataError(
             f"{len(corrupt)} of {size} records cannot be read; "
-            f"allowed: {allowed_corrupt(share, size)}, a share of {share:g}. {named}{more}. Delete or mend "
+            f"allowed: {allowed_corrupt(share, size)}, a share of {share:g}. Record {named}{more}. Delete or mend "
             f"{'it' if len(corrupt) == 1 else 'them'}."
         )
 

@@ -36,8 +36,10 @@ def export(saved: Saved, path: str | Path, *, to: str) -> Path:
         raise ValueError(f"path is {str(path)!r}; allowed: a file with the suffix {suffix}.")
     part = path.with_name(f"{path.name}.part")
     if to == "safetensors":
-        from safetensors.numpy import save_file
-
+        try:
+            from safetensors.numpy import save_file
+        except ImportError as error:
+            raise ImportError("to is 'safetensors'; allowed: with pip install 'jaxtricks[weights]'.") from error
         with tempfile.TemporaryDirectory() as place:
             init.save_pretrained(saved.variables, Path(place) / "x.npz", pooled=saved.facts["pooled"])
             arrays = {name: np.ascontiguousarray(array) for name, array in read_npz(Path(place) / "x.npz").items()}

@@ -81,7 +81,7 @@ def predict(
     if draw is not None:
         for row, file, picture in zip(rows, files, pictures, strict=True):
             _draw(row["boxes"], file, picture, names=network.class_names or ())
-        print(f"{len(files)} pictures: {draw}", file=sys.stderr)
+        print(f"{len(files)} picture{'s' * (len(files) != 1)}: {draw}", file=sys.stderr)
     if heat is not None:
         _paint(network, files, np.concatenate(heats), heat)
 
@@ -238,4 +238,4 @@ def _paint(network: Saved, files: Sequence[Path], heats: np.ndarray, folder: Pat
         colours = 255 * colormaps["inferno"](fine)[..., :3]
         mixed = (1 - HEAT_WEIGHT) * np.broadcast_to(seen, (*seen.shape[:2], 3)) + HEAT_WEIGHT * colours
         Image.fromarray(np.uint8(mixed.round())).save(folder / f"{number:04d}-{file.stem}.png")
-    print(f"{len(files)} pictures: {folder}", file=sys.stderr)
+    print(f"{len(files)} picture{'s' * (len(files) != 1)}: {folder}", file=sys.stderr)

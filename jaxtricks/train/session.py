@@ -68,7 +68,9 @@ class Session:
         self.feed = Feed(self.dataset.train, seeds, self.recipe.batch, sampler=sampler_of(stages), **share)
         self.chunks = {"size": self.plan.chunk, "boundary": save_every}
         self.common = {"seeds": list(seeds), "epochs": self.recipe.epochs, "steps": self.ends[-1]}
-        self.done, self.taken, self.trained, self.history = 0, 0, 0.0, []
+        self.done, self.taken, self.history = 0, 0, []
+        self.before = self.timed = (0.0, 0.0, 0)  # seconds of the loop, those of its steps, and steps: of earlier
+        self.began = time.perf_counter()  # processes; and with those of this one
         self.program = self._program_of(0)
         self.state: Any = None  # a State, once it is created or restored
         self.stop, self.best, self.checkpoints = stop, None, None
@@ -96,6 +98,7 @@ class Session:
             tree, meta = self.checkpoints.restore(self._tree(self.state), wanted=self.wanted)
             self.state, self.best = (tree, None) if self.stop is None else (tree["state"], tree["best"])
             self.history, self.done = meta["history"], meta["step"]
+            self.before = self.timed = tuple(meta.get("timed", self.before))
 
     def abandon(self) -> None:
         """After an error: let a checkpoint that is being written end, and warn if it fails."""
@@ -125,13 +128,13 @@ class Session:
           Interrupted: after a signal, once the state is saved.
         """
         self._log(kind="start", step=self.done, **self.common)
-        began = time.perf_counter()
+        self.began = time.perf_counter()
         # epochs: steps, evaluation, checkpoint
         while (last := self._recorded) < self.ends[-1] and not self._judged()[1]:
             self.program = self._program_of(last + 1)
             self._train(min(last + self.feed.steps_per_epoch, self.ends[-1]))
             self._close_epoch()
-        seconds = (time.perf_counter() - began) / len(self.seeds)
+        seconds = self._seconds / len(self.seeds)
         # the test set, once
         tests = self._evaluate(self.dataset.test, self.best) if test else [{} for _ in self.seeds]
         if self.checkpoints is not None:
@@ -157,7 +160,7 @@ class Session:
             history,
             test,
             seconds,
-            step_ms=1000 * self.trained / max(self.taken, 1) / len(self.seeds),
+            step_ms=1000 * self.timed[1] / max(self.timed[2], 1) / len(self.seeds),
             wait_percent=float(np.mean([record["wait_percent"] for record in history])) if history else 0.0,
             skipped=sum(record["skipped"] for record in history),
             cost=self.program.cost,
@@ -167,6 +170,11 @@ class Session:
     def _program_of(self, step: int) -> Program:
         """Of the stage that takes this step."""
         return next(program for end, program in zip(self.ends, self.programs, strict=True) if step <= end)
+
+    @property
+    def _seconds(self) -> float:
+        """Of the loop, those before a restart too."""
+        return self.before[0] + time.perf_counter() - self.began
 
     @property
     def _recorded(self) -> int:
@@ -207,7 +215,7 @@ class Session:
         self.state = self.plan.unreplicate(state)
         in_flight.drain()
         self.spent = time.perf_counter() - tick
-        self.trained += self.spent
+        self.timed = self._seconds, self.timed[1] + self.spent, self.before[2] + self.taken
         self.speed = self._speed(first, self.spent) | {"wait_percent": 100 * self.feed.waited / self.spent}
         self._end_if_asked()
 
@@ -274,8 +282,11 @@ class Session:
     def _save(self, state: State) -> None:
         if self.checkpoints is not None:
             self.active.beat(f"saving step {self.done}", LIMIT_FACTOR)
-            meta = {**self.wanted, "history": self.history, "step": self.done}
+            timed = self._seconds, *self.timed[1:]
+            meta = {**self.wanted, "history": self.history, "step": self.done, "timed": timed}
+            began = time.perf_counter()
             self.checkpoints.save(self.done, self._tree(state), meta)
+            self.began += time.perf_counter() - began  # which is no training
 
     def _speed(self, first: int, seconds: float) -> dict[str, float]:
         rate = (self.done - first) * self.recipe.batch * len(self.seeds) / seconds

@@ -150,13 +150,14 @@ def ladder_cells(recipe: Recipe) -> dict[str, Cell]:
 
     Returns:
       By the row's name, in the order of the rungs: of MobileNet and Inception-V3 the column of theirs in tables 3 and
-      6, of any other network those of ResNet-50 in tables 4 (at batch 1,024), 5 and 6.
+      6, the baseline last, for it is not right below the next; of any other network those of ResNet-50 in tables 4 (at
+      batch 1,024), 5 and 6.
     """
     column = COLUMNS.get(family(recipe), _R50D)
     refined = {"cosine": "cosine", "smoothing": "smoothing", "mixup": "mixup", "distillation": "distillation, mixup"}
     above = {f"+ {name}": Cell(6, row, column) for name, row in refined.items()}
     if column != _R50D:
-        return {"baseline": Cell(3, "baseline", column), "+ low precision": Cell(3, "efficient", column)} | above
+        return {"+ low precision": Cell(3, "efficient", column)} | above | {"baseline": Cell(3, "baseline", column)}
     faster = {"large batch": "linear scaling", "low precision": "FP16"}
     names = ("large batch", "warm-up", "zero gamma", "no bias decay", "low precision")
     cells = {"baseline": Cell(4, "linear scaling", _SMALL)}

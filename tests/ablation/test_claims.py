@@ -82,24 +82,26 @@ def test_a_claim_of_another_machine_is_stale_without_a_heartbeat(tmp_path, elsew
 
 
 def test_who_was_asleep_knows_that_its_cell_is_another_s(tmp_path, elsewhere):
-    mine = Claims(tmp_path, stale=60)
+    mine, done = Claims(tmp_path, stale=60), False
     assert mine.take("a-seed0")
     (claim,) = tmp_path.iterdir()
-    assert not mine.taken_over("a-seed0")
+    assert not mine.taken_over("a-seed0", lambda: done)
     # as another machine sees it after a minute: this one's process says nothing there
     claim.write_text(json.dumps({"machine": "this one", "pid": 1, "started": "1"}))
     os.utime(claim, (0, 0))
     other, taken = elsewhere(tmp_path, stale=60)
     assert taken
-    assert mine.taken_over("a-seed0")
+    assert mine.taken_over("a-seed0", lambda: done)
     (newer,) = (path for path in tmp_path.iterdir() if path != claim)
     os.utime(newer, (0, 0))  # it is gone too: what this one has is all there is
-    assert not mine.taken_over("a-seed0")
-    other.release("a-seed0")  # it has written the cell
+    assert not mine.taken_over("a-seed0", lambda: done)
+    other.release("a-seed0")  # it was stopped and has written nothing,
     assert list(tmp_path.iterdir()) == []
-    assert mine.taken_over("a-seed0")
+    assert not mine.taken_over("a-seed0", lambda: done)
+    done = True  # or it has
+    assert mine.taken_over("a-seed0", lambda: done)
     mine.release("a-seed0")
-    assert not mine.taken_over("a-seed0")
+    assert not mine.taken_over("a-seed0", lambda: done)
 
 
 def test_a_claim_that_is_being_written_is_one(tmp_path):

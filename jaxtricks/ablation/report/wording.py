@@ -56,9 +56,9 @@ def findings(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
         deviation = headline.difference(f"{assumed['value']:.2f}")
         with_pairs = f"with {plural(planned, 'pair')} and a standard deviation of {deviation} ({assumed['from']})"
         sentences.append(
-            f"Planned resolution: {with_pairs} no difference can be resolved, however large."
+            f"Resolution: {with_pairs} no difference can be resolved, however large."
             if smallest is None or not math.isfinite(smallest)
-            else f"Planned resolution: {with_pairs}, a single comparison finds a true difference of "
+            else f"Resolution: {with_pairs}, a single comparison finds a true difference of "
             f"{headline.difference(f'{smallest:.2f}')} in four experiments out of five, "
             "before the correction for several comparisons."
         )
