@@ -7,7 +7,7 @@ after it; all add 1e-4 of the weights to the gradient, except those that decay b
 after 436 steps, half of the run, and the momentum rises as long. Muon has the kernels, Adam the rest, at a tenth.
 
 Measured with 6 paired seeds, 3,500 training images of fashion_mini, 8 epochs, on two cores of an AMD EPYC (jax 0.10.2)
-that other jobs shared; differences to the baseline. Clipped at 15 the gradient never was.
+that other jobs shared; differences to the baseline. Clipped at 15 the gradient never was. AMSGrad: arXiv 1904.09237.
 
     python -m experiments.optimizers --seeds 6
 

@@ -5,18 +5,18 @@ precision. In the paper Faster R-CNN on Pascal VOC starts from ResNet-50-D, trai
 efficient recipe, 79.23 with cosine, 80.71 with smoothing, 80.96 with distillation, 81.10 with mixup in its place, 81.33
 with both. Single runs. Distillation is left out here.
 
-Measured with the command below, 4 paired seeds, two cores of an AMD EPYC (jax 0.10.2) that other jobs shared;
+Measured with the command below, 6 paired seeds, two cores of an AMD EPYC (jax 0.10.2) that other jobs shared;
 differences to the baseline, verdicts after Holm's correction (results/transfer_boxes). A backbone that labels trained
-brings 12 points, to a segmentation 4 (transfer). Cosine in its training takes 2, where table 8 has it bring 0.93.
+brings 11 points, to a segmentation 4 (transfer). Which recipe trained it, table 8's question, is not resolved.
 
-    python -m experiments.transfer_boxes
+    python -m experiments.transfer_boxes --seeds 6
 
-                  expected      mAP %  difference, 95 %
-    baseline                    31.09
-    from scratch  - agrees      19.31  -11.78 [-14.56, -9.00]  hurts
-    cosine        + disagrees   28.97  -2.13 [-3.54, -0.71]  hurts
-    smoothing     +             31.35  +0.26 [-1.10, +1.62]  not resolved
-    mixup         +             31.14  +0.04 [-1.43, +1.51]  not resolved
+                  expected   mAP %  difference, 95 %
+    baseline                 31.30
+    from scratch  - agrees   20.67  -10.63 [-13.83, -7.43]  hurts
+    cosine        +          29.99  -1.30 [-2.82, +0.21]    not resolved
+    smoothing     +          30.27  -1.02 [-3.43, +1.38]    not resolved
+    mixup         +          30.15  -1.14 [-3.82, +1.53]    not resolved
 """
 
 from functools import partial

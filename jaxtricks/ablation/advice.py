@@ -179,8 +179,10 @@ def _judged(some: Sequence[Advice]) -> str:
     """Their names, and which of them the test images, by themselves, would not have led to."""
     names = [a.trick for a in some]
     alone = [a.trick for a in some if _action(a._replace(held_out=None))[0] != a.action]
+    if not alone:
+        return _names(names)
     which = "it" if len(names) == 1 else "any of them" if len(alone) == len(names) else _names(alone)
-    return _names(names) + (f" (the test images do not confirm {which})" if alone else "")
+    return f"{_names(names)} (the test images do not confirm {which})"
 
 
 def note(results: Mapping[str, Any], advice: Sequence[Advice]) -> str:

@@ -15,7 +15,7 @@ from jaxtricks.ablation.variants import Variant
 
 TABLES = 1_000  # that are simulated
 DIFFER = 0.12  # of the test images that two recipes decide differently at one seed: 0.10 to 0.14 in committed reports
-MUCH = 10.0  # points, which few tricks change an accuracy by
+MUCH = 10.0  # points, which few tricks change a share of images by
 MEASURED_ON = 10_000  # test images under the deviation that is assumed, those of CIFAR-10
 
 

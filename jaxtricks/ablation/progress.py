@@ -201,7 +201,7 @@ class Display:
                 self.compiled.add(name_of_part)
                 self._compiles.append(now - self._compiling)
             self._compiling = now
-            if record["step"]:
+            if record.get("step"):
                 self._print(f"{head}  goes on after step {record['step']:,}, from --checkpoints")
         elif kind == "progress":
             done = self.done + cost * len(record["seeds"]) * record["step"] / record["steps"]

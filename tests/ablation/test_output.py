@@ -166,3 +166,9 @@ def test_steps_are_counted_with_the_time_left(capsys, monkeypatch):
         "[2/3] two, about 2 min left",  # one took a minute
         "[3/3] three, about 2 min left",  # two took three
     ]
+
+
+def test_a_size_that_does_nothing_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(ablation, "run_cells", lambda *_, **__: None)
+    with pytest.raises(cli.UsageError, match="--size is 8, which does nothing to fake: its images have 16 x 16 pixels"):
+        run("fake", tmp_path)

@@ -60,8 +60,8 @@ def test_no_less_is_assumed_than_the_test_images_allow(images, value, alone):
     """By hand: the root of 0.9 ** 2 - 0.12 + 1200 / images."""
     found = assumed_spread(0.9, "a table", images=images, headline=Headline("accuracy", "%"))
     assert found["value"] == pytest.approx(value, rel=1e-4)
-    said = f"a table; of which {images:,} test images alone give {alone} points, "
-    assert found["from"] == said + "where 12 % of them differ between two runs"
+    said = f"0.9 points on 10,000 test images, a table; of {images:,} chance alone gives {alone} points, "
+    assert found["from"] == said + "where two runs differ on 12 % of them"
     pixels, percent = Headline("error", "px"), Headline("mIoU", "%")
     assert assumed_spread(0.9, "a table", images=12, headline=pixels) == {"value": 0.9, "from": "a table"}
     assert assumed_spread(0.1, "", images=10_000, headline=percent)["value"] == pytest.approx(0.3464, rel=1e-3)

@@ -77,7 +77,7 @@ def build(name, spec):
         return args["prepare"](args["Options"](data=spec, size=32))
     if module is cli:
         _, baseline, ladder, presets = args
-        typed = cli.Options(data=spec, size=32)
+        typed = cli.Options(data=spec, **({"size": 32} if Path(spec).is_dir() else {}))  # where it does something
         chosen = preparing.chosen(typed, ladder, presets, mode=kwargs["mode"] if "mode" in kwargs else "stack")
         parts = {part: kwargs.get(part) for part in ("title", "dataset", "task", "begin", "counted")}
         if name in ("finetune", "transfer", "transfer_boxes"):
