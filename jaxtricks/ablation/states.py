@@ -9,7 +9,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import jax
 from etils import epath
@@ -20,21 +20,18 @@ from jaxtricks.checkpoint.remote import folder_of
 from jaxtricks.data import DataError
 from jaxtricks.train import Recipe, Run
 
-if TYPE_CHECKING:
-    from jaxtricks.ablation.cells import Cells
-
 FAILURES = (FloatingPointError, RuntimeError, ValueError)  # of a cell, after which the others go on
 STATE = re.compile(r"seed\d+(-\d+)*", re.ASCII)
 
 
-def train(fit: Callable, cells: "Cells", recipe: Recipe, seeds: Sequence[int], **options) -> list[Run]:
+def train(fit: Callable, cells: Any, recipe: Recipe, seeds: Sequence[int], **options) -> list[Run]:
     """``fit`` from the state that an earlier process left, if there is one, keeping the state after every epoch.
 
     A state that cannot be used is removed, and the run begins anew; so is that of a run that failed.
 
     Args:
       fit: ``train.fit``.
-      cells: whose data are trained on; without ``checkpoints`` no state is kept.
+      cells: ``Cells``, whose data are trained on; without ``checkpoints`` no state is kept.
       recipe, seeds: of the run.
       **options: of ``fit``.
 
@@ -58,11 +55,11 @@ def train(fit: Callable, cells: "Cells", recipe: Recipe, seeds: Sequence[int], *
         raise
 
 
-def forget(cells: "Cells", recipe: Recipe, seeds: Iterable[int] = ()) -> None:
+def forget(cells: Any, recipe: Recipe, seeds: Iterable[int] = ()) -> None:
     """Remove the states of runs whose cells are complete, and those of these seeds that no other process has.
 
     Args:
-      cells: of the states.
+      cells: ``Cells``, of the states.
       recipe: of the runs.
       seeds: of runs that are at an end in any way.
     """
@@ -82,5 +79,5 @@ def forget(cells: "Cells", recipe: Recipe, seeds: Iterable[int] = ()) -> None:
         warnings.warn(f"States of finished runs stay in {cells.checkpoints}: {error}", CheckpointWarning, stacklevel=2)
 
 
-def _place(cells: "Cells", recipe: Recipe) -> str:
+def _place(cells: Any, recipe: Recipe) -> str:
     return str(folder_of(str(cells.checkpoints)) / cells.path(recipe, 0).stem.removesuffix("-seed0"))

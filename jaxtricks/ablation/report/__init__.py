@@ -81,8 +81,8 @@ def table(results: Mapping[str, Any]) -> Table:
         cells[1] = cells[1].replace("disagrees", "✗").replace("agrees", "✓")
         cells[TIME] = cells[TIME].partition(" ")[0]
         lines.add_row(*[Text(cells[i], style=STYLE[row.verdict] if i == VERDICT else "") for i in shown])
-    tested = [row for row in rows if row.tested is not None]
-    if any(row.verdict == "not resolved" and row.tested.low * row.tested.high > 0 for row in tested):
+    tested = [(row.verdict, row.tested) for row in rows if row.tested is not None]
+    if any(verdict == "not resolved" and one.low * one.high > 0 for verdict, one in tested):
         said = f"Clear of zero and yet not resolved: verdicts are corrected for all {len(tested)} comparisons."
         lines.caption, lines.caption_justify = Text(said), "left"
     return lines
