@@ -190,7 +190,8 @@ def read_early(folder: Path, arguments: Sequence[str]) -> None:
     if not source.is_file():
         return
     if TABLE not in (text := source.read_text(encoding="utf-8")):
-        print(f"{name}: starting", file=sys.stderr, flush=True)
+        if not {"-h", "--help"} & set(arguments):
+            print(f"{name}: starting", file=sys.stderr, flush=True)
         return
     try:
         description = ast.get_docstring(ast.parse(text))

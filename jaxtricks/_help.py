@@ -43,6 +43,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "margin": "the largest difference that counts as no effect (0.5 points)",
         "recommend": "also choose, confirm, train a recipe, after the minutes",
         "save": "as --recommend, and keep the network in this folder",
+        "checkpoints": "where a run keeps its state after every epoch, to go on there",
         "tensorboard": "also write TensorBoard events",
     },
 }

@@ -120,7 +120,7 @@ def test_the_report_has_the_spread_that_was_measured(bench, capsys):
     noise = {"baseline": (0.0, 0.4, 0.1), "+ fast": (1.0, 0.2, 0.9), "+ slow": (0.3, 0.2, 0.0), "+ so": (0.0, 0.1, 0.6)}
     bench.value = lambda name, seed: 80.0 + noise[name][seed]
     results = bench.run(seeds=3, ladder=LADDER | {"slow": LADDER["fast"], "so": LADDER["fast"]})
-    assert "points (the median over" in capsys.readouterr().err
+    assert "points (1.1 points on 10,000 test images, the median over" in capsys.readouterr().err
     assert results["sd_assumed"]["from"] == "measured on 9 pairs of 3 rows"
     assert results["sd_assumed"]["value"] == pytest.approx(0.55, abs=0.15)
     assert results["resolvable"] < 3
