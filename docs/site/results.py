@@ -26,7 +26,6 @@ BESIDE = (  # runs on other images, networks or lengths than the experiment's ow
     "imbalance-cifar10",
     "refinements-inception",
     "refinements-mobilenet",
-    "regularizers-more",
     "regularizers-overfit",
 )
 

@@ -14,7 +14,7 @@ from jaxtricks.tricks import parts as p
 from jaxtricks.tricks import regularizers as r
 from jaxtricks.tricks import schedules as s
 from jaxtricks.tricks import starts as i
-from jaxtricks.tricks.trick import Trick
+from jaxtricks.tricks.trick import Trick, set_fields
 
 __all__ = [
     "DECAYS",
@@ -81,7 +81,7 @@ FIXUP = {"Fixup": _trick(i.fixed_up, 1, "arXiv 1901.09321", branches=3, depth=3)
 
 
 def averages(steps: int) -> dict[str, Trick]:
-    """The averages that count the steps of a run: uniform from three quarters on, and of the latest quarter.
+    """What counts the steps of a run: decay in turns of an eighth, uniform averages from three quarters on, the latest.
 
     Args:
       steps: of the run.
@@ -91,6 +91,8 @@ def averages(steps: int) -> dict[str, Trick]:
     """
     uniform = {"ema": partial(optim.swa_decay, start=3 * steps // 4), "schedule": optim.constant}
     return {
+        "decay 1e-3, by turns": _trick(composing.weight_decay, weight=1e-3, turns=max(1, steps // 8)),
+        "constant rate, SWA": _trick(set_fields, None, "arXiv 1803.05407", **uniform),
         "constant rate, SWA, recalibrated": _trick(a.recalibrated, 1, "arXiv 1803.05407", **uniform),
         "LAWA": _trick(a.latest_weights, None, "arXiv 2209.14981", every=max(1, steps // 16), last=4),
     }
