@@ -94,16 +94,20 @@ def checkpoints(options: Options, preset: Preset, out: Path) -> str | None:
       A folder or URL, which exists or can; UsageError for any other.
     """
     alone = jax.process_count() == 1  # several need a folder that all of them see, and that of OUT may not be one
-    place = options.checkpoints or (str(out / "checkpoints") if preset.hours and alone else None)
+    place = options.checkpoints
+    if place is None and preset.hours and alone:
+        place = str(out / "checkpoints")
     if place is not None:
         try:
+            if not place.strip():
+                raise ValueError("It names no place.")
             (folder := folder_of(place)).mkdir(parents=True, exist_ok=True)
             probe = epath.Path(folder) / f".probe-{os.getpid()}"
             probe.write_text("")
             probe.unlink()
         except (OSError, ValueError, ImportError) as error:
             allowed = "allowed: a folder that can be made and written to, or a URL that etils.epath knows and reaches"
-            raise UsageError(f"--checkpoints is {place}; {allowed}. {error}") from error
+            raise UsageError(f"--checkpoints is {place!r}; {allowed}. {error}") from error
     return place
 
 

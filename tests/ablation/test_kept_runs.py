@@ -204,8 +204,8 @@ def test_a_place_that_is_none_is_refused_before_anything_is_trained(tmp_path, mo
     assert output.checkpoints(cli.Options(), replace(preset, hours=False), tmp_path) is None
     assert bag_of_tricks.PRESETS["paper"].hours
     (tmp_path / "file").touch()
-    for place in (str(tmp_path / "file" / "below"), "no-such-scheme://bucket"):
-        with pytest.raises(UsageError, match=f"--checkpoints is {place}; allowed"):
+    for place in (str(tmp_path / "file" / "below"), "no-such-scheme://bucket", ""):
+        with pytest.raises(UsageError, match=f"--checkpoints is '{place}'; allowed"):
             output.checkpoints(cli.Options(checkpoints=place), preset, tmp_path)
     monkeypatch.setattr(jax, "process_count", lambda: 2)  # hosts that may not see each other's disks
     assert output.checkpoints(cli.Options(), preset, tmp_path) is None
