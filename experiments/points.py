@@ -6,21 +6,21 @@ on two maps, and say a map of 16 x 16 cells: the point is its expected place (so
 which the cell's offset is added. Reported is the mean distance in pixels: lower is better, and a negative difference is
 an improvement. The paper of soft-argmax has it in front of regression.
 
-Measured with the command below, 4 paired seeds, two cores of an AMD EPYC (jax 0.10.2) that other jobs shared;
+Measured with the command below, 6 paired seeds, two cores of an AMD EPYC (jax 0.10.2) that other jobs shared;
 differences to the baseline, verdicts after Holm's correction (results/points). A dense layer on all of a map is worst;
 an expected place is within a pixel.
 
-    python -m experiments.points --epochs 6
+    python -m experiments.points --epochs 6 --seeds 6
 
                         expected  pixels  difference, 95 %
-    baseline                       11.56
-    from the average                5.38  -6.17 [-6.83, -5.52]  helps
-    L1                              5.32  -6.24 [-6.86, -5.61]  helps
-    smooth L1                       5.51  -6.05 [-6.68, -5.42]  helps
-    soft-argmax         - agrees    0.92  -10.64 [-11.22, -10.06]  helps
-    soft-argmax, L1     - agrees    0.80  -10.76 [-11.33, -10.19]  helps
-    peak of a heat map              1.82  -9.74 [-10.32, -9.16]  helps
-    peak and offset                 0.85  -10.71 [-11.30, -10.12]  helps
+    baseline                       11.38
+    from the average                5.54  -5.84 [-6.86, -4.82]    helps
+    L1                              5.27  -6.11 [-7.03, -5.19]    helps
+    smooth L1                       5.37  -6.01 [-6.94, -5.08]    helps
+    soft-argmax         - agrees    0.88  -10.50 [-11.45, -9.55]  helps
+    soft-argmax, L1     - agrees    0.78  -10.59 [-11.55, -9.64]  helps
+    peak of a heat map              1.82  -9.56 [-10.51, -8.60]   helps
+    peak and offset                 0.85  -10.52 [-11.49, -9.56]  helps
 """
 
 from functools import partial
