@@ -1,8 +1,8 @@
 """Published recipes as cards: what they reach where they were published, and the same recipes to run here.
 
     card                     published, top-1 %                                 here
-    Bag of Tricks            75.3    ResNet-50, ImageNet                        not run
-    Bag of Tricks, efficient not read                                           not run
+    Bag of Tricks            75.87   ResNet-50, ImageNet                        not run
+    Bag of Tricks, efficient 76.21   ResNet-50, ImageNet                        not run
     Bag of Tricks, refined   79.29   ResNet-50, ImageNet                        not run
     torchvision V1           76.13   ResNet-50, ImageNet                        not run
     torchvision V2           80.858  ResNet-50, ImageNet                        not run

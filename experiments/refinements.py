@@ -20,10 +20,10 @@ has a top-5 of 90.47 % in table 3 and of 90.53 in table 6; smoothing is 78.31 he
 Others' runs: mixup gave MobileNet -0.28 and MobileNetV2 -0.61 (pth-easy's model zoo), where the table has +0.35.
 
 Rates and batches are those of bag_of_tricks; all rows have the same number of epochs, for a longer one would compare
-two things. Of what is expected the sign is that on which the three networks are at one. Here, 16 paired seeds on 3,500
-images of fashion_mini, 4 epochs, two cores of an AMD EPYC (jax 0.10.2) that other jobs shared (results/refinements).
-Below, with 4 seeds, --model mobilenet_v1_mini and inception_v3_mini --lr 0.05 beside their columns: all ten steps have
-its signs, five are resolved. (Of Inception's four seeds one died at 0.1.) On ImageNet (--preset paper): not run.
+two things. Expected is the sign of the network's own column. Here, 16 paired seeds on 3,500 images of fashion_mini, 4
+epochs, two cores of an AMD EPYC (jax 0.10.2) that other jobs shared (results/refinements). Below, with 4 seeds, --model
+mobilenet_v1_mini and inception_v3_mini --lr 0.05 beside their columns: all ten steps have its signs, five are resolved.
+(Of Inception's four seeds one died at 0.1.) On ImageNet (--preset paper): not run.
 
     python -m experiments.refinements --seeds 16
 
@@ -32,9 +32,9 @@ its signs, five are resolved. (Of Inception's four seeds one died at 0.1.) On Im
     baseline                                 75.83
     + cosine                   + agrees      79.47  +3.65 [+3.13, +4.17]  helps
     + smoothing                +             79.95  +0.48 [-0.28, +1.24]  not resolved
-    + distillation                           79.69  -0.27 [-1.15, +0.61]  not resolved
+    + distillation             +             79.69  -0.27 [-1.15, +0.61]  not resolved
     + mixup in its place       + disagrees   78.59  -1.10 [-1.68, -0.52]  hurts
-    + distillation with mixup                78.96  +0.38 [-0.17, +0.92]  not resolved
+    + distillation with mixup  +             78.96  +0.38 [-0.17, +0.92]  not resolved
     table 6, and here          MobileNet                            Inception-V3
     + cosine                   +0.93  +4.56 [+2.25, +6.86]  helps   +0.69  +1.84 [-0.81, +4.50]  not resolved
     + smoothing                +0.10  +0.78 [-1.33, +2.90]          +0.21  +0.87 [-2.29, +4.03]  not resolved
@@ -68,7 +68,7 @@ RUNGS = {  # change, row of the table
     "distillation with mixup": (partial(p.taught_by_resnet, build=TEACHER), "distillation, mixup"),
 }
 PRINTED = {name: [p.Cell(6, row, column) for column in p.COLUMNS.values()] for name, (_, row) in RUNGS.items()}
-LADDER = {name: p.rung(change, *PRINTED[name]) for name, (change, _) in RUNGS.items()}
+LADDER = {name: p.rung(change, *PRINTED[name]) for name, (change, _) in RUNGS.items()}  # before the network is known
 
 
 def cells(recipe):
@@ -85,5 +85,6 @@ PRESETS = {
 }
 
 if __name__ == "__main__":
-    show = partial(printed.show, cells=cells)
-    main("refinements", p.efficient_d, LADDER, PRESETS, title="Training refinements", after=show, tables=p.SOURCE)
+    show, signs = partial(printed.show, cells=cells), partial(p.of_its_column, cells=cells)
+    parts = {"after": show, "adapted": signs, "tables": p.SOURCE}
+    main("refinements", p.efficient_d, LADDER, PRESETS, title="Training refinements", **parts)
