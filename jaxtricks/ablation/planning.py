@@ -53,7 +53,8 @@ def spread_so_far(
       rows: of the table.
       cells: where their cells lie.
       seeds: of the table.
-      assumed: the deviation where fewer than three rows have two pairs yet, in the unit of the headline.
+      assumed: the deviation where the pairs have fewer than three degrees of freedom in all, in the unit of the
+        headline; a row's are one less than its pairs.
       source: where that number is from, for the reader.
       images: of the test set; see ``assumed_spread``.
 
@@ -73,14 +74,14 @@ def spread_so_far(
     df = np.array([len(sample) - 1 for sample in samples])
     variances = np.array([np.var(sample, ddof=1) if len(sample) > 1 else 0.0 for sample in samples])
     used = np.flatnonzero((df > 0) & (variances > 0))
-    if used.size < FEWEST:
+    if df[used].sum() < FEWEST:
         return assumed_spread(assumed, source, images=images, headline=headline)
-    correlation = correlation_of(links)[np.ix_(used, used)]
-    scale = fit_prior(variances[used], df[used], correlation=correlation).scale
-    return {
-        "value": float(np.sqrt(scale)),
-        "from": f"measured on {df[used].sum() + used.size} pairs of {used.size} rows",
-    }
+    if used.size < FEWEST:  # too few to learn a prior from: what they say together
+        scale = np.average(variances[used], weights=df[used])
+    else:
+        scale = fit_prior(variances[used], df[used], correlation=correlation_of(links)[np.ix_(used, used)]).scale
+    pairs = df[used].sum() + used.size
+    return {"value": float(np.sqrt(scale)), "from": f"measured on {pairs} pairs of {plural(int(used.size), 'row')}"}
 
 
 def smallest_effect(rows: Sequence[Variant], seeds: int, sd: float, *, power: float = 0.8) -> float:

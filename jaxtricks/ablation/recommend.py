@@ -82,7 +82,8 @@ def candidates_of(results: Mapping[str, Any]) -> list[str]:
     }
     contrasts = [c for c in contrasts_of(results["rows"], results["mode"]) if c.about == "difference"]
     some = [(c, differences) for c in contrasts if (differences := c.differences(values))]
-    tested = moderated([d for _, d in some], contrasts=[c.weights for c, _ in some])
+    limits = -headline.span, headline.span
+    tested = moderated([d for _, d in some], contrasts=[c.weights for c, _ in some], limits=limits)
     names = []
     for (contrast, _), one in zip(some, tested, strict=True):
         tricks, others = (set(rows[name]["tricks"]) for name in (contrast.arm, contrast.reference))
@@ -151,7 +152,7 @@ def recommend(
                 recipes[name] = apply(baseline, _ordered((*chosen, name), ladder), ladder)
             except ValueError as error:  # a trick may need another that is not there
                 say(f"{name} does not fit onto {', '.join(chosen) or 'the baseline'}: {error}")
-        gains = _gains(run(recipes, seeds, about=f"Selection, step {len(steps) + 1}"), rest)
+        gains = _gains(run(recipes, seeds, about=f"Selection, step {len(steps) + 1}"), rest, headline)
         step = Step(chosen, gains, _best(gains, headline))
         steps.append(step)
         say(_reported(step, headline))
@@ -165,8 +166,8 @@ def recommend(
         return Recommendation((), baseline, tuple(steps), (), None, None)
     recipe = apply(baseline, chosen, ladder)
     recipes = {"current": baseline, "selected": recipe}
-    confirmation = _gains(run(recipes, fresh, test=True, about="Confirmation"), ["selected"])["selected"]
-    test = _gains(run(recipes, fresh, test=True, split="test"), ["selected"])["selected"]
+    confirmation = _gains(run(recipes, fresh, test=True, about="Confirmation"), ["selected"], headline)["selected"]
+    test = _gains(run(recipes, fresh, test=True, split="test"), ["selected"], headline)["selected"]
     confirmed = _best({"selected": confirmation}, headline) is not None
     return Recommendation(
         chosen if confirmed else (), recipe if confirmed else baseline, tuple(steps), chosen, confirmation, test
@@ -204,7 +205,9 @@ def _run(
     }
 
 
-def _gains(values: Mapping[str, Mapping[int, float]], names: Sequence[str]) -> dict[str, Moderated | None]:
+def _gains(
+    values: Mapping[str, Mapping[int, float]], names: Sequence[str], headline: Headline
+) -> dict[str, Moderated | None]:
     """The difference of each recipe to the current one, tested together."""
     current = values["current"]
     pairs = {
@@ -214,7 +217,8 @@ def _gains(values: Mapping[str, Mapping[int, float]], names: Sequence[str]) -> d
     }
     pairs = {name: differences for name, differences in pairs.items() if differences}
     contrasts = [{name: 1.0, "current": -1.0} for name in pairs]
-    tested = dict(zip(pairs, moderated(list(pairs.values()), contrasts=contrasts), strict=True))
+    limits = -headline.span, headline.span
+    tested = dict(zip(pairs, moderated(list(pairs.values()), contrasts=contrasts, limits=limits), strict=True))
     return {name: tested.get(name) for name in names}
 
 

@@ -35,15 +35,31 @@ def test_what_is_there_is_used(tmp_path):
     assert found["from"] == "measured on 240 pairs of 4 rows"
 
 
-def test_without_three_rows_of_two_pairs_it_is_assumed(tmp_path):
+def test_with_fewer_than_three_degrees_of_freedom_it_is_assumed(tmp_path):
     options = {"assumed": 0.9, "source": "a table", "images": 16}
     assumed = assumed_spread(0.9, "a table", images=16, headline=headline_of_task(RECIPE.task))
-    for name, rows, seeds in (("none", (), ()), ("one seed", ROWS, (0,)), ("two rows", ROWS[:3], (0, 1, 2))):
+    for name, rows, seeds in (("none", (), ()), ("one seed", ROWS, (0,)), ("one row", ROWS[:2], (0, 1, 2))):
         assert spread_so_far(ROWS, _filled(tmp_path / name, rows, seeds, 1.0), (0, 1, 2), **options) == assumed
-    cells = _filled(tmp_path / "failed", ROWS[:3], (0, 1, 2), 1.0)
+    cells = _filled(tmp_path / "failed", ROWS[:2], (0, 1, 2), 1.0)
     for seed in (0, 1, 2):
-        cells.put(ROWS[3].recipe, seed, {"seed": seed, "error": "NonFiniteError"})
+        cells.put(ROWS[2].recipe, seed, {"seed": seed, "error": "NonFiniteError"})
     assert spread_so_far(ROWS, cells, (0, 1, 2), **options) == assumed
+
+
+def test_one_row_or_two_say_together_what_they_spread_by(tmp_path):
+    """By hand: differences 1, 3, 5 and 2, 4 have variances of 4 and 2, with 2 and 1 degrees: a mean of 10 / 3."""
+    cells, name = Cells(tmp_path, SOURCE), headline_of_task(RECIPE.task).name
+    for row, values in zip(ROWS[:3], ((50, 50, 50), (51, 53, 55), (52, 54)), strict=True):
+        for seed, value in enumerate(values):
+            cells.put(row.recipe, seed, {"seed": seed, "test": {name: value}})
+    options = {"assumed": 0.9, "source": "a table", "images": 16}
+    found = spread_so_far(ROWS[:3], cells, (0, 1, 2), **options)
+    assert found == {"value": pytest.approx(np.sqrt(10 / 3)), "from": "measured on 5 pairs of 2 rows"}
+    for seed, value in ((3, 57), (4, 59)):
+        cells.put(ROWS[0].recipe, seed, {"seed": seed, "test": {name: 50}})
+        cells.put(ROWS[1].recipe, seed, {"seed": seed, "test": {name: value}})
+    found = spread_so_far(ROWS[:2], cells, range(5), **options)
+    assert found == {"value": pytest.approx(np.sqrt(10)), "from": "measured on 5 pairs of 1 row"}
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,15 @@ def test_what_fresh_seeds_do_not_confirm_is_not_recommended(tmp_path):
     assert "fresh seeds confirm no gain" in sentence(found, headline_of_task(recipe().task))
 
 
+def test_no_interval_leaves_a_hundred_points(tmp_path, monkeypatch):
+    for seed, value in zip(FRESH, (90, -90, 90, -90, 0), strict=True):
+        monkeypatch.setitem(NOISE, seed, value)
+    found = chosen(filled(tmp_path))
+    for gain in (found.confirmation, found.test):
+        assert (gain.low, gain.high) == (-100.0, 100.0)
+        assert gain.sd > 100
+
+
 def test_without_a_candidate_it_is_the_baseline(tmp_path):
     for candidates in ((), ("bad",)):
         found = chosen(filled(tmp_path), candidates)
