@@ -18,11 +18,11 @@ from jaxtricks.ablation.moderated import Moderated, moderated
 from jaxtricks.ablation.progress import Display, jobs, work
 from jaxtricks.ablation.running import run_cells
 from jaxtricks.ablation.variants import Variant
+from jaxtricks.ablation.verdicts import ALPHA
 from jaxtricks.train import Guard, Plan, Recipe
 from jaxtricks.tricks.trick import Ladder, apply
 
 FRESH = (200, 201, 202, 203, 204)  # seeds that no table and no search has
-ALPHA = 0.05
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from jaxtricks.ablation._moments import open_unit
 from jaxtricks.ablation.headline import Headline
 from jaxtricks.ablation.moderated import Moderated
 
+ALPHA = 0.05  # rate of false verdicts among all rows
 VERDICTS = ("helps", "hurts", "no effect", "not resolved")
 MARGIN = 0.5  # points: what is no gain to speak of, unless the user says otherwise
 MOST_SEEDS = 1000  # beyond which no number of seeds is named
@@ -60,7 +61,7 @@ def equivalence(tested: Moderated, *, margin: float) -> float:
 
 
 def verdict(
-    tested: Moderated, *, adjusted_p: float, equivalence_p: float = 1.0, direction: int = 1, alpha: float = 0.05
+    tested: Moderated, *, adjusted_p: float, equivalence_p: float = 1.0, direction: int = 1, alpha: float = ALPHA
 ) -> str:
     """What is to be said of a difference.
 

@@ -5,7 +5,9 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 
 from jaxtricks.ablation.report.recipe_changes import LONGEST, changes, compact
 from jaxtricks.ablation.report.wording import (
@@ -13,6 +15,7 @@ from jaxtricks.ablation.report.wording import (
     amount,
     bounds,
     findings,
+    method,
     p_value,
     signed,
     time_bounds,
@@ -90,6 +93,17 @@ def test_long_values_are_cut_around_where_they_differ(results):
     assert two[1] == f"…{'a' * (LONGEST // 2)}b"
     assert two[2] == f"…{'a' * LONGEST}… ({600 - LONGEST} characters more in results.json)"
     assert short == ("short", "x" * LONGEST, "y")
+
+
+@pytest.mark.parametrize("name", ["refinements", "activations", "points"])
+def test_what_the_plain_test_says_stands_beside_the_verdicts(name):
+    """Beside scipy's t-test of the differences, and Holm's correction by sorting."""
+    folder = Path(__file__).parents[2] / "experiments" / "results" / name
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    rows = summarise(results)
+    p = np.sort([ttest_1samp(row.differences, 0.0).pvalue for row in rows if row.reference is not None])
+    count = np.sum(np.cumsum(p * np.arange(len(p), 0, -1) >= 0.05) == 0)
+    assert method(results, rows).endswith(f" {count} of {len(p)} differ from zero.")
 
 
 @pytest.mark.parametrize("name", ["refinements", "refinements-mobilenet", "activations"])

@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxtricks.ablation.headline import headline_of, plural
 from jaxtricks.ablation.summary import Row
-from jaxtricks.ablation.verdicts import MOST_SEEDS, margin_of
+from jaxtricks.ablation.verdicts import ALPHA, MOST_SEEDS, margin_of
 
 NAMED = 20  # classes that a report names
 DASH, MINUS, TIMES = "\u2013", "\u2212", "\u00d7"
@@ -93,8 +93,9 @@ def verdict_of(row: Row, results: Mapping[str, Any]) -> str:
 
 
 def method(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
-    """How the differences were tested and what that assumes, in two sentences; one if nothing was borrowed."""
+    """How the differences were tested, what that assumes and what the plain test says; if nothing was borrowed, how."""
     tested = [row.tested for row in rows if row.tested is not None]
+    plain = [row.plain_p for row in rows if row.plain_p is not None]
     borrowed = max((one.borrowed for one in tested), default=0.0)
     test = "Verdicts: a t-test of paired differences, corrected by Holm's method over all rows with a reference."
     if not borrowed:
@@ -102,7 +103,8 @@ def method(results: Mapping[str, Any], rows: Sequence[Row]) -> str:
     return (
         f"{test} Each row's variance is drawn towards those of the other rows, for up to {borrowed:.1f} degrees of "
         "freedom more, which assumes that the rows of a setting vary alike from seed to seed, and the less the more "
-        "their variances are seen to differ; a row that varies more than the others keeps its own."
+        "their variances are seen to differ; a row that varies more than the others keeps its own. By the plain test, "
+        f"with each row's own variance alone, {sum(p < ALPHA for p in plain)} of {len(plain)} differ from zero."
     )
 
 
