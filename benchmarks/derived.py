@@ -10,6 +10,12 @@ the derived form over two halves of the batch, as an accumulation over microbatc
 **Batch normalisation.** What JAX derives reads the input more often than the textbook's formula: with the normalised
 ``z``, ``dx = scale rsqrt(var + eps) (dy - mean(dy) - z mean(dy z))``.
 
+**Inputs of a strided kernel.** XLA spreads the gradient over a grid of four times the places, most of them zero. The
+same are four convolutions of stride 1, one for each parity of row and column, each with the taps that meet it.
+
+**Tails of a block.** ReLU after the sum of a block and its normalised convolution: the derivatives of normalisation in
+closed form, of sum and ReLU by JAX, beside one of all three, which keeps the convolution's result and ReLU's alone.
+
 Times are of processors, since XLA computes some forms on one core only; a ratio is the median over the turns.
 """
 
@@ -43,7 +49,17 @@ KERNELS = {  # batch, height and width, side of the kernel, stride, inputs, outp
     "7x7, 3 -> 64, 112 px, stride 2": (16, 112, 7, 2, 3, 64),
 }
 NORMS = {"batch normalisation, 64x32x32x64": (64, 32, 32, 64), "batch normalisation, 16x56x56x256": (16, 56, 56, 256)}
+STRIDED = {  # batch, height and width, inputs, outputs
+    "input, 3x3, 16 -> 32, 32 px, stride 2": (128, 32, 16, 32),
+    "input, 3x3, 32 -> 64, 16 px, stride 2": (128, 16, 32, 64),
+    "input, 3x3, 128 -> 128, 56 px, stride 2": (16, 56, 128, 128),
+    "input, 3x3, 128 -> 128, 24 px, stride 2": (8, 24, 128, 128),
+    "input, 3x3, 256 -> 256, 12 px, stride 2": (8, 12, 256, 256),
+    "input, 3x3, 512 -> 512, 6 px, stride 2": (8, 6, 512, 512),
+}
+TAILS = {"four blocks, 64x32x32x16": (64, 32, 16), "four blocks, 16x56x56x64": (16, 56, 64)}
 EPSILON = 1e-5
+AXES = (0, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -98,8 +114,8 @@ def chunks(x: jax.Array, dy: jax.Array, *, side: int, stride: int, size: int) ->
 
 def normalised(x: jax.Array, scale: jax.Array) -> tuple[jax.Array, jax.Array]:
     """``(z, scale rsqrt(var + eps))`` over all but the last axis."""
-    inverse = lax.rsqrt(x.var((0, 1, 2)) + EPSILON)
-    return (x - x.mean((0, 1, 2))) * inverse, scale * inverse
+    inverse = lax.rsqrt(x.var(AXES) + EPSILON)
+    return (x - x.mean(AXES)) * inverse, scale * inverse
 
 
 def derived_norm(x: jax.Array, dy: jax.Array, scale: jax.Array) -> jax.Array:
@@ -110,8 +126,78 @@ def derived_norm(x: jax.Array, dy: jax.Array, scale: jax.Array) -> jax.Array:
 def closed(x: jax.Array, dy: jax.Array, scale: jax.Array) -> jax.Array:
     """The same by the textbook's formula."""
     z, factor = normalised(x, scale)
-    axes = (0, 1, 2)
-    return factor * (dy - dy.mean(axes) - z * (dy * z).mean(axes))
+    return factor * (dy - dy.mean(AXES) - z * (dy * z).mean(AXES))
+
+
+def spread(dy: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The gradient in the input of a 3x3 convolution of stride 2, as JAX and XLA derive it."""
+    conv = lambda x: lax.conv_general_dilated(x, kernel, (2, 2), ((1, 1), (1, 1)), dimension_numbers=NHWC)  # noqa: E731
+    batch, height, width, _ = dy.shape
+    return jax.linear_transpose(conv, jnp.zeros((batch, 2 * height, 2 * width, kernel.shape[2])))(dy)[0]
+
+
+def parities(dy: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The same as four convolutions: an even place has met the middle tap, an odd one the last and the first."""
+    taps = jnp.array([1]), jnp.array([2, 0])
+
+    def of(row: int, column: int) -> jax.Array:
+        part = kernel[taps[row]][:, taps[column]].swapaxes(2, 3)
+        return lax.conv_general_dilated(dy, part, (1, 1), ((0, row), (0, column)), dimension_numbers=NHWC)
+
+    whole = jnp.stack([jnp.stack([of(row, column) for column in (0, 1)], 3) for row in (0, 1)], 2)
+    batch, height, _, width, _, inputs = whole.shape
+    return whole.reshape(batch, 2 * height, 2 * width, inputs)
+
+
+def blocks(kernels: jax.Array, x: jax.Array, *, tail: Callable) -> jax.Array:
+    """The gradient in the kernels of blocks of one convolution, whose tail takes the block's input and its result."""
+
+    def loss(kernels):
+        y = x
+        for kernel in kernels:
+            y = tail(y, lax.conv_general_dilated(y, kernel, (1, 1), "SAME", dimension_numbers=NHWC))
+        return (y**3).mean()
+
+    return jax.grad(loss)(kernels)
+
+
+def kept(y: jax.Array) -> jax.Array:
+    """y, which XLA's CPU compiler writes to memory once; see ``benchmarks.readers``."""
+    return jnp.where(y == y, y, -y)
+
+
+@jax.custom_vjp
+def unit_norm(x: jax.Array) -> jax.Array:
+    """Batch normalisation without a scale, with its gradient in closed form."""
+    return normalised(x, jnp.ones(x.shape[-1]))[0]
+
+
+unit_norm.defvjp(lambda x: (unit_norm(x), x), lambda x, dy: (closed(x, dy, jnp.ones(x.shape[-1])),))
+
+
+def apart(x: jax.Array, y: jax.Array) -> jax.Array:
+    """The tail of a block, of which normalisation has a derivative of its own."""
+    return kept(jax.nn.relu(x + unit_norm(y)))
+
+
+@jax.custom_vjp
+def joint(x: jax.Array, y: jax.Array) -> jax.Array:
+    """The same with one derivative."""
+    return apart(x, y)
+
+
+def _joint_forward(x, y):
+    result = apart(x, y)
+    return result, (y, result)
+
+
+def _joint_backward(kept_ones, dy):
+    y, result = kept_ones
+    masked = jnp.where(result > 0, dy, 0.0)
+    return masked, closed(y, masked, jnp.ones(y.shape[-1]))
+
+
+joint.defvjp(_joint_forward, _joint_backward)
 
 
 def forms_of(name: str) -> tuple[dict[str, Callable], tuple[jax.Array, ...]]:
@@ -120,6 +206,18 @@ def forms_of(name: str) -> tuple[dict[str, Callable], tuple[jax.Array, ...]]:
         shape = NORMS[name]
         x, dy, scale = (jax.random.normal(jax.random.key(i), s) for i, s in enumerate((shape, shape, shape[-1:])))
         return {"derived": derived_norm, "closed": closed}, (x, dy, scale)
+    if name in STRIDED:
+        batch, size, inputs, outputs = STRIDED[name]
+        dy = jax.random.normal(jax.random.key(0), (batch, size // 2, size // 2, outputs))
+        return {"derived": spread, "parities": parities}, (
+            dy,
+            jax.random.normal(jax.random.key(1), (3, 3, inputs, outputs)),
+        )
+    if name in TAILS:
+        batch, size, channels = TAILS[name]
+        kernels = 0.1 * jax.random.normal(jax.random.key(0), (4, 3, 3, channels, channels))
+        x = jax.random.normal(jax.random.key(1), (batch, size, size, channels))
+        return {"apart": partial(blocks, tail=apart), "joint": partial(blocks, tail=joint)}, (kernels, x)
     batch, size, side, stride, inputs, outputs = KERNELS[name]
     x = jax.random.normal(jax.random.key(0), (batch, size, size, inputs))
     dy = jax.random.normal(jax.random.key(1), (batch, size // stride, size // stride, outputs))
@@ -133,7 +231,7 @@ def main(options: Options) -> dict:
     """Measure, print, and give back the figures."""
     figures, about = {}, machine()
     print(f"{about['cpu']}, {about['cores']} cores, jax {jax.__version__}; milliseconds of processor time")
-    for name in chosen((*KERNELS, *NORMS), options.only):
+    for name in chosen((*KERNELS, *STRIDED, *NORMS, *TAILS), options.only):
         forms, args = forms_of(name)
         calls = {form: jax.jit(function).lower(*args).compile() for form, function in forms.items()}
         expected, *others = (call(*args) for call in calls.values())
@@ -152,7 +250,7 @@ def main(options: Options) -> dict:
         medians = {form: statistics.median(times) for form, times in taken.items()}
         figures[name] = {"processor": medians, "by_derived": ratios}
         said = "   ".join(f"{form} {medians[form]:7.1f} ({ratio:.2f})" for form, ratio in ratios.items())
-        print(f"{name:34s} {first} {medians[first]:7.1f}   {said}")
+        print(f"{name:40s} {first} {medians[first]:7.1f}   {said}")
     result = {"command": " ".join(["python -m benchmarks.derived", *sys.argv[1:]]), "machine": about, "rows": figures}
     write(result, options.out)
     return result
