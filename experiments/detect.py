@@ -6,7 +6,7 @@ precision over IoU .50 to .95; that at .50 stands beside it.
 
 Measured with the command below, 2 paired seeds, two cores of an AMD EPYC (jax 0.10.2) that other jobs shared; verdicts
 after Holm's correction over 26 rows, of which two seeds resolve none (results/detect). flip on deepforest's held-out
-photograph: 0.71 to 1.73 % (results/detect-deepforest). benchmarks.detector: 65.7 % in 247 s, with more canvases.
+photograph: 0.66 to 1.63 % (results/detect-deepforest). benchmarks.detector: 65.7 % in 247 s, with more canvases.
 
     python -m experiments.detect --epochs 5 --batch 16 --seeds 2
 

@@ -163,10 +163,11 @@ def used_apart() -> dict[str, frozenset[int]]:
         experiment = folder.split("-")[0]
         module = importlib.import_module(f"experiments.{experiment}")
         used = uses.used(experiment)
-        if hasattr(module, "rows"):  # of schemes: those that were trained, which may be a few
-            networks = module.rows(data.digits())
-            ran = json.loads((RESULTS / folder / "results.json").read_text(encoding="utf-8"))
+        if hasattr(module, "rows"):  # of schemes: those that were trained, which may be a few; of views: all
+            networks, file = module.rows(data.digits()), RESULTS / folder / "results.json"
+            ran = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
             schemes = [networks[network][1][name] for network in ran for name in ran[network] if network in networks]
+            schemes = schemes if ran else [way for *_, ways in networks.values() for way in ways.values()]
             used = frozenset().union(*map(uses.of, schemes))
         seen[experiment] = seen.get(experiment, frozenset()) | used
     return seen
