@@ -164,7 +164,7 @@ def draw(
         axes.set_xlabel(words)
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel(f"Test {title}")
-    figure.axes[0].legend(frameon=False, loc="lower right")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), frameon=False, loc="outside upper left")
     return figure
 
 
