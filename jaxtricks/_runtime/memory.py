@@ -5,6 +5,7 @@ import os
 import pkgutil
 from collections.abc import Callable
 from importlib import metadata, util
+from pathlib import Path
 
 import jax
 
@@ -61,3 +62,17 @@ def only_cpu() -> bool:
         return not (plugins or metadata.entry_points(group="jax_plugins") or util.find_spec("libtpu"))
     except ValueError:  # a module that was put in its place
         return False
+
+
+def mappings() -> float:
+    """The share that this process has of the memory mappings that Linux lets a process have; 0 on another system.
+
+    On a CPU every compiled program has some dozens. Where none is left, the next one cannot be compiled, and that ends
+    the process with a segmentation fault.
+    """
+    try:
+        most = int(Path("/proc/sys/vm/max_map_count").read_text(encoding="ascii"))
+        with open("/proc/self/maps", "rb") as lines:
+            return sum(1 for _ in lines) / most
+    except (OSError, ValueError):
+        return 0.0

@@ -1,5 +1,6 @@
 """The training of the cells that are missing, by one process or by several that share a folder."""
 
+import gc
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 import jax
 
+from jaxtricks._runtime import memory
 from jaxtricks._runtime.processes import of_first
 from jaxtricks.ablation import states
 from jaxtricks.ablation.cells import Cells, Todo, cell_of
@@ -17,6 +19,8 @@ from jaxtricks.ablation.states import FAILURES
 from jaxtricks.ablation.variants import Variant, conflicts_of
 from jaxtricks.data import DataError
 from jaxtricks.train import Guard, Plan, fit
+
+MAPPINGS = 0.5  # of those that a process may have: the programs of one row take up to a tenth
 
 
 def run_cells(
@@ -48,7 +52,8 @@ def run_cells(
         ``"rung"`` with the seeds that a row is to train, ``"warning"`` with the ``message`` of a RecipeWarning before
         the row is trained, ``"failed"`` with the seeds that failed and the error, and ``"elsewhere"`` with the seeds
         that other processes have trained.
-      guard, programs: as in fit; with programs that are kept a later call, of more seeds, compiles nothing.
+      guard, programs: as in fit; with programs that are kept a later call, of more seeds, compiles nothing. They are
+        dropped before a row that could find no memory mapping left, on a CPU.
     """
     log, tried, ours = tuple(log), _Tried(), set()
     for variant in variants if cells.checkpoints is not None else ():  # what a process left that ended at its end
@@ -62,12 +67,22 @@ def run_cells(
         while todo:
             busy = cells.claims.elsewhere() if jax.process_index() == 0 else set()
             place = of_first(lambda todo=todo, busy=busy: _quietest(todo, busy))
+            if of_first(lambda: memory.mappings() > MAPPINGS):
+                _drop(programs)
             done = _run_row(todo.pop(place), plan, test, log, process, ours) or done
         if not done:
             time.sleep(AGAIN)  # others have what is left
     for row in tried.rows.values():
         if seeds_elsewhere := [seed for seed in row.seeds if row.cells.path(row.variant.recipe, seed) not in ours]:
             _say(log, row, {"kind": "elsewhere", "seeds": seeds_elsewhere})
+
+
+def _drop(programs: dict | None) -> None:
+    """Let go of all that was compiled."""
+    if programs is not None:
+        programs.clear()
+    jax.clear_caches()
+    gc.collect()
 
 
 class _Tried:
