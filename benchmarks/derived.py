@@ -144,9 +144,9 @@ def parities(dy: jax.Array, kernel: jax.Array) -> jax.Array:
         part = kernel[taps[row]][:, taps[column]].swapaxes(2, 3)
         return lax.conv_general_dilated(dy, part, (1, 1), ((0, row), (0, column)), dimension_numbers=NHWC)
 
-    whole = jnp.stack([jnp.stack([of(row, column) for column in (0, 1)], 3) for row in (0, 1)], 2)
-    batch, height, _, width, _, inputs = whole.shape
-    return whole.reshape(batch, 2 * height, 2 * width, inputs)
+    complete = jnp.stack([jnp.stack([of(row, column) for column in (0, 1)], 3) for row in (0, 1)], 2)
+    batch, height, _, width, _, inputs = complete.shape
+    return complete.reshape(batch, 2 * height, 2 * width, inputs)
 
 
 def blocks(kernels: jax.Array, x: jax.Array, *, tail: Callable) -> jax.Array:

@@ -19,7 +19,6 @@ RESULTS = ROOT / "experiments" / "results"
 SEARCHES = ("suggest",)  # whose rows are draws of a random search, and no tricks
 WITHOUT = "on top of all others"  # the setting of a trick that was taken away from all
 BESIDE = (  # runs on other images, networks or lengths than the experiment's own table, or of rows that it lacks
-    "augment-more",
     "augment-overfit",
     "cifar10-leave-one-out",
     "detect-deepforest",
