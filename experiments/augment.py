@@ -46,8 +46,8 @@ more than it gives. With 80 epochs, below, the baseline overfits, and all means 
     on crop, flip: color jitter, cutout, CutMix     + disagrees   33.60  -9.74 [-11.98, -7.49]   hurts
     on crop, flip: TrivialAugment, erasing, CutMix  + disagrees   32.95  -10.38 [-11.62, -9.13]  hurts
 
-The same with --epochs 80 --seeds 4 --under alone --only crop flip cutout mixup CutMix "color jitter", where the baseline
-has 47.68 (results/augment-overfit): crop +1.68 [-0.38, +3.74], flip +2.04 [+0.67, +3.41], color jitter +2.43 [+0.40,
+The same with --epochs 80 --seeds 4 --under alone --only crop flip cutout mixup CutMix "color jitter" has 47.68 for the
+baseline (results/augment-overfit): crop +1.68 [-0.38, +3.74], flip +2.04 [+0.67, +3.41], color jitter +2.43 [+0.40,
 +4.45], cutout +0.89 [-0.24, +2.02], mixup +1.28 [+0.15, +2.40], none resolved; CutMix +3.17 [+1.85, +4.48] helps.
 """
 
