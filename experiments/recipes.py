@@ -1,15 +1,15 @@
 """Published recipes as cards: what they reach where they were published, and the same recipes to run here.
 
-    card                     published, top-1 %                                 here
-    Bag of Tricks            75.87   ResNet-50, ImageNet                        not run
-    Bag of Tricks, efficient 76.21   ResNet-50, ImageNet                        not run
-    Bag of Tricks, refined   79.29   ResNet-50, ImageNet                        not run
-    torchvision V1           76.13   ResNet-50, ImageNet                        not run
-    torchvision V2           80.858  ResNet-50, ImageNet                        not run
-    RSB A1                   80.368  ResNet-50, ImageNet                        not run
-    RSB A2                   79.55   ResNet-50, ImageNet, another repository's  not run
-    RSB A3                   78.30   ResNet-50, ImageNet, another repository's  not run
-    airbench94               94.01   its own network, CIFAR-10, 1,000 runs      not run
+    card                      published, top-1 %                                 here
+    Bag of Tricks             75.87   ResNet-50, ImageNet                        not run
+    Bag of Tricks, efficient  76.21   ResNet-50, ImageNet                        not run
+    Bag of Tricks, refined    79.29   ResNet-50, ImageNet                        not run
+    torchvision V1            76.13   ResNet-50, ImageNet                        not run
+    torchvision V2            80.858  ResNet-50, ImageNet                        not run
+    RSB A1                    80.368  ResNet-50, ImageNet                        not run
+    RSB A2                    79.55   ResNet-50, ImageNet, another repository's  not run
+    RSB A3                    78.30   ResNet-50, ImageNet, another repository's  not run
+    airbench94                94.01   its own network, CIFAR-10, 1,000 runs      not run
 
 Every number and setting was read at the address that the card gives; what a card leaves out, or could not be read, is
 said in ``without``. The abstract of ResNet-strikes-back (arXiv 2110.00476) has 80.4 for its most demanding setting; its

@@ -85,6 +85,6 @@ PRESETS = {
 }
 
 if __name__ == "__main__":
-    show, signs = partial(printed.show, cells=cells), partial(p.of_its_column, cells=cells)
+    show, signs = partial(printed.show, cells=cells), partial(printed.of_its_column, cells=cells)
     parts = {"after": show, "adapted": signs, "tables": p.SOURCE}
     main("refinements", p.efficient_d, LADDER, PRESETS, title="Training refinements", **parts)

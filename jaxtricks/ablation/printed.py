@@ -17,7 +17,8 @@ from jaxtricks.ablation.summary import Row, summarise
 from jaxtricks.ablation.variants import Variant
 from jaxtricks.ablation.verdicts import agreement
 from jaxtricks.train import Recipe
-from jaxtricks.tricks.paper import NONE, TABLES, Cell, step, top1
+from jaxtricks.tricks.paper import COLUMNS, NONE, TABLES, Cell, family, rung, step, top1
+from jaxtricks.tricks.trick import Ladder
 
 DASH = "\N{EN DASH}"
 NOTHING: Mapping = MappingProxyType({})
@@ -148,3 +149,23 @@ def _ends(rows, printed, recipes, headline: Headline, last: str, first: str) -> 
         text += f"; here {_difference(ours)}"
     times = [rows[name].seconds / recipes[name].epochs for name in (first, last) if rows[name].seconds]
     return f"{text}, {times[0] / times[1]:.1f} times as fast here." if len(times) == 2 else f"{text}."
+
+
+def of_its_column(
+    recipe: Recipe, ladder: Ladder, dataset: data.Dataset, *, cells: Callable[[Recipe], Mapping[str, Cell]]
+) -> tuple[Ladder, list[str]]:
+    """The ladder with the signs and cells of one column, that of the baseline's network.
+
+    Args:
+      recipe: the baseline.
+      ladder: tricks by name, whose signs are those on which all columns are at one.
+      dataset: of the experiment; not used.
+      cells: gives, for the baseline, the cell of each rung by its row's name, ``+ NAME``.
+
+    Returns:
+      The tricks, and no sentence; for a network that the paper has not, the ladder as it was.
+    """
+    if family(recipe) not in COLUMNS:
+        return ladder, []
+    column = cells(recipe)
+    return {name: rung(trick.change, column[f"+ {name}"]) for name, trick in ladder.items()}, []

@@ -22,6 +22,7 @@ from jaxtricks.tricks.trick import Ladder
 
 __all__ = [
     "KINDS",
+    "NAMES",
     "adam",
     "adapted",
     "affine",
@@ -50,7 +51,8 @@ __all__ = [
     "without_masks",
 ]
 
-KINDS = (0, 1, 0, 2, 0, 3, 0, 3, 4, 3)  # of Fashion-MNIST: tops, trousers, dresses, shoes, bags
+KINDS = (0, 1, 0, 2, 0, 3, 0, 3, 4, 3)  # of the classes of Fashion-MNIST
+NAMES = ("top", "trousers", "dress", "shoe", "bag")  # of these kinds
 
 
 def shapes(dataset: data.Dataset, *, instances: bool = False) -> data.Dataset:
@@ -71,7 +73,9 @@ def shapes(dataset: data.Dataset, *, instances: bool = False) -> data.Dataset:
         return dataset
     for_canvases(dataset, otherwise="images with boxes, as COCO, VOC or YOLO have them")
     of_fashion = "fashion" in dataset.name.lower() and dataset.classes == len(KINDS)
-    return data.shapes(dataset, kinds=KINDS if of_fashion else None, instances=instances)
+    if of_fashion:
+        return replace(data.shapes(dataset, kinds=KINDS, instances=instances), class_names=NAMES)
+    return data.shapes(dataset, instances=instances)
 
 
 def overlap(decoded, truth, offsets, wanted, *, loss: Callable):

@@ -30,7 +30,6 @@ __all__ = [
     "family",
     "half_precision",
     "ladder_cells",
-    "of_its_column",
     "rung",
     "scaled_colors",
     "step",
@@ -273,16 +272,6 @@ def adapted(
         kept["distillation"] = rung(partial(taught_by_resnet, build=teacher), *printed)
         said.append(f"distillation: a ResNet-D teaches {name}, as in table 6.")
     return kept, said
-
-
-def of_its_column(recipe: Recipe, ladder: Ladder, _dataset: data.Dataset, *, cells: Callable) -> tuple[Ladder, list]:
-    """The ladder with the signs and cells of one column, that of the baseline's network; as it was where there is none.
-
-    ``cells`` gives, for the baseline, the cell of each rung by its row's name, ``+ NAME``.
-    """
-    if family(recipe) not in COLUMNS:
-        return ladder, []
-    return {name: rung(trick.change, cells(recipe)[f"+ {name}"]) for name, trick in ladder.items()}, []
 
 
 def family(recipe: Recipe) -> str:

@@ -19,7 +19,6 @@ from jaxtricks.tricks.pixels import cross_entropy, mixup_pixels, smooth_pixels, 
 from jaxtricks.tricks.trick import unset
 
 __all__ = [
-    "NAMES",
     "auxiliary",
     "baseline",
     "crop",
@@ -35,8 +34,6 @@ __all__ = [
     "unet",
 ]
 
-NAMES = ("top", "trousers", "dress", "shoe", "bag")  # of detecting.KINDS
-
 
 def shapes(dataset: data.Dataset) -> data.Dataset:
     """Canvases of Fashion-MNIST's items, of five kinds, with their masks; images that have masks stay as they are.
@@ -50,12 +47,10 @@ def shapes(dataset: data.Dataset) -> data.Dataset:
     Raises:
       DataError: if the images have no masks and cannot be put on canvases; the message names what takes them.
     """
-    if "mask" in dataset.train.columns:
-        return replace(only_masks(dataset), class_names=dataset.class_names)
-    for_canvases(dataset, otherwise="images with PNGs of masks, or with a COCO file of outlines")
-    canvases = only_masks(detecting.shapes(dataset))
-    named = NAMES if dataset.name.startswith("fashion") and canvases.classes == len(NAMES) else None
-    return replace(canvases, class_names=named)
+    if "mask" not in dataset.train.columns:
+        for_canvases(dataset, otherwise="images with PNGs of masks, or with a COCO file of outlines")
+        dataset = detecting.shapes(dataset)
+    return replace(only_masks(dataset), class_names=dataset.class_names)
 
 
 def task_for(dataset: data.Dataset) -> train.Task:

@@ -118,6 +118,14 @@ def test_rows_that_paste_items_are_left_out_where_items_have_no_masks():
     assert d.adapted(recipe, pasting, data.from_columns("cut out", masks, masks, classes=1)) == (pasting, [])
 
 
+@pytest.mark.parametrize("shapes", [d.shapes, s.shapes])
+def test_items_of_fashion_mnist_have_the_names_of_their_kinds(shapes):
+    """Class 8 of Fashion-MNIST is the bag, and 1 the trousers."""
+    names = shapes(data.fashion_mini()).class_names
+    assert [names[d.KINDS[i]] for i in (0, 1, 3, 7, 8)] == ["top", "trousers", "dress", "shoe", "bag"]
+    assert shapes(data.digits()).class_names is None
+
+
 def test_what_an_experiment_does_not_take_is_said_with_what_takes_it():
     rows = {"image": ROWS["image"], "mask": np.ones((2, 48, 48), np.uint8)}
     masks = data.from_columns("drawn", rows, rows, classes=1)

@@ -104,7 +104,9 @@ def test_the_printed_tables_stand_in_the_docstrings(module, table):
 )
 def test_the_signs_are_those_of_the_column_of_the_network(build, signs):
     """Table 6: distillation is +0.36 and +0.14 for ResNet-50-D, and below zero, twice, in the other two columns."""
-    ladder, said = paper.of_its_column(SimpleNamespace(model=build), refinements.LADDER, None, cells=refinements.cells)
+    ladder, said = printed.of_its_column(
+        SimpleNamespace(model=build), refinements.LADDER, None, cells=refinements.cells
+    )
     assert ([trick.expected for trick in ladder.values()], said) == (signs, [])
     column = paper.COLUMNS[build.__name__]
     assert all(trick.paper.count("%") == 1 and column in trick.paper for trick in ladder.values())
@@ -113,7 +115,7 @@ def test_the_signs_are_those_of_the_column_of_the_network(build, signs):
 
 def test_a_network_without_a_column_has_the_signs_on_which_the_three_are_at_one():
     recipe = SimpleNamespace(model=models.plain)
-    assert paper.of_its_column(recipe, refinements.LADDER, None, cells=refinements.cells) == (refinements.LADDER, [])
+    assert printed.of_its_column(recipe, refinements.LADDER, None, cells=refinements.cells) == (refinements.LADDER, [])
     assert [trick.expected for trick in refinements.LADDER.values()] == [1, 1, None, 1, None]
 
 

@@ -37,7 +37,7 @@ def test_the_set_has_images_and_masks_alone_and_the_task_counts_the_background()
     assert columns.classes == 3
     assert recipe().task.outputs == 4
     assert recipe().task.headline == "mIoU"
-    assert len(s.NAMES) == len(set(detecting.KINDS))
+    assert len(detecting.NAMES) == len(set(detecting.KINDS))
 
 
 def test_the_item_in_front_has_the_pixel():
