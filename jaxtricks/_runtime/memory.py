@@ -3,6 +3,7 @@
 import ctypes
 import os
 import pkgutil
+import resource
 from collections.abc import Callable
 from importlib import metadata, util
 from pathlib import Path
@@ -11,6 +12,8 @@ import jax
 
 OPTIONS = {-8: 1, -4: 0, -1: -1}  # of malloc.h: one arena, no mapped block, nothing given back
 CORES = 4  # with more, threads that compile would wait for each other at the one arena
+SLACK = 256 << 20  # bytes by which a process may grow beside what a step takes
+_resident: list[int] = []  # bytes of this process when free memory was given back last; empty where none is kept
 
 
 def keep_memory() -> bool:
@@ -19,8 +22,8 @@ def keep_memory() -> bool:
     XLA asks for the memory of a step at its start and frees it at its end. Large blocks glibc gives back to the system,
     which then hands them out anew, page by page, filled with zeros. On Linux with glibc, up to 4 cores and no
     accelerator, this keeps them: a step of ``resnet_small``, 64 images of 32 px, took 0.74 of the processor time on two
-    cores (``benchmarks/memory.py``). The commands of the experiments call it. What a process held at most, it holds to
-    its end.
+    cores (``benchmarks/memory.py``). The commands of the experiments call it. A block that was freed may not fit the
+    next step; so once the process has grown by more than a step takes and 256 MiB, training gives back what is free.
 
     Returns:
       Whether it was done. It is not on another system, where there are more cores, or where an accelerator may be used;
@@ -39,7 +42,56 @@ def keep_memory() -> bool:
         return False
     if len(os.sched_getaffinity(0)) > CORES or not only_cpu():
         return False
-    return all([mallopt(option, value) == 1 for option, value in OPTIONS.items()])
+    kept = all([mallopt(option, value) == 1 for option, value in OPTIONS.items()])
+    _resident[:] = [resident()] if kept else []
+    return kept
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds now, or at most where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
+def room() -> int | None:
+    """Bytes that this process could hold: what it has, and what the system or its container has left, swap included.
+
+    None where the system does not say.
+    """
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        left = {name: int(value.split()[0]) << 10 for name, value in (line.split(":") for line in lines)}
+        rest = left["MemAvailable"] + left["SwapFree"]
+    except (OSError, ValueError, KeyError):
+        return None
+    group = Path("/sys/fs/cgroup")
+    try:
+        most, used = (int((group / f"memory.{name}").read_text(encoding="ascii")) for name in ("max", "current"))
+        rest = min(rest, max(0, most - used))
+    except (OSError, ValueError):  # no container, or one without a limit
+        pass
+    return resident() + rest
+
+
+def give_back(growth: float = 0) -> bool:
+    """Give what is free back to the system, where ``keep_memory`` keeps it.
+
+    glibc looks for a block and some bytes more than was asked for, and what it cuts off it may give to others. The
+    place of a step's memory is then too small for the next step, and the process grows by as much with every step.
+
+    Args:
+      growth: bytes by which the process must have grown since the last time, 0 or more.
+
+    Returns:
+      Whether it was done.
+    """
+    if not _resident or resident() < _resident[0] + growth:
+        return False
+    ctypes.CDLL(None).malloc_trim(0)
+    _resident[0] = resident()
+    return True
 
 
 def _mallopt() -> Callable[[int, int], int] | None:

@@ -11,6 +11,7 @@ import numpy as np
 from jax.sharding import PartitionSpec
 
 from jaxtricks import opt_states
+from jaxtricks._runtime import memory
 from jaxtricks._runtime.arrays import to_host
 from jaxtricks._runtime.chunks import chunked
 from jaxtricks.data import Dataset, Feed, Split, padded
@@ -145,10 +146,24 @@ class Program:
             _, batches = next(chunked(feed.steps(0, steps), 0, steps, size=steps, boundary=None))
             batches = self.plan.put_rows(batches, steps=steps)
             self.chunk = self.plan.compile_step(self.prepare, self.update, state, batches, self.constants, steps=steps)
-        self.cost = self.cost or compiled_cost(self.chunk if self.step is None else self.step)
+        if not self.cost:
+            self.cost = compiled_cost(self.chunk if self.step is None else self.step)
+            memory.give_back()  # what compiling has left
+            self._check_room()
+
+    def _check_room(self) -> None:
+        """Refuse a step that takes more memory than a CPU has, which would end the process without a word."""
+        wanted, (device, *_) = (self.cost["peak_bytes"] or 0) * self.plan.size, self.plan.mesh.devices.flat
+        if device.platform == "cpu" and jax.process_count() == 1 and wanted > (room := memory.room() or wanted):
+            self.cost = {}
+            raise RecipeError(
+                f"recipe.batch is {self.recipe.batch}, and a step takes {wanted / 1e9:.1f} GB of memory; allowed: what "
+                f"fits into the {room / 1e9:.1f} GB that this machine has for it, such as a smaller batch or image."
+            )
 
     def take(self, state: Any, batch: dict, steps: int) -> tuple[Any, dict]:
         """So many steps, of one batch or of a stack of them: ``(state, record)``."""
+        memory.give_back((self.cost["peak_bytes"] or 0) * self.plan.size + memory.SLACK)
         return (self.step if steps == 1 else self.chunk)(state, batch, self.constants)
 
     def evaluate(
@@ -261,8 +276,8 @@ def compiled_cost(step: Any) -> dict[str, float | None]:
         counts = step.cost_analysis()
         counts = counts[0] if isinstance(counts, list) else counts
         cost["train_flops"] = (counts or {}).get("flops")
-        memory = step.memory_analysis()
-        if memory is not None:
-            sizes = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
-            cost["peak_bytes"] = sizes - memory.alias_size_in_bytes
+        held = step.memory_analysis()
+        if held is not None:
+            sizes = held.argument_size_in_bytes + held.output_size_in_bytes + held.temp_size_in_bytes
+            cost["peak_bytes"] = sizes - held.alias_size_in_bytes
     return cost
