@@ -155,7 +155,7 @@ def lesson(results: Mapping[str, Any], rows: Sequence[Row], advice: Sequence[Adv
     where = f"On {results['data']['name']} with {results['model']}, {plural(results['epochs'], 'epoch')}"
     adopted, dropped, open_ = ([a for a in advice if a.action == action] for action in ACTIONS)
     parts = [f"{verb} {_judged(some)}" for verb, some in (("adopt", adopted), ("leave out", dropped)) if some]
-    where += f", chosen on {_images(advice)}" if parts else ""
+    where += f", {'chosen on' if parts else 'by'} {_images(advice)}" if advice else ""
     where += f", each trick {ON[results['mode']]}" if advice and results["mode"] in ON else ""
     if open_ and not parts and len(open_) > 2:
         parts = [f"these runs cannot tell of any of the {len(open_)} tricks whether it helps"]
@@ -163,6 +163,7 @@ def lesson(results: Mapping[str, Any], rows: Sequence[Row], advice: Sequence[Adv
         named = _names([a.trick for a in open_]) if len(open_) <= 2 else f"the other {len(open_)}"
         parts.append(f"of {named} these runs cannot tell whether {'they help' if len(open_) > 1 else 'it helps'}")
     sentences = [f"{where}: {'; '.join(parts)}." if parts else f"{where}: nothing was compared."]
+    sentences += _on_test_images(open_)
     values = {row.name: row.mean for row in rows}
     for row in rows:
         if row.about == "complete stack" and row.reference is not None and row.tested is not None:
@@ -173,6 +174,16 @@ def lesson(results: Mapping[str, Any], rows: Sequence[Row], advice: Sequence[Adv
             under = f" under {setting}" if setting else ""
             sentences.append(f"All tricks together{under} {said}: test {headline.words} from {before} to {after}.")
     return " ".join(sentences)
+
+
+def _on_test_images(undecided: Sequence[Advice]) -> list[str]:
+    """A sentence on what the test images tell of tricks that held-out images do not judge; none where they do not."""
+    alone = [(a.trick, _action(a._replace(held_out=None))[1]) for a in undecided if a.held_out]
+    parts = []
+    for why, one, many in (("it helps", "helps", "help"), ("it hurts", "hurts", "hurt")):
+        names = [trick for trick, told in alone if told == why]
+        parts += [f"{_names(names)} {one if len(names) == 1 else many}"] if names else []
+    return [f"On the test images, which choose nothing, {', and '.join(parts)}."] if parts else []
 
 
 def _judged(some: Sequence[Advice]) -> str:
