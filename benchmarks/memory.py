@@ -55,7 +55,7 @@ def measure(options: Options) -> dict[str, float]:
     """The figures of one turn, in this process."""
     kept = options.side != SIDES[2] and train.keep_memory()
     if options.side == SIDES[1]:
-        memory.give_back = lambda growth=0: False
+        memory.give_back = lambda step=None: False
     draws = np.random.default_rng(0)
     images = draws.integers(0, 256, (options.steps * options.batch, options.size, options.size, 3), np.uint8)
     labels = draws.integers(0, 10, len(images)).astype(np.int32)

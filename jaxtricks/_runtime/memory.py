@@ -12,8 +12,9 @@ import jax
 
 OPTIONS = {-8: 1, -4: 0, -1: -1}  # of malloc.h: one arena, no mapped block, nothing given back
 CORES = 4  # with more, threads that compile would wait for each other at the one arena
-SLACK = 256 << 20  # bytes by which a process may grow beside what a step takes
-_resident: list[int] = []  # bytes of this process when free memory was given back last; empty where none is kept
+SLACK = 256 << 20  # bytes by which a process may grow beside what a step takes, and
+SHARE = 8  # of what it could hold, this part if that is more
+_state: list[int] = []  # bytes held when free memory was given back last, and by which it may grow; empty: none is kept
 
 
 def keep_memory() -> bool:
@@ -21,9 +22,10 @@ def keep_memory() -> bool:
 
     XLA asks for the memory of a step at its start and frees it at its end. Large blocks glibc gives back to the system,
     which then hands them out anew, page by page, filled with zeros. On Linux with glibc, up to 4 cores and no
-    accelerator, this keeps them: a step of ``resnet_small``, 64 images of 32 px, took 0.74 of the processor time on two
+    accelerator, this keeps them: a step of ``resnet_small``, 64 images of 32 px, took 0.71 of the processor time on two
     cores (``benchmarks/memory.py``). The commands of the experiments call it. A block that was freed may not fit the
-    next step; so once the process has grown by more than a step takes and 256 MiB, training gives back what is free.
+    next step; so once the process has grown by more than a step takes and an eighth of the memory that it could have,
+    or 256 MiB, training gives back what is free.
 
     Returns:
       Whether it was done. It is not on another system, where there are more cores, or where an accelerator may be used;
@@ -43,7 +45,7 @@ def keep_memory() -> bool:
     if len(os.sched_getaffinity(0)) > CORES or not only_cpu():
         return False
     kept = all([mallopt(option, value) == 1 for option, value in OPTIONS.items()])
-    _resident[:] = [resident()] if kept else []
+    _state[:] = [resident(), SLACK] if kept else []
     return kept
 
 
@@ -75,22 +77,23 @@ def room() -> int | None:
     return resident() + rest
 
 
-def give_back(growth: float = 0) -> bool:
+def give_back(step: float | None = None) -> bool:
     """Give what is free back to the system, where ``keep_memory`` keeps it.
 
     glibc looks for a block and some bytes more than was asked for, and what it cuts off it may give to others. The
     place of a step's memory is then too small for the next step, and the process grows by as much with every step.
 
     Args:
-      growth: bytes by which the process must have grown since the last time, 0 or more.
+      step: bytes that a step takes, 0 or more: it is only done where the process has grown by more since the last
+        time, and by an eighth of what it could hold, or 256 MiB; None for at once.
 
     Returns:
       Whether it was done.
     """
-    if not _resident or resident() < _resident[0] + growth:
+    if not _state or (step is not None and resident() < step + sum(_state)):
         return False
     ctypes.CDLL(None).malloc_trim(0)
-    _resident[0] = resident()
+    _state[:] = [resident(), max(SLACK, (room() or 0) // SHARE)]
     return True
 
 

@@ -181,7 +181,7 @@ def _on_test_images(undecided: Sequence[Advice]) -> list[str]:
     alone = [(a.trick, _action(a._replace(held_out=None))[1]) for a in undecided if a.held_out]
     parts = []
     for why, one, many in (("it helps", "helps", "help"), ("it hurts", "hurts", "hurt")):
-        names = [trick for trick, told in alone if told == why]
+        names = [trick for trick, reason in alone if reason == why]
         parts += [f"{_names(names)} {one if len(names) == 1 else many}"] if names else []
     return [f"On the test images, which choose nothing, {', and '.join(parts)}."] if parts else []
 

@@ -163,7 +163,7 @@ class Program:
 
     def take(self, state: Any, batch: dict, steps: int) -> tuple[Any, dict]:
         """So many steps, of one batch or of a stack of them: ``(state, record)``."""
-        memory.give_back((self.cost["peak_bytes"] or 0) * self.plan.size + memory.SLACK)
+        memory.give_back((self.cost["peak_bytes"] or 0) * self.plan.size)
         return (self.step if steps == 1 else self.chunk)(state, batch, self.constants)
 
     def evaluate(

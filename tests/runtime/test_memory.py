@@ -36,6 +36,7 @@ NEVER_FITTING = """
 import ctypes, os, sys
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
 from jaxtricks._runtime import memory
+memory.SLACK, memory.SHARE = 32 << 20, 1 << 20
 if sys.argv[1] != "not kept":
     assert memory.keep_memory()
 libc = ctypes.CDLL(None)
@@ -49,7 +50,7 @@ for i in range(20):
     libc.malloc(size + 8192 * i + 4096)  # lies behind it, and is never touched
     libc.free(block)
     if sys.argv[1] != "kept":
-        times += memory.give_back(1.5 * size)
+        times += memory.give_back(size / 2)
 print(round((memory.resident() - before) / size), times)
 """
 
@@ -58,7 +59,7 @@ print(round((memory.resident() - before) / size), times)
 def asked(monkeypatch):
     """What mallopt is asked for, on a system where it is there, with two cores and no plugin."""
     calls = []
-    monkeypatch.setattr(memory, "_resident", [])
+    monkeypatch.setattr(memory, "_state", [])
     monkeypatch.setattr(memory, "_mallopt", lambda: lambda option, value: calls.append((option, value)) or 1)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
     monkeypatch.setattr(memory.pkgutil, "iter_modules", lambda where: [])
@@ -110,16 +111,36 @@ def test_places_that_are_too_small_for_the_next_step_are_given_back():
     assert grown["not kept"] == [0, 0]
 
 
+def test_the_process_may_grow_by_a_step_and_a_share_of_its_room(monkeypatch):
+    held, trims = [1 << 30], []
+    monkeypatch.setattr(memory, "_state", [])
+    monkeypatch.setattr(memory, "resident", lambda: held[0])
+    monkeypatch.setattr(memory, "room", lambda: 16 << 30)
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: SimpleNamespace(malloc_trim=trims.append))
+    assert not memory.give_back()  # nothing is kept
+    memory._state[:] = [1 << 30, memory.SLACK]
+    assert memory.give_back()
+    assert memory._state == [1 << 30, 2 << 30]
+    held[0] = (4 << 30) - 1
+    assert not memory.give_back(1 << 30)
+    held[0] = 4 << 30
+    assert memory.give_back(1 << 30)
+    monkeypatch.setattr(memory, "room", lambda: None)
+    assert memory.give_back()
+    assert memory._state == [4 << 30, 256 << 20]
+    assert trims == [0, 0, 0]
+
+
 def test_a_step_asks_for_what_it_takes_on_all_devices(monkeypatch):
     asked = []
-    monkeypatch.setattr(memory, "give_back", lambda growth=0: asked.append(growth))
+    monkeypatch.setattr(memory, "give_back", lambda step=None: asked.append(step))
     program = object.__new__(Program)
     program.cost, program.plan = {"peak_bytes": 1000}, SimpleNamespace(size=2)
     program.step, program.constants = (lambda state, batch, constants: (state + 1, batch)), None
     assert program.take(1, {}, 1) == (2, {})
     program.cost = {"peak_bytes": None}  # a backend that does not tell
     program.take(1, {}, 1)
-    assert asked == [2000 + (256 << 20), 256 << 20]
+    assert asked == [2000, 0]
 
 
 def test_the_room_is_what_the_process_has_and_what_is_left_in_its_container(monkeypatch):
