@@ -188,10 +188,7 @@ ROWS = (
         "c",
         "ladder",
         "experiments.bag_of_tricks",
-        split(
-            "--preset full --data {DATA} --model resnet20 --batch 128 --epochs 10 --minutes {MINUTES} --seeds 10"
-            " --out {WORK}"
-        ),
+        split("--preset full --data {DATA} --model resnet20 --batch 128 --epochs 10 --minutes {MINUTES} --out {WORK}"),
         split("--data fake --model resnet_digits --epochs 1 --batch 8 --seeds 1 --only cosine --out {WORK}"),
         460,
         ladder_words,

@@ -189,3 +189,15 @@ def block_size(seeds_on: str, devices: int) -> int:
       devices, 8 at most.
     """
     return {"map": 1, "vmap": TOGETHER, "devices": min(devices, SIDE_BY_SIDE)}[seeds_on]
+
+
+def of_one_block(seeds: int | None, minutes: float | None) -> int:
+    """Seeds that one vectorised step would train: all that were asked for, but a few at a time by the clock.
+
+    Args:
+      seeds: at most; with minutes, None for no number.
+      minutes: at most; None for no clock.
+    """
+    if minutes is None:
+        return TOGETHER if seeds is None else seeds
+    return TOGETHER if seeds is None else min(seeds, TOGETHER)

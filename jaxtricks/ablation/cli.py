@@ -33,7 +33,7 @@ from jaxtricks._command import read
 from jaxtricks._help import while_read
 from jaxtricks.ablation import Cells, Display, Ladder, Setting, cluster, output, pace, planning, report, search, sources
 from jaxtricks.ablation.board import lines_of
-from jaxtricks.ablation.budget import Budget, block_size
+from jaxtricks.ablation.budget import Budget, block_size, of_one_block
 from jaxtricks.ablation.clock import Clock, minutes, process_age
 from jaxtricks.ablation.decisions import decisions
 from jaxtricks.ablation.headline import headline_of_task, plural
@@ -197,7 +197,8 @@ def run(
 
     # How steps and seeds are put together.
     free = {"choose": options.seeds_on is None and options.parallel == "jit", "programs": (programs := {}), "say": say}
-    plan = pace.on_accelerators(rows[0], cells, plan, seeds=preset.seeds or block_size("vmap", plan.size), **free)
+    together = of_one_block(preset.seeds, preset.minutes)
+    plan = pace.on_accelerators(rows[0], cells, plan, seeds=together, **free)
 
     # The cells that are missing, block after block.
     logs = [train.json_lines(cells.folder.parent / "log.jsonl")]

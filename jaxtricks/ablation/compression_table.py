@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from jaxtricks.ablation.statistics import Comparison, paired
+from jaxtricks.ablation.differences import Difference, differences
 
 
 def table(cells: Mapping[str, Sequence[Any]], *, plain: int, papers: Mapping[str, str] | None = None) -> str:
@@ -24,16 +24,15 @@ def table(cells: Mapping[str, Sequence[Any]], *, plain: int, papers: Mapping[str
     Returns:
       Lines.
     """
-    reference, *_ = cells
-    width = max(map(len, cells))
-    lines = [f"{'':{width}}     bytes  smaller  weights      MACs   time  before   after  difference [95 %]"]
+    width, tests = max(map(len, cells)), compared(cells)
+    lines = [f"{'':{width}}     bytes  smaller  weights      MACs   time  before   after"]
+    lines[0] += f"  {'difference, 95 %':22}  verdict" if tests else ""
     for name, row in cells.items():
-        if errors := [cell for cell in row if isinstance(cell, str)]:
+        if errors := _errors(row):
             lines.append(f"{name:{width}}  not possible: {errors[0]}")
             continue
         mean = {key: float(np.mean([getattr(cell, key) for cell in row])) for key in vars(row[0])}
-        c = _difference(row, cells[reference])
-        last = "" if name == reference else f"  {c.mean:+.2f} [{c.low:+.2f}, {c.high:+.2f}]"
+        last = f"  {tests[name].interval:22}  {tests[name].words}" if name in tests else ""
         lines.append(
             f"{name:{width}} {mean['bytes']:9,.0f} {plain / mean['bytes']:7.1f}x {100 * mean['density']:6.1f} % "
             f"{mean['macs']:9,.0f} {mean['time']:5.2f}x {mean['before']:7.2f} {mean['after']:7.2f}{last}"
@@ -51,24 +50,24 @@ def curves(cells: Mapping[str, Sequence[Any]], path: Path, *, title: str) -> Non
       title: of it.
     """
     reference, *_ = cells
-    families: dict[str, list] = {}
-    for name, row in cells.items():
-        if name != reference and not any(isinstance(cell, str) for cell in row):
-            families.setdefault(re.sub(r",? \d+ ?(%|bits?)$", "", name), []).append(row)
+    if _errors(cells[reference]):
+        return  # there is nothing to compare with, which the table says
+    tests, families = compared(cells), {}
+    for name in tests:
+        families.setdefault(re.sub(r",? \d+ ?(%|bits?)$", "", name), []).append(name)
     with matplotlib.rc_context({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(10, 4.5), layout="constrained")
         figure.suptitle(title)
         for axes, (key, label) in zip(figure.subplots(1, 2, sharey=True), WAYS.items(), strict=True):
+            mean = {row: float(np.mean([getattr(cell, key) for cell in cells[row]])) for row in (reference, *tests)}
             for number, (name, rows) in enumerate(families.items()):
-                ordered = sorted(rows, key=lambda row: np.mean([getattr(cell, key) for cell in row]))
-                x = [np.mean([getattr(cell, key) for cell in row]) for row in ordered]
-                differences = [_difference(row, cells[reference]) for row in ordered]
-                y, low, high = np.array([(c.mean, c.mean - c.low, c.high - c.mean) for c in differences]).T
+                ordered = sorted(rows, key=lambda row: mean[row])
+                x, apart = [mean[row] for row in ordered], [tests[row].tested for row in ordered]
+                y, low, high = np.array([(c.mean, c.mean - c.low, c.high - c.mean) for c in apart]).T
                 style = {"color": f"C{number % 10}", "marker": "osD^v"[number // 10 % 5], "markersize": 4}
                 bars = np.where(np.isfinite([low, high]), [low, high], 0.0)  # one seed has no interval
                 axes.errorbar(x, y, yerr=bars, label=name, linewidth=1, capsize=2, **style)
-            start = float(np.mean([getattr(cell, key) for cell in cells[reference]]))
-            axes.plot(start, 0.0, "ko", markersize=5, label=reference)
+            axes.plot(mean[reference], 0.0, "ko", markersize=5, label=reference)
             axes.axhline(0.0, color="0.6", linewidth=0.8)
             if key == "bytes":
                 axes.set_xscale("log")
@@ -86,6 +85,12 @@ def curves(cells: Mapping[str, Sequence[Any]], path: Path, *, title: str) -> Non
 WAYS = {"bytes": "bytes of the file", "time": "time of a batch, in that of the trained network"}
 
 
-def _difference(row: Sequence[Any], reference: Sequence[Any]) -> Comparison:
-    """Of accuracies in percent after the scheme."""
-    return paired([cell.after for cell in row], [cell.after for cell in reference], limits=(-100.0, 100.0))
+def compared(cells: Mapping[str, Sequence[Any]]) -> dict[str, Difference]:
+    """The difference of each scheme to the first, in points of accuracy after it; of those that were possible."""
+    reference, *_ = cells
+    after = {name: [cell.after for cell in row] for name, row in cells.items() if not _errors(row)}
+    return differences(after, reference) if reference in after else {}
+
+
+def _errors(row: Sequence[Any]) -> list[str]:
+    return [cell for cell in row if isinstance(cell, str)]

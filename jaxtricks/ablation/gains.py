@@ -9,8 +9,8 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxtricks import ablation, ensembles
-from jaxtricks.ablation.verdicts import MARGIN
+from jaxtricks import ensembles
+from jaxtricks.ablation.differences import Difference, differences
 from jaxtricks.ablation.ways import Predictions
 
 coverage_of = jax.jit(ensembles.coverage)
@@ -55,38 +55,26 @@ def add(row: Row, how: Callable, held: Predictions, test: Predictions) -> None:
         values.append(float(np.mean(np.asarray(matrix)[pairs])) if len(pairs[0]) else float("nan"))
 
 
-def compared(rows: Mapping[str, Row]) -> dict[str, tuple[ablation.Moderated, str]]:
-    """The difference of each row to the first, by moderated tests, and its verdict in words after Holm's correction.
+def compared(rows: Mapping[str, Row]) -> dict[str, Difference]:
+    """The difference of each row to the first.
 
     A row that leaves some images without an answer is accurate on others than the first, and is not compared.
     """
-    reference, *others = rows
-    others = [name for name in others if np.mean(rows[name].coverage) == 100]
-    differences = [np.subtract(rows[name].accuracy, rows[reference].accuracy) for name in others]
-    contrasts = [{name: 1.0, reference: -1.0} for name in others]
-    tests = ablation.moderated(differences, contrasts=contrasts, limits=(-100.0, 100.0))
-    adjusted = ablation.holm([test.p for test in tests]) if tests else []
-    absent = ablation.holm([ablation.equivalence(test, margin=MARGIN) for test in tests]) if tests else []
-    said = [
-        ablation.verdict(test, adjusted_p=float(p), equivalence_p=float(none))
-        for test, p, none in zip(tests, adjusted, absent, strict=True)
-    ]
-    said = [f"{one} beyond \u00b1{MARGIN:g} points" if one == "no effect" else one for one in said]
-    return dict(zip(others, zip(tests, said, strict=True), strict=True))
+    reference, *_ = rows
+    complete = {name: row.accuracy for name, row in rows.items() if np.mean(row.coverage) == 100 or name == reference}
+    return differences(complete, reference)
 
 
 def table(rows: Mapping[str, Row]) -> str:
     """The rows as text; differences are to the first one."""
     width, tests = max(map(len, rows)), compared(rows)
-    room = max([12, *(len(verdict) for _, verdict in tests.values())])
+    room = max([12, *(len(test.words) for test in tests.values())])
     head = f"{'':{width}}  test %  difference, 95 %"
     lines = [f"{head:{width + 31}}  {'verdict':{room}}  trained  passes  disagree  Q  errors alike  answered"]
     for name, row in rows.items():
         said = ""
         if name in tests:
-            c, verdict = tests[name]
-            ends = f" [{c.low:+.2f}, {c.high:+.2f}]" if np.isfinite(c.low) else ""  # of one seed there are none
-            said = f"{f'{c.mean:+.2f}{ends}':21}  {verdict:{room}}"
+            said = f"{tests[name].interval:21}  {tests[name].words:{room}}"
         mean = [np.mean(values) for values in (row.disagreement, row.q, row.correlation)]
         alike = "" if np.isnan(mean[0]) else "  ".join(f"{value:.2f}" for value in mean)
         covered = f"{np.mean(row.coverage):.1f} %" if np.mean(row.coverage) < 100 else ""
@@ -100,12 +88,12 @@ def table(rows: Mapping[str, Row]) -> str:
 def draw(rows: Mapping[str, Row]) -> Figure:
     """The gain of each row over the first with its interval, and that gain by forward pass; best rows above."""
     tests = compared(rows)
-    names = sorted(tests, key=lambda name: tests[name][0].mean)
+    names = sorted(tests, key=lambda name: tests[name].tested.mean)
     with matplotlib.rc_context({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(9, 1.2 + 0.2 * len(names)), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
         for y, name in enumerate(names):
-            test, passes = tests[name][0], rows[name].passes
+            test, passes = tests[name].tested, rows[name].passes
             left.errorbar(
                 test.mean, y, xerr=[[test.mean - test.low], [test.high - test.mean]], fmt="o", ms=4, color="C0"
             )

@@ -93,13 +93,13 @@ def fastest(
       recipe: the baseline.
       dataset: of the run.
       plan: to start from.
-      seeds: in one vectorised step, 1 or more.
+      seeds: that are trained in one vectorised step if that is chosen, 1 or more.
       choose_seeds: whether seeds one after another and in one step are compared, or the plan's way stays.
       programs: as in fit.
       measure: as ``step_ms``.
 
     Returns:
-      The plan, and a sentence with the figures.
+      The plan, and a sentence with the figures; of a way that needs more memory than there is, that.
     """
     ways = ("map", "vmap") if choose_seeds and seeds > 1 else (plan.seeds_on,)
     names = {"map": "one after another", "vmap": f"{seeds} in one step", "devices": "one on each device"}
@@ -109,8 +109,14 @@ def fastest(
     for way, chunk in candidates:
         candidate = replace(plan, seeds_on=way, chunk=best.chunk if chunk is None else chunk)
         together = {"map": 1, "vmap": seeds, "devices": plan.size}[way]
-        ms = measure(recipe, dataset, candidate, range(together), programs=programs)
         scan = "" if candidate.chunk == 1 else f", {candidate.chunk} steps in a scan"
+        try:
+            ms = measure(recipe, dataset, candidate, range(together), programs=programs)
+        except jax.errors.JaxRuntimeError as error:
+            if not figures or "RESOURCE_EXHAUSTED" not in str(error):  # the plain way has to run
+                raise
+            figures.append(f"{names[way]}{scan} does not fit into the memory")
+            continue
         figures.append(f"{names[way]}{scan} {ms:.2f}")
         if ms < GAIN * time_of_best:
             best, time_of_best = candidate, ms

@@ -15,9 +15,11 @@ import tyro
 
 from jaxtricks import ablation, augment, preprocess, train
 from jaxtricks._runtime.threads import enough_threads
-from jaxtricks.ablation import cli, output, sources, statistics
+from jaxtricks.ablation import cli, output, sources
+from jaxtricks.ablation.differences import differences
 from jaxtricks.ablation.headline import Headline, headline_of_task
 from jaxtricks.ablation.preparing import join_processes
+from jaxtricks.ablation.verdicts import margin_of
 from jaxtricks.data import Dataset
 from jaxtricks.train import Recipe, Run
 
@@ -103,16 +105,16 @@ def measure(rows: Rows, dataset: Dataset, seeds: Sequence[int]) -> dict[str, lis
 
 def table(scores: Mapping[str, Sequence[float]], headline: Headline) -> str:
     """The scores as text; differences are to the first row."""
-    reference, *others = scores
+    reference, *_ = scores
     width = max(map(len, scores))
     step = f", {headline.step}" if headline.step else ""
     lines = [
-        f"{'':{width}}  test {headline.title}; difference{step} [95 %]",
+        f"{'':{width}}  test {headline.title}; difference{step}, 95 %; verdict",
         f"{reference:{width}}  {np.mean(scores[reference]):6.2f}",
     ]
-    for name in others:
-        c = statistics.paired(scores[name], scores[reference], limits=(-headline.span, headline.span))
-        lines.append(f"{name:{width}}  {np.mean(scores[name]):6.2f}  {c.mean:+.2f} [{c.low:+.2f}, {c.high:+.2f}]")
+    judged = {"limits": (-headline.span, headline.span), "margin": margin_of(None, headline)}
+    for name, apart in differences(scores, reference, direction=headline.direction, **judged).items():
+        lines.append(f"{name:{width}}  {np.mean(scores[name]):6.2f}  {apart.interval:22}  {apart.words}")
     return "\n".join(lines)
 
 

@@ -67,8 +67,9 @@ def test_the_table_has_differences_costs_and_coverage():
     head, one, mean, votes = gains.table(rows).splitlines()
     assert head.split() == "test % difference, 95 % verdict trained passes disagree Q errors alike answered".split()
     assert one.split() == ["one", "51.00", "x1", "x1"]
-    test, verdict = gains.compared(rows)["average"]
-    assert (test.mean, verdict) == (9.5, "helps")
+    found = gains.compared(rows)["average"]
+    test = found.tested
+    assert (test.mean, found.verdict) == (9.5, "helps")
     # two pairs, 10 and 9: the t interval of one degree of freedom
     assert (test.low, test.high) == pytest.approx((3.15, 15.85), abs=0.01)
     assert mean.split() == "average 60.50 +9.50 [+3.15, +15.85] helps x4 x4.5 0.25 0.85 0.30".split()
@@ -90,7 +91,7 @@ def test_no_effect_is_one_beyond_a_margin_and_no_interval_leaves_100_points():
     assert head.index("trained") == same.index("x1")
     assert len(gains.table({"one": rows["one"]}).splitlines()) == 2
     wild = {"one": Row(1, 1, [1.0, 0.0], full), "two": Row(1, 1, [100.0, 0.0], full)}
-    test, _ = gains.compared(wild)["two"]
+    test = gains.compared(wild)["two"].tested
     assert (test.low, test.high) == (-100.0, 100.0)
 
 

@@ -36,17 +36,19 @@ def test_the_command_prints_and_writes_the_table(tmp_path, capsys):
     text = views.run("x", rows, views.Options(data="digits", seeds=2, images=200, out=tmp_path))
     assert capsys.readouterr().out == text == (tmp_path / "x.txt").read_text()
     head, *lines = text.splitlines()[2:]
-    assert head.split() == "test accuracy, %; difference, points [95 %]".split()
+    assert head.split() == "test accuracy, %; difference, points, 95 %; verdict".split()
     assert [line.split("  ")[0] for line in lines] == ["once: itself", "once: mirrored", "more: itself"]
 
 
 def test_a_table_is_in_the_unit_of_its_headline():
     text = views.table({"a": [7.0, 7.2], "b": [6.5, 6.5]}, Headline("error", "°", "lower"))
     head, first, second = text.splitlines()
-    assert head.strip() == "test error, °; difference, ° [95 %]"
+    assert head.strip() == "test error, °; difference, °, 95 %; verdict"
     assert first.split() == ["a", "7.10"]
     assert second.split()[:3] == ["b", "6.50", "-0.60"]
     assert np.isfinite(float(second.split("[")[1].split(",")[0]))
+    *_, better = views.table({"a": [7.0, 7.2], "b": [6.5, 6.701]}, Headline("error", "°", "lower")).splitlines()
+    assert better.endswith("helps")  # -0.5 and -0.499, where a lower error is better
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,31 @@ def test_a_way_that_was_typed_stays():
     assert asked == [("devices", 1, jax.device_count()), ("devices", 16, jax.device_count())]
 
 
+def full_memory(way, message, recipe, dataset, plan, seeds, *, programs):
+    if plan.seeds_on == way:
+        raise jax.errors.JaxRuntimeError(message)
+    return 4.0 if plan.chunk == 1 else 2.0
+
+
+def test_a_way_that_does_not_fit_into_the_memory_is_said_and_not_chosen():
+    parts = {"seeds": 50, "choose_seeds": True, "programs": {}}
+    for message in ("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 90 GiB.", "INTERNAL: something else"):
+        measure = {"measure": partial(full_memory, "vmap", message)}
+        if message.startswith("INTERNAL"):
+            with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
+                pace.fastest(recipe(), SOURCE, Plan(), **parts, **measure)
+            continue
+        plan, said = pace.fastest(recipe(), SOURCE, Plan(), **parts, **measure)
+        assert (plan.seeds_on, plan.chunk) == ("map", 16)
+        assert "; 50 in one step, 16 steps in a scan does not fit into the memory. So one after another" in said
+
+
+def test_the_plain_way_has_to_run():
+    measure = partial(full_memory, "map", "RESOURCE_EXHAUSTED: Out of memory.")
+    with pytest.raises(jax.errors.JaxRuntimeError, match="Out of memory"):
+        pace.fastest(recipe(), SOURCE, Plan(), seeds=4, choose_seeds=True, programs={}, measure=measure)
+
+
 class Begun(Exception):
     """The first cells would be trained now."""
 
@@ -102,12 +127,18 @@ def test_the_command_keeps_the_way_of_seeds_that_was_typed_and_that_of_several_d
     assert {way for way, *_ in asked} == {"map"}
 
 
+def test_seeds_in_one_step_are_measured_as_many_as_a_block_will_have(command):
+    for typed, together in (({"seeds": 10}, 10), ({"seeds": 10, "minutes": 8.0}, 4), ({"seeds": 3, "minutes": 8.0}, 3)):
+        _, said, asked = command("gpu", 1, TIMES, **typed)
+        assert asked[-1] == ("vmap", 16, together)
+        assert f"So {together} in one step" in said[0]
+
+
 def test_the_command_measures_nothing_on_a_cpu(command):
     plan, said, asked = command("cpu", 1, {})
     assert (plan.seeds_on, plan.chunk, said, asked) == ("map", 1, [], [])
 
 
-@pytest.mark.slow
 def test_what_was_compiled_to_be_measured_serves_the_run(monkeypatch):
     kept, base, plan = {}, recipe(batch=16, epochs=1), Plan(devices=(jax.devices()[0],))
     assert pace.step_ms(base, SOURCE, plan, (0,), programs=kept) > 0

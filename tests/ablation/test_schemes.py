@@ -89,10 +89,29 @@ def test_the_table_by_hand():
     *_, paper = compression_table.table(cells, plain=80, papers={"b": "2x"}).splitlines()
     assert paper == "Published, b: 2x"
     # differences -1.5 and -2: 0.25 is the error of their mean, 12.706 the quantile of t with one degree of freedom
-    assert second.split() == "b 20 4.0x 50.0 % 100 2.00x 70.00 88.75 -1.75 [-4.93, +1.43]".split()
+    assert second.split()[:-4] == "b 20 4.0x 50.0 % 100 2.00x 70.00 88.75 -1.75 [-4.93, +1.43]".split()
+    assert second.endswith("not resolved (3 seeds)")  # t of 1.75 sqrt(3) / 0.354 = 8.6 beside 4.3 for three of them
     cells["b"] = [cell(seed=s, bytes=20, before=70.0, after=80.0 * s) for s in (0, 1)]
     *_, wide = compression_table.table(cells, plain=80).splitlines()
-    assert wide.endswith("-50.50 [-100.00, +100.00]")  # and not what the quantile of t says, 500 points more
+    assert "-50.50 [-100.00, +100.00]  not resolved" in wide  # and not what the quantile of t says, 500 points more
+
+
+def test_a_table_says_what_holds_of_all_its_rows_together():
+    cell = partial(Cell, macs=100, parameters=10, density=0.5, time=2.0, bytes=40, before=80.0)
+    noise = np.random.default_rng(0).normal(0.0, 0.3, (8, 3))
+    cells = {"as it is": [cell(seed=s, after=90.0) for s in range(3)]}
+    for number, row in enumerate(noise):
+        cells[f"row {number}"] = [cell(seed=s, after=90.0 + row[s] - 2.0 * (number == 0)) for s in range(3)]
+    cells["impossible"] = ["it diverged"] * 3
+    first, second = list(compression_table.compared(cells).values())[:2]
+    assert len(compression_table.compared(cells)) == 8
+    assert (first.verdict, second.verdict) == ("hurts", "no effect")
+    assert first.tested.borrowed > 0  # degrees of freedom that the other rows lend
+    np.testing.assert_allclose(first.tested.mean, noise[0].mean() - 2.0)
+    cells["as it is"] = ["it diverged"] * 3
+    assert compression_table.compared(cells) == {}
+    head, *_ = compression_table.table(cells, plain=80).splitlines()
+    assert head.split()[-1] == "after"
 
 
 @pytest.mark.parametrize(
