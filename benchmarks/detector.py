@@ -7,6 +7,7 @@ images, one cosine. More canvases than those of the experiment are drawn of the 
 experiment's. Time counts from the imports to the figures on the test set: drawing, compiling, training.
 """
 
+import sys
 import time
 from dataclasses import dataclass, replace
 from functools import partial
@@ -74,6 +75,7 @@ def main(options: Options) -> dict:
     print("  ".join(f"{name} {value:.1f} %" for name, value in figures.items()))
     print(f"{seconds:.0f} s, {busy:.0f} s of processor time, {run.history[-1]['step']} steps")
     figures |= {"seconds": seconds, "processor_seconds": busy, "machine": ablation.machine()}
+    figures["command"] = " ".join(["python -m benchmarks.detector", *sys.argv[1:]])
     if options.out is not None:
         write(figures, options.out)
     return figures

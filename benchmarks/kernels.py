@@ -9,6 +9,7 @@ a library, such as a convolution. On a CPU, where each device is a thread, the n
 which ``--trace`` leaves in the folder, does; what a thread waits for the others in a collective is a row of its own.
 """
 
+import json
 import re
 import sys
 from collections import Counter
@@ -23,7 +24,7 @@ from benchmarks._figures import write
 
 KINDS = ("convolutions and products", "sums", "passes over memory")
 WAITING = "waiting for other devices"
-PROGRAM = "program.txt"
+PROGRAM, PROFILED = "program.txt", "profiled.json"  # beside a profile: the program, and the command and its machine
 OUTER = ("while", "call", "conditional", "all-reduce", "all-gather", "collective-permute")  # what they hold is counted
 INSTRUCTION = re.compile(r'^ +(?:ROOT )?%([\w.-]+) = (?:.*?metadata=\{op_name="([^"]*)")?', re.MULTILINE)
 PRODUCTS = ("ynn_fusion", "convolution", "dot")  # of those that do not say what they came of
@@ -106,8 +107,11 @@ def main(options: Options) -> dict:
         raise SystemExit(
             f"{files[-1]} has nothing that ran on an accelerator, and no {PROGRAM} of a CPU lies beside it."
         )
-    figures = {"command": " ".join(["python -m benchmarks.kernels", *sys.argv[1:]])} | summary(events, options.steps)
-    figures["threads"] = threads
+    figures = {"command": " ".join(["python -m benchmarks.kernels", *sys.argv[1:]])}
+    profiled = (options.trace if options.trace.is_dir() else options.trace.parent) / PROFILED
+    if profiled.exists():
+        figures["profiled"] = json.loads(profiled.read_text(encoding="utf-8"))
+    figures |= summary(events, options.steps) | {"threads": threads}
     total = sum(figures["ms"].values())
     of = f" of {threads} threads" if threads > 1 else ""
     print(f"{total:.1f} ms a step{of} in {figures['kernels']:.0f} kernels")

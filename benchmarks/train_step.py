@@ -32,7 +32,7 @@ import tyro
 from benchmarks._figures import PAUSE, keep_memory, module, write
 from benchmarks._plain import Plain, plain_gradients
 from benchmarks.device import products
-from benchmarks.kernels import PROGRAM
+from benchmarks.kernels import PROFILED, PROGRAM
 from jaxtricks import ablation, data, models, tasks, train
 from jaxtricks.train.program import Program
 from jaxtricks.tricks import bag
@@ -279,6 +279,8 @@ def main(options: Options) -> dict:
             run(options.steps)
         if hasattr(run.program, "as_text"):  # names alone do not say what a CPU's kernel does
             (options.trace / PROGRAM).write_text(run.program.as_text(), encoding="utf-8")
+        profiled = {name: figures[name] for name in ("command", "machine")} | {"steps": options.steps}
+        write(profiled, options.trace / PROFILED)
     rates, ratios, work = (figures[name] for name in ("images_per_second", "ratios", "processor_ratios"))
     processor, peak, mfu = (figures[name] for name in ("processor_ms_per_step", "measured_peak_flops", "mfu"))
     print(f"{options.model} {options.tweaks} {options.precision} {options.size} px, batch {options.batch}")

@@ -13,7 +13,7 @@ import optax
 from jaxtricks import augment, data, init, optim
 from jaxtricks.fingerprint import describe
 from jaxtricks.models import Model
-from jaxtricks.models._airbench import LECUN_UNIFORM
+from jaxtricks.models._airbench import LECUN_UNIFORM, NORM
 from jaxtricks.optim._wrappers import LookaheadState
 from jaxtricks.train import Recipe
 from jaxtricks.tricks import averages, bag, composing, published
@@ -35,13 +35,18 @@ __all__ = [
 IMAGES = 5000  # that the whitening is fitted to, as in the record
 EPS = 5e-4
 EVERY, SHARE = 5, 0.95**5  # steps between two of lookahead's, and what is left of the slow weights at the end
+SLOW = partial(NORM, momentum=0.9)  # running statistics below lookahead's rung; NORM's 0.6 helps only together with it
+TO_ZERO = partial(published.lopsided, start=0.2, peak_at=0.2, end=0.0)  # of these rungs too
+TO_A_REST = partial(published.lopsided, start=0.2, peak_at=0.23, end=0.07)
 
 
 def baseline(**arguments: Any) -> Recipe:
     """The record's recipe without its tricks: Nesterov, a lopsided triangle, smoothing, shifts, mirror images.
 
+    As in its published ladder the rate falls to 0, and running statistics have a momentum of 0.9, up to lookahead.
+
     Args:
-      **arguments: of ``bag.standard``; the peak rate is 1.5 at batch 1,024 in the record.
+      **arguments: of ``bag.standard``; the peak rate is 1.5 at batch 1,024 in the record. A ``norm`` of a model stays.
 
     Returns:
       The recipe.
@@ -50,9 +55,10 @@ def baseline(**arguments: Any) -> Recipe:
     recipe = bag.standard(**arguments)
     recipe = replace(recipe, optimizer=replace(composing.of(recipe), core=core, weight=0.0153 / 11.5))
     recipe = bag.smoothing(recipe, alpha=0.2, smooth=optax.smooth_labels)
+    norm = getattr(recipe.model, "keywords", {}).get("norm", SLOW)
     return replace(
-        part(recipe, kernel_init=LECUN_UNIFORM, frozen=False, identity=False),
-        schedule=partial(published.lopsided, start=0.2, peak_at=0.23, end=0.07),
+        part(recipe, kernel_init=LECUN_UNIFORM, frozen=False, identity=False, norm=norm),
+        schedule=TO_ZERO,
         augment=_augmented(augment.each(augment.random_flip)),
     )
 
@@ -219,8 +225,10 @@ def fast_biases(recipe: Recipe, *, times: float = 64.0) -> Recipe:
 def lookahead(recipe: Recipe) -> Recipe:
     """Every five steps back towards slow weights, at the end nearly all of the way; the slow ones are evaluated.
 
-    The record averages the running statistics of normalisation with them; here they are those of the slow weights,
-    where the network has any.
+    With it come, as in the published ladder, which says that neither helps without the other, running statistics of
+    momentum 0.6, and a rate that peaks a little later and ends at 0.07 of its peak. A normalisation or schedule that is
+    not the baseline's stays. The record averages the running statistics of normalisation with the weights; here they
+    are those of the slow weights, where the network has any.
 
     Args:
       recipe: of ``begin``; its batch and epochs are read now.
@@ -236,18 +244,22 @@ def lookahead(recipe: Recipe) -> Recipe:
     if recipe.ema is not None:
         raise ValueError(f"recipe.ema is {recipe.ema!r}; allowed: None, for the slow weights are evaluated.")
     steps = max(1, round(recipe.epochs * (recipe.model.keywords["images"] // recipe.batch)))
+    if describe(_norm_of(recipe.model)) == describe(SLOW):
+        recipe = part(recipe, norm=NORM)
+    if describe(recipe.schedule) == describe(TO_ZERO):
+        recipe = replace(recipe, schedule=TO_A_REST)
     recipe = composing.around(recipe, partial(_looking_ahead, steps=steps))
     recipe = replace(recipe, optimizer=replace(composing.of(recipe), evaluate=_slow_weights))
-    return averages.recalibrated(recipe) if _has_norm(recipe.model) else recipe
+    return averages.recalibrated(recipe) if _norm_of(recipe.model) is not None else recipe
 
 
-def _has_norm(build: Callable) -> bool:
-    """Whether the network has a normalisation: the outermost ``norm`` counts, and airbench has one by itself."""
+def _norm_of(build: Callable) -> Callable | None:
+    """The normalisation of a network, None for none: the outermost ``norm`` counts, and airbench has one by itself."""
     while isinstance(build, partial):
         if "norm" in build.keywords:
-            return build.keywords["norm"] is not None
+            return build.keywords["norm"]
         build = build.args[0] if build.args else build.func
-    return True
+    return NORM
 
 
 def _looking_ahead(tx, *, steps):

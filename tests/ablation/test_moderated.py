@@ -204,6 +204,7 @@ def test_intervals_do_not_leave_the_limits():
 QUICK = [  # the other combinations are -m slow
     ("stack", "equal", "normal"),
     ("stack", "lognormal 0.85", "t4"),
+    ("stack", "one wild 30", "normal"),
     ("star", "lognormal 0.85", "normal"),
     ("star", "equal", "t4"),
     ("independent", "one wild 30", "normal"),

@@ -100,6 +100,25 @@ def test_lookahead_goes_back_more_and_more_and_its_slow_weights_are_evaluated(ba
     np.testing.assert_array_equal(evaluated["head"]["kernel"], params["head"]["kernel"])
 
 
+def test_fast_statistics_and_a_rate_that_does_not_end_at_zero_come_with_lookahead(base):
+    def rates(recipe):
+        schedule = recipe.schedule(1.0, steps=100, steps_per_epoch=50)
+        return [round(float(schedule(step)), 4) for step in (0, 20, 23, 100)]
+
+    def momentum(recipe):
+        return r._norm_of(recipe.model).keywords["momentum"]
+
+    assert (rates(base), momentum(base)) == ([0.2, 1.0, 0.9625, 0.0], 0.9)
+    after = r.lookahead(r.fast_biases(base))
+    assert (rates(after), momentum(after)) == ([0.2, 0.8957, 1.0, 0.07], 0.6)
+    own = partial(models.batch_norm, momentum=0.8)
+    other = r.lookahead(replace(base, model=partial(base.model, norm=own), schedule=optim.cosine))
+    assert (other.schedule, momentum(other)) == (optim.cosine, 0.8)
+    model = partial(models.airbench, (4,), norm=own)
+    kept = r.baseline(task=tasks.classification(10), augmented=None, model=model, lr=1.0, batch=8, epochs=2)
+    assert momentum(kept) == 0.8
+
+
 def test_a_share_that_is_a_number_is_the_function_that_gives_it():
     param, grads = jnp.ones(3), jnp.arange(3.0)
     results = []
