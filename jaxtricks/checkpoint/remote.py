@@ -6,8 +6,9 @@
 A remote store has no rename. So each attempt has a name of its own; it is a step once its list is there, and the last
 such attempt counts. One without a list was cut off, or is being written. Every file is read and written through
 ``etils.epath`` on its way from and to a folder on a local disk, where orbax works: a scheme that epath knows, or that
-was added by ``epath.register_path_cls``, is enough. Tested on fsspec's memory and on a folder that cannot rename; no
-cloud was within reach of the tests. For ``gs://`` epath needs tensorflow, or fsspec with gcsfs.
+was added by ``epath.register_path_cls``, is enough. Tested on fsspec's memory, on a folder that cannot rename, and
+through gcsfs on an emulator of Google Cloud Storage; no cloud was within reach of the tests. For ``gs://`` epath needs
+tensorflow, or fsspec with gcsfs.
 """
 
 import os
