@@ -249,4 +249,15 @@ ROWS = (
     step("b", "ResNet-50-D, no command buffers", f"{BF16} --batch 256", seconds=60, flags=COMMANDS),
     step("a", "ResNet-50-D, bf16, batch 128", f"{BF16} --batch 128", seconds=140, peer=True),
     step("a", "ResNet-50, bf16, batch 256", "--precision bfloat16 --batch 256", seconds=140, peer=True),
+    Row(
+        "g",
+        "rungs of airbench",
+        "experiments.airbench",
+        split("--preset full --precision bfloat16 --data {DATA} --minutes {MINUTES} --out {WORK}"),
+        split("--data fashion_mini --images 64 --epochs 1 --batch 16 --seeds 1 --only whitening --out {WORK}"),
+        780,
+        ladder_words,
+        needs=("cifar10",),
+        after=reports,
+    ),
 )

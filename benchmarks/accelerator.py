@@ -8,7 +8,8 @@ costs one row. After each, results.json, report.md and log.txt in DIR are what i
 leaves what it had written. A row that does not fit into the time left gets what is left, or is left out where that is
 less than half its limit. Compiled programs are kept in the temporary folder for other rows and later calls. Without a
 network or CIFAR-10 at hand, ``bash benchmarks/carry.sh`` makes a folder to bring along, and ``--data`` names the file
-in it. Where an accelerator is had for 15 minutes at a time, all rows take three times two calls, in the order of worth:
+in it. Where an accelerator is had for 15 minutes at a time, all rows take three times two calls and one more, in the
+order of worth:
 
     python -m benchmarks.accelerator --minutes 6 --out 1 --data cifar10.npz --only device d e
     python -m benchmarks.accelerator --minutes 8 --out 2 --data cifar10.npz --only c
@@ -18,6 +19,8 @@ in it. Where an accelerator is had for 15 minutes at a time, all rows take three
 
     python -m benchmarks.accelerator --minutes 8 --out 5 --only gradients scan
     python -m benchmarks.accelerator --minutes 6 --out 6 --only kept hiding buffers 'ResNet-50, bf16, batch 256'
+
+    python -m benchmarks.accelerator --minutes 14 --out 7 --data cifar10.npz --only g
 """
 
 import json
