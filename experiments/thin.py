@@ -6,12 +6,13 @@ and is trained from the start, by itself or taught by the large network (softene
 stage); Fire modules and depthwise convolutions are small networks of their own. XNOR has bits for the signs of weights
 and inputs, packed 32 to a word, in all convolutions but the first.
 
-5 paired seeds, 1,000 images of CIFAR-10, two cores of an AMD EPYC (jax 0.10.2) that other jobs shared. Half of the
-filters, a quarter of the multiply-accumulates, take 0.34 of the time and cost 1.68 points [0.93, 2.42]; int8 in
-training costs none that is resolved, at a quarter of the bytes; a network of 0.7 of the filters from the start is 5.17
-points behind [3.87, 6.47], which pruning to as many costs 0.59 [0.22, 0.97]. Depthwise convolutions have a twelfth of
-the operations and take 3.4 times as long on a CPU. XNOR with 24 kB for 1,243 takes 0.42 and is 9.31 points behind
-[8.41, 10.20]. All rows: results/thin. Widths in eights, at more filters: benchmarks/filters.py.
+5 paired seeds, 1,000 images of CIFAR-10, two cores of an AMD EPYC (jax 0.10.2) that other jobs shared; verdicts after
+Holm's correction over all rows. Half of the filters, a quarter of the multiply-accumulates, take 0.34 of the time and
+cost 1.68 points [0.98, 2.37]; int8 in training costs none that is resolved, at a quarter of the bytes; a network of
+0.7 of the filters from the start is 5.17 points behind [3.90, 6.44], where pruning to as many costs 0.59 [0.17, 1.02],
+not resolved. Depthwise convolutions have a twelfth of the operations and take 3.4 times as long on a CPU. XNOR with 24
+kB for 1,243 takes 0.42 and is 9.31 points behind [8.45, 10.16]. All rows: results/thin. Widths in eights, at more
+filters: benchmarks/filters.py.
 
     python -m experiments.thin --data cifar10.npz --images 1000 --seeds 5
 """

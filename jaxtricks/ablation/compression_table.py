@@ -29,7 +29,8 @@ def table(cells: Mapping[str, Sequence[Any]], *, plain: int, papers: Mapping[str
     lines[0] += f"  {'difference, 95 %':22}  verdict" if tests else ""
     for name, row in cells.items():
         if errors := _errors(row):
-            lines.append(f"{name:{width}}  not possible: {errors[0]}")
+            some = "" if len(errors) == len(row) else f" with {len(errors)} of {len(row)} seeds"
+            lines.append(f"{name:{width}}  not possible{some}: {errors[0]}")
             continue
         mean = {key: float(np.mean([getattr(cell, key) for cell in row])) for key in vars(row[0])}
         last = f"  {tests[name].interval:22}  {tests[name].words}" if name in tests else ""

@@ -108,6 +108,10 @@ def test_a_table_says_what_holds_of_all_its_rows_together():
     assert (first.verdict, second.verdict) == ("hurts", "no effect")
     assert first.tested.borrowed > 0  # degrees of freedom that the other rows lend
     np.testing.assert_allclose(first.tested.mean, noise[0].mean() - 2.0)
+    cells["row 1"][2] = "it diverged"
+    *_, one, every = [line for line in compression_table.table(cells, plain=80).splitlines() if "diverged" in line]
+    assert one.split("  ")[-1].strip() == "not possible with 1 of 3 seeds: it diverged"
+    assert every.split("  ")[-1].strip() == "not possible: it diverged"
     cells["as it is"] = ["it diverged"] * 3
     assert compression_table.compared(cells) == {}
     head, *_ = compression_table.table(cells, plain=80).splitlines()
