@@ -39,8 +39,9 @@ Measured with the command below, 6 paired seeds, 3,500 images of fashion_mini, 8
     residual: stochastic depth               + disagrees   83.61  -1.36 [-1.96, -0.75]  hurts
     residual: dropout                        +             84.60  -0.37 [-1.14, +0.41]  not resolved
 
-Where the baseline overfits (880 images, 60 epochs, 4 seeds; results/regularizers-overfit) dropout is +0.40 [-0.51,
-+1.31], DropBlock +0.31 [-0.52, +1.14], DisturbLabel +0.84 [-0.31, +1.99]; dropout 0.5 -1.53 hurts.
+Where the baseline overfits (880 images, 60 epochs, 5 seeds; results/regularizers-overfit) dropout is -0.01 [-0.44,
++0.41], DropBlock -0.01 [-1.24, +1.22], DisturbLabel +0.35 [-0.16, +0.85], none of them resolved; dropout 0.5 -1.96
+[-2.50, -1.42] and gradient noise -1.52 [-2.12, -0.92] hurt.
 """
 
 from functools import partial
