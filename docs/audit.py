@@ -23,7 +23,6 @@ FOLLOWED = ("experiments", "jaxtricks.tricks", "jaxtricks.recipes", "jaxtricks.a
 RESULTS = {
     "bag_of_tricks": ("cifar10-10000", "cifar10-leave-one-out"),
     "detect": ("detect", "detect-deepforest"),
-    "prune": ("prune", "prune-patterns"),
     "compress": ("compress", "compress-10000", "compress-2000", "compress-lenet5"),
 }  # folders by another name
 INLINE = ("views", "lr_range", "inspect")  # their figures stand in the docstring alone
