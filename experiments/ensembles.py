@@ -4,11 +4,10 @@ What is fitted above the members is fitted on the held-out eighth, which no memb
 the weights of one run at several ends of its rate (arXiv 1704.00109, 1802.10026); quarter runs cost as much. Costs are
 in trainings and multiply-accumulates of one network.
 
-5 paired seeds, 2,000 images, two cores of an AMD EPYC (jax 0.10.2), shared; differences in points to one network (76.53
-%), verdicts after Holm's correction over all rows. The average of four different networks helps, +2.30 [+1.73, +2.87],
-with fitted weights +2.98 [+1.94, +4.02]; that of four seeds too, +1.14 [+0.66, +1.62]. At the price of one training
-nothing gains: quarter runs -6.88 [-8.00, -5.76] hurt, snapshots -1.49 [-2.74, -0.24] are not resolved; nor is a soup of
-2.5 trainings, -1.41 [-2.52, -0.29] (results/ensembles).
+5 paired seeds, 2,000 images, two cores of an AMD EPYC (jax 0.10.2), shared; points to one network (76.53 %), verdicts
+after Holm's correction. The average of four different networks helps, +2.30 [+1.73, +2.87], with fitted weights +2.98
+[+1.94, +4.02]; that of four seeds +1.14 [+0.66, +1.62]. At the price of one training nothing gains: quarter runs -6.88
+[-8.00, -5.76] hurt; snapshots -1.49 [-2.74, -0.24], or a soup of 2.5, -1.41 [-2.52, -0.29], are not resolved.
 
     python -m experiments.ensembles --images 2000 --seeds 5
 """
