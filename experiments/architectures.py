@@ -74,7 +74,7 @@ LADDER = {
 }
 SMALL = partial(Preset, model="plain_small", seeds_on="devices")
 PRESETS = {
-    "quick": SMALL("fashion_mini", minutes=9, seeds=3, epochs=4, batch=16, lr=0.05),
+    "quick": SMALL("fashion_mini", minutes=4, epochs=4, batch=16, lr=0.05),
     "full": SMALL("cifar10", seeds=10, epochs=30, batch=64, lr=0.1),
 }
 

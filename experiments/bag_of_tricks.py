@@ -79,7 +79,7 @@ ADAPTED = partial(
 )
 SMALL = partial(Preset, "fashion_mini", "resnet_micro", batch=16, lr=0.1, seeds_on="devices")
 PRESETS = {
-    "quick": SMALL(minutes=4.7, epochs=2, merge=MERGED),
+    "quick": SMALL(minutes=4, epochs=2, merge=MERGED),
     "full": SMALL(seeds=20, epochs=8),
     "paper": Preset("imagenet2012", "resnet50", seeds=3, epochs=120, batch=256, lr=0.1, hours=True),
 }

@@ -3,6 +3,7 @@
 The test set decides nothing. It is read at the end of the runs with fresh seeds, when the recipe is settled.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,11 +13,11 @@ from rich.console import Console
 
 from jaxtricks.ablation.board import lines_of
 from jaxtricks.ablation.cells import Cells
-from jaxtricks.ablation.contrasts import contrasts_of
 from jaxtricks.ablation.headline import Headline, headline_of, headline_of_task, plural
 from jaxtricks.ablation.moderated import Moderated, moderated
 from jaxtricks.ablation.progress import Display, jobs, work
 from jaxtricks.ablation.running import run_cells
+from jaxtricks.ablation.summary import summarise
 from jaxtricks.ablation.variants import Variant
 from jaxtricks.ablation.verdicts import ALPHA
 from jaxtricks.train import Guard, Plan, Recipe
@@ -62,9 +63,7 @@ class Recommendation:
 
 
 def candidates_of(results: Mapping[str, Any]) -> list[str]:
-    """The tricks that differ from zero, to the better, on the held-out images of a finished table.
-
-    At 5 % for each row, without a correction: a wrong candidate costs the time to try it, and the fresh seeds decide.
+    """The tricks that help on the held-out images of a finished table, as its report says: by all its rows' test.
 
     Args:
       results: from ``gather``; its held-out values are read, not those of the test set.
@@ -72,26 +71,25 @@ def candidates_of(results: Mapping[str, Any]) -> list[str]:
     Returns:
       Names of tricks, in the order of the rows.
     """
-    headline = headline_of(results)
-    rows = {row["name"]: row for row in results["rows"]}
-    values = {
-        name: {
-            cell["seed"]: value for cell in row["cells"] if (value := cell["validation"].get(headline.name)) is not None
-        }
-        for name, row in rows.items()
-    }
-    contrasts = [c for c in contrasts_of(results["rows"], results["mode"]) if c.about == "difference"]
-    some = [(c, differences) for c in contrasts if (differences := c.differences(values))]
-    limits = -headline.span, headline.span
-    tested = moderated([d for _, d in some], contrasts=[c.weights for c, _ in some], limits=limits)
+    name = headline_of(results).name
+    rows = []
+    for row in results["rows"]:
+        cells = [cell for cell in row["cells"] if _is_number(cell["validation"].get(name))]
+        rows.append(row | {"cells": [cell | {"test": cell["validation"]} for cell in cells]})
+    tested = {row.name: row for row in summarise({**results, "rows": rows})}
     names = []
-    for (contrast, _), one in zip(some, tested, strict=True):
-        tricks, others = (set(rows[name]["tricks"]) for name in (contrast.arm, contrast.reference))
-        (changed,) = tricks ^ others if len(tricks ^ others) == 1 else (None,)
-        gain = headline.direction * one.mean * (1 if changed in tricks else -1)
-        if changed is not None and one.p < ALPHA and gain > 0:
-            names.append(changed)
+    for row in tested.values():
+        if row.about != "difference" or row.verdict not in ("helps", "hurts"):
+            continue
+        with_it, without = (row, tested[row.reference]) if row.verdict == "helps" else (tested[row.reference], row)
+        changed = set(row.tricks) ^ set(tested[row.reference].tricks)
+        if len(changed) == 1 and changed <= set(with_it.tricks) - set(without.tricks):
+            names += changed
     return list(dict.fromkeys(names))
+
+
+def _is_number(value: Any) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def recommend(

@@ -13,6 +13,7 @@ import jax
 from jaxtricks._runtime import memory
 from jaxtricks._runtime.processes import of_first
 from jaxtricks.ablation import states
+from jaxtricks.ablation.ahead import Ahead
 from jaxtricks.ablation.cells import Cells, Todo, cell_of
 from jaxtricks.ablation.claims import AGAIN
 from jaxtricks.ablation.states import FAILURES
@@ -33,6 +34,7 @@ def run_cells(
     log: Iterable[Callable[[dict], None]] = (),
     guard: Guard | None = None,
     programs: dict | None = None,
+    ahead: bool | None = None,
 ) -> None:
     """Train every cell that is missing; a cell that fails leaves its error, and the others go on, but for a DataError.
 
@@ -54,8 +56,15 @@ def run_cells(
         that other processes have trained.
       guard, programs: as in fit; with programs that are kept a later call, of more seeds, compiles nothing. They are
         dropped before a row that could find no memory mapping left, on a CPU.
+      ahead: whether the steps of the next row are compiled by a thread while one is trained, which needs programs that
+        are kept, one process, and devices that do not wait for each other. None: there, unless the device is a CPU,
+        where training needs all cores and would take longer by what is saved.
+
+    Raises:
+      ValueError: if ``ahead`` is True where that cannot be.
     """
     log, tried, ours = tuple(log), _Tried(), set()
+    compiling = Ahead(plan, guard, programs, ahead=ahead)
     for variant in variants if cells.checkpoints is not None else ():  # what a process left that ended at its end
         states.forget(cells.of(variant), variant.recipe)
         if variant.recipe.teacher is not None:
@@ -67,9 +76,16 @@ def run_cells(
         while todo:
             busy = cells.claims.elsewhere() if jax.process_index() == 0 else set()
             place = of_first(lambda todo=todo, busy=busy: _quietest(todo, busy))
+            compiling.wait()
             if of_first(lambda: memory.mappings() > MAPPINGS):
                 _drop(programs)
-            done = _run_row(todo.pop(place), plan, test, log, process, ours) or done
+            row = todo.pop(place)
+            compiling.after(todo[0] if todo else None)
+            try:
+                done = _run_row(row, plan, test, log, process, ours, compiling) or done
+            except DataError:
+                compiling.wait()  # or the process would end within the compiler
+                raise
         if not done:
             time.sleep(AGAIN)  # others have what is left
     for row in tried.rows.values():
@@ -125,7 +141,9 @@ def _say(log, row: Todo, record: dict) -> None:
         write({**record, "variant": row.variant.name, "rung": row.number})
 
 
-def _run_row(row: Todo, plan: Plan, test: bool, log: tuple, process: dict, ours: set[Path]) -> bool:
+def _run_row(
+    row: Todo, plan: Plan, test: bool, log: tuple, process: dict, ours: set[Path], compiling: Ahead
+) -> bool:
     """Train the cells of one row that nobody else has, its teacher first; whether there was one."""
     recipe, cells, missing, begun = row.variant.recipe, row.cells, row.seeds, False
     process = {**process, "programs": {} if process["programs"] is None else process["programs"]}
@@ -157,7 +175,7 @@ def _run_row(row: Todo, plan: Plan, test: bool, log: tuple, process: dict, ours:
                 if recipe.teacher is not None:
                     teach = lambda record: say({**record, "part": "teacher"})  # noqa: E731
                     teacher = cells.teacher(recipe.teacher, plan, teach, test=test, guard=process["guard"])
-            options = {"teacher": teacher, "test": test, "log": (say,), "done": keep, **process}
+            options = {"teacher": teacher, "test": test, "log": (say, compiling.log), "done": keep, **process}
             states.train(fit, cells, recipe, mine, plan=plan, **options)
             states.forget(cells, recipe, mine)
         except DataError:  # the other rows have the same images

@@ -141,7 +141,7 @@ def build_recommendation(
       The Recommendation.
     """
     candidates, log = [name for name in candidates_of(results) if name in ladder], tuple(log)
-    say(f"Told from zero on held-out images: {', '.join(candidates) or 'no trick'}.")
+    say(f"Resolved on held-out images, to the better: {', '.join(candidates) or 'no trick'}.")
     running = {"plan": plan, "log": log, "guard": guard, "console": console}
     choice = recommend(baseline, ladder, cells, candidates=candidates, seeds=results["seeds"], say=say, **running)
     say(sentence(choice, headline_of_task(baseline.task)))

@@ -133,13 +133,33 @@ def program_of(programs: dict, recipe: Recipe, dataset: Dataset, plan: Plan, gro
     return _kept(programs, stages_of(recipe), dataset, plan, group, teachers=[None])[0]
 
 
+def compile_for(recipe: Recipe, dataset: Dataset, plan: Plan, seeds: tuple[int, ...], programs: dict) -> None:
+    """Make and compile the steps that ``fit`` would take for the first group of these seeds; ``programs`` keeps them.
+
+    Nothing is evaluated, which could need much memory beside a run that goes on meanwhile.
+
+    Args:
+      recipe: without a teacher.
+      dataset, plan, seeds, programs: as in fit.
+    """
+    part, group = plan.groups(seeds)[0]
+    stages = stages_of(recipe)
+    parts = _kept(programs, stages, dataset, part, group, teachers=[None])
+    if all(program.cost for program in parts):
+        return
+    saving = {"save_every": None, "asynchronous": False, "on_error": "raise"}
+    with UNGUARDED.activate() as active:
+        session = Session(parts, stages, group, stop=None, max_nonfinite_steps=0, log=(), active=active, **saving)
+        session.compile(test=False, evaluation=False)
+
+
 def _kept(programs, stages, dataset, part, group, *, teachers, teacher=None, initial=None, stop=None) -> list[Program]:
     """The programs of these stages: those that are kept, or new ones, which are kept from now on."""
     others = (*(recipe for _, recipe in stages), dataset, teacher, initial)
     # the programs hold these objects, so that no other has their ids
     which = (part, len(group), stop, *map(id, others))
     if which not in programs:
-        others_here = (program for stages_of_it in programs.values() for program in stages_of_it)
+        others_here = (program for stages_of_it in list(programs.values()) for program in stages_of_it)
         shared = next((program for program in others_here if program.dataset is dataset and program.plan == part), None)
         parts = {"teachers": teachers, "initial": initial, "stop": stop, "shared": shared}
         programs[which] = _programs(stages, dataset, part, **parts)

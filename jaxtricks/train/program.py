@@ -115,6 +115,7 @@ class Program:
         self.step: Any = None  # of one batch
         self.chunk: Any = None  # of as many as the plan says
         self.cost: dict[str, float | None] = {}
+        self._evaluates = False  # whether that is compiled
         evaluate = plan.compile_evaluate(make_evaluate(recipe, self.model))
         self._parts = lambda variables, batch: evaluate(variables, batch, {"preprocess": self.constants["preprocess"]})
         self._emptied = jax.jit(
@@ -137,8 +138,9 @@ class Program:
                 np.arange(total_steps(self.recipe, self.dataset) + 1, dtype=np.int32)
             )
             self.constants = self.constants | self.plan.put_replicated({"rates": rates})
-        if self.step is None and self.chunk is None and evaluated is not None and evaluated.resident:
+        if not self._evaluates and evaluated is not None and evaluated.resident:
             jax.block_until_ready(self._parts(eval_params(state), next(iter(self._padded(evaluated)))))
+            self._evaluates = True
         if self.step is None and single:
             batch = self.plan.put_rows(next(iter(feed.steps(0, 1))))
             self.step = self.plan.compile_step(self.prepare, self.update, state, batch, self.constants)

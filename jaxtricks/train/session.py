@@ -108,13 +108,14 @@ class Session:
             except CheckpointSaveError as error:
                 warnings.warn(str(error), CheckpointWarning, stacklevel=2)
 
-    def compile(self, *, test: bool) -> None:
-        """Compile the steps of the stages that are not over, and what evaluates them."""
+    def compile(self, *, test: bool, evaluation: bool = True) -> None:
+        """Compile the steps of the stages that are not over, and what evaluates them, unless told not to."""
         self._create()
         self.program = self._program_of(self._recorded)
         places = [*range(self._recorded, self.ends[-1], self.feed.steps_per_epoch), self.ends[-1]]
         single = leaves_single(self.done, places[1:], **self.chunks)
-        about = {"evaluated": self.dataset.test if test else self.dataset.validation, "single": single}
+        split = self.dataset.test if test else self.dataset.validation
+        about = {"evaluated": split if evaluation else None, "single": single}
         for end, program in zip(self.ends, self.programs, strict=True):
             if end >= self._recorded:
                 self.active.beat("compiling the step", LIMIT_FACTOR)
