@@ -1,13 +1,13 @@
 """The programs of the next row, compiled by a thread while the row in hand is trained."""
 
 import threading
+from contextlib import suppress
 from typing import Any
 
 import jax
 
 from jaxtricks._runtime.guard import UNGUARDED, Guard
 from jaxtricks.ablation.cells import Todo
-from jaxtricks.ablation.states import FAILURES
 from jaxtricks.train import Plan
 from jaxtricks.train.loop import compile_for
 
@@ -56,7 +56,5 @@ class Ahead:
             self._thread = None
 
     def _compile(self, row: Todo) -> None:
-        try:
+        with suppress(Exception):  # it comes again, where the row is trained
             compile_for(row.variant.recipe, row.cells.dataset, self.plan, row.seeds, self.programs)
-        except FAILURES:
-            pass

@@ -141,9 +141,7 @@ def _say(log, row: Todo, record: dict) -> None:
         write({**record, "variant": row.variant.name, "rung": row.number})
 
 
-def _run_row(
-    row: Todo, plan: Plan, test: bool, log: tuple, process: dict, ours: set[Path], compiling: Ahead
-) -> bool:
+def _run_row(row: Todo, plan: Plan, test: bool, log: tuple, process: dict, ours: set[Path], compiling: Ahead) -> bool:
     """Train the cells of one row that nobody else has, its teacher first; whether there was one."""
     recipe, cells, missing, begun = row.variant.recipe, row.cells, row.seeds, False
     process = {**process, "programs": {} if process["programs"] is None else process["programs"]}
