@@ -109,7 +109,7 @@ class Session:
                 warnings.warn(str(error), CheckpointWarning, stacklevel=2)
 
     def compile(self, *, test: bool, evaluation: bool = True) -> None:
-        """Compile the steps of the stages that are not over, and what evaluates them, unless told not to."""
+        """Compile the steps of the stages that are not over, and what evaluates them, unless that is not wanted."""
         self._create()
         self.program = self._program_of(self._recorded)
         places = [*range(self._recorded, self.ends[-1], self.feed.steps_per_epoch), self.ends[-1]]
