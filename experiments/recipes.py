@@ -6,15 +6,15 @@
     Bag of Tricks, refined    79.29   ResNet-50, ImageNet                        not run
     torchvision V1            76.13   ResNet-50, ImageNet                        not run
     torchvision V2            80.858  ResNet-50, ImageNet                        not run
-    RSB A1                    80.368  ResNet-50, ImageNet                        not run
-    RSB A2                    79.55   ResNet-50, ImageNet, another repository's  not run
-    RSB A3                    78.30   ResNet-50, ImageNet, another repository's  not run
+    RSB A1                    80.382  ResNet-50, ImageNet, timm's weights        not run
+    RSB A2                    79.828  ResNet-50, ImageNet, timm's weights        not run
+    RSB A3                    78.052  the same, evaluated at 224 pixels          not run
     airbench94                94.01   its own network, CIFAR-10, 1,000 runs      not run
 
-Every number and setting was read at the address that the card gives; what a card leaves out, or could not be read, is
-said in ``without``. The abstract of ResNet-strikes-back (arXiv 2110.00476) has 80.4 for its most demanding setting; its
-tables were not read, so that A1 has the number of timm's page, and A2 and A3 those of a reproduction. A card is stated
-relative to the first of them, and runs as it was published with the preset paper. The preset quick shortens all alike,
+Every number and setting was read at the address that the card gives; what a card leaves out is said in ``without``. The
+abstract of ResNet-strikes-back (arXiv 2110.00476) has 80.4 for its most demanding setting; the figures are those of its
+authors' library, for the weights that it ships. A card is stated relative to the first of them, and runs as it was
+published with the preset paper. The preset quick shortens all alike,
 for a small network and small images, which says nothing about the published numbers: what was made for 300 epochs of
 ImageNet learns little in 2 of 3,500 images (results/recipes: --seeds 5, two cores of an AMD EPYC, jax 0.10.2, shared),
 and airbench94's rates, without its network, end at chance:

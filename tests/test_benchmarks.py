@@ -3,9 +3,10 @@
 import json
 import time
 
+import numpy as np
 import pytest
 
-from benchmarks import _figures, input, scaling, train_step
+from benchmarks import _figures, images, input, scaling, train_step
 from benchmarks._plain import plain_gradients
 from jaxtricks.layers import BatchNorm
 from jaxtricks.layers import _pool_gradient as pools
@@ -42,6 +43,26 @@ def test_a_column_that_is_not_measured_has_no_end():
         2: {"compile_s": 3.0, "step_ms": 0.0, "peak_mb": 4.0},
     }
     assert scaling.ends(rows) == {"compile_s": 1, "peak_mb": 2}
+
+
+def test_the_spread_of_a_difference_is_split_into_seeds_and_images():
+    """Two seeds, four images; by hand: seeds 0.5 and 0, images 0.5, 0.5, 0.5, -0.5, residuals of 0.25 or 0.75."""
+    found = images.shares(np.array([[1.0, 1, 0, 0], [0, 0, 1, -1]]))
+    assert found["sd"] == pytest.approx(100 * np.sqrt(0.125))
+    # left: 0.25, 0.25, -0.75, 0.25 and their opposites: 2 * (3 / 16 + 9 / 16) / 3 degrees = 0.5
+    assert found["of_images"] == pytest.approx(100 * np.sqrt(0.5 / 4))
+    assert (found["of_seeds"], found["share"]) == (0.0, pytest.approx(100.0))
+    assert (found["common"], found["decided"]) == (0.0, 50.0)  # by image: variance 0.25, of which chance is 0.25
+
+
+def test_the_parts_of_a_simulated_spread_come_back():
+    rng = np.random.default_rng(0)
+    seed, image = rng.normal(0, 0.02, (400, 1)), rng.normal(0, 0.3, (1, 2000))
+    found = images.shares(0.01 + seed + image + rng.normal(0, 0.5, (400, 2000)))
+    assert found["of_seeds"] == pytest.approx(2.0, rel=0.1)
+    assert found["of_images"] == pytest.approx(100 * 0.5 / np.sqrt(2000), rel=0.02)
+    assert found["common"] == pytest.approx(100 * 0.3 / np.sqrt(2000), rel=0.1)
+    assert found["sd"] ** 2 == pytest.approx(found["of_seeds"] ** 2 + found["of_images"] ** 2)
 
 
 STARTS = ("start_seconds", "start_processor_seconds")

@@ -130,7 +130,7 @@ def of_recipes() -> str:
     for title, card in {"baseline of Bag of Tricks": BASELINE, **CARDS}.items():
         here = [one for one in of_experiment("recipes") if one.trick == title]
         measured = "; ".join(map(gain, here)) or "not run"
-        figure = number(card.published, "{:g}") if card.published is not None else "not read"
+        figure = number(card.published, "{:g}")
         rows.append(
             [escape(title), figure, escape(card.on), measured, escape(card.source), escape(card.without) or DASH]
         )

@@ -217,8 +217,8 @@ def note(results: Mapping[str, Any], advice: Sequence[Advice]) -> str:
     return (
         "Adopted is what helps, and what changes nothing and is faster; dropped is what hurts, and what changes "
         f"nothing otherwise. {chosen} Each trick was tested {on}. Started with --recommend, the command builds the "
-        "recipe itself: tricks are chosen on held-out images, confirmed with fresh seeds, and the test set is read "
-        "once."
+        "recipe itself: tricks are chosen on held-out images and confirmed with fresh seeds, whose test figures "
+        "choose nothing."
     )
 
 

@@ -1,6 +1,7 @@
 """A recipe to adopt: tricks chosen step by step on held-out images, confirmed with fresh seeds.
 
-The test set decides nothing. It is read at the end of the runs with fresh seeds, when the recipe is settled.
+The test set decides nothing. Runs of the selection leave it alone, and those with fresh seeds read it at their end,
+when the recipe is settled.
 """
 
 import math
@@ -51,7 +52,7 @@ class Recommendation:
       steps: of the selection.
       selected: the tricks that the selection ended with.
       confirmation: gain of all of them over the baseline with fresh seeds, on held-out images; None if there are none.
-      test: the same gain on the test set, which was not looked at before.
+      test: the same gain on the test set, which chose nothing.
     """
 
     tricks: tuple[str, ...]
