@@ -188,8 +188,14 @@ ROWS = (
         "c",
         "ladder",
         "experiments.bag_of_tricks",
-        split("--preset full --data {DATA} --model resnet20 --batch 128 --epochs 10 --minutes {MINUTES} --out {WORK}"),
-        split("--data fake --model resnet_digits --epochs 1 --batch 8 --seeds 1 --only cosine --out {WORK}"),
+        split(
+            "--preset full --data {DATA} --model resnet20 --batch 128 --epochs 10 --minutes {MINUTES} --ahead"
+            " --out {WORK}"
+        ),
+        split(
+            "--data fake --model resnet_digits --epochs 1 --batch 8 --seeds 1 --seeds-on devices --only cosine"
+            " --ahead --out {WORK}"
+        ),
         460,
         ladder_words,
         needs=("cifar10",),

@@ -1,14 +1,19 @@
 """Photographs as ImageNet has them, by the thousand, for who has none: tiles of those that Python packages ship.
 
+    python -m benchmarks.photographs photos                # then --data photos
+    python -m benchmarks.photographs records --records     # then TFDS_DATA_DIR=records, --data photographs
+
 Sizes are drawn from a few that are frequent there, up to 500 pixels, and a tile is saved as a JPEG of quality 90. A
 share of the files can be cut off. Nothing here says anything about accuracy.
 """
 
 import importlib.util
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import tyro
 from PIL import Image
 
 PLACES = {
@@ -17,6 +22,20 @@ PLACES = {
     "matplotlib": ("mpl-data/sample_data/grace_hopper.jpg",),
 }
 SIZES = ((500, 375), (500, 375), (500, 333), (375, 500), (500, 500), (400, 300))  # width and height
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to make."""
+
+    path: tyro.conf.Positional[Path]
+    """A folder, made if missing."""
+    images: int = 2000
+    """Of the training set."""
+    cut: int = 0
+    """Training files that are cut off; of a folder only."""
+    records: bool = False
+    """Whether they are packed as ArrayRecord, for TFDS, instead of a folder of files."""
 
 
 def shipped() -> list[Image.Image]:
@@ -97,3 +116,17 @@ def array_record(path: Path, count: int, *, classes: int = 10, tests: int = 64) 
     builder = type("Photographs", (tfds.core.GeneratorBasedBuilder,), body)
     builder(data_dir=path, file_format="array_record").download_and_prepare()
     return path
+
+
+def main(options: Options) -> None:
+    """Make the set."""
+    if options.records and options.cut:
+        raise SystemExit(f"--cut is {options.cut} with --records; allowed: 0.")
+    if options.records:
+        array_record(options.path, options.images)
+    else:
+        folder(options.path, options.images, cut=options.cut)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options, description=__doc__))

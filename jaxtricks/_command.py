@@ -116,6 +116,8 @@ class Options:
     """Also write TensorBoard events, to OUT/tensorboard."""
     seeds_on: Literal["map", "vmap", "devices"] | None = None
     """Seeds one after another, in one vectorised step, or one on each device; the preset's choice if it is left out."""
+    ahead: bool = False
+    """Compile the next row while one is trained, whose time then does not count: for an accelerator."""
     on: Literal["here", "slurm", "local"] = "here"
     """Where the cells are trained: in this process, or by --workers jobs of SLURM or of this machine that share OUT."""
     workers: int | None = None
@@ -239,8 +241,8 @@ def settle(options: Options, presets: Mapping[str, Preset]) -> Preset:
     """
     check(options)
     preset = presets[choice("--preset", options.preset, presets)]
-    names = ("data", "model", "epochs", "batch", "seeds_on")
-    changes = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    typed = {name: getattr(options, name) for name in ("data", "model", "epochs", "batch", "seeds_on")}
+    changes = {name: value for name, value in typed.items() if value is not None}
     if options.seeds is not None or options.minutes is not None:
         changes |= {"seeds": options.seeds, "minutes": options.minutes}
     batch = changes.get("batch", preset.batch)
@@ -265,8 +267,7 @@ def fit_to_images(preset: Preset, options: Options, images: int, *, multiple: in
       The preset; where an epoch has fewer than 16 steps, with the batch halved until it has 8, and with as many epochs
       as make 128 steps.
     """
-    typed = {"batch": options.batch is not None, "epochs": options.epochs is not None}
-    fixed = [*preset.keep, *(name for name in typed if typed[name])]
+    fixed = [*preset.keep, *(name for name in ("batch", "epochs") if getattr(options, name) is not None)]
     values = {"batch": preset.batch, "epochs": preset.epochs, "updates": preset.updates}
     batch, epochs = few_images(images, **values, multiple=multiple, fixed=fixed)
     lr = preset.lr * batch / preset.batch if options.lr is None else preset.lr
@@ -291,10 +292,9 @@ def few_images(
       updates: steps that the epochs make, at least.
       fixed: ``batch`` and ``epochs``, as far as they stay.
     """
-    if images // batch >= FEW:
-        return batch, epochs
-    while "batch" not in fixed and images // batch < LEAST_STEPS and batch % (2 * multiple) == 0:
+    many = images // batch >= FEW
+    while not many and "batch" not in fixed and images // batch < LEAST_STEPS and batch % (2 * multiple) == 0:
         batch //= 2
-    if "epochs" not in fixed:
+    if not many and "epochs" not in fixed:
         epochs = max(epochs, -(-updates // max(1, images // batch)))
     return batch, epochs

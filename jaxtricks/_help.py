@@ -34,6 +34,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "precision": "float32, bfloat16 or float16",
         "parallel": "jit, shard_map or pmap",
         "seeds-on": "map, vmap or devices",
+        "ahead": "compile the next row while one is trained",
         "on": "here, or as jobs: slurm, local",
         "workers": "jobs that share the folder",
         "slurm": "what SLURM is asked for, such as gpus_per_node=1",
@@ -67,13 +68,18 @@ def short_help(started: str, description: str | None) -> str:
       description: of the program; its first paragraph is shown.
     """
     first = " ".join((description or "").split("\n\n")[0].split())
-    lines = [f"usage: {started} [options]", "", *textwrap.wrap(first, 80)[:3]]
+    lines = [
+        f"usage: {started} [options]",
+        "--help-all says each option in full, and its default.",
+        "",
+        *textwrap.wrap(first, 80)[:3],
+    ]
     instead = {"data": DATA[name]} if (name := started.rpartition(".")[2]) in DATA else {}
     for title, options in GROUPS.items():
         options = {option: instead.get(option, words) for option, words in options.items()}
         lines += ["", title]
         lines += [f"  --{name:<12} {words}" for name, words in options.items()]
-    return "\n".join([*lines, "", "--help-all says what each option does in full, and its default."])
+    return "\n".join(lines)
 
 
 @contextmanager

@@ -203,7 +203,7 @@ def run(
     # The cells that are missing, block after block.
     logs = [train.json_lines(cells.folder.parent / "log.jsonl")]
     guard = train.Guard(signals=True, exit_on_error=True, leave_compiler=True)
-    training = {"plan": plan, "guard": guard}
+    training, compiled = {"plan": plan, "guard": guard}, {"programs": programs, "ahead": options.ahead}
     if factors:
         tried = {"factors": factors, "costs": costs, "log": [clock.log, *logs], "console": console}
         rows = search.search_rates(rows, cells, **tried, **training)
@@ -239,7 +239,7 @@ def run(
         try:
             while seeds:
                 display.add(jobs(cells.todo(rows, seeds), costs))
-                ablation.run_cells(rows, cells, seeds=seeds, log=(display.log, *logs), programs=programs, **training)
+                ablation.run_cells(rows, cells, seeds=seeds, log=(display.log, *logs), **compiled, **training)
                 block = [cells.of(row).get(row.recipe, seed) for row in rows for seed in seeds]
                 good = sum(cell is not None and "error" not in cell for cell in block)
                 budget.finished(seeds, pace=display.pace, good=good)

@@ -177,6 +177,8 @@ def prepare(
         plan = train.Plan(kind=options.parallel, seeds_on=preset.seeds_on)
     except ValueError as error:
         raise UsageError(str(error)) from error
+    if options.ahead and (plan.collective or several > 1):
+        raise UsageError("--ahead is given, and devices share a batch; allowed: one device, or a seed on each.")
     loaded = sources.load(preset.data, size=options.size, images=options.images, say=say, masks=masks)
     if options.size != Options.size and options.size not in loaded.shape[:2]:
         has = f"its images have {loaded.shape[0]} x {loaded.shape[1]} pixels"

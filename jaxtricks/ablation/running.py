@@ -12,11 +12,13 @@ import jax
 
 from jaxtricks._runtime import memory
 from jaxtricks._runtime.processes import of_first
+from jaxtricks._runtime.signals import Interrupted
 from jaxtricks.ablation import states
 from jaxtricks.ablation.ahead import Ahead
 from jaxtricks.ablation.cells import Cells, Todo, cell_of
 from jaxtricks.ablation.claims import AGAIN
 from jaxtricks.ablation.states import FAILURES
+from jaxtricks.ablation.timing import BESIDE
 from jaxtricks.ablation.variants import Variant, conflicts_of
 from jaxtricks.data import DataError
 from jaxtricks.train import Guard, Plan, fit
@@ -34,7 +36,7 @@ def run_cells(
     log: Iterable[Callable[[dict], None]] = (),
     guard: Guard | None = None,
     programs: dict | None = None,
-    ahead: bool | None = None,
+    ahead: bool = False,
 ) -> None:
     """Train every cell that is missing; a cell that fails leaves its error, and the others go on, but for a DataError.
 
@@ -56,9 +58,9 @@ def run_cells(
         that other processes have trained.
       guard, programs: as in fit; with programs that are kept a later call, of more seeds, compiles nothing. They are
         dropped before a row that could find no memory mapping left, on a CPU.
-      ahead: whether the steps of the next row are compiled by a thread while one is trained, which needs programs that
-        are kept, one process, and devices that do not wait for each other. None: there, unless the device is a CPU,
-        where training needs all cores and would take longer by what is saved.
+      ahead: whether the steps of the next row are compiled by a thread while one is trained. It needs programs that are
+        kept, a guard with ``leave_compiler``, one process, and devices that do not wait for each other. Runs that are
+        trained meanwhile are marked, and count in no ratio of times. For an accelerator: a CPU has no core to spare.
 
     Raises:
       ValueError: if ``ahead`` is True where that cannot be.
@@ -80,11 +82,12 @@ def run_cells(
             if of_first(lambda: memory.mappings() > MAPPINGS):
                 _drop(programs)
             row = todo.pop(place)
-            compiling.after(todo[0] if todo else None)
+            compiling.after(todo[0] if todo and not busy else None)  # others would take the same one
             try:
                 done = _run_row(row, plan, test, log, process, ours, compiling) or done
-            except DataError:
-                compiling.wait()  # or the process would end within the compiler
+            except BaseException as error:
+                if not isinstance(error, Interrupted):
+                    compiling.wait()  # or the process would end within the compiler
                 raise
         if not done:
             time.sleep(AGAIN)  # others have what is left
@@ -149,7 +152,7 @@ def _run_row(row: Todo, plan: Plan, test: bool, log: tuple, process: dict, ours:
     say, teacher = partial(_say, log, row), None
 
     def keep(run):
-        cells.put(recipe, run.seed, cell_of(run, recipe.task))
+        cells.put(recipe, run.seed, cell_of(run, recipe.task) | ({BESIDE: True} if compiling.overlaps else {}))
         finished.add(run.seed)
 
     def fail(error, failed):

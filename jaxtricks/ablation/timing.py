@@ -7,6 +7,8 @@ from typing import Any
 from jaxtricks.ablation.contrasts import Contrast
 from jaxtricks.ablation.moderated import Moderated, moderated
 
+BESIDE = "beside_compiling"  # marks a cell whose run shared the machine with the compiler
+
 
 def training_seconds(cell: Mapping[str, Any], row: Mapping[str, Any], images: int) -> float:
     """Seconds of a run's training steps, its teacher's run included; start-up, compiling and evaluation are not.
@@ -41,13 +43,15 @@ def time_ratios(
       data: entry of the results.
 
     Returns:
-      By name of the contrast, for those with a reference and a common seed.
+      By name of the contrast, for those with a reference and a common seed, of which neither run was trained while
+      another row was compiled.
     """
     logs = {}
     for name, row in rows.items():
         images = (row.get("data") or data)["train"]
         seconds = {seed: training_seconds(cell, row, images) for seed, cell in cells[name].items()}
-        logs[name] = {seed: math.log(value) for seed, value in seconds.items() if value > 0}
+        alone = {seed for seed, cell in cells[name].items() if not cell.get(BESIDE)}
+        logs[name] = {seed: math.log(value) for seed, value in seconds.items() if value > 0 and seed in alone}
     pairs = [
         contrast._replace(weights={contrast.arm: 1.0, contrast.reference: -1.0})
         for contrast in contrasts

@@ -236,6 +236,18 @@ def test_every_rung_fits_few_images(images):
     assert len(cli.check_rows(rows, source, plan, hint="")) == len(rows)
 
 
+def test_rows_are_compiled_ahead_where_it_is_asked_for_and_can_be(bench, monkeypatch):
+    asked, run_cells = [], bench.run_cells
+    monkeypatch.setattr(
+        ablation, "run_cells", lambda *parts, ahead, **options: asked.append(ahead) or run_cells(*parts, **options)
+    )
+    bench.run(seeds=1, seeds_on="devices")
+    bench.run(seeds=2, seeds_on="devices", ahead=True)
+    assert asked == [False, True]
+    with pytest.raises(cli.UsageError, match="--ahead is given, and devices share a batch; allowed: one dev"):
+        bench.run(seeds=3, ahead=True)
+
+
 def test_a_preset_needs_seeds_or_minutes():
     with pytest.raises(ValueError, match="seeds and minutes are None"):
         cli.Preset("fake", "logistic", epochs=1, batch=8, lr=0.05)

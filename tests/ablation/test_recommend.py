@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from rich.console import Console
 
 from jaxtricks import data, models, portable
 from jaxtricks.ablation import Cells, Trick, Variant, apply, headline_of_task, saved
-from jaxtricks.ablation.advice import held_out
+from jaxtricks.ablation.advice import advise, held_out
 from jaxtricks.ablation.recommend import FRESH, Recommendation, candidates_of, recommend, sentence
 from jaxtricks.ablation.running import run_cells
 from jaxtricks.ablation.saved import predict, predictions, train_and_save
@@ -22,6 +23,7 @@ from jaxtricks.ablation.summary import summarise
 from jaxtricks.train import Plan, build_model, fit
 from jaxtricks.tricks import SilentTrickError
 
+ROOT = Path(__file__).parents[2]
 recipe = partial(small.recipe, model=partial(models.perceptron, (), size=16), augment=None, mix=None, ema=None)
 SOURCE = data.fake(train=64, test=16, shape=(4, 4, 1)).hold_out(0.25)
 SEEDS = (0, 1, 2)
@@ -166,6 +168,28 @@ def test_a_candidate_is_resolved_among_all_rows(results):
     assert candidates_of(results) == []
     (only,) = (row for row in summarise(held_out(results)) if row.name == results["rows"][1]["name"])
     assert only.tested.p < 0.05 < only.adjusted_p
+
+
+@pytest.mark.parametrize("name", ["cifar10-leave-one-out", "fashion_mini", "losses"])
+def test_candidates_are_what_the_report_adopts_because_it_helps(name):
+    """Of rows that lack a trick, that have it, and of several settings."""
+    results = json.loads((ROOT / "experiments/results" / name / "results.json").read_text(encoding="utf-8"))
+    adopted = [one.trick for one in advise(results, summarise(results)) if one.why.startswith("it helps")]
+    assert candidates_of(results) == list(dict.fromkeys(trick.rpartition(": ")[2] for trick in adopted))
+    assert adopted
+
+
+def test_an_interaction_is_no_candidate(results):
+    """Both tricks alone change nothing, and together they gain: neither is tried."""
+    results["mode"] = "pairwise"
+    values = ([70, 71, 70.5], [70.1, 71, 70.5], [70, 71.1, 70.5], [75.1, 76, 75.6])
+    tricks = ([], ["cosine"], ["smoothing"], ["cosine", "smoothing"])
+    for row, has, of_row in zip(results["rows"], tricks, values, strict=True):
+        row["tricks"], row["cells"] = has, row["cells"][:3]
+        row["reference"] = results["rows"][0]["name"] if has else None
+        for cell, value in zip(row["cells"], of_row, strict=True):
+            cell["validation"] = {"accuracy": value}
+    assert candidates_of(results) == []
 
 
 def test_the_recipe_is_trained_saved_and_predicts(tmp_path):

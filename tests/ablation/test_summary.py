@@ -156,6 +156,21 @@ def test_time_is_that_of_the_steps(make_row, make_results, arms):
     )
 
 
+def test_a_run_beside_the_compiler_counts_in_no_time(make_row, make_results, arms):
+    base, slow = make_row("baseline", arms.base, seconds=10.0), make_row("slow", arms.up, reference="baseline")
+    for row, factor in ((base, 1.0), (slow, 1.5)):
+        for cell in row["cells"]:
+            cell["seconds"] = 10.0 * factor
+    slow["cells"][0] |= {"seconds": 99.0, "beside_compiling": True}
+    base["cells"][1] |= {"seconds": 1.0, "beside_compiling": True}
+    assert summarise(make_results(base, slow))[1].ratio["time"] == pytest.approx(1.5)
+    for cell in base["cells"]:
+        cell["beside_compiling"] = True
+    rows = summarise(make_results(base, slow))
+    assert rows[1].ratio["time"] is None
+    assert rows[1].verdict == "helps"
+
+
 def test_the_verdict_takes_the_corrected_p(results, make_row):
     slight = [84.3, 84.6, 84.0, 84.6, 84.2]  # p about 0.01 alone
     for i in range(6):
