@@ -14,7 +14,7 @@ many seeds: a small network with the stem of ImageNet's. With 4 epochs, rates of
 mend; at 0.125, 0.135 and 0.15 no more was resolved. Of 24 seeds of 2 epochs, 10 resolve at least four of quick's ten
 differences in 82 of 100 draws, of 18 seeds of 3 epochs 8 do in 82 and 6 in 30: minutes buy 10 of the former, or 6 to 8
 of the latter. So quick has 2 epochs, 96 updates of the large batch, in which no regulariser can act: for those
---epochs 8 --minutes 60. Of its ten, on the test set, the 20 seeds that four minutes buy resolve seven (README).
+--epochs 8 --minutes 60. Of its ten, on the test set, the 16 seeds that four minutes buy resolve seven (README).
 
 Measured on CIFAR-10, 10,000 training images, two cores of an AMD EPYC beside other jobs (results/cifar10-10000): seeds
 0 to 23, in 47 minutes, resolved seven of the twelve rungs. All were asked anew, with 54 seeds that were new:

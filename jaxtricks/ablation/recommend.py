@@ -80,12 +80,13 @@ def candidates_of(results: Mapping[str, Any]) -> list[str]:
     tested = {row.name: row for row in summarise({**results, "rows": rows})}
     names = []
     for row in tested.values():
-        if row.about != "difference" or row.verdict not in ("helps", "hurts"):
+        if row.about != "difference" or row.verdict not in ("helps", "hurts") or row.reference is None:
             continue
-        with_it, without = (row, tested[row.reference]) if row.verdict == "helps" else (tested[row.reference], row)
-        changed = set(row.tricks) ^ set(tested[row.reference].tricks)
-        if len(changed) == 1 and changed <= set(with_it.tricks) - set(without.tricks):
-            names += changed
+        with_it, without = (set(one.tricks) for one in (row, tested[row.reference]))
+        if row.verdict == "hurts":  # the other side is the better one
+            with_it, without = without, with_it
+        if len(with_it ^ without) == 1 and with_it > without:
+            names += with_it - without
     return list(dict.fromkeys(names))
 
 
