@@ -14,7 +14,7 @@ the 19 differences are resolved (results/architectures-1000). LeNet +4.78 points
 and VoVNet -7.09 [-10.16, -4.01] hurt: so few images and steps favour what is shallow. LeNet has 18 times the
 baseline's parameters. With all images: not run. The presets:
 
-    python -m experiments.architectures            # quick: two seeds at least, which here take about ten minutes, not 4
+    python -m experiments.architectures            # quick: two seeds at least, which here take over ten minutes
     python -m experiments.architectures --preset full --data cifar10
     python -m experiments.architectures --only "MobileNet v1" SqueezeNet
 """
