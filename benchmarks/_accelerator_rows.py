@@ -23,7 +23,7 @@ class Row:
       seconds: the limit.
       show: the figures in words.
       needs: libraries, and ``cifar10``.
-      flags: of XLA.
+      without_peer: options with which it can do without its libraries; none where it cannot.
       after: ``(work, folder, out)``: takes along what the row has left.
     """
 
@@ -35,11 +35,11 @@ class Row:
     seconds: float
     show: Callable[[dict], str]
     needs: tuple[str, ...] = ()
-    flags: str = ""
+    without_peer: tuple[str, ...] = ()
     after: Callable[[Path, Path, Path], None] | None = None
 
 
-TINY = "--model resnet_digits --size 8 --batch 8 --classes 10 --turns 1 --no-peer --out {OUT}"
+TINY = "--model resnet_digits --size 8 --batch 8 --classes 10 --steps 2 --turns 1 --no-peer --out {OUT}"
 
 
 def split(text: str) -> tuple[str, ...]:
@@ -53,11 +53,10 @@ def step(
     options: str,
     *,
     seconds: float,
-    toy: str = "--steps 2",
+    toy: str = "",
     peer: bool = False,
-    flags: str = "",
 ) -> Row:
-    """A training step of ResNet-50 or -50-D, beside PyTorch or alone."""
+    """A training step of ResNet-50 or -50-D, beside PyTorch, another form of it, or alone."""
     alone = "" if peer else " --no-peer"
     return Row(
         part=part,
@@ -68,18 +67,21 @@ def step(
         seconds=seconds,
         show=step_words,
         needs=("torch",) if peer else (),
-        flags=flags,
+        without_peer=("--no-peer",) if peer else (),
     )
 
 
 def step_words(figures: dict) -> str:
-    """Images a second, share of the peak, ratio to PyTorch, bytes."""
-    rates = figures["images_per_second"]
+    """Images a second, how many times as fast as PyTorch and as other forms, share of the peak, bytes."""
+    rates, ratios, fastest = figures["images_per_second"], figures["ratios"], figures["ratio_to"]
     words = ", ".join(f"{name} {rate:,.0f} images/s" for name, rate in rates.items())
-    if figures["ratio"] is not None:
-        words += f"; {figures['ratio']:.2f} x {figures['ratio_to']}"
+    beside = [name for name in rates if name == fastest or not name.startswith(("jaxtricks", "torch"))]
+    words += "".join(
+        f"; {ratios[name]['median']:.2f} x {name} ({ratios[name]['lowest']:.2f} to {ratios[name]['highest']:.2f})"
+        for name in beside
+    )
     if figures["mfu"]:
-        words += f"; MFU {100 * figures['mfu']:.0f} %"
+        words += f"; MFU {100 * figures['mfu']:.0f} % of the peak in {figures['precision']}"
     if figures["bytes_per_image"]:
         words += f"; {figures['bytes_per_image'] / 1e6:.0f} MB an image"
     return words
@@ -114,9 +116,13 @@ def chain_words(figures: dict) -> str:
 
 
 def nms_words(figures: dict) -> str:
-    """Milliseconds, and the ratio to torchvision's."""
+    """Milliseconds, and our time by torchvision's, where that ran on the same device."""
+
+    def of_row(row):
+        return "" if row["ratio"] is None else f", x {row['ratio']:.2f}"
+
     rows = figures["rows"].items()
-    return "; ".join(f"{name.removeprefix('nms, ')} {r['ours_ms']:.2f} ms, x {r['ratio']:.2f}" for name, r in rows)
+    return "; ".join(f"{name.removeprefix('nms, ')} {row['ours_ms']:.2f} ms{of_row(row)}" for name, row in rows)
 
 
 def ladder_words(figures: dict) -> str:
@@ -139,10 +145,11 @@ def reports(work: Path, folder: Path, out: Path) -> None:
 
 
 BF16 = "--tweaks bcd --precision bfloat16"
+TINY_AIRBENCH = "--data fashion_mini --images 32 --model airbench_tenth --epochs 1"
 SEEDS = "--model resnet_small --data {DATA} --batch 128 --seeds 8 --epochs 0.25 --turns 2 --chunk 16"
-LATENCY = "--xla_gpu_enable_latency_hiding_scheduler=true"
-COMMANDS = "--xla_gpu_enable_command_buffer="
-PLAIN = {"conv": "convolutions", "norm": "normalisation", "pool": "pools", "written": "residual sums"}
+LATENCY = "xla_gpu_enable_latency_hiding_scheduler=true"
+NO_BUFFERS = "xla_gpu_graph_min_graph_size=1000000"  # kernels that one must have
+PLAIN = {"conv": "convolutions", "norm": "normalisation", "pool": "pools"}
 ROWS = (
     Row(
         "device",
@@ -158,7 +165,7 @@ ROWS = (
         "seeds",
         "benchmarks.seeds",
         split(f"{SEEDS} --precision bfloat16 --out {{OUT}}"),
-        split("--model resnet_digits --data fake --batch 8 --seeds 2 --epochs 0.2 --turns 1 --chunk 2 --out {OUT}"),
+        split("--model logistic --data fake --batch 8 --seeds 2 --epochs 0.2 --turns 1 --chunk 2 --out {OUT}"),
         200,
         seeds_words,
         needs=("cifar10",),
@@ -179,10 +186,11 @@ ROWS = (
         "nms",
         "benchmarks.detection",
         split("--images 0 --out {OUT}"),
-        split("--images 0 --turns 1 --out {OUT}"),
+        split("--images 0 --turns 1 --no-peer --out {OUT}"),
         45,
         nms_words,
         needs=("torch", "torchvision"),
+        without_peer=("--no-peer",),
     ),
     Row(
         "c",
@@ -204,18 +212,20 @@ ROWS = (
     step("a", "ResNet-50-D, bf16, batch 256", f"{BF16} --batch 256", seconds=195, peer=True),
     step("a", "ResNet-50, bf16, batch 128", "--precision bfloat16 --batch 128", seconds=155, peer=True),
     step(
-        "a", "ResNet-50, tf32, batch 128", "--precision tf32 --batch 128", seconds=55, toy="--steps 2 --precision tf32"
+        "a",
+        "ResNet-50, tf32, batch 128",
+        "--precision tf32 --batch 128",
+        seconds=110,
+        toy="--precision tf32",
+        peer=True,
     ),
-    step("a", "ResNet-50, fp32, batch 128", "--precision float32 --batch 128", seconds=60),
+    step("a", "ResNet-50, fp32, batch 128", "--precision float32 --batch 128", seconds=120, peer=True),
     Row(
         "f",
         "airbench to 94 %",
         "benchmarks.airbench",
         split("--data {DATA} --seeds 50 --minutes {MINUTES} --out {OUT}"),
-        split(
-            "--data fashion_mini --model airbench_tenth --seeds 2 --epochs 1 --batch 512"
-            " --precision float32 --out {OUT}"
-        ),
+        split(f"{TINY_AIRBENCH} --batch 16 --seeds 2 --out {{OUT}}"),
         100,
         airbench_words,
         needs=("cifar10",),
@@ -225,7 +235,7 @@ ROWS = (
         "airbench, tf32",
         "benchmarks.airbench",
         split("--data {DATA} --seeds 15 --minutes {MINUTES} --precision float32 --out {OUT}"),
-        split("--data fashion_mini --model airbench_tenth --seeds 2 --epochs 1 --precision float32 --out {OUT}"),
+        split(f"{TINY_AIRBENCH} --batch 16 --seeds 1 --precision float32 --out {{OUT}}"),
         70,
         airbench_words,
         needs=("cifar10",),
@@ -235,7 +245,7 @@ ROWS = (
         "ResNet-50-D, XLA's own gradients",
         f"{BF16} --batch 256 --autodiff",
         seconds=80,
-        toy="--steps 2 --autodiff",
+        toy="--autodiff",
     ),
     *(
         step(
@@ -243,16 +253,27 @@ ROWS = (
             f"ResNet-50-D, XLA's own gradients of {names}",
             f"{BF16} --batch 256 --plain {typed}",
             seconds=75,
-            toy=f"--steps 2 --plain {typed}",
+            toy=f"--plain {typed}",
         )
         for typed, names in PLAIN.items()
     ),
+    step("b", "ResNet-50-D, masks of residual sums", f"{BF16} --batch 256 --sums", seconds=75, toy="--sums"),
+    step("b", "ResNet-50-D, scan of 8", f"{BF16} --batch 256 --scan 8 --steps 16", seconds=75, toy="--scan 2"),
+    step("b", "ResNet-50-D, state kept", f"{BF16} --batch 256 --keep", seconds=70, toy="--keep"),
     step(
-        "b", "ResNet-50-D, scan of 8", f"{BF16} --batch 256 --scan 8 --steps 16", seconds=60, toy="--steps 2 --scan 2"
+        "b",
+        "ResNet-50-D, latency hiding",
+        f"{BF16} --batch 256 --flags {LATENCY}",
+        seconds=65,
+        toy=f"--flags {LATENCY}",
     ),
-    step("b", "ResNet-50-D, state kept", f"{BF16} --batch 256 --keep", seconds=60, toy="--steps 2 --keep"),
-    step("b", "ResNet-50-D, latency hiding", f"{BF16} --batch 256", seconds=60, flags=LATENCY),
-    step("b", "ResNet-50-D, no command buffers", f"{BF16} --batch 256", seconds=60, flags=COMMANDS),
+    step(
+        "b",
+        "ResNet-50-D, no command buffers",
+        f"{BF16} --batch 256 --flags {NO_BUFFERS}",
+        seconds=65,
+        toy=f"--flags {NO_BUFFERS}",
+    ),
     step("a", "ResNet-50-D, bf16, batch 128", f"{BF16} --batch 128", seconds=140, peer=True),
     step("a", "ResNet-50, bf16, batch 256", "--precision bfloat16 --batch 256", seconds=140, peer=True),
     Row(

@@ -6,10 +6,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jax
+
+from jaxtricks.ablation.provenance import code
 
 KEPT = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 PAUSE = 0.02  # seconds, in which threads that wait for more work of the other side go to sleep
@@ -69,9 +72,15 @@ def chosen(names: Iterable[str], only: tuple[str, ...]) -> list[str]:
     return selected
 
 
+@cache
+def commit() -> str | None:
+    """The git commit of this code, with ``+changes`` where Python files differ from it; None outside of a checkout."""
+    return code()["commit"]
+
+
 def write(figures: dict, out: Path | None) -> None:
-    """The figures as JSON, with the day (UTC) they were measured, if a file is given."""
+    """The figures as JSON, with the day (UTC) on which and the commit of which they are, if a file is given."""
     if out is not None:
-        dated = figures | {"date": time.strftime("%Y-%m-%d", time.gmtime())}
+        dated = figures | {"date": time.strftime("%Y-%m-%d", time.gmtime()), "commit": commit()}
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(dated, indent=1) + "\n", encoding="utf-8")

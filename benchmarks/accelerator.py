@@ -8,8 +8,10 @@ costs one row. After each, results.json, report.md and log.txt in DIR are what i
 leaves what it had written. A row that does not fit into the time left gets what is left, or is left out where that is
 less than half its limit. Compiled programs are kept in the temporary folder for other rows and later calls. Without a
 network or CIFAR-10 at hand, ``bash benchmarks/carry.sh`` makes a folder to bring along, and ``--data`` names the file
-in it. Where an accelerator is had for 15 minutes at a time, all rows take three times two calls and one more, in the
-order of worth:
+in it. Without PyTorch a row is measured without its peer, and says so.
+
+The rows' limits are 55 minutes together; 8 minutes reach seeds, augmentation, NMS and the beginning of the ladder. An
+accelerator that is had for 15 minutes at a time measures all in five times, in the order of worth:
 
     python -m benchmarks.accelerator --minutes 6 --out 1 --data cifar10.npz --only device d e
     python -m benchmarks.accelerator --minutes 8 --out 2 --data cifar10.npz --only c
@@ -17,10 +19,12 @@ order of worth:
     python -m benchmarks.accelerator --minutes 8 --out 3 --only a
     python -m benchmarks.accelerator --minutes 6 --out 4 --data cifar10.npz --only f 'ResNet-50-D, bf16, batch 128'
 
-    python -m benchmarks.accelerator --minutes 8 --out 5 --only gradients scan
+    python -m benchmarks.accelerator --minutes 8 --out 5 --only gradients sums scan
     python -m benchmarks.accelerator --minutes 6 --out 6 --only kept hiding buffers 'ResNet-50, bf16, batch 256'
 
     python -m benchmarks.accelerator --minutes 14 --out 7 --data cifar10.npz --only g
+
+    python -m benchmarks.accelerator --minutes 3 --out 8 --only fp32
 """
 
 import json
@@ -33,16 +37,26 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import tyro
 
 from benchmarks._accelerator_rows import NEEDED, ROWS, Row
+from benchmarks._figures import commit
 from jaxtricks._command import UsageError
 
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 PROGRAMS = Path(tempfile.gettempdir()) / f"jaxtricks-accelerator-{os.getuid()}"  # compiled, for later calls too
+READ = """
+import sys
+from jaxtricks import data
+try:
+    data.load(sys.argv[1])
+except data.DataError as error:
+    sys.exit(str(error))
+"""
 LOOK = "import jax; d = jax.devices(); print(f'{len(d)} x {d[0].device_kind}' * (d[0].platform != 'cpu'))"
 
 
@@ -57,7 +71,7 @@ class Options:
     only: tuple[str, ...] = ()
     """Parts by letter, rows by name or a word of it, such as a or seeds; all of them if none."""
     data: str = "cifar10"
-    """CIFAR-10: a set of TFDS, or an .npz file; rows that need it are left out if it is not there."""
+    """CIFAR-10: a set of TFDS, or an .npz file; rows that need it are left out if it cannot be read."""
     toy: bool = False
     """Every row at a size that takes a second, to see that it starts."""
     work: Path | None = None
@@ -129,18 +143,32 @@ def _end(process: subprocess.Popen) -> None:
     # what ignored SIGTERM in the group dies with SIGKILL, which was sent in any case
 
 
+def missing(row: Row) -> list[str]:
+    """The libraries of a peer that are not installed."""
+    return [name for name in row.needs if name in NEEDED and find_spec(name) is None]
+
+
 def reason(row: Row, options: Options) -> str:
     """Why a row cannot be run at all; empty if it can."""
-    missing = [name for name in row.needs if name in NEEDED and find_spec(name) is None]
-    if missing:
-        return f"left out: {', '.join(missing)} is not installed"
-    if "cifar10" in row.needs and not options.toy and options.data.endswith(".npz") and not Path(options.data).exists():
-        return f"left out: {options.data} is not there"
+    if missing(row) and not row.without_peer:
+        return f"left out: {', '.join(missing(row))} is not installed"
+    if "cifar10" in row.needs and not options.toy and (wrong := unreadable(options.data)):
+        return f"left out: {wrong}"
     return ""
 
 
+@cache
+def unreadable(data: str) -> str:
+    """Why a set of images cannot be read; empty if it can. Asked in a process of its own, which holds it alone."""
+    if data.endswith(".npz"):
+        return "" if Path(data).exists() else f"{data} is not there"
+    env = os.environ | {"JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", READ, data], capture_output=True, text=True, env=env)
+    return (done.stderr.strip().splitlines() or ["it cannot be read"])[-1] if done.returncode else ""
+
+
 def environment(row: Row, programs: Path) -> dict[str, str]:
-    """Of a row's process: programs are kept, memory is shared with a peer in the same process, XLA has its flags."""
+    """Of a row's process: programs are kept, memory is shared with a peer in the same process."""
     env = os.environ | {"PYTHONUNBUFFERED": "1"}
     env |= {
         "JAX_COMPILATION_CACHE_DIR": str(programs),
@@ -148,8 +176,6 @@ def environment(row: Row, programs: Path) -> dict[str, str]:
     }
     if "torch" in row.needs:
         env["XLA_PYTHON_CLIENT_MEM_FRACTION"] = "0.45"
-    if row.flags:
-        env["XLA_FLAGS"] = f"{env.get('XLA_FLAGS', '')} {row.flags}".strip()
     return env
 
 
@@ -169,7 +195,9 @@ def run(row: Row, options: Options, work: Path, left: float, starter: Callable[.
     folder = options.out / row.name.split()[0]
     places = {"OUT": str(out), "DATA": options.data, "WORK": str(work / row.part)}
     places["MINUTES"] = f"{max(limit - 30, 15) / 60:.2f}"
+    lacking = [] if options.toy else missing(row)
     typed = [part.format(**places) for part in (row.toy if options.toy else row.options)]
+    typed += row.without_peer if lacking else ()
     command = [sys.executable, "-m", row.module, *typed]
     result = Outcome(row.part, row.name, shlex.join(["python", *command[1:]]), outcome=reason(row, options))
     if result.outcome:
@@ -179,7 +207,7 @@ def run(row: Row, options: Options, work: Path, left: float, starter: Callable[.
         return result
     log, began = options.out / "log.txt", time.monotonic()
     with log.open("a", encoding="utf-8") as file:
-        file.write(f"\n== {row.part}, {row.name}: {result.command} {row.flags}\n")
+        file.write(f"\n== {row.part}, {row.name}: {result.command}\n")
     first = log.stat().st_size
     programs = PROGRAMS if options.work is None else work / "programs"
     result.outcome = starter(command, environment(row, programs), log, limit)
@@ -188,7 +216,7 @@ def run(row: Row, options: Options, work: Path, left: float, starter: Callable[.
         row.after(work / row.part, folder, out)
     try:
         result.figures = json.loads(out.read_text(encoding="utf-8"))
-        result.words = row.show(result.figures)
+        result.words = row.show(result.figures) + "".join(f"; {name} is not installed" for name in lacking)
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
         if result.outcome == "measured":
             result.outcome = f"failed: no figures ({type(error).__name__}: {error})"
@@ -202,15 +230,17 @@ def run(row: Row, options: Options, work: Path, left: float, starter: Callable[.
     return result
 
 
-def write(results: list[Outcome], options: Options, *, seconds: float) -> None:
-    """What is known so far, never half of a file."""
+def write(results: list[Outcome], options: Options, *, name: str, seconds: float) -> None:
+    """What is known so far, never half of a file; the device has the name that was seen at the start."""
     device = next((r.figures["machine"] for r in results if r.figures and "machine" in r.figures), {})
     about = {"command": shlex.join(["python", "-m", "benchmarks.accelerator", *sys.argv[1:]]), "machine": device}
-    about |= {"date": time.strftime("%Y-%m-%d", time.gmtime()), "toy": options.toy, "seconds": round(seconds, 1)}
+    about |= {"device": name, "commit": commit(), "toy": options.toy, "seconds": round(seconds, 1)}
+    about |= {"date": time.strftime("%Y-%m-%d", time.gmtime())}
     lines = [
-        f"# On {len(device.get('devices', ()))} x {(device.get('devices') or ['an unknown device'])[0]}",
+        f"# On {name}",
         "",
-        f"{about['date']}, jax {device.get('jax', '?')}, {device.get('cpu', '?')}, {seconds / 60:.1f} minutes"
+        f"{about['date']}, commit {about['commit'] or 'unknown'}, jax {device.get('jax', '?')}, "
+        f"{device.get('cpu', '?')}, {seconds / 60:.1f} minutes"
         + (", toy sizes: no figure means anything" if options.toy else ""),
         "",
         "| part | row | figures | seconds | outcome |",
@@ -239,7 +269,8 @@ def main(
     """Run the rows, and write after each what is known."""
     began, results = time.monotonic(), []
     todo = chosen(rows, options.only)
-    print("toy sizes" if options.toy else look(), flush=True)
+    name = "toy sizes" if options.toy else look()
+    print(name, flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="jaxtricks-accelerator-") as temporary:
         work = Path(temporary) if options.work is None else options.work
@@ -248,7 +279,7 @@ def main(
             left = 60 * options.minutes - (time.monotonic() - began) - 2 * GRACE
             result = run(row, options, work, left, starter)
             results.append(result)
-            write(results, options, seconds=time.monotonic() - began)
+            write(results, options, name=name, seconds=time.monotonic() - began)
             print(f"{result.part} {result.name}: {result.outcome}, {result.seconds:.0f} s  {result.words}", flush=True)
     print((options.out / "report.md").read_text(encoding="utf-8") if todo else "")
     return results

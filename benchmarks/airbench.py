@@ -11,11 +11,12 @@ compiling is done by a run that is not counted; both are stated. Published for t
 import statistics
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import jax
+import numpy as np
 import tyro
 
 from benchmarks._figures import write
@@ -31,6 +32,8 @@ class Options:
 
     data: str = "cifar10"
     """A set of images of TFDS, or an .npz file."""
+    images: int | None = None
+    """So many of the training images, and of the test images; all of them if left out."""
     model: str = "airbench94"
     """A network by name."""
     seeds: int = 50
@@ -53,6 +56,9 @@ def main(options: Options) -> dict:
     """Measure, print, and give back the figures."""
     started = time.perf_counter()
     dataset = data.load(options.data)
+    if options.images is not None:
+        dataset = dataset.subset(options.images)
+        dataset = replace(dataset, test=dataset.test.take(np.arange(min(options.images, len(dataset.test)))))
     recipe = records.baseline(
         task=tasks.classification(dataset.classes),
         augmented=None,

@@ -25,7 +25,7 @@ from jax.sharding import SingleDeviceSharding
 from benchmarks._figures import write
 from benchmarks.kernels import KINDS, kind
 from benchmarks.train_step import Options as Step
-from benchmarks.train_step import kept, program_of
+from benchmarks.train_step import complete, program_of
 
 UNMEASURED = "--xla_gpu_autotune_level=0"  # there is nothing to measure on
 DTYPES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "f32": 4, "s64": 8, "u64": 8, "f64": 8}
@@ -99,7 +99,7 @@ def compiled(options: Options) -> str:
     )
     *_, program, arguments = program_of(step)
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), arguments)
-    jitted = jax.jit(kept(program), in_shardings=there, out_shardings=there, donate_argnums=0)
+    jitted = jax.jit(complete(program), in_shardings=there, out_shardings=there, donate_argnums=0)
     return jitted.lower(*shapes).compile().as_text() or ""
 
 

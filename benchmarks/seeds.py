@@ -11,7 +11,6 @@ import statistics
 import sys
 import time
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +18,7 @@ import jax
 import tyro
 
 from benchmarks._figures import write
-from jaxtricks import ablation, data, models, tasks, train
+from jaxtricks import ablation, data, tasks, train
 from jaxtricks.ablation import cli
 from jaxtricks.tricks import bag, set_fields
 
@@ -29,7 +28,7 @@ class Options:
     """What to measure."""
 
     model: str = "resnet_mini"
-    """A residual network by name."""
+    """A network by name."""
     data: str = "fashion_mini"
     """An image set."""
     seeds: int = 2
@@ -54,7 +53,7 @@ def main(options: Options) -> dict:
     recipe = bag.standard(
         task=tasks.classification(dataset.classes),
         augmented=bag.augmentation(dataset),
-        model=partial(models.resnet, models.LAYOUTS[options.model]),
+        model=cli.network(options.model, dataset),
         lr=0.05,
         batch=options.batch,
         epochs=options.epochs,

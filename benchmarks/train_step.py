@@ -4,12 +4,14 @@
 
 Forward, backward, SGD with Nesterov momentum and weight decay, label smoothing, on uint8 images that lie on the device.
 PyTorch: channels last, autocast for bfloat16, eager and with ``torch.compile`` where that works (it is said where not);
-the ratio is to the faster of the two. ``--plain conv`` measures the same step with the gradients of convolutions that
-XLA and JAX derive by themselves; ``norm`` is normalisation with its ReLU, ``pool`` the pools, ``written`` leaves it to
-XLA what is written to memory after a residual sum, and ``--autodiff`` is all four. ``--scan 8`` is the step under
-``lax.scan``, ``--keep`` one that does not donate its state. All sides are timed in turns, with a pause in which the
-threads of the side before go to sleep; a ratio is the median over the turns. Processor time tells more on a CPU that
-does other work too.
+the ratio is to the faster of the two. Each of these measures another form of the same step too: ``--plain conv`` has
+the gradients of convolutions that XLA and JAX derive by themselves; ``norm`` those of normalisation with its ReLU,
+``pool`` those of the pools; ``written`` leaves it to XLA what is written to memory after a residual sum, which it does
+on a GPU in any case; ``--autodiff`` is all four. ``--sums`` has the derivative of the ReLU after a residual sum in the
+sum's result, which the next block reads, and not in the sum; ``--scan 8`` is the step under ``lax.scan``, ``--keep``
+one that does not donate its state, ``--flags NAME=VALUE`` one compiled with an option of XLA. All sides are timed in
+turns, with a pause in which the threads of the side before go to sleep; a ratio is the median over the turns. Processor
+time tells more on a CPU that does other work too.
 
 On a CPU the batch is spread over one device a core. Where weights outweigh images one device with all cores is faster:
 put ``XLA_FLAGS=--xla_force_host_platform_device_count=1`` before the command.
@@ -19,8 +21,9 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
@@ -30,8 +33,8 @@ import numpy as np
 import tyro
 
 from benchmarks._figures import PAUSE, keep_memory, module, write
-from benchmarks._plain import Plain, plain_gradients
-from benchmarks.device import products
+from benchmarks._plain import Plain, masks_from_results, plain_gradients
+from benchmarks.device import PRECISIONS, products
 from benchmarks.kernels import PROFILED, PROGRAM
 from jaxtricks import ablation, data, models, tasks, train
 from jaxtricks.train.program import Program
@@ -68,10 +71,14 @@ class Options:
     """Whether the step is measured with XLA's own gradients too, and with none of ours."""
     plain: tuple[Plain, ...] = ()
     """Operations of which it is measured with XLA's own gradients too."""
+    sums: bool = False
+    """Whether it is measured with the mask of the ReLU after a residual sum taken from its result too."""
     scan: int = 1
-    """Steps in one call, under lax.scan; they count as steps."""
+    """If it is more than 1, it is measured with so many steps in one call, under lax.scan, too."""
     keep: bool = False
-    """Whether a step's state is kept, and not donated."""
+    """Whether it is measured with a state that is kept, and not donated, too."""
+    flags: tuple[str, ...] = ()
+    """Options of XLA, name=value, with which it is measured too."""
     parallel: Literal["jit", "shard_map", "pmap"] = "jit"
     """How the step is spread over the devices."""
     trace: Path | None = None
@@ -116,8 +123,10 @@ def jax_side(options: Options):
     """``(run(steps) -> seconds, costs)`` of the jaxtricks step, compiled."""
     began = time.perf_counter(), time.process_time()
     recipe, dataset, plan, program, (state, batch, constants) = program_of(options)
-    if options.keep:
-        step = jax.jit(kept(program)).lower(state, batch, constants).compile()
+    if options.keep or options.flags:
+        own = {"out_shardings": (plan.state_sharding, None), "donate_argnums": () if options.keep else (0,)}
+        traced = jax.jit(complete(program), **own).lower(state, batch, constants)
+        step = traced.compile(compiler_options(options.flags))
     else:
         step = plan.compile_step(program.prepare, program.update, state, batch, constants, steps=options.scan)
     holder = [state]
@@ -143,8 +152,16 @@ def jax_side(options: Options):
     }
 
 
-def kept(program: Program) -> Callable:
-    """``(state, batch, constants) -> (state, record)``, a step that leaves its state as it is."""
+def compiler_options(flags: Sequence[str]) -> dict[str, bool | int | str]:
+    """``name=value`` as XLA takes it: truths and integers are not text."""
+    values = {}
+    for name, _, value in (flag.partition("=") for flag in flags):
+        values[name] = {"true": True, "false": False}.get(value, int(value) if value.isdecimal() else value)
+    return values
+
+
+def complete(program: Program) -> Callable:
+    """``(state, batch, constants) -> (state, record)``, to be compiled otherwise than training does."""
 
     def step(state, batch, constants):
         return program.update(state, program.prepare(state.key, state.step, batch, constants), constants)
@@ -152,10 +169,36 @@ def kept(program: Program) -> Callable:
     return step
 
 
+def other_forms(options: Options) -> dict[str, tuple[AbstractContextManager, Options]]:
+    """``{name: (what it is traced in, its options)}`` of the forms that are measured beside the step as it is."""
+    alone = as_it_is(options)
+    forms: dict[str, tuple[AbstractContextManager, Options]] = {}
+    if options.autodiff:
+        forms["autodiff"] = plain_gradients(*get_args(Plain)), alone
+    if options.plain:
+        forms[f"plain {' '.join(options.plain)}"] = plain_gradients(*options.plain), alone
+    if options.sums:
+        forms["sums"] = masks_from_results(), alone
+    if options.scan > 1:
+        forms[f"scan of {options.scan}"] = nullcontext(), replace(alone, scan=options.scan)
+    if options.keep:
+        forms["state kept"] = nullcontext(), replace(alone, keep=True)
+    if options.flags:
+        forms[", ".join(options.flags)] = nullcontext(), replace(alone, flags=options.flags)
+    return forms
+
+
+def as_it_is(options: Options) -> Options:
+    """The options without another form."""
+    return replace(options, autodiff=False, plain=(), sums=False, scan=1, keep=False, flags=())
+
+
 def torch_sides(options: Options) -> tuple[dict[str, Callable[[int], float]], str]:
     """``({name: run(steps) -> seconds}, what they are)`` of the same step in PyTorch, eager and compiled."""
     torch = module("torch")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cpu" and jax.default_backend() != "cpu":
+        return {}, f"torch {torch.__version__} sees no accelerator: not measured"
     from benchmarks import _torch  # after torch was needed: its classes are torch's
 
     if device.type == "cpu":
@@ -236,6 +279,7 @@ def summary(times: dict[str, list[tuple[float, float]]], costs: dict, peer: str,
         "command": " ".join(["python -m benchmarks.train_step", *sys.argv[1:]]),
         "machine": ablation.machine() | {"system": platform.platform()},
         "devices": jax.device_count(),
+        "precision": options.precision,
         "peer": peer,
         "images_per_second": rates,
         "processor_ms_per_step": processor,
@@ -251,21 +295,22 @@ def summary(times: dict[str, list[tuple[float, float]]], costs: dict, peer: str,
 
 def main(options: Options) -> dict:
     """Measure, print, and give back the figures."""
-    if options.scan < 1 or (options.keep and options.scan > 1) or options.steps % options.scan:
-        raise SystemExit(f"--scan is {options.scan}; allowed: a divisor of --steps, 1 with --keep.")
+    if options.scan < 1 or options.steps % options.scan:
+        raise SystemExit(f"--scan is {options.scan}; allowed: a divisor of --steps, {options.steps}.")
     if options.autodiff and options.plain:
         raise SystemExit(f"--plain is {' '.join(options.plain)}; allowed with --autodiff, which is all of them: none.")
-    run, costs = jax_side(options)
-    sides, plainly = {"jaxtricks": run}, ""
-    if options.autodiff or options.plain:
-        names = get_args(Plain) if options.autodiff else options.plain
-        other = "autodiff" if options.autodiff else f"plain {' '.join(names)}"
-        with plain_gradients(*names):
-            sides[other], plain = jax_side(options)
-        costs[f"start_processor_seconds_{other}"] = plain["start_processor_seconds"]
-        plainly = f", {plain['start_processor_seconds']:.0f} with {other}"
-    gpu = jax.default_backend() == "gpu"
-    costs["measured_peak_flops"] = products(8192, 10, dtype="bfloat16", precision=None) if gpu else None
+    if wrong := [flag for flag in options.flags if not all(flag.partition("=")[::2])]:
+        raise SystemExit(f"--flags is {' '.join(wrong)}; allowed: name=value.")
+    run, costs = jax_side(as_it_is(options))
+    sides, compiling = {"jaxtricks": run}, ""
+    for name, (inside, other) in other_forms(options).items():
+        with inside:
+            sides[name], of_form = jax_side(other)
+        costs |= {f"{cost}_{name}": of_form[cost] for cost in ("start_processor_seconds", "bytes_per_image")}
+        compiling += f", {of_form['start_processor_seconds']:.0f} with {name}"
+    accelerator = jax.default_backend() != "cpu"
+    dtype, precision = PRECISIONS[options.precision]
+    costs["measured_peak_flops"] = products(8192, 10, dtype=dtype, precision=precision) if accelerator else None
     peer = "not measured"
     if options.peer:
         if options.out is not None:  # if the peer fails, or time runs out, this is there
@@ -293,9 +338,9 @@ def main(options: Options) -> dict:
             f"{ratios[name]['median']:6.2f} {spread:18s}  {work[name]['median']:6.2f}"
         )
     start = f"{costs['start_seconds']:.0f} s, {costs['start_processor_seconds']:.0f} s of processors"
-    print(f"  start and compilation {start}{plainly}")
+    print(f"  start and compilation {start}{compiling}")
     if peak and mfu:
-        print(f"  MFU {100 * mfu:.1f} % of {peak / 1e12:.0f} TFLOP/s measured in a bfloat16 matrix product")
+        print(f"  MFU {100 * mfu:.1f} % of {peak / 1e12:.0f} TFLOP/s measured in a {options.precision} matrix product")
     if costs["bytes_per_image"]:
         print(f"  {costs['bytes_per_image'] / 1e6:.1f} MB moved an image, as XLA counts")
     return figures

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,6 @@ from rich.console import Console
 from jaxtricks._command import Options, UsageError
 
 WORKERS = 2
-SKEW = 60.0  # seconds that the clock of another machine may be behind
 WORKER = "JAXTRICKS_WORKER"  # set in a job, whose command is the one that was typed
 
 
@@ -52,18 +50,27 @@ def run_jobs(options: Options, command: Sequence[str], out: Path) -> int:
       out: the folder.
 
     Returns:
-      0 if they left a report, else 1.
+      0 if they left a report: all of them ended well, or one did and the report is another one than before; else 1.
     """
     out, workers = out.absolute(), options.workers or WORKERS
     say = partial(Console(stderr=True).print, markup=False, highlight=False, soft_wrap=True)
-    file, before = out / "report.html", time.time()
+    file = out / "report.html"
+    before = _written(file)
     parameters = parameters_of(options.slurm)
     bad = submit(command, out / "jobs", on=options.on, workers=workers, parameters=parameters, say=say)
-    if file.exists() and file.stat().st_mtime > before - SKEW:
+    if _written(file) is not None and (bad == 0 or (bad < workers and _written(file) != before)):
         say(f"{workers - bad} of {workers} jobs ended well. Report: {file}")
         return 0
     say(f"{bad} of {workers} jobs did not end well; the same command goes on with the cells that are missing.")
     return 1
+
+
+def _written(file: Path) -> int | None:
+    """When a file was written, in nanoseconds, by the clock of where it lies; None where there is none."""
+    try:
+        return file.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
 
 
 def submit(

@@ -68,6 +68,28 @@ def test_the_command_is_submitted_as_it_was_typed_and_jobs_know_what_they_are(tm
     assert cluster.run_jobs(options, ["python"], tmp_path) == 0
 
 
+@pytest.mark.parametrize(
+    ("errors", "written", "status"),
+    [
+        ((None, None), False, 0),  # complete before
+        ((None, OSError("x")), True, 0),
+        ((None, OSError("x")), False, 1),  # the report is an older one
+        ((OSError("x"), OSError("x")), False, 1),
+        ((OSError("x"), OSError("x")), True, 1),
+    ],
+)
+def test_a_report_of_an_earlier_call_is_no_success(tmp_path, submitit, capsys, errors, written, status):
+    file = tmp_path / "report.html"
+    file.touch()
+    os.utime(file, (1e9, 1e9))
+    fake = submitit(*errors)
+    submit = fake.submit
+    fake.submit = lambda command: (written and file.touch(), submit(command))[1]
+    options = cli.Options(on="local", workers=2, out=tmp_path)
+    assert cluster.run_jobs(options, ["python"], tmp_path) == status
+    assert ("Report: " in capsys.readouterr().err) == (status == 0)
+
+
 def test_a_job_trains_and_does_not_submit(monkeypatch):
     assert cluster.is_worker({"JAXTRICKS_WORKER": "1"})
     assert not cluster.is_worker({})
