@@ -75,10 +75,10 @@ def step_words(figures: dict) -> str:
     """Images a second, how many times as fast as PyTorch and as other forms, share of the peak, bytes."""
     rates, ratios, fastest = figures["images_per_second"], figures["ratios"], figures["ratio_to"]
     words = ", ".join(f"{name} {rate:,.0f} images/s" for name, rate in rates.items())
-    beside = [name for name in rates if name == fastest or not name.startswith(("jaxtricks", "torch"))]
+    compared = [name for name in rates if name == fastest or not name.startswith(("jaxtricks", "torch"))]
     words += "".join(
         f"; {ratios[name]['median']:.2f} x {name} ({ratios[name]['lowest']:.2f} to {ratios[name]['highest']:.2f})"
-        for name in beside
+        for name in compared
     )
     if figures["mfu"]:
         words += f"; MFU {100 * figures['mfu']:.0f} % of the peak in {figures['precision']}"

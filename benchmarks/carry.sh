@@ -3,7 +3,7 @@
 #
 #   bash benchmarks/carry.sh FOLDER [--python 3.12] [--there FILE] [--cifar10 cifar10.npz]
 #       FILE: what is there already, one a line, as pip list --format=freeze says it there; its wheels are left out.
-#       jax and jaxlib are taken to be there: they are the accelerator's own.
+#       jax, jaxlib, numpy and ml_dtypes are taken to be there: they come with the accelerator's own build.
 #       cifar10.npz: python -m jaxtricks data cifar10 cifar10.npz makes it; without it there are no parts.
 #
 # There, in the folder:

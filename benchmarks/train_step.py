@@ -124,8 +124,8 @@ def jax_side(options: Options):
     began = time.perf_counter(), time.process_time()
     recipe, dataset, plan, program, (state, batch, constants) = program_of(options)
     if options.keep or options.flags:
-        own = {"out_shardings": (plan.state_sharding, None), "donate_argnums": () if options.keep else (0,)}
-        traced = jax.jit(complete(program), **own).lower(state, batch, constants)
+        how = {"out_shardings": (plan.state_sharding, None), "donate_argnums": () if options.keep else (0,)}
+        traced = jax.jit(complete(program), **how).lower(state, batch, constants)
         step = traced.compile(compiler_options(options.flags))
     else:
         step = plan.compile_step(program.prepare, program.update, state, batch, constants, steps=options.scan)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,11 +14,11 @@ from jaxtricks.layers import _pool_gradient as pools
 from jaxtricks.models import _layers, _resnet
 
 
-def test_figures_are_written_with_the_day_of_their_measurement(tmp_path):
+def test_figures_are_written_with_the_day_and_the_commit_of_their_measurement(tmp_path):
     """In place of that of figures which are there already, as where some rows are measured anew."""
     _figures.write({"date": "2020-01-01", "value": 1}, tmp_path / "a/figures.json")
     written = json.loads((tmp_path / "a/figures.json").read_text(encoding="utf-8"))
-    assert written.keys() == {"date", "value"}
+    assert written.keys() == {"date", "commit", "value"}
     assert abs(time.time() - time.mktime(time.strptime(written["date"], "%Y-%m-%d"))) < 3 * 86400
     _figures.write({}, None)
 
@@ -38,11 +39,54 @@ def test_where_a_cost_stops_being_proportional(costs, end):
 
 
 def test_a_column_that_is_not_measured_has_no_end():
-    rows = {
-        1: {"compile_s": 1.0, "step_ms": 0.0, "peak_mb": 2.0},
-        2: {"compile_s": 3.0, "step_ms": 0.0, "peak_mb": 4.0},
-    }
+    rows = {1: {"compile_s": 1.0, "peak_mb": 2.0}, 2: {"compile_s": 3.0, "step_ms": 1.0, "peak_mb": 4.0}}
     assert scaling.ends(rows) == {"compile_s": 1, "peak_mb": 2}
+
+
+TINY = scaling.Options(batches=(4, 8), rows=(2, 4), size=8, steps=1, turns=2)
+
+
+def test_the_figures_of_growing_batches_are_written_and_none_is_0(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(scaling, "LAYOUT", scaling.LAYOUT._replace(widths=(4,)))
+    figures = scaling.main(replace(TINY, only=("batch",), out=tmp_path / "scaling.json"))
+    written = json.loads((tmp_path / "scaling.json").read_text(encoding="utf-8"))
+    assert written.keys() > figures.keys()
+    assert written["quantities"].keys() == written["proportional_up_to"].keys() == {"batch"}
+    rows, columns = written["quantities"]["batch"], {"compile_s", "step_ms", "peak_mb"}
+    assert rows.keys() == {"4", "8"}
+    assert all(costs.keys() == columns and min(costs.values()) > 0 for costs in rows.values())
+    assert rows["4"]["peak_mb"] < rows["8"]["peak_mb"]
+    assert written["proportional_up_to"]["batch"].keys() == columns
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in said] == ["batch", "4", "8", "proportional"]
+    assert said[0].split()[1:5] == ["compile", "step", "peak", "held"]
+    assert (said[1].count("MB"), said[2].count(" x")) == (1, 3)
+
+
+@pytest.mark.parametrize(("peaks", "largest"), [([5.0, 7.0, 9.0, 4.0], [7.0, 9.0]), ([None] * 4, [None] * 2)])
+def test_rows_cost_the_sum_of_their_compiling_and_steps_and_the_largest_peak(monkeypatch, peaks, largest):
+    """Rows of 1 to 4 s to compile and of 10 to 40 ms a step; on some backends no peak is known."""
+    kept = []
+
+    def cost(recipe, dataset, plan, *, seeds, steps, turns, programs):
+        kept.append(programs)
+        assert (seeds, steps, turns) == (1, TINY.steps, TINY.turns)
+        peak, known = peaks[len(kept) - 1], peaks[0] is not None
+        return {"compile_s": 1.0 * len(kept), "step_ms": 10.0 * len(kept)} | ({"peak_mb": peak} if known else {})
+
+    monkeypatch.setattr(scaling, "cost", cost)
+    figures = scaling.main(replace(TINY, only=("rows",)))
+    two, four = figures["quantities"]["rows"].values()
+    assert len(kept) == 4
+    assert all(programs is kept[0] for programs in kept)
+    assert (two["step_ms"], four["step_ms"]) == (30.0, 100.0)
+    assert [costs.get("peak_mb") for costs in (two, four)] == largest
+    for costs, compiling in ((two, 3.0), (four, 10.0)):
+        assert costs["compile_s"] == costs["check_s"] + compiling
+        assert costs["held_mb"] > 50  # Python, NumPy and JAX
+        assert min(costs.values()) > 0
+    found = figures["proportional_up_to"]["rows"]
+    assert found == {"compile_s": 2, "step_ms": 2, "held_mb": 4} | ({"peak_mb": 4} if peaks[0] else {})
 
 
 def test_the_spread_of_a_difference_is_split_into_seeds_and_images():

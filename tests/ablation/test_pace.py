@@ -1,6 +1,7 @@
 """The way to run seeds and steps is the fastest of those measured, and it is said."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import jax
 import pytest
@@ -9,6 +10,7 @@ from runs import recipe
 from jaxtricks import ablation, data, train
 from jaxtricks.ablation import Trick, cli, pace
 from jaxtricks.train import Plan
+from jaxtricks.train.program import Program
 from jaxtricks.tricks import bag, set_fields
 
 SOURCE = data.fake(train=64, test=8, shape=(8, 8, 3))
@@ -139,9 +141,30 @@ def test_the_command_measures_nothing_on_a_cpu(command):
     assert (plan.seeds_on, plan.chunk, said, asked) == ("map", 1, [], [])
 
 
-def test_what_was_compiled_to_be_measured_serves_the_run(monkeypatch):
-    kept, base, plan = {}, recipe(batch=16, epochs=1), Plan(devices=(jax.devices()[0],))
-    assert pace.step_ms(base, SOURCE, plan, (0,), programs=kept) > 0
+@pytest.mark.parametrize(("seeds_on", "chunk"), [("map", 1), ("map", 4), ("vmap", 1), ("vmap", 4)])
+def test_a_step_of_each_way_is_measured_per_seed_and_what_was_compiled_serves_the_run(monkeypatch, seeds_on, chunk):
+    """By a clock that goes by 6 ms for a seed's step; ten steps of chunks of four are twelve."""
+    plan = Plan(seeds_on=seeds_on, chunk=chunk, devices=(jax.devices()[0],))
+    base, kept, taken, take = recipe(batch=16, epochs=1), {}, [], Program.take
+    seeds = (3, 5) if plan.stacked else (3,)
+
+    def counted(program, state, batch, steps):
+        state, record = take(program, state, batch, steps)
+        taken.append((steps, state.step.tolist()))
+        return state, record
+
+    clock = SimpleNamespace(perf_counter=lambda: 0.006 * len(seeds) * sum(steps for steps, _ in taken))
+    with monkeypatch.context() as patch:
+        patch.setattr(Program, "take", counted)
+        patch.setattr(pace, "STEPS", 10)
+        patch.setattr(pace, "time", clock)
+        assert pace.step_ms(base, SOURCE, plan, seeds, programs=kept) == pytest.approx(6.0)
+    done = [chunk * (call + 1) for call in range(2 * {1: 10, 4: 3}[chunk])]  # as many calls once more, before
+    assert taken == [(chunk, [step, step] if plan.stacked else step) for step in done]
+    ((program,),) = kept.values()
+    assert (program.step is None, program.chunk is None) == (chunk > 1, chunk == 1)  # nothing else is compiled
+
     monkeypatch.setattr(Plan, "compile_step", None)
-    (run,) = train.fit(base, SOURCE, seeds=(5,), plan=plan, programs=kept, test=False)
-    assert run.history[-1]["step"] == 4
+    others = tuple(seed + 4 for seed in seeds)
+    runs = train.fit(base, SOURCE, seeds=others, plan=plan, programs=kept, test=False)
+    assert [(run.seed, run.history[-1]["step"]) for run in runs] == [(seed, 4) for seed in others]
