@@ -244,7 +244,7 @@ def without_teacher(recipe: Recipe) -> Recipe:
 def adapted(
     recipe: Recipe, ladder: Ladder, dataset: data.Dataset, *, switches: Sequence[str], teacher: Callable
 ) -> tuple[Ladder, list[str]]:
-    """The ladder for a network that is no ResNet, as in table 6: without its switches, and taught by a ResNet-D.
+    """The ladder for this baseline: in bfloat16 without low precision; for no ResNet, as in table 6, taught by one.
 
     Args:
       recipe: the baseline.
@@ -257,15 +257,19 @@ def adapted(
       The tricks that can act, with another distillation, and a sentence on what was left out or changed. Distillation
       is expected to do what table 6 prints for this network; for one that it has not, nothing is expected.
     """
+    said = []
+    if recipe.precision == train.BFLOAT16 and "low precision" in ladder:
+        ladder = {rung: trick for rung, trick in ladder.items() if rung != "low precision"}
+        said.append("low precision is what every row computes in: left out.")
     name = family(recipe)
     if name == "resnet":
-        return ladder, []
+        return ladder, said
     left = {rung: "are switches of a ResNet" for rung in ladder if rung in switches}
     params = jax.eval_shape(train.build_model(recipe, dataset).init, jax.random.key(0))[0]
     if "last_bn" not in str(jax.tree.structure(params)):
         left |= {rung: "needs blocks that end with a normalisation" for rung in ladder if rung == "zero gamma"}
     kept = {rung: trick for rung, trick in ladder.items() if rung not in left}
-    said = [f"{rung} {why}: left out for {name}." for rung, why in left.items()]
+    said += [f"{rung} {why}: left out for {name}." for rung, why in left.items()]
     if "distillation" in kept:
         columns = [COLUMNS[name]] if name in COLUMNS else COLUMNS.values()
         printed = [Cell(6, "distillation, mixup", column) for column in columns]

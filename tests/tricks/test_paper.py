@@ -1,6 +1,7 @@
 """The printed tables of the bag of tricks: arithmetic of their cells, signs of the rungs, the paper's own set-up."""
 
 import re
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -201,6 +202,18 @@ def test_the_ladder_carries_over_to_networks_that_are_no_resnets(name):
         assert paper.family(row.recipe) == paper.family(recipe)
     assert paper.family(rows[-1].recipe.teacher) == "resnet"
     assert jax.eval_shape(train.build_model(rows[-1].recipe, data.fake()).init, jax.random.key(0))
+
+
+def test_a_ladder_in_bfloat16_is_without_the_rung_that_would_change_nothing():
+    """Refused before: a trick that leaves the recipe as it was ends the command."""
+    recipe = bag.standard(model=models.NETWORKS["resnet_micro"], **GIVEN)
+    low = replace(recipe, precision=train.BFLOAT16)
+    tricks, said = bag_of_tricks.ADAPTED(low, bag_of_tricks.LADDER, data.fake())
+    assert [rung for rung in bag_of_tricks.LADDER if rung not in tricks] == ["low precision"]
+    assert said == ["low precision is what every row computes in: left out."]
+    assert len(ablation.variants(low, tricks)) == len(bag_of_tricks.LADDER)
+    with pytest.raises(ValueError, match="left the recipe as it was"):
+        ablation.variants(low, bag_of_tricks.LADDER)
 
 
 def test_the_ladder_of_a_resnet_stays_and_of_a_pre_activation_network_zero_gamma():
