@@ -257,7 +257,6 @@ ROWS = (
         )
         for typed, names in PLAIN.items()
     ),
-    step("b", "ResNet-50-D, masks of residual sums", f"{BF16} --batch 256 --sums", seconds=75, toy="--sums"),
     step("b", "ResNet-50-D, scan of 8", f"{BF16} --batch 256 --scan 8 --steps 16", seconds=75, toy="--scan 2"),
     step("b", "ResNet-50-D, state kept", f"{BF16} --batch 256 --keep", seconds=70, toy="--keep"),
     step(

@@ -1,11 +1,10 @@
-"""Other forms of a step's derivatives: those that XLA and JAX derive by themselves, and one that was not taken."""
+"""A step with the gradients that XLA and JAX derive by themselves, to see what those in closed form are worth."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from jaxtricks.layers import BatchNorm
@@ -47,33 +46,3 @@ def _max_pool(x, size, stride, around):
 def _average_pool(x, size, stride, around, *, count_padding):
     options = {"strides": (stride, stride), "padding": around, "count_include_pad": count_padding}
     return nnx.avg_pool(x, (size, size), **options).astype(x.dtype)
-
-
-@contextmanager
-def masks_from_results() -> Iterator[None]:
-    """What is traced inside has the derivative of the ReLU after a residual sum in its result, not in the sum."""
-    before = _resnet._Block.__call__
-
-    def call(self, x, train, drop):
-        act, self.act = self.act, _masked if self.act is jax.nn.relu else self.act
-        try:
-            return before(self, x, train, drop)
-        finally:
-            self.act = act
-
-    _resnet._Block.__call__ = call
-    try:
-        yield
-    finally:
-        _resnet._Block.__call__ = before
-
-
-@jax.custom_jvp
-def _masked(x):
-    return jnp.maximum(x, 0)
-
-
-@_masked.defjvp
-def _masked_jvp(primals, tangents):
-    y = _masked(*primals)
-    return y, jnp.where(y > 0, tangents[0], 0)

@@ -19,7 +19,7 @@ accelerator that is had for 15 minutes at a time measures all in five times, in 
     python -m benchmarks.accelerator --minutes 8 --out 3 --only a
     python -m benchmarks.accelerator --minutes 6 --out 4 --data cifar10.npz --only f 'ResNet-50-D, bf16, batch 128'
 
-    python -m benchmarks.accelerator --minutes 8 --out 5 --only gradients sums scan
+    python -m benchmarks.accelerator --minutes 8 --out 5 --only gradients scan
     python -m benchmarks.accelerator --minutes 6 --out 6 --only kept hiding buffers 'ResNet-50, bf16, batch 256'
 
     python -m benchmarks.accelerator --minutes 14 --out 7 --data cifar10.npz --only g

@@ -6,12 +6,12 @@ Forward, backward, SGD with Nesterov momentum and weight decay, label smoothing,
 PyTorch: channels last, autocast for bfloat16, eager and with ``torch.compile`` where that works (it is said where not);
 the ratio is to the faster of the two. Each of these measures another form of the same step too: ``--plain conv`` has
 the gradients of convolutions that XLA and JAX derive by themselves; ``norm`` those of normalisation with its ReLU,
-``pool`` those of the pools; ``written`` leaves it to XLA what is written to memory after a residual sum, which it does
-on a GPU in any case; ``--autodiff`` is all four. ``--sums`` has the derivative of the ReLU after a residual sum in the
-sum's result, which the next block reads, and not in the sum; ``--scan 8`` is the step under ``lax.scan``, ``--keep``
-one that does not donate its state, ``--flags NAME=VALUE`` one compiled with an option of XLA. All sides are timed in
-turns, with a pause in which the threads of the side before go to sleep; a ratio is the median over the turns. Processor
-time tells more on a CPU that does other work too.
+``pool`` those of the pools; ``written`` leaves it to XLA what is written to memory after a residual sum, as on a GPU in
+any case; ``--autodiff`` is all four. Residual sums have no derivative of their own: with the mask of their ReLU taken
+from its result, XLA's program for an H200 is the same (``benchmarks.passes``). ``--scan 8`` is the step under
+``lax.scan``, ``--keep`` one that does not donate its state, ``--flags NAME=VALUE`` one compiled with an option of XLA.
+All sides are timed in turns, with a pause in which the threads of the side before go to sleep; a ratio is the median
+over the turns. Processor time tells more on a CPU that does other work too.
 
 On a CPU the batch is spread over one device a core. Where weights outweigh images one device with all cores is faster:
 put ``XLA_FLAGS=--xla_force_host_platform_device_count=1`` before the command.
@@ -33,7 +33,7 @@ import numpy as np
 import tyro
 
 from benchmarks._figures import PAUSE, keep_memory, module, write
-from benchmarks._plain import Plain, masks_from_results, plain_gradients
+from benchmarks._plain import Plain, plain_gradients
 from benchmarks.device import PRECISIONS, products
 from benchmarks.kernels import PROFILED, PROGRAM
 from jaxtricks import ablation, data, models, tasks, train
@@ -71,8 +71,6 @@ class Options:
     """Whether the step is measured with XLA's own gradients too, and with none of ours."""
     plain: tuple[Plain, ...] = ()
     """Operations of which it is measured with XLA's own gradients too."""
-    sums: bool = False
-    """Whether it is measured with the mask of the ReLU after a residual sum taken from its result too."""
     scan: int = 1
     """If it is more than 1, it is measured with so many steps in one call, under lax.scan, too."""
     keep: bool = False
@@ -177,8 +175,6 @@ def other_forms(options: Options) -> dict[str, tuple[AbstractContextManager, Opt
         forms["autodiff"] = plain_gradients(*get_args(Plain)), alone
     if options.plain:
         forms[f"plain {' '.join(options.plain)}"] = plain_gradients(*options.plain), alone
-    if options.sums:
-        forms["sums"] = masks_from_results(), alone
     if options.scan > 1:
         forms[f"scan of {options.scan}"] = nullcontext(), replace(alone, scan=options.scan)
     if options.keep:
@@ -190,7 +186,7 @@ def other_forms(options: Options) -> dict[str, tuple[AbstractContextManager, Opt
 
 def as_it_is(options: Options) -> Options:
     """The options without another form."""
-    return replace(options, autodiff=False, plain=(), sums=False, scan=1, keep=False, flags=())
+    return replace(options, autodiff=False, plain=(), scan=1, keep=False, flags=())
 
 
 def torch_sides(options: Options) -> tuple[dict[str, Callable[[int], float]], str]:

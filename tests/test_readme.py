@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import passes, photographs
+from benchmarks import accelerator, passes, photographs
 from jaxtricks import data, models, tasks, train, tricks
 from jaxtricks.ablation import cli
 from tests.faults import __main__ as card
@@ -19,7 +19,7 @@ from tests.faults import __main__ as card
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs/site/pages").glob("*.md"))}
-OPTIONS = (cli.Options, card.Options, passes.Options, photographs.Options)
+OPTIONS = (cli.Options, card.Options, accelerator.Options, passes.Options, photographs.Options)
 ELSEWHERE = {"--help", "--help-all", "--to", "--form", "--top", "--heat", "--masks", "--draw", "--score", "--quick"}
 CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
@@ -81,7 +81,7 @@ def test_options_exist(name):
     fields = [name for options in OPTIONS for name in options.__dataclass_fields__]
     allowed = {f"--{name.replace('_', '-')}" for name in fields} | ELSEWHERE
     commands = re.sub(r"(?s)## timm\n.*?\n## ", "## ", text)  # whose own options stand there
-    commands = re.sub(r"(?m)^.*(gcloud|#SBATCH|carry\.sh|pip download).*$", "", commands)  # and those of other programs
+    commands = re.sub(r"(?m)^.*(gcloud|#SBATCH|srun|to `srun`|carry\.sh|pip download).*$", "", commands)  # and those of other programs
     used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", commands))
     assert used <= allowed, used - allowed
 

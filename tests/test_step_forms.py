@@ -1,28 +1,22 @@
 """Forms of a training step beside the step as it is: which are measured, what they compute, what is said of them."""
 
-from functools import partial
 from types import SimpleNamespace
 
-import chex
 import jax
-import jax.numpy as jnp
-import numpy as np
 import pytest
 
-from benchmarks import _accelerator_rows, _plain, accelerator, train_step
-from jaxtricks import models
-from jaxtricks.models import _resnet
+from benchmarks import _accelerator_rows, accelerator, train_step
 
-FORMS = {"autodiff": True, "sums": True, "scan": 8, "keep": True, "flags": ("a=true", "b=2")}
+FORMS = {"autodiff": True, "scan": 8, "keep": True, "flags": ("a=true", "b=2")}
 
 
 def test_each_form_differs_from_the_step_by_itself_alone():
     forms = train_step.other_forms(train_step.Options(steps=8, **FORMS))
-    assert list(forms) == ["autodiff", "sums", "scan of 8", "state kept", "a=true, b=2"]
+    assert list(forms) == ["autodiff", "scan of 8", "state kept", "a=true, b=2"]
     alone = train_step.Options(steps=8)
     other = [options for _, options in forms.values()]
-    assert other[:2] == [alone, alone]
-    assert [(o.scan, o.keep, o.flags) for o in other[2:]] == [(8, False, ()), (1, True, ()), (1, False, FORMS["flags"])]
+    assert other[0] == alone
+    assert [(o.scan, o.keep, o.flags) for o in other[1:]] == [(8, False, ()), (1, True, ()), (1, False, FORMS["flags"])]
     assert list(train_step.other_forms(train_step.Options(plain=("conv", "norm")))) == ["plain conv norm"]
     assert not train_step.other_forms(alone)
 
@@ -80,26 +74,6 @@ def test_what_is_typed_is_taken_as_xla_wants_it():
         train_step.main(train_step.Options(flags=("a",)))
     with pytest.raises(SystemExit, match="--scan is 3; allowed: a divisor of --steps, 10"):
         train_step.main(train_step.Options(scan=3))
-
-
-def test_masks_from_results_have_the_same_gradient_to_the_last_bit():
-    model = models.resnet(models.LAYOUTS["resnet_digits"], classes=3, channels=1)
-    params, stats = model.init(jax.random.key(0))
-    image = jax.random.normal(jax.random.key(1), (4, 8, 8, 1))
-
-    def loss(params):
-        (logits, _), _ = model.apply(params, stats, image, train=True)
-        return (logits**2).sum()
-
-    before, plain = _resnet._Block.__call__, jax.grad(loss)
-    expected, program = plain(params), str(jax.make_jaxpr(plain)(params))
-    with _plain.masks_from_results():
-        other = partial(jax.grad(loss))
-        chex.assert_trees_all_equal(other(params), expected)
-        assert str(jax.make_jaxpr(lambda params: other(params))(params)) != program
-    assert _resnet._Block.__call__ is before
-    slope = jax.vmap(jax.grad(_plain._masked))(jnp.array([-1.0, 0.0, 2.0]))
-    np.testing.assert_array_equal(slope, [0, 0, 1])
 
 
 class BlindTorch:
