@@ -39,7 +39,7 @@ class Row:
     after: Callable[[Path, Path, Path], None] | None = None
 
 
-TINY = "--model resnet_digits --size 8 --batch 8 --classes 10 --steps 2 --turns 1 --no-peer --out {OUT}"
+TINY = "--model resnet_digits --tweaks d --size 8 --batch 8 --classes 10 --steps 2 --turns 1 --no-peer --out {OUT}"
 
 
 def split(text: str) -> tuple[str, ...]:
@@ -119,7 +119,7 @@ def nms_words(figures: dict) -> str:
     """Milliseconds, and our time by torchvision's, where that ran on the same device."""
 
     def of_row(row):
-        return "" if row["ratio"] is None else f", x {row['ratio']:.2f}"
+        return "" if row["ratio"] is None else f", {row['ratio']:.2f} of torchvision's time"
 
     rows = figures["rows"].items()
     return "; ".join(f"{name.removeprefix('nms, ')} {row['ours_ms']:.2f} ms{of_row(row)}" for name, row in rows)

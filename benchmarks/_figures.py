@@ -19,23 +19,24 @@ PAUSE = 0.02  # seconds, in which threads that wait for more work of the other s
 
 
 class Missing:
-    """Stands for a library that is not installed: a benchmark imports, and ends with a sentence when it needs it."""
+    """Stands for a library that cannot be imported: a benchmark goes on, and ends with a sentence when it needs it."""
 
-    def __init__(self, name: str):
-        self._name = name
+    def __init__(self, name: str, error: Exception):
+        self._name, self._error = name, error
 
     def __getattr__(self, attribute: str) -> Any:
         if attribute.startswith("__"):
             raise AttributeError(attribute)
-        raise SystemExit(f"{self._name} is not installed, and is measured here; allowed: `pip install {self._name}`.")
+        why = "is not installed" if isinstance(self._error, ModuleNotFoundError) else f"fails ({self._error})"
+        raise SystemExit(f"{self._name} {why}, and is measured here; allowed: `pip install {self._name}`.")
 
 
 def module(name: str) -> Any:
     """A peer's module, or a ``Missing`` of its library."""
     try:
         return importlib.import_module(name)
-    except ModuleNotFoundError:
-        return Missing(name.split(".")[0])
+    except (ImportError, OSError) as error:  # such as a library of CUDA that is not there
+        return Missing(name.split(".")[0], error)
 
 
 def keep_memory() -> None:
@@ -74,8 +75,12 @@ def chosen(names: Iterable[str], only: tuple[str, ...]) -> list[str]:
 
 @cache
 def commit() -> str | None:
-    """The git commit of this code, with ``+changes`` where Python files differ from it; None outside of a checkout."""
-    return code()["commit"]
+    """The git commit of this code, with ``+changes`` where Python files differ from it, or the one it was carried from.
+
+    None outside of a checkout, and of what ``benchmarks/carry.sh`` has brought.
+    """
+    carried = Path(__file__).parents[1] / "COMMIT"
+    return code()["commit"] or (carried.read_text(encoding="utf-8").strip() if carried.is_file() else None)
 
 
 def write(figures: dict, out: Path | None) -> None:

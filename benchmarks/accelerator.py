@@ -10,8 +10,8 @@ less than half its limit. Compiled programs are kept in the temporary folder for
 network or CIFAR-10 at hand, ``bash benchmarks/carry.sh`` makes a folder to bring along, and ``--data`` names the file
 in it. Without PyTorch a row is measured without its peer, and says so.
 
-The rows' limits are 55 minutes together; 8 minutes reach seeds, augmentation, NMS and the beginning of the ladder. An
-accelerator that is had for 15 minutes at a time measures all in five times, in the order of worth:
+The rows' limits are 53 minutes together; 8 minutes reach seeds, augmentation and NMS, and the ladder where these leave
+it half of its limit. An accelerator that is had for 15 minutes at a time measures all in five times:
 
     python -m benchmarks.accelerator --minutes 6 --out 1 --data cifar10.npz --only device d e
     python -m benchmarks.accelerator --minutes 8 --out 2 --data cifar10.npz --only c
@@ -54,7 +54,7 @@ import sys
 from jaxtricks import data
 try:
     data.load(sys.argv[1])
-except data.DataError as error:
+except (data.DataError, OSError) as error:
     sys.exit(str(error))
 """
 LOOK = "import jax; d = jax.devices(); print(f'{len(d)} x {d[0].device_kind}' * (d[0].platform != 'cpu'))"
@@ -160,21 +160,19 @@ def reason(row: Row, options: Options) -> str:
 @cache
 def unreadable(data: str) -> str:
     """Why a set of images cannot be read; empty if it can. Asked in a process of its own, which holds it alone."""
-    if data.endswith(".npz"):
-        return "" if Path(data).exists() else f"{data} is not there"
     env = os.environ | {"JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", READ, data], capture_output=True, text=True, env=env)
     return (done.stderr.strip().splitlines() or ["it cannot be read"])[-1] if done.returncode else ""
 
 
-def environment(row: Row, programs: Path) -> dict[str, str]:
-    """Of a row's process: programs are kept, memory is shared with a peer in the same process."""
+def environment(programs: Path, *, shared: bool) -> dict[str, str]:
+    """Of a row's process: programs are kept, memory may be shared with a peer in the same process."""
     env = os.environ | {"PYTHONUNBUFFERED": "1"}
     env |= {
         "JAX_COMPILATION_CACHE_DIR": str(programs),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "1",
     }
-    if "torch" in row.needs:
+    if shared:
         env["XLA_PYTHON_CLIENT_MEM_FRACTION"] = "0.45"
     return env
 
@@ -202,7 +200,7 @@ def run(row: Row, options: Options, work: Path, left: float, starter: Callable[.
     result = Outcome(row.part, row.name, shlex.join(["python", *command[1:]]), outcome=reason(row, options))
     if result.outcome:
         return result
-    if left < row.seconds / 2:
+    if left < (0 if options.toy else row.seconds / 2):
         result.outcome = f"left out: {left:.0f} s left, it may take {row.seconds:.0f} s"
         return result
     log, began = options.out / "log.txt", time.monotonic()
@@ -210,7 +208,8 @@ def run(row: Row, options: Options, work: Path, left: float, starter: Callable[.
         file.write(f"\n== {row.part}, {row.name}: {result.command}\n")
     first = log.stat().st_size
     programs = PROGRAMS if options.work is None else work / "programs"
-    result.outcome = starter(command, environment(row, programs), log, limit)
+    (work / row.part / "results.json").unlink(missing_ok=True)  # of an earlier call
+    result.outcome = starter(command, environment(programs, shared="torch" in row.needs and not lacking), log, limit)
     result.seconds, ended = time.monotonic() - began, time.time()
     if row.after is not None:
         row.after(work / row.part, folder, out)
@@ -271,7 +270,10 @@ def main(
     todo = chosen(rows, options.only)
     name = "toy sizes" if options.toy else look()
     print(name, flush=True)
-    options.out.mkdir(parents=True, exist_ok=True)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out is {options.out}; allowed: a folder that can be written to ({error}).") from error
     with tempfile.TemporaryDirectory(prefix="jaxtricks-accelerator-") as temporary:
         work = Path(temporary) if options.work is None else options.work
         work.mkdir(parents=True, exist_ok=True)

@@ -57,7 +57,10 @@ def main(options: Options) -> dict:
     started = time.perf_counter()
     dataset = data.load(options.data)
     if options.images is not None:
-        dataset = dataset.subset(options.images)
+        try:
+            dataset = dataset.subset(options.images)
+        except data.DataError as error:
+            raise SystemExit(f"--images: {error}") from error
         dataset = replace(dataset, test=dataset.test.take(np.arange(min(options.images, len(dataset.test)))))
     recipe = records.baseline(
         task=tasks.classification(dataset.classes),

@@ -45,7 +45,9 @@ cp "$0" "$folder/carry.sh"
 
 (cd "$root" && PYTHONPATH=$root python3 -m benchmarks._wheels "$folder/wheels" "$python" "$there")
 
-git -C "$root" archive HEAD jaxtricks experiments benchmarks tests/cases pyproject.toml | gzip >"$folder/code.tar.gz"
+commit=$(mktemp -d)
+git -C "$root" rev-parse HEAD >"$commit/COMMIT"  # there is no checkout there; results name it
+git -C "$root" archive --add-file="$commit/COMMIT" HEAD jaxtricks experiments benchmarks tests/cases pyproject.toml | gzip >"$folder/code.tar.gz"
 if test -n "$cifar10"; then
   (cd "$root" && PYTHONPATH=$root python3 -m benchmarks._packed pack "$cifar10" "$folder/cifar10")
 fi

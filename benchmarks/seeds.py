@@ -18,7 +18,7 @@ import jax
 import tyro
 
 from benchmarks._figures import write
-from jaxtricks import ablation, data, tasks, train
+from jaxtricks import ablation, data, models, tasks, train
 from jaxtricks.ablation import cli
 from jaxtricks.tricks import bag, set_fields
 
@@ -49,6 +49,8 @@ class Options:
 
 def main(options: Options) -> dict:
     """Measure, print, and give back the figures."""
+    if options.model not in models.NETWORKS:
+        raise SystemExit(f"--model is {options.model}; allowed: {', '.join(models.NETWORKS)}.")
     dataset = data.load(options.data)
     recipe = bag.standard(
         task=tasks.classification(dataset.classes),

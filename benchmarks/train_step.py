@@ -150,12 +150,20 @@ def jax_side(options: Options):
     }
 
 
-def compiler_options(flags: Sequence[str]) -> dict[str, bool | int | str]:
-    """``name=value`` as XLA takes it: truths and integers are not text."""
-    values = {}
-    for name, _, value in (flag.partition("=") for flag in flags):
-        values[name] = {"true": True, "false": False}.get(value, int(value) if value.isdecimal() else value)
-    return values
+def compiler_options(flags: Sequence[str]) -> dict[str, bool | str]:
+    """``name=value`` as XLA takes it: text, but for truths."""
+    pairs = (flag.partition("=")[::2] for flag in flags)
+    return {name: {"true": True, "false": False}.get(value, value) for name, value in pairs}
+
+
+def check_flags(flags: Sequence[str]) -> None:
+    """SystemExit for what XLA does not take, before anything large is compiled."""
+    if wrong := [flag for flag in flags if not flag.partition("=")[0] or "=" not in flag]:
+        raise SystemExit(f"--flags is {' '.join(wrong)}; allowed: name=value.")
+    try:
+        jax.jit(lambda x: x + 1).lower(1.0).compile(compiler_options(flags))
+    except jax.errors.JaxRuntimeError as error:
+        raise SystemExit(f"--flags is {' '.join(flags)}; allowed: what XLA knows ({error}).") from error
 
 
 def complete(program: Program) -> Callable:
@@ -285,7 +293,7 @@ def summary(times: dict[str, list[tuple[float, float]]], costs: dict, peer: str,
         "processor_ratios": {name: _ratio(times["jaxtricks"], pairs, 1) for name, pairs in times.items()},
         "forward_macs": costs["macs"],
         **{name: value for name, value in costs.items() if name != "macs"},
-        "mfu": 6 * costs["macs"] * rates["jaxtricks"] / peak if peak else None,
+        "mfu": 6 * costs["macs"] * rates["jaxtricks"] / (peak * jax.device_count()) if peak else None,
     }
 
 
@@ -295,8 +303,16 @@ def main(options: Options) -> dict:
         raise SystemExit(f"--scan is {options.scan}; allowed: a divisor of --steps, {options.steps}.")
     if options.autodiff and options.plain:
         raise SystemExit(f"--plain is {' '.join(options.plain)}; allowed with --autodiff, which is all of them: none.")
-    if wrong := [flag for flag in options.flags if not all(flag.partition("=")[::2])]:
-        raise SystemExit(f"--flags is {' '.join(wrong)}; allowed: name=value.")
+    if (options.keep or options.flags) and options.parallel != "jit":
+        raise SystemExit(f"--parallel is {options.parallel}; allowed with --keep and --flags: jit.")
+    if options.scan > 1 and options.parallel == "pmap":
+        raise SystemExit("--parallel is pmap; allowed with --scan: jit, shard_map.")
+    if options.batch % jax.device_count():
+        parts = f"a multiple of {jax.device_count()}, one part for each device"
+        raise SystemExit(f"--batch is {options.batch}; allowed: {parts}.")
+    if options.model not in models.LAYOUTS:
+        raise SystemExit(f"--model is {options.model}; allowed: {', '.join(models.LAYOUTS)}.")
+    check_flags(options.flags)
     run, costs = jax_side(as_it_is(options))
     sides, compiling = {"jaxtricks": run}, ""
     for name, (inside, other) in other_forms(options).items():

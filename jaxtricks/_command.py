@@ -183,13 +183,13 @@ def read_early(folder: Path, arguments: Sequence[str]) -> None:
     """Refuse what is typed wrong, and show the help, before the module that is started imports JAX.
 
     Args:
-      folder: of the modules; those that are no table of this package's are left alone.
+      folder: of the package; modules that are no table of it are left alone.
       arguments: of Python: ``... -m PACKAGE.MODULE ...``, as ``sys.orig_argv``.
     """
     where = arguments.index("-m") + 1
-    name = arguments[where].rpartition(".")[2]
+    package, _, name = arguments[where].rpartition(".")
     source = folder / f"{name}.py"
-    if not source.is_file():
+    if package.rpartition(".")[2] != folder.name or not source.is_file():
         return
     if TABLE not in (text := source.read_text(encoding="utf-8")):
         if not {"-h", "--help"} & set(arguments):

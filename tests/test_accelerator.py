@@ -132,10 +132,11 @@ def test_a_row_that_fails_or_stands_still_costs_itself_alone(tmp_path, modules, 
         "broken": "failed, status 1",
         "partly": "stopped at its limit of 1 s",
         "silent": outcomes["silent"],
-        "peer": f"left out: {options.data} is not there",
+        "peer": outcomes["peer"],
         "good": "measured",
     }
     assert outcomes["silent"].startswith("failed: no figures (FileNotFoundError")
+    assert outcomes["peer"].startswith(f"left out: {options.data}")
     words = {result["name"]: result["words"] for result in results}
     good = "value 1; torchvision is not installed"
     assert (words["good"], words["partly"], words["broken"]) == (good, "value 1", "")
@@ -145,6 +146,17 @@ def test_a_row_that_fails_or_stands_still_costs_itself_alone(tmp_path, modules, 
     assert report.startswith("# On 8 x a device\n")
     assert f"| x | good | {good} |" in report
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["log.txt", "report.md", "results.json"]
+
+
+def test_at_toy_size_a_row_is_begun_however_long_it_may_take_and_a_folder_is_named(tmp_path):
+    begun = []
+    rows = [row("long", "x", seconds=1e4), row("longer", "x", seconds=1e5)]
+    starter = lambda *of: begun.append(of) or "measured"  # noqa: E731
+    accelerator.main(accelerator.Options(tmp_path / "out", toy=True), rows=rows, starter=starter)
+    assert len(begun) == 2
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"--out is .*file; allowed: a folder that can be written to"):
+        accelerator.main(accelerator.Options(tmp_path / "file", toy=True), rows=rows, starter=starter)
 
 
 def test_only_picks_parts_by_letter_or_word():
@@ -174,7 +186,7 @@ def precision():
 
 def test_rehearsal_of_every_row_at_toy_size(tmp_path, precision):
     """But for torch's halves, which need it; figures are of four forced devices, at which sizes mean nothing."""
-    options = accelerator.Options(tmp_path / "out", toy=True, minutes=100)
+    options = accelerator.Options(tmp_path / "out", toy=True)
     results = accelerator.main(options, starter=here)
     assert [result.name for result in results] == [row.name for row in ROWS]
     assert {result.outcome for result in results} == {"measured"}

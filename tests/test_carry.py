@@ -54,6 +54,11 @@ def test_a_folder_is_made_and_unpacked_and_the_images_are_the_same_bytes(tmp_pat
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "there/cifar10.npz").read_bytes() == file.read_bytes()
     assert (tmp_path / "there/benchmarks/accelerator.py").exists()
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    code = "from benchmarks import _figures; print(_figures.commit())"
+    env = os.environ | {"PYTHONPATH": str(tmp_path / "there")}
+    said = subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "there", env=env, capture_output=True, text=True)
+    assert said.stdout == head, said.stderr
     typed = (tmp_path / "bin/typed").read_text(encoding="utf-8")
     assert f"-m benchmarks._wheels {tmp_path}/carried/wheels 3.12" in typed
     assert f"-m pip install -q --no-index --find-links {tmp_path}/carried/wheels" in typed

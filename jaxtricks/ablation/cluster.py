@@ -124,9 +124,21 @@ def submit(
         job.wait()
         if (error := job.exception()) is not None:
             bad += 1
-            last = str(error).strip().splitlines()[-1:] or [type(error).__name__]
-            say(f"job {job.job_id} ended with: {last[0]} ({job.paths.stderr})")
+            said = _last_line(Path(job.paths.stderr)) or _last(str(error)) or type(error).__name__
+            say(f"job {job.job_id} ended with: {said} ({job.paths.stderr})")
     return bad
+
+
+def _last(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+
+
+def _last_line(file: Path) -> str:
+    """What a job said last; nothing where it said nothing, or the file is not to be seen from here."""
+    try:
+        return _last(file.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return ""
 
 
 def typed_command(started: Sequence[str]) -> list[str]:

@@ -151,7 +151,8 @@ def ladder_cells(recipe: Recipe) -> dict[str, Cell]:
     Returns:
       By the row's name, in the order of the rungs: of MobileNet and Inception-V3 the column of theirs in tables 3 and
       6, the baseline last, for it is not right below the next; of any other network those of ResNet-50 in tables 4 (at
-      batch 1,024), 5 and 6.
+      batch 1,024), 5 and 6. Of a baseline in bfloat16, low precision's cell is that of the rung below, which has all of
+      it.
     """
     column = COLUMNS.get(family(recipe), _R50D)
     refined = {"cosine": "cosine", "smoothing": "smoothing", "mixup": "mixup", "distillation": "distillation, mixup"}
@@ -162,6 +163,8 @@ def ladder_cells(recipe: Recipe) -> dict[str, Cell]:
     names = ("large batch", "warm-up", "zero gamma", "no bias decay", "low precision")
     cells = {"baseline": Cell(4, "linear scaling", _SMALL)}
     cells |= {f"+ {name}": Cell(4, faster.get(name, name), _LARGE) for name in names}
+    if recipe.precision == train.BFLOAT16:
+        cells["+ no bias decay"] = cells.pop("+ low precision")
     return cells | {f"+ ResNet-{letter}": Cell(5, f"ResNet-{letter}", _R50) for letter in "BCD"} | above
 
 

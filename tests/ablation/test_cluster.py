@@ -68,6 +68,15 @@ def test_the_command_is_submitted_as_it_was_typed_and_jobs_know_what_they_are(tm
     assert cluster.run_jobs(options, ["python"], tmp_path) == 0
 
 
+def test_why_a_job_failed_is_what_it_said_last(tmp_path, submitit, capsys, monkeypatch):
+    """Not the last line of submitit's error, which names a file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "job.err").write_text("[1/2] baseline  failed\nmine: every run failed.\n\n", encoding="utf-8")
+    submitit(OSError("Job failed\n  - /jobs/1_log.out"))
+    cluster.run_jobs(cli.Options(on="local", workers=1, out=tmp_path), ["python"], tmp_path)
+    assert "job 1 ended with: mine: every run failed. (job.err)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("errors", "written", "status"),
     [

@@ -89,6 +89,7 @@ def test_it_is_answered_before_jax_is_imported(tmp_path):
 def test_an_experiment_with_options_of_its_own_reads_them_itself(capsys):
     _command.read_early(ROOT / "experiments", ["python", "-m", "experiments.lr_range", "--steps", "40"])
     _command.read_early(ROOT / "experiments", ["python", "-m", "experiments.none", "--steps", "40"])
+    _command.read_early(ROOT / "experiments", ["python", "-m", "benchmarks.airbench", "--no-scan"])  # of the same name
     assert "".join(capsys.readouterr()) == "lr_range: starting\n"  # which is JAX's import, for seconds
 
 

@@ -211,6 +211,9 @@ def test_a_ladder_in_bfloat16_is_without_the_rung_that_would_change_nothing():
     tricks, said = bag_of_tricks.ADAPTED(low, bag_of_tricks.LADDER, data.fake())
     assert [rung for rung in bag_of_tricks.LADDER if rung not in tricks] == ["low precision"]
     assert said == ["low precision is what every row computes in: left out."]
+    cells = paper.ladder_cells(low)
+    assert list(cells) == ["baseline", *(f"+ {rung}" for rung in bag_of_tricks.LADDER if rung in tricks)]
+    assert paper.step(cells["+ ResNet-B"], below=cells["+ no bias decay"]) == pytest.approx(76.66 - 76.21)
     assert len(ablation.variants(low, tricks)) == len(bag_of_tricks.LADDER)
     with pytest.raises(ValueError, match="left the recipe as it was"):
         ablation.variants(low, bag_of_tricks.LADDER)
