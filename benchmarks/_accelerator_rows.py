@@ -39,7 +39,7 @@ class Row:
     after: Callable[[Path, Path, Path], None] | None = None
 
 
-TINY = "--model resnet_digits --tweaks d --size 8 --batch 8 --classes 10 --steps 2 --turns 1 --no-peer --out {OUT}"
+TINY = "--model resnet_digits --tweaks d --size 8 --batch 8 --classes 10 --steps 2 --turns 1 --no-peer"
 
 
 def split(text: str) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ def step(
         name=name,
         module="benchmarks.train_step",
         options=split(f"--model resnet50 --size 224 --out {{OUT}} {options}{alone}"),
-        toy=split(f"{TINY} {toy}"),
+        toy=split(f"{TINY} {toy} --out {{OUT}}"),
         seconds=seconds,
         show=step_words,
         needs=("torch",) if peer else (),
@@ -232,10 +232,10 @@ ROWS = (
     ),
     Row(
         "f",
-        "airbench, tf32",
+        "airbench, an epoch not one program",
         "benchmarks.airbench",
-        split("--data {DATA} --seeds 15 --minutes {MINUTES} --precision float32 --out {OUT}"),
-        split(f"{TINY_AIRBENCH} --batch 16 --seeds 1 --precision float32 --out {{OUT}}"),
+        split("--data {DATA} --seeds 10 --minutes {MINUTES} --no-scan --out {OUT}"),
+        split(f"{TINY_AIRBENCH} --batch 16 --seeds 1 --no-scan --out {{OUT}}"),
         70,
         airbench_words,
         needs=("cifar10",),

@@ -36,7 +36,8 @@ to 2.59 s (94.01 %, one A100), by a method that is not in this ladder.
 
 As there, fast running statistics and a rate that ends above 0 come with lookahead, of which that page says that it only
 helps together with them. All rungs have the peak rate of the top, where the lower ones have 0.87 of it there. The
-paper's freezing of the first bias after three epochs changes the seconds and not the epochs, and is left out. The
+paper's freezing of the first bias after three epochs changes the seconds and not the epochs, and is left out; so does
+its compiled epoch, which benchmarks.airbench has, and with --no-scan not. The
 baseline here has no normalisation after its first layer, which the published one has; the slow weights of lookahead get
 statistics of their own, where the published ones are averaged. The presets:
 

@@ -72,7 +72,7 @@ def test_no_interval_of_the_ends_leaves_100_points(make_row, make_results, tmp_p
 
 @pytest.mark.parametrize("module", [efficient, tweaks, refinements])
 def test_every_cell_of_an_experiment_is_printed_and_belongs_to_a_row(module):
-    recipe = SimpleNamespace(model=SimpleNamespace(__name__="inception_v3"))
+    recipe = SimpleNamespace(model=SimpleNamespace(__name__="inception_v3"), precision=None)
     cells = getattr(module, "CELLS", None) or module.cells(recipe)
     for cell in cells.values():
         assert cell.column in TABLES[cell.table][cell.row]
@@ -97,7 +97,7 @@ def test_a_rung_of_several_stands_in_their_place(make_row, make_results, arms, t
         for name, arm, before in zip(names, values, (None, *names[:-1]), strict=True)
     ]
     variants = [SimpleNamespace(name=name, recipe=SimpleNamespace(epochs=2.0)) for name in names]
-    cells = paper.ladder_cells(SimpleNamespace(model=models.resnet))
+    cells = paper.ladder_cells(SimpleNamespace(model=models.resnet, precision=None))
     show = partial(printed.show, cells=cells, merged=bag_of_tricks.MERGED, aloud=False)
     show(make_results(*rows), variants, None, tmp_path)
     lines = _lines(tmp_path)
@@ -112,7 +112,7 @@ def test_a_rung_of_several_stands_in_their_place(make_row, make_results, arms, t
 def test_what_is_no_stack_is_not_put_beside_the_stack_of_the_paper(make_row, make_results, arms, tmp_path):
     rows = make_row("baseline", arms.base), make_row("+ large batch", arms.up, reference="baseline")
     variants = [SimpleNamespace(name=row["name"], recipe=SimpleNamespace(epochs=2.0)) for row in rows]
-    cells = paper.ladder_cells(SimpleNamespace(model=models.resnet))
+    cells = paper.ladder_cells(SimpleNamespace(model=models.resnet, precision=None))
     printed.show({**make_results(*rows), "mode": "add-one"}, variants, None, tmp_path, cells=cells)
     assert not list(tmp_path.iterdir())
     printed.show({**make_results(*rows), "mode": "stack"}, variants, None, tmp_path, cells=cells)
@@ -124,7 +124,7 @@ def test_what_is_no_stack_is_not_put_beside_the_stack_of_the_paper(make_row, mak
 @pytest.mark.parametrize("model", [models.resnet, models.mobilenet, models.inception_v3, models.plain])
 def test_the_ladder_has_the_cells_of_its_network(model):
     """The expected sign of each rung of a ResNet is that of the printed step; others have their column."""
-    cells = paper.ladder_cells(SimpleNamespace(model=model))
+    cells = paper.ladder_cells(SimpleNamespace(model=model, precision=None))
     if model in (models.resnet, models.plain):
         assert list(cells) == ["baseline", *(f"+ {name}" for name in bag_of_tricks.LADDER)]
         points = [paper.step(b, below=a) for a, b in pairwise(cells.values())]
