@@ -87,6 +87,13 @@ def test_options_exist(name):
     assert used <= allowed, used - allowed
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_no_price_is_shown_as_a_formula(name):
+    """Between two signs of the dollar the site reads TeX."""
+    prose = re.sub(r"(?s)```.*?```|`[^`]*`", "", PAGES[name])
+    assert not re.search(r"\$\d", prose)
+
+
 def test_the_readme_is_short_and_its_links_lead_somewhere():
     assert len(README.encode()) <= 6000
     links = re.findall(r"\]\(([^)#:]+)\)", README)

@@ -10,9 +10,14 @@ import time
 import urllib.request
 from pathlib import Path
 
+import jax
 import pytest
 from gcp_storage_emulator.server import create_server
+from small import Stopped, dataset, recipe, same, stop_at
 
+from jaxtricks.train import Plan, fit, session
+
+ONE = Plan(devices=(jax.devices()[0],))
 ROOT = Path(__file__).parents[2]
 TYPED = "--data fake --model logistic --epochs 6 --batch 8 --seeds 2 --only cosine".split()
 
@@ -48,6 +53,24 @@ def values(out):
     return {(row["name"], cell["seed"]): (cell["test"], cell["validation"]) for row in rows for cell in row["cells"]}
 
 
+def test_a_run_that_is_stopped_goes_on_from_the_bucket_bit_for_bit(bucket, monkeypatch):
+    variables, names = bucket
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(session, "PROGRESS", 0.0)
+    unbroken = fit(recipe(), dataset(), seeds=(3,), plan=ONE)[0]
+    place = {"folder": "gs://bucket/states", "save_every": 2}
+    with pytest.raises(Stopped):
+        fit(recipe(), dataset(), seeds=(3,), plan=ONE, log=[stop_at(3)], **place)
+    assert any(name.endswith("SHA256SUMS") for name in names())
+    steps = []
+    run = fit(recipe(), dataset(), seeds=(3,), plan=ONE, log=[lambda record: steps.append(record["step"])], **place)[0]
+    assert steps[0] == 2  # where it was saved, not at the start
+    same(run.state, unbroken.state)
+    assert run.test == unbroken.test
+
+
+@pytest.mark.slow
 def test_a_ladder_that_is_stopped_goes_on_from_the_bucket_and_leaves_nothing_there(bucket, tmp_path):
     variables, names = bucket
     assert begun(tmp_path / "unbroken", {}).wait(300) == 0
